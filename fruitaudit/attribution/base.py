@@ -1,0 +1,118 @@
+"""What a method is: a frozen dataclass of options that turns images into an `Explanation`.
+
+A file of this package that defines `METHODS`, a tuple of `Method` classes, is found by `registry`: a new method is one
+file here and one test file. Nothing in these files imports TensorFlow or a library at module level; the model is
+reached only through `Model`, the part of `models.classifier.Classifier` that methods need.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, ClassVar, Literal, Protocol
+
+from fruitaudit.records.data import FloatArray, Images, IntArray
+from fruitaudit.records.explanations import Channels, Explains, Explanation, Targets
+from fruitaudit.runtime import Streams
+
+Family = Literal["gradient", "cam", "perturbation"]
+
+
+@dataclass(frozen=True)
+class Registration:
+    """All that the config, the command line, the report and the documentation say about a method."""
+
+    name: str
+    title: str
+    family: Family
+    question: str
+    """What a lay reader learns from the map, one sentence: printed above the panels."""
+    paper: str
+    explains: Explains
+    channels: Channels
+    signed: bool
+    """Whether negative values mean evidence against; an unsigned map is drawn from 0 up."""
+    cost: str
+    """Model passes an image, as a formula in the method's options."""
+    needs: str = ""
+    """What a model must have, e.g. "a layer with a spatial activation"."""
+    option_that_changes: tuple[tuple[str, Any], ...] = ()
+    """For each option another valid value that must change the map: the contract test tries each one."""
+
+
+@dataclass(frozen=True)
+class Passes:
+    """One image through the model counts once: `forward` only, or `gradient` forward and back."""
+
+    forward: int = 0
+    gradient: int = 0
+
+    def __add__(self, other: Passes) -> Passes:
+        return Passes(self.forward + other.forward, self.gradient + other.gradient)
+
+
+@dataclass(frozen=True)
+class LayerGradients:
+    """`activations` and `gradients` (N, h, w, K) of one layer, and the explained `scores` (N,)."""
+
+    activations: FloatArray
+    gradients: FloatArray
+    scores: FloatArray
+
+
+class Model(Protocol):
+    """The door to the classifier. All arrays are NumPy, float32, and any N is allowed."""
+
+    @property
+    def input_shape(self) -> tuple[int, int, int]: ...
+    @property
+    def n_classes(self) -> int: ...
+    @property
+    def batch_size(self) -> int:
+        """How many images a compiled pass takes at once; larger arrays are cut into batches by the model."""
+        ...
+
+    @property
+    def cam_layer(self) -> str | None:
+        """The last layer with a spatial activation: the default of the CAM methods."""
+        ...
+
+    def probabilities(self, values: FloatArray) -> FloatArray:
+        """(N, H, W, C) -> (N, K), rows sum to 1."""
+        ...
+
+    def logits(self, values: FloatArray) -> FloatArray:
+        """(N, H, W, C) -> (N, K), softmax(logits) == probabilities."""
+        ...
+
+    def gradient(self, values: FloatArray, classes: IntArray, explains: Explains = "logit") -> FloatArray:
+        """d score[classes] / d values, (N, H, W, C)."""
+        ...
+
+    def layer_gradients(self, values: FloatArray, classes: IntArray, layer: str) -> LayerGradients:
+        """Activation of `layer` and d logit[classes] / d activation. Raises CannotExplain for an unknown layer."""
+        ...
+
+
+class Method(Protocol):
+    """A method with its options set; options are the dataclass fields."""
+
+    registration: ClassVar[Registration]
+
+    def __call__(self, model: Model, images: Images, targets: Targets, streams: Streams) -> Explanation:
+        """Explain `targets` on `images`. Raises CannotExplain where the method does not apply to this model."""
+        ...
+
+    def model_passes(self, n_images: int) -> Passes:
+        """What it must cost, for progress, plan and benchmark."""
+        ...
+
+
+def reduce_channels(values: FloatArray, how: Channels) -> FloatArray:
+    """(..., H, W, C) -> (..., H, W): "sum" keeps sign and total, "l2" and "maxabs" are magnitudes (>= 0)."""
+    if how == "sum":
+        return values.sum(axis=-1)
+    if how == "l2":
+        return (values**2).sum(axis=-1) ** 0.5
+    if how == "maxabs":
+        return abs(values).max(axis=-1)
+    raise ValueError(f"no such reduction: {how}")

@@ -1,0 +1,173 @@
+"""The settings of an audit, as a config file spells them. `fruitaudit schema config` prints their JSON Schema."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+
+Resize = Literal["stretch", "center_crop", "pad"]
+Interpolation = Literal["nearest", "bilinear", "bicubic", "area", "lanczos"]
+NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
+
+
+def _safe_name(name: str) -> str:
+    if not NAME.fullmatch(name):
+        raise ValueError("a name may hold letters, digits, '_', '-' and '.', and becomes a file name")
+    return name
+
+
+Name = Annotated[str, AfterValidator(_safe_name)]
+
+
+class Settings(BaseModel):
+    """Base: unknown keys are errors, nothing changes after loading."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
+
+
+class Normalization(Settings):
+    """(pixel / 255 - mean) / std, one number a channel."""
+
+    mean: tuple[float, ...]
+    std: tuple[Annotated[float, Field(gt=0)], ...]
+
+    @model_validator(mode="after")
+    def _same_length(self) -> Normalization:
+        if len(self.mean) != len(self.std):
+            raise ValueError("mean and std need one number a channel each")
+        return self
+
+
+class PreprocessingSettings(Settings):
+    """What is done to an image before the model sees it. What is left out is inferred, and said so."""
+
+    size: tuple[Annotated[int, Field(gt=0)], Annotated[int, Field(gt=0)]] | None = Field(
+        None, description="height and width, needed only where the model's input leaves them open"
+    )
+    resize: Resize | None = None
+    interpolation: Interpolation | None = None
+    scale: str | Normalization | None = Field(
+        None, description="0-1, 0-255, -1-1, {mean: [...], std: [...]}, or a keras.applications module such as resnet50"
+    )
+
+
+class ModelSettings(Settings):
+    """The model file and how to feed it."""
+
+    path: Path
+    preprocessing: PreprocessingSettings = PreprocessingSettings()
+    classes: tuple[str, ...] | Path | None = Field(
+        None, description="class names in the order of the model's outputs, or a text or JSON file with them"
+    )
+    trust: bool = Field(False, description="the file may run code: Lambda layers, SavedModels")
+
+
+class SplitSettings(Settings):
+    """A set of labelled images: class folders, a CSV or Parquet manifest, or an NPZ."""
+
+    name: Name
+    path: Path
+    role: Literal["reference", "test", "field"]
+    originals: Path | None = Field(
+        None, description="high-resolution photographs, paired by relative path without suffix"
+    )
+
+
+class GroupSettings(Settings):
+    """Images that are explained together."""
+
+    name: Name
+    split: str
+    kind: Literal["false_negative", "false_positive", "true_positive"]
+    class_: str = Field(alias="class")
+    max_images: int = Field(16, gt=0)
+    methods: tuple[MethodSettings, ...] | None = Field(None, description="instead of the config's methods")
+
+
+class MethodSettings(Settings):
+    """`saliency`, `saliency@tf-keras-vis`, or `{smoothgrad: {samples: 20}}`."""
+
+    name: str
+    provider: str = "native"
+    options: dict[str, Any] = {}
+
+    @model_validator(mode="before")
+    @classmethod
+    def _short_form(cls, value: Any) -> Any:
+        if isinstance(value, dict) and set(value) <= {"name", "provider", "options"}:
+            return value
+        options: Any = {}
+        if isinstance(value, dict):
+            if len(value) != 1:
+                raise ValueError("write one method an entry: `- {smoothgrad: {samples: 20}}`")
+            value, options = next(iter(value.items()))
+        if not isinstance(value, str) or not isinstance(options or {}, dict):
+            raise ValueError("write a method as `saliency`, `saliency@tf-keras-vis` or `{smoothgrad: {samples: 20}}`")
+        name, _, provider = value.partition("@")
+        return {"name": name, "provider": provider or "native", "options": options or {}}
+
+    @property
+    def spelling(self) -> str:
+        """As a config writes it, options left out."""
+        return self.name if self.provider == "native" else f"{self.name}@{self.provider}"
+
+
+class GateSettings(Settings):
+    """`accuracy[store] >= 0.9`, alone or with what it is judged on."""
+
+    gate: str
+    on: Literal["value", "lower", "upper"] = Field("value", description="the figure itself, or an end of its interval")
+    min_support: int = Field(0, ge=0, description="classes with fewer images cannot be judged")
+    severity: Literal["fail", "warn"] = Field("fail", description="warn: told, but not part of the exit code")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _short_form(cls, value: Any) -> Any:
+        return {"gate": value} if isinstance(value, str) else value
+
+
+class Config(Settings):
+    """One audit."""
+
+    title: str = "Audit of an image classifier"
+    model: ModelSettings
+    splits: Annotated[tuple[SplitSettings, ...], Field(min_length=1)]
+    groups: tuple[GroupSettings, ...] | Literal["auto"] = "auto"
+    methods: tuple[MethodSettings, ...] | None = Field(
+        None,
+        description="methods for every group; left out: gradient and CAM methods for errors, perturbation for controls",
+    )
+    gates: tuple[GateSettings, ...] = ()
+    seed: int = Field(9, ge=0)
+    out: Path = Path("audit")
+    max_images: int = Field(16, gt=0, description="explained images a group, with groups: auto")
+    batch_size: int = Field(64, gt=0)
+    on_bad_image: Literal["skip", "fail"] = "skip"
+    max_bad_share: float = Field(0.01, ge=0, le=1, description="more bad files than this make the split's gates NotRun")
+    table_rows: int = Field(
+        1000, ge=0, description="rows of the table of predictions in the HTML; all are in the Parquet file"
+    )
+    sheet_images: int = Field(4, ge=0, description="images a class and split on the contact sheet")
+
+    @model_validator(mode="after")
+    def _names_fit(self) -> Config:
+        names = [split.name for split in self.splits]
+        for name in names:
+            if names.count(name) > 1:
+                raise ValueError(f"two splits are named {name}; give each its own name")
+        if isinstance(self.groups, tuple):
+            group_names = [group.name for group in self.groups]
+            for group in self.groups:
+                if group.split not in names:
+                    raise ValueError(
+                        f"group {group.name}: there is no split {group.split}; splits are {', '.join(names)}"
+                    )
+                if group_names.count(group.name) > 1:
+                    raise ValueError(f"two groups are named {group.name}; give each its own name")
+        return self
+
+
+GroupSettings.model_rebuild()

@@ -1,0 +1,43 @@
+"""What a user can get wrong.
+
+Every error here ends the run with exit code 2 and one sentence that names the file, the key or the image, and
+what to do. `slug` is stable, so that scripts and tests can tell errors apart without reading the sentence.
+"""
+
+from __future__ import annotations
+
+
+class AuditError(Exception):
+    """A mistake the user can mend; `str(error)` is the whole sentence."""
+
+    slug = "audit"
+
+    def __init__(self, message: str, *, slug: str | None = None) -> None:
+        super().__init__(message)
+        if slug is not None:
+            self.slug = slug
+
+
+class ConfigError(AuditError):
+    """A key, value or flag that cannot be used."""
+
+    slug = "config"
+
+
+class DataError(AuditError):
+    """A split that cannot be read or does not fit the model."""
+
+    slug = "data"
+
+
+class ModelError(AuditError):
+    """A model that cannot be loaded, trusted or understood."""
+
+    slug = "model"
+
+
+class CannotExplain(Exception):
+    """Raised by a method that does not apply to this model; becomes `NotRun` for that method alone.
+
+    The sentence says why, and what to use instead.
+    """

@@ -1,0 +1,118 @@
+"""Samples, splits and the tensors made of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+
+FloatArray = npt.NDArray[np.float32]
+IntArray = npt.NDArray[np.int64]
+ByteArray = npt.NDArray[np.uint8]
+
+Role = Literal["reference", "test", "field"]
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One labelled image. `id` is "<split>/<relative path>" (or "<split>/<index>" in an NPZ), unique in a run."""
+
+    id: str
+    label: int
+    path: Path
+    index: int | None = None
+    """Row of the NPZ file `path`; None where `path` is the image itself."""
+    group_id: str | None = None
+    original: Path | None = None
+    """The high-resolution photograph this sample was made from, for display only."""
+    mask: Path | None = None
+    metadata: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class BadFile:
+    """A file that was found but is no sample, and why."""
+
+    name: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class ColourNote:
+    """How many files of a split had to be converted, e.g. "transparency laid on white"."""
+
+    conversion: str
+    n: int
+
+
+@dataclass(frozen=True)
+class SplitSummary:
+    """What was read of one split. `n_found == n_used + len(bad)`."""
+
+    name: str
+    role: Role
+    source: str
+    n_found: int
+    n_used: int
+    class_counts: tuple[int, ...]
+    bad: tuple[BadFile, ...]
+    conversions: tuple[ColourNote, ...]
+    fingerprint: str
+    """SHA-256 over the ids, labels and file contents of the samples used."""
+
+    @property
+    def bad_share(self) -> float:
+        """Share of the files found that could not be used, 0..1."""
+        return len(self.bad) / self.n_found if self.n_found else 0.0
+
+
+@dataclass(frozen=True)
+class PreprocessingSummary:
+    """What is done to every image before the model sees it, and how that was decided."""
+
+    height: int
+    width: int
+    channels: int
+    resize: str
+    interpolation: str
+    scale: str
+    inferred: tuple[str, ...]
+    """Names of the settings that nobody wrote down and that were inferred."""
+    evidence: tuple[str, ...] = ()
+    """One sentence per inferred setting: what was tried and what came out."""
+
+
+@dataclass(frozen=True)
+class Images:
+    """A batch of model inputs.
+
+    `values` is (N, H, W, C) float32, preprocessed. `low` and `high` (C,) are what a black and a white pixel become
+    under the same preprocessing: the ends of the range that a fill or a baseline may use.
+    """
+
+    values: FloatArray
+    sample_ids: tuple[str, ...]
+    low: FloatArray
+    high: FloatArray
+
+    def __len__(self) -> int:
+        return len(self.values)
+
+    def unit(self) -> FloatArray:
+        """The images mapped back to 0 (black) .. 1 (white), same shape."""
+        span = self.high - self.low
+        return np.clip((self.values - self.low) / span, 0.0, 1.0).astype(np.float32)
+
+    def select(self, rows: slice | IntArray) -> Images:
+        """The images of these rows."""
+        ids = np.asarray(self.sample_ids, dtype=object)[rows]
+        return Images(self.values[rows], tuple(ids), self.low, self.high)
+
+    def one_by_one(self) -> Iterator[Images]:
+        """Each image as a batch of its own."""
+        for i in range(len(self)):
+            yield self.select(slice(i, i + 1))

@@ -1,0 +1,118 @@
+"""Which images are explained, and what the methods say about them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from fruitaudit.records.data import FloatArray, IntArray
+from fruitaudit.records.states import NotRun
+
+GroupKind = Literal["false_negative", "false_positive", "true_positive", "confused"]
+Explains = Literal["logit", "probability"]
+Channels = Literal["sum", "l2", "maxabs", "none"]
+
+
+@dataclass(frozen=True)
+class Group:
+    """Images that are explained together. `population` images fit the `rule`; `sample_ids` were drawn of them."""
+
+    name: str
+    title: str
+    split: str
+    kind: GroupKind
+    class_name: str
+    rule: str
+    draw: str
+    population: int
+    sample_ids: tuple[str, ...]
+    control_of: str | None = None
+    """The group of errors that these true positives are laid beside."""
+
+
+@dataclass(frozen=True)
+class Targets:
+    """The class to explain of each image: `classes` (N,) indices into the model's classes."""
+
+    classes: IntArray
+
+    def __len__(self) -> int:
+        return len(self.classes)
+
+
+@dataclass(frozen=True)
+class Maps:
+    """One attribution map an image: `values` (N, H, W) float32, raw, signed where the method is, unscaled.
+
+    `diagnostics` holds numbers a method knows about its own result, (N,) each, e.g. "completeness_error".
+    """
+
+    values: FloatArray
+    diagnostics: Mapping[str, FloatArray] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Segments:
+    """A local linear model over superpixels (LIME, KernelSHAP), one an image.
+
+    `segments` (N, H, W) int32 numbers the superpixels from 0; `coefficients` (N, S) float32 the weight of each one,
+    0 for a superpixel that was not selected, NaN beyond the image's own number of superpixels.
+    `values` paints the coefficients onto the superpixels.
+    """
+
+    segments: npt.NDArray[np.int32]
+    coefficients: FloatArray
+    diagnostics: Mapping[str, FloatArray] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+
+    @property
+    def values(self) -> FloatArray:
+        """(N, H, W) float32: each pixel has the coefficient of its superpixel."""
+        rows = np.arange(len(self.segments))[:, None, None]
+        return np.nan_to_num(self.coefficients)[rows, self.segments].astype(np.float32)
+
+
+Explanation = Maps | Segments
+
+
+@dataclass(frozen=True)
+class ExplanationRow:
+    """One method on one group, as `results.json` tells it; the maps lie in `file` under the output folder."""
+
+    group: str
+    method: str
+    """As the config writes it: "saliency" or "saliency@tf-keras-vis"."""
+    title: str
+    provider: str
+    explains: Explains
+    channels: Channels
+    signed: bool
+    options: dict[str, float | int | str | bool | None]
+    file: str
+    kind: Literal["maps", "segments"]
+    sample_ids: tuple[str, ...]
+    target_classes: tuple[str, ...]
+    scale: float
+    """Largest |value| over all maps of the row: the one scale its pictures are printed with. 0: every map is empty."""
+    empty: tuple[str, ...]
+    """Samples whose map is zero everywhere or not finite: no evidence, and said so."""
+    diagnostics: dict[str, tuple[float, ...]]
+    notes: tuple[str, ...]
+    model_passes: int
+    state: Literal["done"] = "done"
+
+
+@dataclass(frozen=True)
+class ExplanationNotRun:
+    """A method that does not apply or failed; it costs only itself."""
+
+    group: str
+    method: str
+    title: str
+    reason: NotRun
+    state: Literal["not_run"] = "not_run"

@@ -1,0 +1,100 @@
+"""The two files a run leaves behind: `results.json` (reproducible) and `run.json` (this one execution)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from fruitaudit.records.data import PreprocessingSummary, SplitSummary
+from fruitaudit.records.evaluation import SplitEvaluation
+from fruitaudit.records.explanations import ExplanationNotRun, ExplanationRow, Group
+from fruitaudit.records.judgement import Finding, GateResult, Verdict
+from fruitaudit.records.model import ModelSummary
+
+
+@dataclass(frozen=True)
+class Picture:
+    """Files under the output folder that show one sample.
+
+    `seen` is what the model sees (PNG, the input's own size); `original` the photograph it was made from (JPEG), or
+    None where the model's input is all there is.
+    """
+
+    sample_id: str
+    true_class: str
+    predicted_class: str
+    probabilities: dict[str, float]
+    """The most probable classes and the true one, largest first."""
+    seen: str
+    original: str | None
+    original_size: tuple[int, int] | None = None
+    """Width and height of the photograph on disk, in pixels."""
+
+
+@dataclass(frozen=True)
+class SheetRow:
+    """A seeded draw of one class of one split: thumbnails under the output folder. `population` images were there."""
+
+    split: str
+    class_name: str
+    population: int
+    thumbnails: tuple[str, ...]
+    sample_ids: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class ClassOrder:
+    """Accuracy on one split under another order of the class names."""
+
+    order: str
+    split: str
+    accuracy: float
+    n: int
+
+
+@dataclass(frozen=True)
+class Results:
+    """Everything an audit found. Same inputs, seed and machine: the same bytes."""
+
+    title: str
+    seed: int
+    model: ModelSummary
+    preprocessing: PreprocessingSummary
+    splits: tuple[SplitSummary, ...]
+    evaluations: tuple[SplitEvaluation, ...]
+    class_orders: tuple[ClassOrder, ...]
+    groups: tuple[Group, ...]
+    explanations: tuple[ExplanationRow | ExplanationNotRun, ...]
+    pictures: tuple[Picture, ...]
+    contact_sheet: tuple[SheetRow, ...]
+    findings: tuple[Finding, ...]
+    gates: tuple[GateResult, ...]
+    verdict: Verdict
+    config_sha256: str
+    fruitaudit_version: str
+    schema_version: Literal["1"] = "1"
+
+
+@dataclass(frozen=True)
+class Timing:
+    """Wall seconds of one step, and the model passes it made (one image once forward, or once forward and back)."""
+
+    step: str
+    seconds: float
+    forward_passes: int = 0
+    gradient_passes: int = 0
+    cached: bool = False
+
+
+@dataclass(frozen=True)
+class RunInfo:
+    """This one execution: never part of `results.json`."""
+
+    started: str
+    seconds: float
+    peak_memory_mb: float
+    command: str
+    device: str
+    versions: dict[str, str]
+    hashes: dict[str, str]
+    timings: tuple[Timing, ...]
