@@ -101,7 +101,8 @@ class ExplanationRow:
     """Largest |value| over all maps of the row: the one scale its pictures are printed with. 0: every map is empty."""
     empty: tuple[str, ...]
     """Samples whose map is zero everywhere or not finite: no evidence, and said so."""
-    diagnostics: dict[str, tuple[float, ...]]
+    diagnostics: dict[str, tuple[float | None, ...]]
+    """Numbers of the method about its own maps, one an image; None where they are not finite."""
     notes: tuple[str, ...]
     model_passes: int
     state: Literal["done"] = "done"

@@ -1,0 +1,156 @@
+"""Runs every method on every group, stores the raw maps, and tells what came out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from fruitaudit.attribution.base import Method
+from fruitaudit.attribution.explain import explain
+from fruitaudit.config.schema import Config, MethodSettings
+from fruitaudit.models.classifier import Classifier
+from fruitaudit.providers.registry import build
+from fruitaudit.records.data import Images
+from fruitaudit.records.explanations import (
+    Explanation,
+    ExplanationNotRun,
+    ExplanationRow,
+    Group,
+    Maps,
+    Segments,
+    Targets,
+)
+from fruitaudit.records.states import NotRun
+from fruitaudit.runtime import StageCache, Streams, sha256_of, versions, write_arrays
+
+ERRORS_BY = ("saliency", "smoothgrad", "grad_cam_pp", "integrated_gradients")
+CONTROLS_BY = ("grad_cam_pp", "integrated_gradients", "occlusion", "lime")
+"""Without `methods` in the config: gradient and CAM methods for errors, perturbation methods (and two to compare
+them with) for true positives."""
+
+Arrays = dict[str, npt.NDArray[Any]]
+Row = ExplanationRow | ExplanationNotRun
+
+
+def methods_of(config: Config, group: Group) -> tuple[MethodSettings, ...]:
+    """The group's own methods, else the config's, else the default for its kind."""
+    if config.groups != "auto":
+        for settings in config.groups:
+            if settings.name == group.name and settings.methods is not None:
+                return settings.methods
+    if config.methods is not None:
+        return config.methods
+    names = CONTROLS_BY if group.kind == "true_positive" else ERRORS_BY
+    return tuple(MethodSettings(name=name) for name in names)
+
+
+@dataclass(frozen=True)
+class Explainer:
+    """What methods need besides themselves: the model, the random streams, and where maps are kept."""
+
+    classifier: Classifier
+    model_sha256: str
+    class_names: tuple[str, ...]
+    streams: Streams
+    cache: StageCache
+    out: Path
+
+    def explain(
+        self, group: Group, images: Images, targets: Targets, fingerprint: str, settings: MethodSettings
+    ) -> Row:
+        """Run one method on one group and store its maps in attributions/<group>/<method>.npz.
+
+        `fingerprint` is that of the images' split. Cached by model, images, targets, method with its options, seed and
+        versions. A method that does not apply or fails costs only itself.
+        """
+        method = build(settings)
+        title = method.registration.title
+        if not len(images):
+            return ExplanationNotRun(group.name, settings.spelling, title, NotRun("no image fits the group's rule"))
+        key = {
+            "model": self.model_sha256,
+            "images": (fingerprint, images.sample_ids, images.low.tolist(), images.high.tolist(), images.values.shape),
+            "targets": targets.classes.tolist(),
+            "method": (settings.spelling, asdict(method)),  # type: ignore[call-overload]
+            "seed": self.streams.seed,
+            "versions": versions(),
+        }
+        before = self.classifier.passes.total
+        outcome: list[NotRun] = []
+
+        def make() -> Arrays:
+            made = explain(method, self.classifier, images, targets, self.streams)
+            if isinstance(made, NotRun):
+                outcome.append(made)
+                raise _GaveUp
+            passes = self.classifier.passes.total - before
+            return pack(made) | {"model_passes": np.array(passes)}
+
+        try:
+            arrays, _ = self.cache.get_or_make(f"maps-{settings.spelling}", key, make)
+        except _GaveUp:
+            return ExplanationNotRun(group.name, settings.spelling, title, outcome[0])
+        return self._store(group, images, targets, settings, method, arrays)
+
+    def _store(
+        self, group: Group, images: Images, targets: Targets, settings: MethodSettings, method: Method, arrays: Arrays
+    ) -> ExplanationRow:
+        explanation = unpack(arrays)
+        values, registration = explanation.values, method.registration
+        finite = np.isfinite(values).all(axis=(1, 2))
+        evidence = finite & (np.abs(values).max(axis=(1, 2)) > 0)
+        names = tuple(self.class_names[c] for c in targets.classes)
+        file = f"attributions/{group.name}/{settings.spelling}.npz"
+        stored = {k: v for k, v in arrays.items() if k != "model_passes"}
+        ids = {"sample_ids": np.array(images.sample_ids), "targets": np.array(names)}
+        write_arrays(self.out / file, stored | {"maps": values} | ids)
+        return ExplanationRow(
+            group=group.name,
+            method=settings.spelling,
+            title=registration.title,
+            provider=settings.provider,
+            explains=registration.explains,
+            channels=getattr(method, "channels", registration.channels),
+            signed=registration.signed,
+            options=asdict(method),  # type: ignore[call-overload]
+            file=file,
+            kind="segments" if isinstance(explanation, Segments) else "maps",
+            sample_ids=images.sample_ids,
+            target_classes=names,
+            scale=float(np.abs(values[evidence]).max()) if evidence.any() else 0.0,
+            empty=tuple(i for i, ok in zip(images.sample_ids, evidence, strict=True) if not ok),
+            diagnostics={k: tuple(_finite(v)) for k, v in explanation.diagnostics.items()},
+            notes=explanation.notes,
+            model_passes=int(arrays["model_passes"]),
+        )
+
+
+class _GaveUp(Exception):
+    """Leaves the cache without an entry: what failed once is tried again by the next run."""
+
+
+def _finite(values: npt.NDArray[np.float32]) -> list[float | None]:
+    return [float(v) if np.isfinite(v) else None for v in values]
+
+
+def pack(explanation: Explanation) -> Arrays:
+    """The explanation as arrays that `unpack` reads back."""
+    arrays: Arrays = {f"diagnostic:{k}": np.asarray(v) for k, v in explanation.diagnostics.items()}
+    arrays["notes"] = np.array(explanation.notes, dtype=str)
+    if isinstance(explanation, Segments):
+        return arrays | {"segments": explanation.segments, "coefficients": explanation.coefficients}
+    return arrays | {"maps": explanation.values}
+
+
+def unpack(arrays: Mapping[str, npt.NDArray[Any]]) -> Explanation:
+    """The explanation that `pack` stored."""
+    diagnostics = {k.removeprefix("diagnostic:"): v for k, v in arrays.items() if k.startswith("diagnostic:")}
+    notes = tuple(str(note) for note in arrays["notes"])
+    if "segments" in arrays:
+        return Segments(arrays["segments"], arrays["coefficients"], diagnostics, notes)
+    return Maps(arrays["maps"], diagnostics, notes)

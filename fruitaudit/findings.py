@@ -1,0 +1,251 @@
+"""Numbers -> ranked plain sentences, each with its evidence and a remedy.
+
+A finding says what was measured and what to do; it never says why unless an experiment did. Thresholds here decide
+only what is worth a sentence: passing and failing is the business of `gates`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+
+from fruitaudit.evaluation.class_order import better_order
+from fruitaudit.evaluation.intervals import difference
+from fruitaudit.records.data import PreprocessingSummary, SplitSummary
+from fruitaudit.records.evaluation import SplitEvaluation
+from fruitaudit.records.explanations import ExplanationNotRun, ExplanationRow
+from fruitaudit.records.judgement import Finding
+from fruitaudit.records.results import ClassOrder
+from fruitaudit.records.states import Estimate, Quantity
+
+GAP = 0.05
+"""Smallest drop in accuracy (lower end of its interval) worth a critical finding."""
+COMPLETENESS = 0.05
+"""Largest relative completeness error at which an integrated-gradients map is taken as it is."""
+
+_ORDER = {"critical": 0, "warning": 1, "note": 2}
+
+
+def find(
+    evaluations: Sequence[SplitEvaluation],
+    splits: Sequence[SplitSummary],
+    class_orders: Sequence[ClassOrder],
+    preprocessing: PreprocessingSummary,
+    explanations: Sequence[ExplanationRow | ExplanationNotRun],
+) -> tuple[Finding, ...]:
+    """All findings, worst first."""
+    home = _home(evaluations)
+    found: list[Finding] = [*_class_order(class_orders)]
+    for evaluation in evaluations:
+        if evaluation.role == "field":
+            found += [*_gap(home, evaluation), *_collapse(evaluation), *_never_right(evaluation)]
+            found += [*_confidence(evaluation)]
+    found += [*_bad_files(splits), *_few_images(evaluations), *_inferred(preprocessing), *_explanations(explanations)]
+    return tuple(sorted(found, key=lambda f: (_ORDER[f.severity], -f.effect)))
+
+
+def share(quantity: Quantity) -> str:
+    """A proportion as `15.3 % (49 of 320; 95 % interval 11.8 to 19.7 %)`, or why there is none."""
+    if not isinstance(quantity, Estimate):
+        return f"not computed: {quantity.reason}"
+    parts = [f"of {quantity.n}" if quantity.successes is None else f"{quantity.successes} of {quantity.n}"]
+    if quantity.low is not None and quantity.high is not None:
+        parts.append(f"95 % interval {100 * quantity.low:.1f} to {100 * quantity.high:.1f} %")
+    return f"{100 * quantity.value:.1f} % ({'; '.join(parts)})"
+
+
+def _home(evaluations: Sequence[SplitEvaluation]) -> SplitEvaluation | None:
+    """What the field is compared with: the test split, else the reference."""
+    for role in ("test", "reference"):
+        for evaluation in evaluations:
+            if evaluation.role == role:
+                return evaluation
+    return None
+
+
+def _gap(home: SplitEvaluation | None, field: SplitEvaluation) -> Iterator[Finding]:
+    there = field.metrics["accuracy"]
+    guess = field.metrics["no_information_rate"]
+    if not isinstance(there, Estimate) or not isinstance(guess, Estimate):
+        return
+    evidence = [f"accuracy on {field.split}: {share(there)}",
+                f"always answering the most frequent class would reach {100 * guess.value:.1f} %"]  # fmt: skip
+    here = home.metrics["accuracy"] if home else None
+    if home and isinstance(here, Estimate):
+        gap = difference(here, there)
+        evidence.insert(0, f"accuracy on {home.split}: {share(here)}")
+        if gap.low is not None and gap.high is not None and gap.low > GAP:
+            evidence.append(f"difference {100 * gap.value:.1f} points, 95 % interval {100 * gap.low:.1f} to "
+                            f"{100 * gap.high:.1f}")  # fmt: skip
+            yield Finding(
+                slug="field-gap",
+                severity="critical",
+                sentence=f"On {field.split} the model gets {100 * there.value:.1f} % of the images right, "
+                f"on {home.split} {100 * here.value:.1f} %: the figure measured on {home.split} does not "
+                f"hold for {field.split}.",
+                evidence=tuple(evidence),
+                remedy=f"Do not rely on the accuracy measured on {home.split}. Collect labelled images like those of "
+                f"{field.split} for training and for testing, from sources that the two do not share.",
+                effect=gap.value,
+            )
+    if there.low is not None and there.low <= guess.value:
+        yield Finding(
+            slug="no-better-than-guessing",
+            severity="critical",
+            sentence=f"On {field.split} the model is not shown to be better than always answering the most "
+            "frequent class.",
+            evidence=tuple(evidence),
+            remedy="Do not deploy this model for these images.",
+            effect=max(0.0, 1 - there.value),
+        )
+
+
+def _collapse(evaluation: SplitEvaluation) -> Iterator[Finding]:
+    if not evaluation.classes or not evaluation.n:
+        return
+    top = max(evaluation.classes, key=lambda row: row.predicted - row.support)
+    called, truth = top.predicted / evaluation.n, top.support / evaluation.n
+    wrong = top.predicted - top.hits
+    if called < 0.2 or called < 2 * truth:
+        return
+    yield Finding(
+        slug="collapse",
+        severity="critical" if called > 0.3 and called > 3 * truth else "warning",
+        sentence=f"{top.name} is the model's answer to {top.predicted} of {evaluation.n} {evaluation.split} images "
+        f"({100 * called:.0f} %), though only {top.support} ({100 * truth:.0f} %) show it.",
+        evidence=(f"{wrong} of these {top.predicted} answers are wrong", f"precision {share(top.precision)}"),
+        remedy=f"Look at what the images called {top.name} have in common (see their explanations), and train with "
+        "images in which that does not tell the class.",
+        effect=wrong / evaluation.n,
+    )
+
+
+def _never_right(evaluation: SplitEvaluation) -> Iterator[Finding]:
+    rows = [row for row in evaluation.classes if row.support and not row.hits]
+    if not rows:
+        return
+    n = sum(row.support for row in rows)
+    yield Finding(
+        slug="never-recognised",
+        severity="warning",
+        sentence=f"{len(rows)} of {len(evaluation.classes)} classes are never recognised on {evaluation.split}: "
+        f"{', '.join(row.name for row in rows)}.",
+        evidence=tuple(f"{row.name}: recall {share(row.recall)}" for row in rows),
+        remedy="Leave these classes out of use, or collect images of them as they look there.",
+        effect=n / evaluation.n,
+    )
+
+
+def _confidence(evaluation: SplitEvaluation) -> Iterator[Finding]:
+    sure, accuracy, ece = (evaluation.metrics[k] for k in ("mean_confidence", "accuracy", "ece"))
+    if not (isinstance(sure, Estimate) and isinstance(accuracy, Estimate) and isinstance(ece, Estimate)):
+        return
+    if sure.value - accuracy.value < 0.1 or (ece.low or 0.0) < 0.1:
+        return
+    evidence = [f"mean confidence {100 * sure.value:.1f} %, accuracy {share(accuracy)}",
+                f"expected calibration error {ece.value:.3f}"]  # fmt: skip
+    if len(evaluation.coverage.x) > 1:
+        third = float(np.interp(0.3, evaluation.coverage.x, evaluation.coverage.y))
+        evidence.append(f"answering only the 30 % of images it is surest of, it would be right {100 * third:.0f} % "
+                        "of the time")  # fmt: skip
+    yield Finding(
+        slug="overconfident",
+        severity="warning",
+        sentence=f"On {evaluation.split} the model is {100 * sure.value:.0f} % sure on average and right "
+        f"{100 * accuracy.value:.0f} % of the time: its confidence does not warn of its errors.",
+        evidence=tuple(evidence),
+        remedy="Do not use the model's probability as a threshold for automatic decisions before it is calibrated on "
+        "images like these.",
+        effect=ece.value / 2,
+    )
+
+
+def _class_order(orders: Sequence[ClassOrder]) -> Iterator[Finding]:
+    better = better_order(orders)
+    if better is None:
+        return
+    given = next(o for o in orders if o.split == better.split)
+    yield Finding(
+        slug="class-order",
+        severity="critical",
+        sentence=f"With the class names in {better.order} order, accuracy on {better.split} is "
+        f"{100 * better.accuracy:.1f} % instead of {100 * given.accuracy:.1f} %: the class names are probably wired "
+        "to the wrong outputs.",
+        evidence=(f"{better.n} images of {better.split}, {given.order} order {100 * given.accuracy:.1f} %",),
+        remedy="Write the class names in the order of the model's outputs under model.classes and run again; "
+        "until then no figure in this report can be used.",
+        effect=1.0,
+    )
+
+
+def _bad_files(splits: Sequence[SplitSummary]) -> Iterator[Finding]:
+    for split in splits:
+        if split.bad:
+            reasons = {bad.reason for bad in split.bad}
+            yield Finding(
+                slug="bad-files",
+                severity="warning" if split.bad_share > 0.01 else "note",
+                sentence=f"{len(split.bad)} of {split.n_found} files of {split.name} could not be used.",
+                evidence=(*(f"{bad.name}: {bad.reason}" for bad in split.bad[:10]),
+                          *([f"and {len(split.bad) - 10} more"] if len(split.bad) > 10 else [])),
+                remedy="Mend or remove these files; all figures leave them out"
+                + (f" ({len(reasons)} kinds of fault)." if len(reasons) > 1 else "."),
+            )  # fmt: skip
+
+
+def _few_images(evaluations: Sequence[SplitEvaluation]) -> Iterator[Finding]:
+    for evaluation in evaluations:
+        accuracy = evaluation.metrics["accuracy"]
+        if isinstance(accuracy, Estimate) and accuracy.low is not None and accuracy.high is not None:
+            width = accuracy.high - accuracy.low
+            if width > 0.2:
+                yield Finding(
+                    slug="few-images",
+                    severity="warning",
+                    sentence=f"{evaluation.split} has too few images to say how accurate the model is: the 95 % "
+                    f"interval is {100 * width:.0f} points wide.",
+                    evidence=(f"accuracy {share(accuracy)}",),
+                    remedy="Label more images; an interval half as wide takes four times as many.",
+                )
+
+
+def _inferred(preprocessing: PreprocessingSummary) -> Iterator[Finding]:
+    if preprocessing.inferred:
+        yield Finding(
+            slug="preprocessing-inferred",
+            severity="note",
+            sentence=f"Nobody wrote down how images are prepared for this model; inferred were "
+            f"{', '.join(preprocessing.inferred)}.",
+            evidence=preprocessing.evidence,
+            remedy="Ask whoever trained the model, and write it under model.preprocessing.",
+        )
+
+
+def _explanations(explanations: Sequence[ExplanationRow | ExplanationNotRun]) -> Iterator[Finding]:
+    rows = [row for row in explanations if isinstance(row, ExplanationRow)]
+    rough = [
+        (row, e) for row in rows for e in row.diagnostics.get("completeness_error", ()) if e is None or e > COMPLETENESS
+    ]
+    if rough:
+        total = sum(len(row.sample_ids) for row in rows if "completeness_error" in row.diagnostics)
+        worst = max(rough, key=lambda pair: np.inf if pair[1] is None else pair[1])
+        error = "not finite" if worst[1] is None else f"{worst[1]:.2f}"
+        yield Finding(
+            slug="incomplete-attribution",
+            severity="note",
+            sentence=f"{len(rough)} of {total} integrated-gradients maps miss more than {100 * COMPLETENESS:.0f} % of "
+            "the score they should account for.",
+            evidence=(f"largest relative completeness error {error} ({worst[0].group}, {worst[0].method})",),
+            remedy="Raise `steps` of integrated_gradients until the error is small.",
+        )
+    empty = [(row.method, sample) for row in rows for sample in row.empty]
+    if empty:
+        yield Finding(
+            slug="empty-maps",
+            severity="note",
+            sentence=f"{len(empty)} maps hold no evidence at all (zero everywhere or not finite); they are shown as "
+            "such.",
+            evidence=tuple(f"{method}: {sample}" for method, sample in empty[:10]),
+            remedy="Read nothing into these maps; another method may still have something to say.",
+        )

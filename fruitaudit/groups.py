@@ -1,0 +1,159 @@
+"""Which images are explained: chosen by hand or by rule, out of how many, drawn how."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+import numpy as np
+import numpy.typing as npt
+
+from fruitaudit.config.schema import Config, GroupSettings
+from fruitaudit.errors import ConfigError
+from fruitaudit.records.data import IntArray
+from fruitaudit.records.evaluation import Predictions
+from fruitaudit.records.explanations import Group, GroupKind
+from fruitaudit.runtime import Streams
+
+Mask = npt.NDArray[np.bool_]
+
+
+def choose_groups(config: Config, predictions: Mapping[str, Predictions], streams: Streams) -> tuple[Group, ...]:
+    """The groups of the config, or of the `auto` rule, with their images drawn."""
+    if config.groups == "auto":
+        return _auto_groups(list(predictions.values()), config.max_images, streams)
+    return tuple(_by_hand(settings, predictions[settings.split], streams) for settings in config.groups)
+
+
+def _by_hand(settings: GroupSettings, predictions: Predictions, streams: Streams) -> Group:
+    names = predictions.class_names
+    if settings.class_ not in names:
+        raise ConfigError(
+            f"group {settings.name}: the model has no class {settings.class_!r}; its classes are {', '.join(names)}"
+        )
+    return _draw(
+        settings.name,
+        predictions,
+        settings.kind,
+        names.index(settings.class_),
+        "chosen in the config",
+        settings.max_images,
+        streams,
+    )
+
+
+def _auto_groups(splits: Sequence[Predictions], max_images: int, streams: Streams) -> tuple[Group, ...]:
+    """Worst classes and largest confusions of the split that matters most, each beside its true positives.
+
+    Explained is the field split with the most errors; without one the test split, then whatever there is.
+    """
+    by_role = [[p for p in splits if p.role == role and len(p.labels)] for role in ("field", "test", "reference")]
+    explained = max(next((group for group in by_role if group), []), key=_error_rate, default=None)
+    if explained is None:
+        return ()
+    fallback = next((group[0] for group in by_role[1:] if group and group[0] is not explained), None)
+    groups: list[Group] = []
+    for name, kind, true, called, rule in _suspects(explained):
+        error = _draw(name, explained, kind, true if kind != "false_positive" else called, rule, max_images, streams,
+                      called=called)  # fmt: skip
+        control_class = called if kind == "false_positive" else true
+        groups.append(error)
+        if not any(g.kind == "true_positive" and g.class_name == explained.class_names[control_class] for g in groups):
+            groups.append(_control(error, explained, fallback, control_class, max_images, streams))
+    return tuple(groups)
+
+
+def _error_rate(predictions: Predictions) -> float:
+    return float((predictions.predicted != predictions.labels).mean())
+
+
+def _suspects(predictions: Predictions) -> list[tuple[str, GroupKind, int, int, str]]:
+    """(name, kind, true class, called class, rule) of the error groups the `auto` rule wants; only ones with errors."""
+    k = len(predictions.class_names)
+    confusion = np.zeros((k, k), dtype=int)
+    np.add.at(confusion, (predictions.labels, predictions.predicted), 1)
+    wrong = confusion.copy()
+    np.fill_diagonal(wrong, 0)
+    if not wrong.any():
+        return []
+    most_called = int(wrong.sum(axis=0).argmax())
+    suspects: list[tuple[str, GroupKind, int, int, str]] = [
+        ("most_false_positives", "false_positive", -1, most_called, "the class with the most false positives")
+    ]
+    missed = _lowest_recall(predictions, confusion)
+    suspects.append(
+        ("lowest_recall", "false_negative", missed, -1,
+         "the class with the lowest recall; ties broken by the mean probability given to wrong classes")
+    )  # fmt: skip
+    ranks = ("largest", "second largest")
+    for rank, cell in zip(ranks, np.argsort(-wrong, axis=None, kind="stable")[:2], strict=True):
+        true, called = divmod(int(cell), k)
+        if wrong[true, called]:
+            suspects.append(
+                (f"confusion_{ranks.index(rank) + 1}", "confused", true, called, f"the {rank} cell of the confusion "
+                 "matrix off its diagonal")
+            )  # fmt: skip
+    return suspects
+
+
+def _lowest_recall(predictions: Predictions, confusion: npt.NDArray[np.int_]) -> int:
+    support = confusion.sum(axis=1)
+    recall = np.where(support > 0, np.diag(confusion) / np.maximum(support, 1), np.inf)
+    tied = np.flatnonzero(recall == recall.min())
+    rows = np.arange(len(predictions.labels))
+    wrong_probability = 1.0 - predictions.probabilities[rows, predictions.labels].astype(np.float64)
+    return int(max(tied, key=lambda c: (wrong_probability[predictions.labels == c].mean(), -c)))
+
+
+def _control(
+    error: Group, explained: Predictions, fallback: Predictions | None, class_: int, max_images: int, streams: Streams
+) -> Group:
+    """True positives to lay beside a group of errors; from the test split where the explained split has none."""
+    name, rule = f"{error.name}_control", f"true positives of the same class, to compare with {error.name}"
+    control = _draw(name, explained, "true_positive", class_, rule, max_images, streams)
+    if not control.population and fallback is not None:
+        rule += f"; {explained.split} has none, so they come from {fallback.split}"
+        control = _draw(name, fallback, "true_positive", class_, rule, max_images, streams)
+    return replace(control, control_of=error.name)
+
+
+def _draw(
+    name: str,
+    predictions: Predictions,
+    kind: GroupKind,
+    class_: int,
+    rule: str,
+    max_images: int,
+    streams: Streams,
+    *,
+    called: int = -1,
+) -> Group:
+    labels, predicted, names = predictions.labels, predictions.predicted, predictions.class_names
+    fits: dict[GroupKind, Mask] = {
+        "false_negative": (labels == class_) & (predicted != class_),
+        "false_positive": (predicted == class_) & (labels != class_),
+        "true_positive": (predicted == class_) & (labels == class_),
+        "confused": (labels == class_) & (predicted == called),
+    }
+    titles: dict[GroupKind, str] = {
+        "false_negative": f"{names[class_]} called something else",
+        "false_positive": f"Something else called {names[class_]}",
+        "true_positive": f"{names[class_]}, recognised",
+        "confused": f"{names[class_]} called {names[called]}",
+    }
+    population: IntArray = np.flatnonzero(fits[kind])
+    drawn = population
+    if len(population) > max_images:
+        drawn = np.sort(streams.rng("group", name).choice(population, max_images, replace=False))
+    how = "all of them" if len(drawn) == len(population) else f"{len(drawn)} drawn at random with seed {streams.seed}"
+    return Group(
+        name=name,
+        title=f"{titles[kind]} ({predictions.split})",
+        split=predictions.split,
+        kind=kind,
+        class_name=names[class_],
+        rule=rule,
+        draw=how,
+        population=len(population),
+        sample_ids=tuple(predictions.sample_ids[i] for i in drawn),
+    )

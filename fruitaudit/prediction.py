@@ -1,0 +1,122 @@
+"""Runs the model over a split, once, in a stream: images are never all in memory."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from fruitaudit.data.preprocess import Preprocessor
+from fruitaudit.data.splits import Split
+from fruitaudit.data.stream import Reading, stream
+from fruitaudit.errors import DataError
+from fruitaudit.models.classifier import Classifier
+from fruitaudit.records.data import BadFile, ColourNote, SplitSummary
+from fruitaudit.records.evaluation import Predictions
+from fruitaudit.runtime import StageCache, versions
+
+Arrays = dict[str, npt.NDArray[Any]]
+
+
+@dataclass(frozen=True)
+class Predicted:
+    """The model's answers on one split, and what was read of it."""
+
+    predictions: Predictions
+    summary: SplitSummary
+    cached: bool
+
+
+def predict(
+    classifier: Classifier,
+    model_sha256: str,
+    class_names: tuple[str, ...],
+    split: Split,
+    preprocessor: Preprocessor,
+    cache: StageCache,
+    *,
+    on_images: Callable[[int], None] = lambda _n: None,
+) -> Predicted:
+    """Probabilities and logits of every readable image of a split, in its order.
+
+    Cached by the model's bytes, the preprocessing, and each file's name, label, size and time of change.
+    Raises DataError where no image of the split can be read.
+    """
+    stamps = {path: _stamp(path) for path in {sample.path for sample in split.samples}}
+    key = {
+        "model": model_sha256,
+        "classes": class_names,
+        "preprocessing": asdict(preprocessor),
+        "samples": [(s.id, s.label, s.index, stamps[s.path]) for s in split.samples],
+        "versions": versions(),
+    }
+    arrays, cached = cache.get_or_make(
+        f"predictions-{split.name}", key, lambda: _run(classifier, split, preprocessor, on_images)
+    )
+    read = json.loads(str(arrays["reading"]))
+    bad = (*split.bad, *(BadFile(**row) for row in read["bad"]))
+    labels = arrays["labels"]
+    if not len(labels):
+        raise DataError(f"split {split.name}: none of the {split.n_found} files in {split.source} is a usable image; "
+                        f"the first one: {bad[0].name}: {bad[0].reason}")  # fmt: skip
+    predictions = Predictions(
+        split=split.name,
+        role=split.role,
+        class_names=class_names,
+        sample_ids=tuple(str(i) for i in arrays["sample_ids"]),
+        labels=labels,
+        probabilities=arrays["probabilities"],
+        logits=arrays["logits"],
+    )
+    summary = SplitSummary(
+        name=split.name,
+        role=split.role,
+        source=split.source,
+        n_found=split.n_found,
+        n_used=len(labels),
+        class_counts=tuple(int(n) for n in np.bincount(labels, minlength=len(class_names))),
+        bad=bad,
+        conversions=tuple(ColourNote(**row) for row in read["conversions"]),
+        fingerprint=read["fingerprint"],
+    )
+    return Predicted(predictions, summary, cached)
+
+
+def _stamp(path: Path) -> tuple[int, int] | None:
+    try:
+        stat = path.stat()
+    except OSError:
+        return None
+    return stat.st_size, stat.st_mtime_ns
+
+
+def _run(classifier: Classifier, split: Split, preprocessor: Preprocessor, on_images: Callable[[int], None]) -> Arrays:
+    reading = Reading()
+    ids: list[str] = []
+    labels: list[int] = []
+    nothing = np.zeros((0, classifier.n_classes), np.float32)
+    probabilities, logits = [nothing], [nothing]
+    for batch in stream(split, preprocessor, classifier.batch_size, reading):
+        p, z = classifier.scores(batch.values)
+        probabilities.append(p)
+        logits.append(z)
+        ids += [sample.id for sample in batch.samples]
+        labels += [sample.label for sample in batch.samples]
+        on_images(len(batch.samples))
+    told = {
+        "bad": [asdict(bad) for bad in reading.bad],
+        "conversions": [asdict(note) for note in reading.conversions],
+        "fingerprint": reading.fingerprint,
+    }
+    return {
+        "sample_ids": np.array(ids, dtype=str),
+        "labels": np.array(labels, dtype=np.int64),
+        "probabilities": np.concatenate(probabilities),
+        "logits": np.concatenate(logits),
+        "reading": np.array(json.dumps(told)),
+    }
