@@ -12,6 +12,8 @@ from typing import Any, ClassVar, Literal, Protocol
 
 from fruitaudit.records.data import FloatArray, Images, IntArray
 from fruitaudit.records.explanations import Channels, Explains, Explanation, Targets
+from fruitaudit.records.passes import LayerGradients as LayerGradients
+from fruitaudit.records.passes import Passes as Passes
 from fruitaudit.runtime import Streams
 
 Family = Literal["gradient", "cam", "perturbation"]
@@ -37,26 +39,6 @@ class Registration:
     """What a model must have, e.g. "a layer with a spatial activation"."""
     option_that_changes: tuple[tuple[str, Any], ...] = ()
     """For each option another valid value that must change the map: the contract test tries each one."""
-
-
-@dataclass(frozen=True)
-class Passes:
-    """One image through the model counts once: `forward` only, or `gradient` forward and back."""
-
-    forward: int = 0
-    gradient: int = 0
-
-    def __add__(self, other: Passes) -> Passes:
-        return Passes(self.forward + other.forward, self.gradient + other.gradient)
-
-
-@dataclass(frozen=True)
-class LayerGradients:
-    """`activations` and `gradients` (N, h, w, K) of one layer, and the explained `scores` (N,)."""
-
-    activations: FloatArray
-    gradients: FloatArray
-    scores: FloatArray
 
 
 class Model(Protocol):
