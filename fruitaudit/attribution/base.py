@@ -3,12 +3,17 @@
 A file of this package that defines `METHODS`, a tuple of `Method` classes, is found by `registry`: a new method is one
 file here and one test file. Nothing in these files imports TensorFlow or a library at module level; the model is
 reached only through `Model`, the part of `models.classifier.Classifier` that methods need.
+
+Options are the fields of the dataclass, their type and range in its annotation. `OPTIONS` makes pydantic check them
+whenever a method is made, by a config or by hand: `SmoothGrad(samples=0)` is an error.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal, Protocol
+
+from pydantic import ConfigDict
 
 from fruitaudit.records.data import FloatArray, Images, IntArray
 from fruitaudit.records.explanations import Channels, Explains, Explanation, Targets
@@ -17,6 +22,9 @@ from fruitaudit.records.passes import Passes as Passes
 from fruitaudit.runtime import Streams
 
 Family = Literal["gradient", "cam", "perturbation"]
+Shape = tuple[int, int, int]
+
+OPTIONS = ConfigDict(strict=True, extra="forbid", allow_inf_nan=False)
 
 
 @dataclass(frozen=True)
@@ -39,13 +47,18 @@ class Registration:
     """What a model must have, e.g. "a layer with a spatial activation"."""
     option_that_changes: tuple[tuple[str, Any], ...] = ()
     """For each option another valid value that must change the map: the contract test tries each one."""
+    provider: str = "native"
+    package: str = ""
+    """The distribution that must be installed, where the method needs a library of its own."""
+    caveat: str = ""
+    """What this provider gets wrong, one sentence with its measured figure: printed wherever its maps are."""
 
 
 class Model(Protocol):
     """The door to the classifier. All arrays are NumPy, float32, and any N is allowed."""
 
     @property
-    def input_shape(self) -> tuple[int, int, int]: ...
+    def input_shape(self) -> Shape: ...
     @property
     def n_classes(self) -> int: ...
     @property
@@ -84,8 +97,8 @@ class Method(Protocol):
         """Explain `targets` on `images`. Raises CannotExplain where the method does not apply to this model."""
         ...
 
-    def model_passes(self, n_images: int) -> Passes:
-        """What it must cost, for progress, plan and benchmark."""
+    def model_passes(self, n_images: int, input_shape: Shape) -> Passes:
+        """What it must cost on images of this (H, W, C), for progress, plan and benchmark."""
         ...
 
 

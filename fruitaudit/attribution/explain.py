@@ -1,0 +1,42 @@
+"""One method on one set of images: a result that holds to the contract, or the reason why there is none."""
+
+from __future__ import annotations
+
+import logging
+
+from fruitaudit.attribution.base import Method, Model
+from fruitaudit.errors import AuditError, CannotExplain
+from fruitaudit.records.data import Images
+from fruitaudit.records.explanations import Explanation, Targets
+from fruitaudit.records.states import NotRun
+from fruitaudit.runtime import Streams
+
+log = logging.getLogger(__name__)
+
+
+def explain(method: Method, model: Model, images: Images, targets: Targets, streams: Streams) -> Explanation | NotRun:
+    """Run a method. Whatever goes wrong in it or its library costs this method alone, with a reason."""
+    title = method.registration.title
+    if len(images) == 0:
+        return NotRun(f"{title}: there are no images to explain")
+    try:
+        explanation = method(model, images, targets, streams)
+    except CannotExplain as reason:
+        return NotRun(str(reason))
+    except AuditError:
+        raise
+    except Exception as error:
+        log.debug("%s failed", title, exc_info=True)
+        first_line = next(iter(str(error).splitlines()), "no message")
+        return NotRun(f"{title} failed on this model: {type(error).__name__}: {first_line}")
+    return _kept_contract(title, explanation, images)
+
+
+def _kept_contract(title: str, explanation: Explanation, images: Images) -> Explanation | NotRun:
+    values, expected = explanation.values, images.values.shape[:3]
+    if values.shape != expected or values.dtype != "float32":
+        return NotRun(
+            f"{title} returned maps of shape {values.shape} and type {values.dtype} "
+            f"where {expected} and float32 were due; nothing was drawn of them"
+        )
+    return explanation

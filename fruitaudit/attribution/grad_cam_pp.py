@@ -1,0 +1,75 @@
+from __future__ import annotations
+
+from typing import ClassVar
+
+import numpy as np
+from pydantic.dataclasses import dataclass
+
+from fruitaudit.attribution.base import OPTIONS, LayerGradients, Model, Passes, Registration, Shape
+from fruitaudit.errors import CannotExplain
+from fruitaudit.records.data import FloatArray, Images
+from fruitaudit.records.explanations import Maps, Targets
+from fruitaudit.runtime import Streams
+
+
+@dataclass(frozen=True, config=OPTIONS)
+class GradCamPlusPlus:
+    """Which regions of the last feature maps speak for the class.
+
+    L = relu(sum_k w_k A^k),  w_k = sum_ij alpha_ij^k relu(dY/dA_ij^k),
+    alpha_ij^k = Y'' / (2 Y'' + sum_ab A_ab^k Y'''),  Y = exp(S), S the logit.
+    Paper: Chattopadhay, Sarkar, Howlader, Balasubramanian 2018, arXiv:1710.11063, eq. 5, 10 and 19.
+    With g = dS/dA the derivatives of Y are exp(S) g, exp(S) g^2, exp(S) g^3 (eq. 16-18), so that
+    alpha = 1 / (2 + g sum_ab A_ab) where g is not 0, and exp(S) is left as one positive factor of the whole map.
+    Differs from the paper: this factor is left out. It overflows from S = 89 on, and says nothing about where. Maps of
+    two images can therefore be compared in shape and not in size. Where the denominator is 0 (possible only where
+    activations may be negative) alpha is 0.
+
+    Parameters: `layer` with activations (h, w, K); left out: the model's last one with a spatial activation.
+    Returns maps (N, H, W), >= 0, enlarged bilinearly from (h, w).
+    Raises CannotExplain where no layer has a spatial activation.
+    """
+
+    registration: ClassVar[Registration] = Registration(
+        name="grad_cam_pp",
+        title="Grad-CAM++",
+        family="cam",
+        question="Which regions of the image speak for the class?",
+        paper="Chattopadhay et al. 2018, arXiv:1710.11063",
+        explains="logit",
+        channels="none",
+        signed=False,
+        cost="1 gradient",
+        needs="a layer with a spatial activation",
+        option_that_changes=(("layer", "early"),),
+    )
+
+    layer: str | None = None
+
+    def __call__(self, model: Model, images: Images, targets: Targets, streams: Streams) -> Maps:
+        import cv2
+
+        layer = self.layer or model.cam_layer
+        if layer is None:
+            raise CannotExplain(
+                "Grad-CAM++ needs a layer with a spatial activation and this model has none; use occlusion instead"
+            )
+        maps = class_activation_map(model.layer_gradients(images.values, targets.classes, layer))
+        height, width = images.values.shape[1:3]
+        enlarged = [cv2.resize(m, (width, height), interpolation=cv2.INTER_LINEAR) for m in maps]
+        return Maps(np.stack(enlarged).astype(np.float32), notes=(f"layer {layer}, {maps.shape[1]} x {maps.shape[2]}",))
+
+    def model_passes(self, n_images: int, input_shape: Shape) -> Passes:
+        return Passes(gradient=n_images)
+
+
+def class_activation_map(layer: LayerGradients) -> FloatArray:
+    """(N, h, w, K) activations and gradients of the logit -> (N, h, w) map, >= 0, without its factor exp(S)."""
+    positive = np.maximum(layer.gradients, 0).astype(np.float64)
+    denominator = 2 + positive * layer.activations.sum(axis=(1, 2), keepdims=True, dtype=np.float64)
+    terms = np.divide(positive, denominator, out=np.zeros_like(positive), where=denominator != 0)
+    weights = terms.sum(axis=(1, 2), keepdims=True)
+    return np.maximum((weights * layer.activations).sum(axis=-1), 0).astype(np.float32)
+
+
+METHODS = (GradCamPlusPlus,)

@@ -1,0 +1,97 @@
+from __future__ import annotations
+
+from typing import Annotated, ClassVar, Literal
+
+import numpy as np
+from pydantic import Field
+from pydantic.dataclasses import dataclass
+
+from fruitaudit.attribution.base import OPTIONS, Model, Passes, Registration, Shape
+from fruitaudit.attribution.fills import colour
+from fruitaudit.attribution.passes import rows
+from fruitaudit.errors import CannotExplain
+from fruitaudit.records.data import FloatArray, Images, IntArray
+from fruitaudit.records.explanations import Maps, Targets
+from fruitaudit.runtime import Streams
+
+
+@dataclass(frozen=True, config=OPTIONS)
+class Occlusion:
+    """How much of the class's probability is lost when a patch hides part of the image.
+
+    M_ij = mean over the windows w that cover pixel ij of  p_k(x) - p_k(x with w filled).
+    Paper: Zeiler, Fergus 2014, arXiv:1311.2901, sec. 4.2.
+    Differs from the paper: it draws p_k itself at each position of the patch; here the drop is given, per pixel.
+    Probabilities saturate: on an image with p_k near 1 small patches may lose nothing.
+
+    Parameters: `patch` side of the square in pixels; `stride` between windows, 1..patch, left out: half the patch,
+    rounded up; `fill` a colour within the data's range, "mean" being the image's own. The last window of a row or
+    column ends at the border, so that every pixel is covered and every window is whole.
+    Returns maps (N, H, W) in probability, positive where hiding the pixel hurts the class.
+    Raises CannotExplain where the patch is larger than the image.
+    """
+
+    registration: ClassVar[Registration] = Registration(
+        name="occlusion",
+        title="Occlusion",
+        family="perturbation",
+        question="How much probability does the class lose when this part of the image is hidden?",
+        paper="Zeiler and Fergus 2014, arXiv:1311.2901",
+        explains="probability",
+        channels="none",
+        signed=True,
+        cost="1 + ((H - patch) / stride + 1) x ((W - patch) / stride + 1) forward, both rounded up",
+        option_that_changes=(("patch", 5), ("stride", 3), ("fill", "white")),
+    )
+
+    patch: Annotated[int, Field(ge=1)] = 8
+    stride: Annotated[int, Field(ge=1)] | None = None
+    fill: Literal["grey", "black", "white", "mean"] = "grey"
+
+    def __post_init__(self) -> None:
+        if self.stride is not None and self.stride > self.patch:
+            raise ValueError("stride must not be larger than patch, or pixels between the windows are never hidden")
+
+    def __call__(self, model: Model, images: Images, targets: Targets, streams: Streams) -> Maps:
+        height, width = images.values.shape[1:3]
+        corners = self._corners(height, width)
+        if self.fill == "mean":
+            fill = images.values.mean(axis=(1, 2), keepdims=True)
+        else:
+            fill = np.broadcast_to(colour(images, self.fill), (len(images), 1, 1, images.values.shape[-1]))
+        each = np.arange(len(images))
+        whole = model.probabilities(images.values)[each, targets.classes]
+        drops = np.empty((len(images), len(corners)), np.float32)
+        for image, window in rows(len(images), len(corners), model.batch_size):
+            hidden = images.values[image]
+            for row, (i, (top, left)) in enumerate(zip(image, corners[window], strict=True)):
+                hidden[row, top : top + self.patch, left : left + self.patch] = fill[i]
+            kept = model.probabilities(hidden)[np.arange(len(image)), targets.classes[image]]
+            drops[image, window] = whole[image] - kept
+        return Maps(self._mean_over_windows(drops, corners, height, width))
+
+    def _corners(self, height: int, width: int) -> IntArray:
+        """(windows, 2) top and left of every window."""
+        if self.patch > min(height, width):
+            raise CannotExplain(
+                f"occlusion: a patch of {self.patch} pixels does not fit an image of {height} x {width}; "
+                "set a smaller patch"
+            )
+        stride = self.stride or (self.patch + 1) // 2
+        tops, lefts = ([*range(0, side - self.patch, stride), side - self.patch] for side in (height, width))
+        return np.array([(top, left) for top in tops for left in lefts], dtype=np.int64)
+
+    def _mean_over_windows(self, drops: FloatArray, corners: IntArray, height: int, width: int) -> FloatArray:
+        total = np.zeros((len(drops), height, width))
+        windows = np.zeros((height, width))
+        for (top, left), drop in zip(corners, drops.T, strict=True):
+            area = np.s_[..., top : top + self.patch, left : left + self.patch]
+            total[area] += drop[:, None, None]
+            windows[area] += 1
+        return (total / windows).astype(np.float32)
+
+    def model_passes(self, n_images: int, input_shape: Shape) -> Passes:
+        return Passes(forward=n_images * (1 + len(self._corners(*input_shape[:2]))))
+
+
+METHODS = (Occlusion,)

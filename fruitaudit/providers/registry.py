@@ -1,0 +1,79 @@
+"""From `saliency`, `saliency@tf-keras-vis` or `{smoothgrad: {samples: 20}}` to a method that is ready to run."""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import functools
+from collections.abc import Iterable
+from importlib import metadata
+from typing import Any
+
+from pydantic import ValidationError
+
+from fruitaudit.attribution.base import Method, Registration
+from fruitaudit.attribution.registry import methods_in, native_methods
+from fruitaudit.config.schema import MethodSettings
+from fruitaudit.errors import ConfigError
+
+
+@functools.cache
+def all_methods() -> dict[tuple[str, str], type[Method]]:
+    """Every method class by (name, provider), native ones first."""
+    found = [*native_methods().values(), *methods_in("fruitaudit.providers")]
+    return {(method.registration.name, method.registration.provider): method for method in found}
+
+
+def providers_of(name: str) -> tuple[str, ...]:
+    """The providers of a method, "native" first."""
+    return tuple(provider for method, provider in all_methods() if method == name)
+
+
+def registration(settings: MethodSettings) -> Registration:
+    """What is known of the method that a config entry names; raises ConfigError where there is no such one."""
+    return _method_class(settings).registration
+
+
+def build(settings: MethodSettings) -> Method:
+    """The method with its options set. Raises ConfigError, one sentence, for what cannot be built."""
+    method = _method_class(settings)
+    package = method.registration.package
+    if package:
+        try:
+            metadata.version(package)
+        except metadata.PackageNotFoundError:
+            raise ConfigError(f"{settings.spelling} needs the package {package}: pip install {package}") from None
+    known = [field.name for field in dataclasses.fields(method)]  # type: ignore[arg-type]
+    for option in settings.options:
+        if option not in known:
+            raise ConfigError(_unknown(f"{settings.spelling} has no option", option, known))
+    try:
+        return method(**settings.options)
+    except ValidationError as error:
+        raise ConfigError(_sentence(settings.spelling, error)) from None
+
+
+def _method_class(settings: MethodSettings) -> type[Method]:
+    if settings.name not in native_methods():
+        raise ConfigError(_unknown("there is no method", settings.name, native_methods()))
+    try:
+        return all_methods()[settings.name, settings.provider]
+    except KeyError:
+        start = f"{settings.name} has no provider"
+        raise ConfigError(_unknown(start, settings.provider, providers_of(settings.name))) from None
+
+
+def _unknown(start: str, name: str, known: Iterable[str]) -> str:
+    known = list(known)
+    near = difflib.get_close_matches(name, known, n=1)
+    if near:
+        return f"{start} '{name}'; did you mean '{near[0]}'?"
+    return f"{start} '{name}'; there is {', '.join(known)}" if known else f"{start} '{name}', nor any other"
+
+
+def _sentence(spelling: str, error: ValidationError) -> str:
+    first: Any = error.errors()[0]
+    message = first["msg"].removeprefix("Value error, ").replace("Input should", "must")
+    if not first["loc"]:
+        return f"{spelling}: {message}"
+    return f"{spelling}: {first['loc'][0]} {message}, not {first['input']!r}"
