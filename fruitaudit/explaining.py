@@ -13,7 +13,7 @@ import numpy.typing as npt
 from fruitaudit.attribution.base import Method
 from fruitaudit.attribution.explain import explain
 from fruitaudit.config.schema import Config, MethodSettings
-from fruitaudit.models.classifier import Classifier
+from fruitaudit.opening import Opened
 from fruitaudit.providers.registry import build
 from fruitaudit.records.data import Images
 from fruitaudit.records.explanations import (
@@ -26,7 +26,7 @@ from fruitaudit.records.explanations import (
     Targets,
 )
 from fruitaudit.records.states import NotRun
-from fruitaudit.runtime import StageCache, Streams, sha256_of, versions, write_arrays
+from fruitaudit.runtime import StageCache, Streams, versions, write_arrays
 
 ERRORS_BY = ("saliency", "smoothgrad", "grad_cam_pp", "integrated_gradients")
 CONTROLS_BY = ("grad_cam_pp", "integrated_gradients", "occlusion", "lime")
@@ -53,9 +53,7 @@ def methods_of(config: Config, group: Group) -> tuple[MethodSettings, ...]:
 class Explainer:
     """What methods need besides themselves: the model, the random streams, and where maps are kept."""
 
-    classifier: Classifier
-    model_sha256: str
-    class_names: tuple[str, ...]
+    opened: Opened
     streams: Streams
     cache: StageCache
     out: Path
@@ -73,22 +71,22 @@ class Explainer:
         if not len(images):
             return ExplanationNotRun(group.name, settings.spelling, title, NotRun("no image fits the group's rule"))
         key = {
-            "model": self.model_sha256,
+            "model": self.opened.classifier.sha256,
             "images": (fingerprint, images.sample_ids, images.low.tolist(), images.high.tolist(), images.values.shape),
             "targets": targets.classes.tolist(),
             "method": (settings.spelling, asdict(method)),  # type: ignore[call-overload]
             "seed": self.streams.seed,
             "versions": versions(),
         }
-        before = self.classifier.passes.total
+        before = self.opened.classifier.passes.total
         outcome: list[NotRun] = []
 
         def make() -> Arrays:
-            made = explain(method, self.classifier, images, targets, self.streams)
+            made = explain(method, self.opened.classifier, images, targets, self.streams)
             if isinstance(made, NotRun):
                 outcome.append(made)
                 raise _GaveUp
-            passes = self.classifier.passes.total - before
+            passes = self.opened.classifier.passes.total - before
             return pack(made) | {"model_passes": np.array(passes)}
 
         try:
@@ -104,7 +102,8 @@ class Explainer:
         values, registration = explanation.values, method.registration
         finite = np.isfinite(values).all(axis=(1, 2))
         evidence = finite & (np.abs(values).max(axis=(1, 2)) > 0)
-        names = tuple(self.class_names[c] for c in targets.classes)
+        channels = getattr(method, "channels", registration.channels)
+        names = tuple(self.opened.class_names[c] for c in targets.classes)
         file = f"attributions/{group.name}/{settings.spelling}.npz"
         stored = {k: v for k, v in arrays.items() if k != "model_passes"}
         ids = {"sample_ids": np.array(images.sample_ids), "targets": np.array(names)}
@@ -115,8 +114,9 @@ class Explainer:
             title=registration.title,
             provider=settings.provider,
             explains=registration.explains,
-            channels=getattr(method, "channels", registration.channels),
-            signed=registration.signed,
+            channels=channels,
+            # Channels that are summed keep the sign of the gradient, whatever the method's default does.
+            signed=registration.signed or channels == "sum",
             options=asdict(method),  # type: ignore[call-overload]
             file=file,
             kind="segments" if isinstance(explanation, Segments) else "maps",

@@ -11,11 +11,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from fruitaudit.data.preprocess import Preprocessor
 from fruitaudit.data.splits import Split
 from fruitaudit.data.stream import Reading, stream
 from fruitaudit.errors import DataError
-from fruitaudit.models.classifier import Classifier
+from fruitaudit.opening import Opened
 from fruitaudit.records.data import BadFile, ColourNote, SplitSummary
 from fruitaudit.records.evaluation import Predictions
 from fruitaudit.runtime import StageCache, versions
@@ -33,41 +32,34 @@ class Predicted:
 
 
 def predict(
-    classifier: Classifier,
-    model_sha256: str,
-    class_names: tuple[str, ...],
-    split: Split,
-    preprocessor: Preprocessor,
-    cache: StageCache,
-    *,
-    on_images: Callable[[int], None] = lambda _n: None,
+    opened: Opened, split: Split, cache: StageCache, *, fail_on_bad: bool, advance: Callable[[int], None]
 ) -> Predicted:
     """Probabilities and logits of every readable image of a split, in its order.
 
-    Cached by the model's bytes, the preprocessing, and each file's name, label, size and time of change.
-    Raises DataError where no image of the split can be read.
+    Cached by the model's bytes, the preprocessing, and each file's name, label, size and time of change. Raises
+    DataError where no image can be read, and with `fail_on_bad` for the first file that cannot be used.
     """
     stamps = {path: _stamp(path) for path in {sample.path for sample in split.samples}}
     key = {
-        "model": model_sha256,
-        "classes": class_names,
-        "preprocessing": asdict(preprocessor),
+        "model": opened.classifier.sha256,
+        "classes": opened.class_names,
+        "preprocessing": asdict(opened.preprocessor),
         "samples": [(s.id, s.label, s.index, stamps[s.path]) for s in split.samples],
         "versions": versions(),
     }
-    arrays, cached = cache.get_or_make(
-        f"predictions-{split.name}", key, lambda: _run(classifier, split, preprocessor, on_images)
-    )
+    arrays, cached = cache.get_or_make(f"predictions-{split.name}", key, lambda: _run(opened, split, advance))
     read = json.loads(str(arrays["reading"]))
     bad = (*split.bad, *(BadFile(**row) for row in read["bad"]))
     labels = arrays["labels"]
+    if bad and fail_on_bad:
+        raise DataError(f"split {split.name}: {bad[0].name}: {bad[0].reason}; remove it, or set on_bad_image: skip")
     if not len(labels):
         raise DataError(f"split {split.name}: none of the {split.n_found} files in {split.source} is a usable image; "
                         f"the first one: {bad[0].name}: {bad[0].reason}")  # fmt: skip
     predictions = Predictions(
         split=split.name,
         role=split.role,
-        class_names=class_names,
+        class_names=opened.class_names,
         sample_ids=tuple(str(i) for i in arrays["sample_ids"]),
         labels=labels,
         probabilities=arrays["probabilities"],
@@ -79,7 +71,7 @@ def predict(
         source=split.source,
         n_found=split.n_found,
         n_used=len(labels),
-        class_counts=tuple(int(n) for n in np.bincount(labels, minlength=len(class_names))),
+        class_counts=tuple(int(n) for n in np.bincount(labels, minlength=len(opened.class_names))),
         bad=bad,
         conversions=tuple(ColourNote(**row) for row in read["conversions"]),
         fingerprint=read["fingerprint"],
@@ -101,13 +93,13 @@ def _run(classifier: Classifier, split: Split, preprocessor: Preprocessor, on_im
     labels: list[int] = []
     nothing = np.zeros((0, classifier.n_classes), np.float32)
     probabilities, logits = [nothing], [nothing]
-    for batch in stream(split, preprocessor, classifier.batch_size, reading):
+    for batch in stream(split, opened.preprocessor, classifier.batch_size, reading):
         p, z = classifier.scores(batch.values)
         probabilities.append(p)
         logits.append(z)
         ids += [sample.id for sample in batch.samples]
         labels += [sample.label for sample in batch.samples]
-        on_images(len(batch.samples))
+        advance(len(batch.samples))
     told = {
         "bad": [asdict(bad) for bad in reading.bad],
         "conversions": [asdict(note) for note in reading.conversions],

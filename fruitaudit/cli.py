@@ -1,0 +1,181 @@
+"""The terminal: arguments, progress, exit codes. Nothing heavy is imported before a command needs it."""
+
+from __future__ import annotations
+
+import json
+import os
+import shlex
+import sys
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import typer
+
+from fruitaudit import __version__
+from fruitaudit.errors import AuditError
+
+app = typer.Typer(
+    name="fruitaudit",
+    help="Audit an image classifier: evaluate it, explain its errors, and say whether it may be used.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+
+EXIT_CODES = """Exit codes: 0 all gates pass; 1 a gate failed; 2 wrong usage, config, data or model; 3 a gate could not
+be computed; 4 a fault of fruitaudit itself."""
+
+ConfigArgument = Annotated[Path | None, typer.Argument(help="YAML file; ./fruitaudit.yaml when left out.")]
+ModelOption = Annotated[Path | None, typer.Option("--model", help="Model file: .keras, .h5, or a SavedModel folder.")]
+DataOption = Annotated[
+    list[str] | None,
+    typer.Option("--data", metavar="NAME=PATH", help="A split: class folders, a CSV/Parquet manifest, or an NPZ."),
+]
+OutOption = Annotated[
+    Path | None, typer.Option("--out", help="Folder for the report and its data; ./audit by default.")
+]
+SetOption = Annotated[
+    list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Override a config key, e.g. --set seed=3.")
+]
+TrustOption = Annotated[bool, typer.Option("--trust-model", help="Let the model file run code (Lambda, SavedModel).")]
+QuietOption = Annotated[bool, typer.Option("--quiet", help="Print nothing but errors.")]
+
+
+def _version(value: bool) -> None:
+    if value:
+        typer.echo(f"fruitaudit {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    version: Annotated[
+        bool, typer.Option("--version", help="Print the version and stop.", callback=_version, is_eager=True)
+    ] = False,
+) -> None:
+    """Audit an image classifier: evaluate it, explain its errors, and say whether it may be used."""
+
+
+@app.command(epilog=EXIT_CODES)
+def evaluate(
+    config: ConfigArgument = None,
+    model: ModelOption = None,
+    data: DataOption = None,
+    out: OutOption = None,
+    methods: Annotated[str | None, typer.Option("--methods", metavar="A,B", help="Attribution methods.")] = None,
+    set_: SetOption = None,
+    trust_model: TrustOption = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the plan with its cost, and stop.")] = False,
+    quiet: QuietOption = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the outcome as JSON to stdout.")] = False,
+) -> None:
+    """Audit a model on its splits and write one HTML report."""
+    from fruitaudit.config.load import load_config
+
+    loaded = load_config(
+        config,
+        overrides=[*(set_ or []), *(["model.trust=true"] if trust_model else [])],
+        model=model,
+        data=data or [],
+        out=out,
+        methods=methods,
+        ci=os.environ.get("CI", "").lower() not in ("", "0", "false"),
+    )
+    _tell(loaded.said, quiet)
+    if dry_run:
+        from fruitaudit.plan import plan, print_plan
+
+        print_plan(plan(loaded.config))
+        return
+    raise typer.Exit(_audit(loaded.config, quiet=quiet, as_json=as_json))
+
+
+@app.command()
+def demo(out: OutOption = None, quiet: QuietOption = False) -> None:
+    """Audit a small case that is made on the spot: handwritten digits, in the lab and in the field."""
+    from fruitaudit.config.load import load_config
+    from fruitaudit.demo.digits import make_case
+
+    folder = out or Path("fruitaudit-demo")
+    _tell([f"making the digits case in {folder} and training its model (about 20 s)"], quiet)
+    make_case(folder)
+    loaded = load_config(folder / "fruitaudit.yaml")
+    raise typer.Exit(_audit(loaded.config, quiet=quiet, as_json=False))
+
+
+@app.command()
+def init(
+    model: Annotated[Path, typer.Argument(help="Model file: .keras, .h5, or a SavedModel folder.")],
+    data: Annotated[list[str], typer.Argument(metavar="[NAME=]PATH...", help="Splits, or a folder of split folders.")],
+    out: Annotated[Path, typer.Option("--out", help="File to write.")] = Path("fruitaudit.yaml"),
+    trust_model: TrustOption = False,
+) -> None:
+    """Write a commented config for a model and its data."""
+    from fruitaudit.scaffold import scaffold
+
+    scaffold(model, data, out, trust=trust_model)
+    typer.echo(f"wrote {out}; read it through, then run: fruitaudit evaluate {shlex.quote(str(out))}")
+
+
+@app.command()
+def methods(as_json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False) -> None:
+    """List the attribution methods: what they show, what they cost, who provides them."""
+    from fruitaudit.report.terminal import print_methods
+
+    print_methods(as_json=as_json)
+
+
+@app.command()
+def render(directory: Annotated[Path, typer.Argument(help="Output folder of an audit.")]) -> None:
+    """Write the report again from an output folder, without model or data."""
+    from fruitaudit.report.render import render as render_report
+
+    for path in render_report(directory):
+        typer.echo(path)
+
+
+@app.command()
+def schema(what: Annotated[Literal["config", "results"], typer.Argument(help="Which file to describe.")]) -> None:
+    """Print the JSON Schema of the config or of results.json."""
+    if what == "config":
+        from fruitaudit.config.load import config_schema as make
+    else:
+        from fruitaudit.report.artefacts import results_schema as make
+    typer.echo(json.dumps(make(), indent=1))
+
+
+def _audit(config: Any, *, quiet: bool, as_json: bool) -> int:
+    from rich.console import Console
+
+    from fruitaudit.pipeline import audit
+    from fruitaudit.progress import progress_for
+    from fruitaudit.report.terminal import outcome, print_summary
+
+    results, run = audit(config, progress_for(quiet=quiet), shlex.join(["fruitaudit", *sys.argv[1:]]))
+    report = config.out / "report.html"
+    if as_json:
+        typer.echo(json.dumps(outcome(results, report), indent=1))
+    elif not quiet:
+        print_summary(Console(), results, run, report)
+    return results.verdict.exit_code
+
+
+def _tell(sentences: list[str] | tuple[str, ...], quiet: bool) -> None:
+    for sentence in () if quiet else sentences:
+        typer.echo(sentence, err=True)
+
+
+def main() -> None:
+    """Run the command line; a user's mistake is one sentence and exit code 2, a fault of ours exit code 4."""
+    try:
+        app()
+    except AuditError as error:
+        typer.echo(f"error: {error}", err=True)
+        sys.exit(2)
+    except Exception:
+        import traceback
+
+        traceback.print_exc()
+        typer.echo("error: this is a fault of fruitaudit; please report it with the lines above", err=True)
+        sys.exit(4)

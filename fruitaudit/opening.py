@@ -1,0 +1,97 @@
+"""Opens the model and the splits and settles how images are prepared: all that must fit before anything is computed."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from fruitaudit.config.schema import Config
+from fruitaudit.data.infer import infer_preprocessing
+from fruitaudit.data.preprocess import Preprocessor
+from fruitaudit.data.splits import Split, class_names_of, open_split
+from fruitaudit.errors import ConfigError, DataError
+from fruitaudit.models.classifier import Classifier, open_classifier
+from fruitaudit.records.data import PreprocessingSummary, Sample
+from fruitaudit.runtime import Streams
+
+
+@dataclass(frozen=True)
+class Opened:
+    """A model and splits that fit each other."""
+
+    classifier: Classifier
+    class_names: tuple[str, ...]
+    class_names_from: str
+    splits: tuple[Split, ...]
+    preprocessor: Preprocessor
+    preprocessing: PreprocessingSummary
+
+    @property
+    def samples(self) -> Mapping[str, Sample]:
+        """Every sample by its id."""
+        return {sample.id: sample for split in self.splits for sample in split.samples}
+
+
+def open_inputs(config: Config, streams: Streams) -> Opened:
+    """Open what the config names. Raises ModelError, DataError or ConfigError in one sentence."""
+    names, source = class_names(config)
+    splits = tuple(open_split(settings, names) for settings in config.splits)
+    classifier = open_classifier(
+        config.model.path,
+        trust=config.model.trust,
+        batch_size=config.batch_size,
+        size=config.model.preprocessing.size,
+    )
+    if classifier.n_classes != len(names):
+        raise DataError(
+            f"{config.model.path.name} has {classifier.n_classes} classes, but {source} names {len(names)} "
+            f"({_some(names)}); write the model's classes, in the order of its outputs, under model.classes"
+        )
+    judge = next((s for role in ("reference", "test", "field") for s in splits if s.role == role))
+    preprocessor, summary = infer_preprocessing(
+        config.model.preprocessing, classifier.input_shape, judge, classifier.probabilities, streams
+    )
+    return Opened(classifier, names, source, splits, preprocessor, summary)
+
+
+def class_names(config: Config) -> tuple[tuple[str, ...], str]:
+    """The classes in the order of the model's outputs, and where they were found.
+
+    Without `model.classes`: the sorted labels of the reference splits (then test, then field), the order in which
+    Keras reads class folders.
+    """
+    given = config.model.classes
+    if isinstance(given, tuple):
+        return _distinct(given, "model.classes"), "model.classes"
+    if given is not None:
+        return _distinct(_names_in(given), str(given)), f"model.classes ({given.name})"
+    for role in ("reference", "test", "field"):
+        splits = [s for s in config.splits if s.role == role]
+        if splits:
+            names = tuple(sorted({name for s in splits for name in class_names_of(s)}))
+            return names, f"{role} split {', '.join(s.name for s in splits)}, sorted by name"
+    raise ConfigError("splits: there is none; add at least one")
+
+
+def _names_in(path: Path) -> tuple[str, ...]:
+    try:
+        text = path.read_text(encoding="utf-8")
+        names = json.loads(text) if path.suffix == ".json" else [n.strip() for n in text.splitlines() if n.strip()]
+    except (OSError, ValueError) as error:
+        raise ConfigError(f"model.classes: cannot read class names from {path} ({error})") from error
+    if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+        raise ConfigError(f"model.classes: {path} must hold a list of names, one a line or as a JSON list")
+    return tuple(names)
+
+
+def _distinct(names: tuple[str, ...], where: str) -> tuple[str, ...]:
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise ConfigError(f"{where}: the class {twice[0]!r} is named twice; give every output its own name")
+    return names
+
+
+def _some(names: tuple[str, ...]) -> str:
+    return ", ".join(names[:4]) + (", …" if len(names) > 4 else "")

@@ -1,0 +1,164 @@
+"""The story, in order: the one place that knows all stages."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+
+from fruitaudit import __version__
+from fruitaudit.config.load import dump_config
+from fruitaudit.config.schema import Config
+from fruitaudit.data.stream import read_images
+from fruitaudit.evaluation.class_order import judge_class_orders
+from fruitaudit.evaluation.evaluate import evaluate
+from fruitaudit.explaining import Explainer, Row, methods_of
+from fruitaudit.findings import find
+from fruitaudit.gates import check_gates, judge
+from fruitaudit.groups import choose_groups
+from fruitaudit.models.architecture import summarise
+from fruitaudit.opening import Opened, class_names, open_inputs
+from fruitaudit.pictures import Album
+from fruitaudit.prediction import Predicted, predict
+from fruitaudit.providers.registry import build
+from fruitaudit.records.explanations import Group, Targets
+from fruitaudit.records.results import Results, RunInfo, Timing
+from fruitaudit.report.artefacts import save_results, save_run
+from fruitaudit.report.predictions import write_predictions
+from fruitaudit.report.render import render
+from fruitaudit.runtime import StageCache, Streams, peak_memory_mb, sha256_of, staged, versions, write_text
+
+
+class Progress(Protocol):
+    """Where the pipeline tells how far it is."""
+
+    def stage(self, title: str, total: int) -> AbstractContextManager[Callable[[int], None]]:
+        """Begin a step of `total` units; call what it yields with the units done since the last call."""
+        ...
+
+
+def check(config: Config) -> None:
+    """Refuse what can be seen to be wrong before a model or an image is opened."""
+    own = () if config.groups == "auto" else tuple(group.methods for group in config.groups)
+    for settings in (s for methods in (config.methods, *own) for s in methods or ()):
+        build(settings)
+    check_gates(config.gates, [split.name for split in config.splits], class_names(config)[0])
+
+
+def audit(config: Config, progress: Progress, command: str) -> tuple[Results, RunInfo]:
+    """Run the audit; everything it found, and the report, lie in `config.out` afterwards."""
+    check(config)
+    begin, started = time.perf_counter(), datetime.now(UTC)
+    with staged(config.out) as out:
+        story = _Story(config, progress, out)
+        results = story.tell()
+        run = story.run_info(started, begin, command)
+        save_run(out, run)
+        with story.step("render the report"):
+            render(out)
+        run = story.run_info(started, begin, command)
+        save_run(out, run)
+    return results, run
+
+
+@dataclass
+class _Story:
+    config: Config
+    progress: Progress
+    out: Path
+    timings: list[Timing] = field(default_factory=list)
+    opened: Opened | None = None
+
+    def tell(self) -> Results:
+        config, streams = self.config, Streams(self.config.seed)
+        with self.step("open model and data"):
+            opened = self.opened = open_inputs(config, streams)
+        predicted = {split.name: self._predict(opened, i) for i, split in enumerate(opened.splits)}
+        predictions = {name: p.predictions for name, p in predicted.items()}
+        splits = tuple(p.summary for p in predicted.values())
+        with self.step("evaluate"):
+            evaluations = tuple(evaluate(p, streams) for p in predictions.values())
+            orders = tuple(o for p in predictions.values() if p.role != "field" for o in judge_class_orders(p))
+        groups = choose_groups(config, predictions, streams)
+        with self.step("draw pictures"):
+            album = Album(self.out, opened.preprocessor, opened.samples)
+            pictures = album.explained(predictions, list(dict.fromkeys(i for g in groups for i in g.sample_ids)))
+            sheet = album.contact_sheet(list(predictions.values()), config.sheet_images, streams)
+        rows = tuple(row for group in groups for row in self._explain(opened, group, predicted[group.split], streams))
+        verdicts, verdict = judge(config.gates, evaluations, splits, config.max_bad_share)
+        results = Results(
+            title=config.title,
+            seed=config.seed,
+            model=summarise(
+                opened.classifier, class_names=opened.class_names, class_names_from=opened.class_names_from
+            ),
+            preprocessing=opened.preprocessing,
+            splits=splits,
+            evaluations=evaluations,
+            class_orders=orders,
+            groups=groups,
+            explanations=rows,
+            pictures=pictures,
+            contact_sheet=sheet,
+            findings=find(evaluations, splits, orders, opened.preprocessing, rows),
+            gates=verdicts,
+            verdict=verdict,
+            config_sha256=sha256_of(config.model_dump(mode="json", exclude={"out"})),
+            fruitaudit_version=__version__,
+            table_rows=config.table_rows,
+        )
+        with self.step("write the results"):
+            write_predictions(self.out / "predictions.parquet", list(predictions.values()))
+            write_text(self.out / "config.yaml", dump_config(config))
+            save_results(self.out, results)
+        return results
+
+    def _predict(self, opened: Opened, index: int) -> Predicted:
+        split = opened.splits[index]
+        with self.step(f"predict {split.name}", len(split.samples)) as advance:
+            return predict(opened, split, self._cache, fail_on_bad=self.config.on_bad_image == "fail", advance=advance)
+
+    def _explain(self, opened: Opened, group: Group, source: Predicted, streams: Streams) -> Iterator[Row]:
+        at = {sample_id: i for i, sample_id in enumerate(source.predictions.sample_ids)}
+        rows = np.array([at[i] for i in group.sample_ids], dtype=np.int64)
+        images = read_images([opened.samples[i] for i in group.sample_ids], opened.preprocessor)
+        targets = Targets(source.predictions.predicted[rows])
+        explainer = Explainer(opened, streams, self._cache, self.out)
+        for settings in methods_of(self.config, group):
+            with self.step(f"explain {group.name} by {settings.spelling}", 1) as advance:
+                yield explainer.explain(group, images, targets, source.summary.fingerprint, settings)
+                advance(1)
+
+    @property
+    def _cache(self) -> StageCache:
+        return StageCache(self.config.out / ".cache")
+
+    @contextmanager
+    def step(self, title: str, total: int = 0) -> Iterator[Callable[[int], None]]:
+        """Show a step's progress, and note its wall time and model passes."""
+        before = self.opened.classifier.passes.snapshot() if self.opened else None
+        begin = time.perf_counter()
+        with self.progress.stage(title, total) as advance:
+            yield advance
+        made = self.opened.classifier.passes.since(before) if self.opened and before else None
+        seconds = time.perf_counter() - begin
+        self.timings.append(Timing(title, seconds, made.forward if made else 0, made.gradient if made else 0))
+
+    def run_info(self, started: datetime, begin: float, command: str) -> RunInfo:
+        opened = self.opened
+        return RunInfo(
+            started=started.isoformat(timespec="seconds"),
+            seconds=time.perf_counter() - begin,
+            peak_memory_mb=peak_memory_mb(),
+            command=command,
+            device=opened.classifier.device if opened else "",
+            versions=versions(),
+            hashes={"model": opened.classifier.sha256} if opened else {},
+            timings=tuple(self.timings),
+        )

@@ -1,0 +1,127 @@
+"""What an audit will do and cost, before it starts: stages, model passes, minutes, memory, and what will be NotRun.
+
+The time of a pass and of reading an image are measured on this machine, on a few images of the first split.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from rich.console import Console
+from rich.table import Table
+
+from fruitaudit.attribution.base import Passes
+from fruitaudit.config.schema import Config, MethodSettings
+from fruitaudit.data.stream import read_images
+from fruitaudit.explaining import CONTROLS_BY, ERRORS_BY
+from fruitaudit.opening import Opened, open_inputs
+from fruitaudit.pipeline import check
+from fruitaudit.providers.registry import build
+from fruitaudit.runtime import Streams, peak_memory_mb
+
+AUTO_ERROR_GROUPS = 4
+"""The `auto` rule makes at most this many groups of errors, each with its controls."""
+PROBE = 32
+
+
+@dataclass(frozen=True)
+class PlannedStage:
+    """One row of the plan. `images` is an upper bound where groups are drawn later."""
+
+    title: str
+    images: int
+    passes: Passes
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The whole plan. `not_run` holds (what, why)."""
+
+    stages: tuple[PlannedStage, ...]
+    memory_mb: float
+    not_run: tuple[tuple[str, str], ...]
+
+    @property
+    def seconds(self) -> float:
+        """Estimated wall time of all stages."""
+        return sum(stage.seconds for stage in self.stages)
+
+
+def plan(config: Config) -> Plan:
+    """Open model and data, time a few passes, and add up what the audit needs."""
+    check(config)
+    opened = open_inputs(config, Streams(config.seed))
+    read, forward, gradient = _seconds_per_image(opened)
+    stages = [
+        PlannedStage(f"predict {split.name}", n, Passes(forward=n), n * (read + forward))
+        for split in opened.splits
+        for n in [len(split.samples)]
+    ]
+    not_run = []
+    for title, images, methods in _groups(config):
+        for settings in methods:
+            method = build(settings)
+            if method.registration.family == "cam" and opened.classifier.cam_layer is None:
+                not_run.append((f"{settings.spelling} on {title}", "the model has no layer with a spatial activation"))
+                continue
+            passes = method.model_passes(images, opened.classifier.input_shape)
+            seconds = passes.forward * forward + passes.gradient * gradient
+            stages.append(PlannedStage(f"{settings.spelling} on {title}", images, passes, seconds))
+    rows = sum(len(split.samples) for split in opened.splits)
+    return Plan(tuple(stages), peak_memory_mb() + rows * opened.classifier.n_classes * 8 / 2**20, tuple(not_run))
+
+
+def _groups(config: Config) -> list[tuple[str, int, tuple[MethodSettings, ...]]]:
+    """(title, images at most, methods) of every group there will be."""
+    if config.groups != "auto":
+        return [(g.name, g.max_images, g.methods if g.methods is not None else config.methods or _default(g.kind))
+                for g in config.groups]  # fmt: skip
+    images = AUTO_ERROR_GROUPS * config.max_images
+    errors, controls = (config.methods if config.methods is not None else _default(kind)
+                        for kind in ("false_positive", "true_positive"))  # fmt: skip
+    return [("errors", images, errors), ("true positives", images, controls)]
+
+
+def _default(kind: str) -> tuple[MethodSettings, ...]:
+    return tuple(MethodSettings(name=name) for name in (CONTROLS_BY if kind == "true_positive" else ERRORS_BY))
+
+
+def _seconds_per_image(opened: Opened) -> tuple[float, float, float]:
+    """Wall time of reading an image, of a forward pass and of a pass forward and back, after one warm-up each."""
+    samples = list(opened.splits[0].samples[:PROBE])
+    begin = time.perf_counter()
+    images = read_images(samples, opened.preprocessor)
+    read = (time.perf_counter() - begin) / len(samples)
+    classes = opened.classifier.probabilities(images.values).argmax(axis=1)
+    return (
+        read,
+        _time(lambda: opened.classifier.probabilities(images.values)) / len(samples),
+        _time(lambda: opened.classifier.gradient(images.values, classes)) / len(samples),
+    )
+
+
+def _time(run: Callable[[], object]) -> float:
+    run()
+    begin = time.perf_counter()
+    run()
+    return time.perf_counter() - begin
+
+
+def print_plan(made: Plan) -> None:
+    """Print the plan to stdout."""
+    table = Table(title="Plan", title_justify="left", box=None, pad_edge=False)
+    table.add_column("stage", overflow="fold")
+    for column in ("images", "forward passes", "gradient passes", "seconds"):
+        table.add_column(column, justify="right")
+    for stage in made.stages:
+        table.add_row(stage.title, f"{stage.images:,}", f"{stage.passes.forward:,}", f"{stage.passes.gradient:,}",
+                      f"{stage.seconds:.1f}")  # fmt: skip
+    console = Console(highlight=False, markup=False)
+    console.print(table)
+    console.print(f"\nAbout {made.seconds / 60:.1f} minutes and {made.memory_mb / 1000:.1f} GB of memory, the report aside; "
+                  "groups that turn out smaller cost less.")  # fmt: skip
+    for what, why in made.not_run:
+        console.print(f"Will not run: {what}: {why}.")

@@ -1,0 +1,62 @@
+"""Writes a first config for a model and its data, with what could be found out filled in and explained."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import jinja2
+import yaml
+
+from fruitaudit.config.load import load_config
+from fruitaudit.config.schema import NAME
+from fruitaudit.errors import ConfigError
+from fruitaudit.opening import open_inputs
+from fruitaudit.resources import resource
+from fruitaudit.runtime import Streams, write_text
+
+
+def scaffold(model: Path, data: Sequence[str], out: Path, *, trust: bool = False) -> None:
+    """Write `out`. Opens model and data, so that a config is never written that does not run."""
+    if out.exists():
+        raise ConfigError(f"{out} exists; remove it or name another file with --out")
+    pairs = [pair for entry in data for pair in _splits(entry)]
+    overrides = ["model.trust=true"] if trust else []
+    config = load_config(None, model=model, data=[f"{n}={p}" for n, p in pairs], overrides=overrides).config
+    opened = open_inputs(config, Streams(config.seed))
+    field = next((s.name for s in config.splits if s.role == "field"), config.splits[-1].name)
+    template = jinja2.Environment(undefined=jinja2.StrictUndefined, trim_blocks=True, autoescape=False).from_string(  # noqa: S701
+        resource("templates", "init.yaml").read_text(encoding="utf-8")
+    )
+    text = template.render(
+        model=_quote(str(model.resolve())),
+        trust=trust,
+        preprocessing=opened.preprocessing,
+        splits=[(s.name, _quote(str(s.path)), s.role) for s in config.splits],
+        n_classes=len(opened.class_names),
+        classes=_quote(opened.class_names[0]),
+        class_names_from=opened.class_names_from,
+        field=field,
+    )
+    write_text(out, text)
+
+
+def _splits(entry: str) -> list[tuple[str, str]]:
+    """`NAME=PATH`, a split named like its folder, or a folder whose folders are splits."""
+    name, equals, path = entry.partition("=")
+    if equals:
+        return [(name, path)]
+    folder = Path(entry)
+    if not folder.exists():
+        raise ConfigError(f"{entry} does not exist; name a split as NAME=PATH")
+    inner = sorted(p for p in folder.iterdir() if p.is_dir()) if folder.is_dir() else []
+    if inner and all(any(q.is_dir() for q in p.iterdir()) for p in inner):
+        return [(p.name, str(p)) for p in inner]
+    name = folder.stem
+    if not NAME.fullmatch(name):
+        raise ConfigError(f"{entry}: give this split a name of letters and digits, as NAME={entry}")
+    return [(name, str(folder))]
+
+
+def _quote(text: str) -> str:
+    return yaml.safe_dump(text, default_style='"', allow_unicode=True, width=10**6).strip()
