@@ -127,6 +127,9 @@ class Explainer:
             diagnostics={k: tuple(_finite(v)) for k, v in explanation.diagnostics.items()},
             notes=explanation.notes,
             model_passes=int(arrays["model_passes"]),
+            question=registration.question,
+            paper=registration.paper,
+            caveat=registration.caveat,
         )
 
 

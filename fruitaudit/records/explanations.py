@@ -105,6 +105,11 @@ class ExplanationRow:
     """Numbers of the method about its own maps, one an image; None where they are not finite."""
     notes: tuple[str, ...]
     model_passes: int
+    question: str = ""
+    """What a lay reader learns from the map: printed above the panels."""
+    paper: str = ""
+    caveat: str = ""
+    """What this provider gets wrong, printed wherever its maps are."""
     state: Literal["done"] = "done"
 
 
