@@ -25,12 +25,14 @@ class Lime:
     Paper: Ribeiro, Singh, Guestrin 2016, arXiv:1602.04938, eq. 1-2 and alg. 1, by the `lime` package.
     Differs from the paper: ridge instead of lasso for the choice of superpixels, as the package does. Superpixels are
     found on the image in 0..1 colour (grey repeated to three channels), whatever the model's input range; hiding
-    happens in model input. The package's own loop over single images is replaced by one over batches, draw for draw
-    the same.
+    happens in model input. The package's loop over single images is replaced by one over batches, draw for draw the
+    same. Its kernel of 4 pixels joins nearly all of a 28 x 28 image into one superpixel: smaller images get a smaller
+    kernel, and so about ten superpixels, as a 100 x 100 image does.
 
     Parameters: `samples` perturbed images, the whole one among them; `features` superpixels with a coefficient;
-    `segmentation` quickshift (as the package: kernel 4, distance 200, ratio 0.2) or SLIC with 50 superpixels;
-    `hide` what a hidden superpixel shows: its own mean colour, middle grey or black.
+    `segmentation` quickshift (distance 200, ratio 0.2, as the package) or SLIC with 50 superpixels; `kernel` of
+    quickshift in pixels, >= 1, left out: 4, or a 25th of the shorter side where that is less; `hide` what a hidden
+    superpixel shows: its own mean colour, middle grey or black.
     Returns segments with coefficients in probability, signed. Diagnostics, (N,): "r2" weighted fit of the linear
     model (read the map only where it is high), "intercept" in probability, "superpixels".
     """
@@ -46,12 +48,19 @@ class Lime:
         signed=True,
         cost="samples forward",
         package="lime",
-        option_that_changes=(("samples", 60), ("features", 3), ("segmentation", "slic"), ("hide", "black")),
+        option_that_changes=(
+            ("samples", 60),
+            ("features", 3),
+            ("segmentation", "slic"),
+            ("kernel", 2.0),
+            ("hide", "black"),
+        ),
     )
 
     samples: Annotated[int, Field(ge=10)] = 1000
     features: Annotated[int, Field(ge=1)] = 10
     segmentation: Literal["quickshift", "slic"] = "quickshift"
+    kernel: Annotated[float, Field(ge=1)] | None = None
     hide: Literal["mean", "grey", "black"] = "mean"
 
     def __call__(self, model: Model, images: Images, targets: Targets, streams: Streams) -> Segments:
@@ -59,7 +68,7 @@ class Lime:
         unit = np.repeat(unit, 3, axis=-1) if unit.shape[-1] == 1 else unit
         segments, rows, fits = [], [], []
         for i, sample_id in enumerate(images.sample_ids):
-            labels = self._superpixels(unit[i], streams.integer("lime", "segmentation", sample_id, bits=32))
+            labels = self._superpixels(unit[i], streams.integer("lime", "segmentation", sample_id, bits=31))
             seed = streams.integer("lime", "sampling", sample_id, bits=32)
             row, fit = self._fit(model, images.select(slice(i, i + 1)), int(targets.classes[i]), labels, seed)
             segments.append(labels)
@@ -70,14 +79,17 @@ class Lime:
             coefficients[i, : len(row)] = row
         names = ("r2", "intercept", "superpixels")
         diagnostics = dict(zip(names, np.array(fits, np.float32).T, strict=True))
-        return Segments(np.stack(segments), coefficients, diagnostics)
+        single = sum(len(row) == 1 for row in rows)
+        notes = (f"{single} of {len(rows)} images are one superpixel: nothing can be told apart",) if single else ()
+        return Segments(np.stack(segments), coefficients, diagnostics, notes)
 
     def _superpixels(self, unit: FloatArray, seed: int) -> Labels:
         """(H, W, 3) in 0..1 -> (H, W) labels 0..S-1 without a gap."""
         from skimage.segmentation import quickshift, slic
 
         if self.segmentation == "quickshift":
-            found = quickshift(unit, kernel_size=4, max_dist=200, ratio=0.2, rng=seed)
+            kernel = self.kernel or max(1.0, min(4.0, min(unit.shape[:2]) / 25))
+            found = quickshift(unit, kernel_size=kernel, max_dist=200, ratio=0.2, rng=seed)
         else:
             found = slic(unit, n_segments=50, start_label=0)
         return np.unique(found, return_inverse=True)[1].reshape(found.shape).astype(np.int32)

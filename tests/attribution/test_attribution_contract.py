@@ -1,0 +1,157 @@
+"""What every registered method must keep, on every kind of model it can run on."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+import pytest
+from analytic_models import Quadratic, SmallCnn, some_images, some_targets
+
+from fruitaudit.attribution.base import Passes
+from fruitaudit.attribution.explain import explain
+from fruitaudit.attribution.registry import native_methods
+from fruitaudit.records.explanations import Segments, Targets
+from fruitaudit.records.states import NotRun
+from fruitaudit.runtime import Streams
+
+STREAMS = Streams(9)
+QUICK = {"lime": {"samples": 150}, "occlusion": {"patch": 4}}
+MODELS = {
+    "cnn": lambda **more: SmallCnn((12, 8, 3), **more),
+    "cnn grey": lambda **more: SmallCnn((8, 12, 1), **more),
+    "no layers": lambda **more: Quadratic((12, 10, 3), **more),
+}
+CASES = [
+    pytest.param(method, kind, id=f"{name}-{kind}")
+    for name, method in native_methods().items()
+    for kind in MODELS
+    if not (kind == "no layers" and method.registration.needs)
+]
+
+
+def run(method, model, images=None, classes=None):
+    images = some_images(model.input_shape) if images is None else images
+    targets = some_targets(len(images), model.n_classes) if classes is None else Targets(classes)
+    made = explain(method, model, images, targets, STREAMS)
+    assert not isinstance(made, NotRun), made.reason
+    return made
+
+
+def quick(method, **options):
+    return method(**QUICK.get(method.registration.name, {}) | options)
+
+
+@pytest.mark.parametrize(("method", "kind"), CASES)
+def test_result_is_a_finite_map_an_image_that_is_not_empty(method, kind):
+    model = MODELS[kind]()
+    made = run(quick(method), model)
+    height, width, _ = model.input_shape
+    assert made.values.shape == (5, height, width)
+    assert made.values.dtype == np.float32
+    assert np.isfinite(made.values).all()
+    assert (abs(made.values).max(axis=(1, 2)) > 0).sum() >= 4
+    assert all(v.shape == (5,) and np.isfinite(v).all() for v in made.diagnostics.values())
+    assert method.registration.signed or made.values.min() >= 0
+
+
+@pytest.mark.parametrize(("method", "kind"), CASES)
+def test_passes_are_those_it_announces_in_full_batches(method, kind):
+    model = MODELS[kind](batch_size=16)
+    made = quick(method)
+    run(made, model)
+    assert model.passes == made.model_passes(5, model.input_shape)
+    assert model.passes != Passes()
+    if not isinstance(run(made, model), Segments):
+        assert sum(size % 16 != 0 for size in model.batches) <= 4
+
+
+@pytest.mark.parametrize(("method", "kind"), CASES)
+@pytest.mark.parametrize("batch_size", [1, 7])
+def test_batch_size_changes_nothing(method, kind, batch_size):
+    whole = run(quick(method), MODELS[kind](batch_size=64)).values
+    cut = run(quick(method), MODELS[kind](batch_size=batch_size)).values
+    np.testing.assert_allclose(cut, whole, rtol=1e-5, atol=1e-5 * abs(whole).max())
+
+
+@pytest.mark.parametrize(("method", "kind"), CASES)
+def test_neither_order_nor_other_images_change_a_map(method, kind):
+    model = MODELS[kind]()
+    images, targets = some_images(model.input_shape), some_targets(5, model.n_classes)
+    order = np.array([3, 0, 4])
+    every = run(quick(method), model, images, targets.classes)
+    some = run(quick(method), model, images.select(order), targets.classes[order])
+    np.testing.assert_allclose(some.values, every.values[order], rtol=1e-5, atol=1e-5 * abs(every.values).max())
+    for name, numbers in every.diagnostics.items():
+        np.testing.assert_allclose(some.diagnostics[name], numbers[order], rtol=1e-4, atol=1e-6)
+
+
+@pytest.mark.parametrize(("method", "kind"), CASES)
+def test_same_seed_same_bytes_and_images_left_alone(method, kind):
+    model = MODELS[kind]()
+    images = some_images(model.input_shape)
+    before = images.values.copy()
+    assert run(quick(method), model, images).values.tobytes() == run(quick(method), model, images).values.tobytes()
+    np.testing.assert_array_equal(images.values, before)
+
+
+@pytest.mark.parametrize("name", ["smoothgrad", "lime"])
+def test_another_seed_gives_another_map(name):
+    model, images = SmallCnn(), some_images((12, 8, 3))
+    method, targets = quick(native_methods()[name]), some_targets(5, 4)
+    maps = [method(model, images, targets, Streams(seed)).values for seed in (1, 2)]
+    assert not np.array_equal(*maps)
+
+
+@pytest.mark.parametrize("method", native_methods().values(), ids=native_methods())
+def test_every_option_changes_the_map(method):
+    changes = dict(method.registration.option_that_changes)
+    assert set(changes) == {field.name for field in dataclasses.fields(method)}
+    model, images = SmallCnn((16, 16, 3)), some_images((16, 16, 3))
+    usual = run(quick(method), model, images).values
+    for option, value in changes.items():
+        other = run(quick(method, **{option: value}), model, images).values
+        assert abs(other - usual).max() > 1e-3 * abs(usual).max(), option
+
+
+@pytest.mark.parametrize("method", native_methods().values(), ids=native_methods())
+def test_the_class_explained_matters(method):
+    model = SmallCnn()
+    maps = [run(quick(method), model, classes=np.full(5, k)).values for k in (0, 1)]
+    assert abs(maps[0] - maps[1]).max() > 1e-3 * abs(maps[0]).max()
+
+
+@pytest.mark.parametrize("method", native_methods().values(), ids=native_methods())
+def test_fills_and_segments_follow_the_range_of_the_input(method):
+    """The same picture in 0..1 and, to a model that undoes the scale, in -1..3: the same superpixels, the same map."""
+
+    class Rescaling(SmallCnn):
+        def _layers(self, x):
+            return super()._layers((x + 1) / 4)
+
+        def _gradient(self, x, classes):
+            return super()._gradient(x, classes) / 4
+
+    usual = run(quick(method), SmallCnn()).values
+    scaled = run(quick(method), Rescaling(), some_images((12, 8, 3), low=-1, high=3)).values
+    if method.registration.name in ("saliency", "smoothgrad"):  # these are per unit of input
+        scaled = scaled * 4
+    np.testing.assert_allclose(scaled, usual, rtol=1e-3, atol=1e-4 * abs(usual).max())
+
+
+@pytest.mark.parametrize("method", [m for m in native_methods().values() if m.registration.needs])
+def test_a_model_without_what_it_needs_gets_a_sentence(method):
+    model = Quadratic()
+    made = explain(method(), model, some_images(model.input_shape), some_targets(5, 4), STREAMS)
+    assert isinstance(made, NotRun)
+    assert "use occlusion instead" in made.reason
+
+
+@pytest.mark.parametrize("method", native_methods().values(), ids=native_methods())
+def test_registration_says_what_the_report_prints(method):
+    told = method.registration
+    assert told.question.endswith("?")
+    assert "arXiv:" in told.paper
+    assert told.provider == "native"
+    for line in ("Paper:", "Differs from the paper:", "Returns"):
+        assert line in method.__doc__

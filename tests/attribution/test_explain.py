@@ -1,0 +1,60 @@
+import dataclasses
+
+import numpy as np
+import pytest
+from analytic_models import Linear, some_images, some_targets
+
+from fruitaudit.attribution.explain import explain
+from fruitaudit.attribution.saliency import Saliency
+from fruitaudit.errors import CannotExplain, ModelError
+from fruitaudit.records.explanations import Maps
+from fruitaudit.records.states import NotRun
+from fruitaudit.runtime import Streams
+
+
+@dataclasses.dataclass(frozen=True)
+class Planned:
+    """A method that does as it is told."""
+
+    registration = Saliency.registration
+    act: object
+
+    def __call__(self, model, images, targets, streams):
+        if isinstance(self.act, Exception):
+            raise self.act
+        return Maps(self.act)
+
+
+def reason(act, n=5):
+    made = explain(Planned(act), Linear(), some_images((12, 10, 3), n=n), some_targets(n, 4), Streams(0))
+    assert isinstance(made, NotRun)
+    return made.reason
+
+
+def test_a_crash_costs_the_method_alone_and_is_named():
+    assert reason(ZeroDivisionError("by\nzero")) == "Saliency failed on this model: ZeroDivisionError: by"
+    assert reason(KeyError()) == "Saliency failed on this model: KeyError: no message"
+
+
+def test_what_does_not_apply_speaks_for_itself():
+    assert reason(CannotExplain("no gradient here; use occlusion")) == "no gradient here; use occlusion"
+
+
+def test_a_mistake_of_the_user_ends_the_run():
+    with pytest.raises(ModelError, match="lambda"):
+        reason(ModelError("the file holds a lambda"))
+
+
+@pytest.mark.parametrize("bad", [np.zeros((5, 12, 10, 3), np.float32), np.zeros((5, 12, 10)), np.zeros((4, 12, 10))])
+def test_a_result_of_the_wrong_kind_is_refused(bad):
+    assert "returned maps of shape" in reason(bad)
+
+
+def test_no_images_no_map():
+    assert reason(np.zeros((0, 12, 10), np.float32), n=0) == "Saliency: there are no images to explain"
+
+
+def test_a_map_that_is_not_finite_is_passed_on_to_be_named():
+    nan = np.full((5, 12, 10), np.nan, np.float32)
+    made = explain(Planned(nan), Linear(), some_images((12, 10, 3)), some_targets(5, 4), Streams(0))
+    assert np.isnan(made.values).all()

@@ -1,0 +1,99 @@
+import numpy as np
+import pytest
+from analytic_models import Counting, SmallCnn, some_images
+from lime.lime_image import LimeImageExplainer
+from scipy.stats import spearmanr
+
+from fruitaudit.attribution.lime import Lime, superpixel_means
+from fruitaudit.records.explanations import Targets
+from fruitaudit.runtime import Streams
+
+
+class AdditiveInSegments(Counting):
+    """p_0 = 0.5 + the effects of the superpixels whose pixels are not black."""
+
+    def __init__(self, segments, effects, channels=3):
+        super().__init__((*segments.shape, channels), 2)
+        self.segments, self.effects = segments, effects
+
+    def probabilities(self, values):
+        self._count(values, forward=1)
+        shown = values.max(axis=-1) > 0
+        p = 0.5 + sum(e * shown[:, self.segments == s].mean(axis=1) for s, e in enumerate(self.effects))
+        return np.stack([p, 1 - p], axis=1).astype(np.float32)
+
+
+def explained(model, images, streams=Streams(3), **options):
+    return Lime(**options)(model, images, Targets(np.zeros(len(images), np.int64)), streams)
+
+
+@pytest.mark.parametrize("segmentation", ["quickshift", "slic"])
+@pytest.mark.parametrize("channels", [1, 3])
+def test_recovers_the_effects_of_superpixels(segmentation, channels):
+    images = some_images((40, 40, channels), n=1)
+    segments = explained(SmallCnn((40, 40, channels)), images, segmentation=segmentation, samples=10).segments[0]
+    n = segments.max() + 1
+    assert n >= 8
+    effects = np.random.default_rng(0).permutation(np.linspace(-0.4, 0.5, n)) / n * 2
+    model = AdditiveInSegments(segments, effects, channels)
+    made = explained(model, images, segmentation=segmentation, hide="black", samples=1000, features=int(n))
+    np.testing.assert_array_equal(made.segments[0], segments)
+    found = made.coefficients[0]
+    assert spearmanr(found, effects).statistic > 0.98
+    clear = abs(effects) > 0.01
+    assert (np.sign(found[clear]) == np.sign(effects[clear])).all()
+    assert made.diagnostics["r2"][0] > 0.95
+    # Ridge shrinks, and pushes what it takes away into the intercept: effects come out smaller, never larger.
+    assert (abs(found[clear]) < abs(effects[clear]) * 1.02).all()
+    assert np.polyfit(effects, found, 1)[0] > 0.9
+
+
+def test_only_the_chosen_features_have_coefficients():
+    images = some_images((40, 40, 3), n=2)
+    made = explained(SmallCnn((40, 40, 3)), images, features=4, samples=200)
+    assert (np.nan_to_num(made.coefficients) != 0).sum(axis=1).tolist() == [4, 4]
+    for i in range(2):
+        n = int(made.diagnostics["superpixels"][i])
+        assert made.segments[i].max() + 1 == n
+        assert np.isfinite(made.coefficients[i, :n]).all()
+        assert np.isnan(made.coefficients[i, n:]).all()
+
+
+@pytest.mark.parametrize(("hide", "colour"), [("mean", None), ("black", 0), ("grey", 0.5)])
+def test_equals_the_package_draw_for_draw(hide, colour):
+    """Its own loop over single images, with the same seed and superpixels: the same coefficients, score, intercept."""
+    model, images = SmallCnn((40, 40, 3), scale=2), some_images((40, 40, 3), n=1)
+    made = explained(model, images, hide=hide, samples=120)
+    seed = Streams(3).integer("lime", "sampling", images.sample_ids[0], bits=32)
+    theirs = LimeImageExplainer(random_state=seed).explain_instance(
+        images.values[0], model.probabilities, labels=(0,), top_labels=None, num_features=10, num_samples=120,
+        hide_color=colour, segmentation_fn=lambda _: made.segments[0], random_seed=seed, batch_size=33,
+    )  # fmt: skip
+    for superpixel, weight in theirs.local_exp[0]:
+        assert made.coefficients[0, superpixel] == pytest.approx(weight, rel=1e-4, abs=1e-7)
+    assert made.diagnostics["r2"][0] == pytest.approx(theirs.score, rel=1e-4)
+    assert made.diagnostics["intercept"][0] == pytest.approx(theirs.intercept[0], rel=1e-4)
+
+
+def test_superpixels_do_not_depend_on_the_input_range():
+    """Segmented as they are, 0..255 values would fall into many more superpixels."""
+    usual, bytes_ = (explained(SmallCnn((40, 40, 3)), some_images((40, 40, 3), n=3, high=high), samples=10)
+                     for high in (1, 255))  # fmt: skip
+    np.testing.assert_array_equal(usual.segments, bytes_.segments)
+
+
+def test_small_images_get_a_kernel_that_can_tell_parts_apart():
+    images = some_images((28, 28, 1), n=4)
+    model = SmallCnn((28, 28, 1))
+    assert explained(model, images, samples=10).diagnostics["superpixels"].min() >= 4
+    plain = explained(model, images, samples=10, kernel=4.0)
+    assert plain.diagnostics["superpixels"].min() == 1
+    assert "one superpixel" in plain.notes[0]
+
+
+def test_hidden_superpixels_show_their_own_mean():
+    values = np.arange(12, dtype=np.float32).reshape(2, 3, 2)
+    labels = np.array([[0, 0, 1], [0, 1, 1]], np.int32)
+    means = superpixel_means(values, labels)
+    assert means[0, 0].tolist() == values[labels == 0].mean(axis=0).tolist()
+    assert means[1, 2].tolist() == values[labels == 1].mean(axis=0).tolist()
