@@ -1,0 +1,60 @@
+"""Does a confidence of 80 % mean right in 80 of 100 cases? Reliability bins, ECE, Brier score."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from fruitaudit.evaluation.intervals import proportion
+from fruitaudit.evaluation.tally import Array, Flags
+from fruitaudit.records.data import FloatArray, IntArray
+from fruitaudit.records.evaluation import ReliabilityBin
+
+BINS = 15
+
+
+def bin_of(confidence: FloatArray) -> IntArray:
+    """Bin m of each confidence (N,): (m / 15, (m + 1) / 15], m from 0."""
+    edges = np.ceil(confidence.astype(np.float64) * BINS) - 1
+    return np.clip(edges, 0, BINS - 1).astype(np.int64)
+
+
+def reliability(confidence: FloatArray, correct: Flags) -> tuple[ReliabilityBin, ...]:
+    """The 15 bins of the reliability diagram. Paper: Niculescu-Mizil, Caruana 2005, ICML, section 4."""
+    bins = bin_of(confidence)
+    rows = []
+    for m in range(BINS):
+        inside = bins == m
+        n = int(inside.sum())
+        accuracy = proportion(int(correct[inside].sum()), n, otherwise="no prediction has this confidence")
+        mean = float(confidence[inside].mean(dtype=np.float64)) if n else None
+        rows.append(ReliabilityBin(m / BINS, (m + 1) / BINS, n, mean, accuracy))
+    return tuple(rows)
+
+
+def ece_of_sums(sums: Array, n: int) -> Array:
+    """Expected calibration error (B,) from the sums (15, B) of confidence - correct in every bin, 0..1.
+
+    ECE = sum_m n_m / n |accuracy_m - confidence_m| on the confidence of the predicted class, 15 bins of equal width.
+    Paper: Guo, Pleiss, Sun, Weinberger 2017, ICML, arXiv:1706.04599, eq. 3.
+    Differs from the paper: nothing. On few images it is biased upwards, so its interval is mirrored.
+    """
+    return np.abs(sums).sum(axis=0) / n
+
+
+def brier_per_image(probabilities: FloatArray, labels: IntArray) -> Array:
+    """sum_k (p_k - [k is the true class])^2 of each image (N,), 0..2; the Brier score is their mean.
+
+    Paper: Brier 1950, Mon. Weather Rev. 78(1), 1-3, eq. 2. Differs from the paper: nothing; note that two-class scores
+    are often given as half of it.
+    """
+    p = probabilities.astype(np.float64)
+    true = p[np.arange(len(labels)), labels]
+    return (p**2).sum(axis=1) - 2 * true + 1
+
+
+def log_loss_per_image(logits: FloatArray, labels: IntArray) -> Array:
+    """-log softmax(logits)[true class] of each image (N,), in nats, >= 0; exact where probabilities round to 0 or 1."""
+    from scipy.special import log_softmax
+
+    rows: Array = log_softmax(logits.astype(np.float64), axis=1)
+    return -rows[np.arange(len(labels)), labels]

@@ -1,0 +1,79 @@
+"""What every figure of a split is made of, computed once."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from fruitaudit.evaluation.calibration import BINS, bin_of, brier_per_image, ece_of_sums, log_loss_per_image
+from fruitaudit.evaluation.curves import Sweep
+from fruitaudit.evaluation.tally import Array, Flags, Tally
+from fruitaudit.records.data import FloatArray, IntArray
+from fruitaudit.records.evaluation import Predictions
+
+
+@dataclass(frozen=True)
+class Facts:
+    """Per image (N,): `labels`, `predicted`, `correct`, `confidence`, `per_image` scores. Per class (K,): counts.
+
+    `ranked` are the classes with positives and negatives, `sweeps` theirs; `micro` pools all (image, class) pairs.
+    """
+
+    labels: IntArray
+    predicted: IntArray
+    correct: Flags
+    confidence: FloatArray
+    per_image: Mapping[str, Array]
+    support: IntArray
+    called: IntArray
+    hits: IntArray
+    sweeps: Mapping[int, Sweep]
+    micro: Sweep | None
+
+    @classmethod
+    def of(cls, predictions: Predictions) -> Facts:
+        labels, predicted, p = predictions.labels, predictions.predicted, predictions.probabilities
+        n, k = p.shape
+        correct = predicted == labels
+        support, called, hits = (np.bincount(rows, minlength=k) for rows in (labels, predicted, labels[correct]))
+        ranked = np.flatnonzero((support > 0) & (support < n)).tolist()
+        own = labels[:, None] == np.arange(k)
+        confidence = p.max(axis=1)
+        per_image = {
+            "log_loss": log_loss_per_image(predictions.logits, labels),
+            "brier": brier_per_image(p, labels),
+            "mean_confidence": confidence.astype(np.float64),
+        }
+        sweeps = {c: Sweep.of(p[:, c], own[:, c]) for c in ranked}
+        micro = Sweep.of(p.ravel(), own.ravel()) if n and k > 1 else None
+        return cls(labels, predicted, correct, confidence, per_image, support, called, hits, sweeps, micro)
+
+    @property
+    def n(self) -> int:
+        """Number of images."""
+        return len(self.labels)
+
+    @property
+    def occurring(self) -> Flags:
+        """(K,): classes that occur as a true or a predicted class."""
+        return (self.support > 0) | (self.called > 0)
+
+    def figures(self) -> dict[str, Array]:
+        """All figures by name: scalars () and per-class figures (K,), NaN where undefined."""
+        tally = Tally(*(counts[:, None].astype(np.float64) for counts in (self.support, self.called, self.hits)))
+        out = {name: values[..., 0] for name, values in tally.figures(self.occurring).items()}
+        out |= {name: np.asarray(values.mean()) for name, values in self.per_image.items()}
+        gap = self.confidence.astype(np.float64) - self.correct
+        gaps = np.bincount(bin_of(self.confidence), weights=gap, minlength=BINS).astype(np.float64)
+        out["ece"] = ece_of_sums(gaps, self.n)
+        auc, precision = np.full((2, len(self.support)), np.nan)
+        for c, sweep in self.sweeps.items():
+            auc[c], precision[c] = sweep.auc, sweep.average_precision
+        out |= {"auc": auc, "average_precision": precision}
+        ranked = list(self.sweeps)
+        out["auc_macro"] = auc[ranked].mean() if ranked else np.asarray(np.nan)
+        out["average_precision_macro"] = precision[ranked].mean() if ranked else np.asarray(np.nan)
+        out["auc_micro"] = np.asarray(self.micro.auc if self.micro else np.nan)
+        return out
