@@ -6,7 +6,9 @@ import re
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_serializer, model_validator
+
+from fruitaudit.config.scales import known_scale
 
 Resize = Literal["stretch", "center_crop", "pad"]
 Interpolation = Literal["nearest", "bilinear", "bicubic", "area", "lanczos"]
@@ -22,10 +24,28 @@ def _safe_name(name: str) -> str:
 Name = Annotated[str, AfterValidator(_safe_name)]
 
 
+def _word(name: str) -> str:
+    if not re.fullmatch(r"[A-Za-z0-9_-]+", name):
+        raise ValueError("name a method or provider by letters, digits, '_' and '-'")
+    return name
+
+
+Word = Annotated[str, AfterValidator(_word)]
+
+
+class Misfit(ValueError):
+    """Two keys contradict each other; `path` says which key to mend."""
+
+    def __init__(self, message: str, *path: str | int) -> None:
+        super().__init__(message)
+        self.path = path
+
+
 class Settings(BaseModel):
     """Base: unknown keys are errors, nothing changes after loading."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
+    # Classes may be named 0, 1, 2: numbers are taken where text is asked for.
+    model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True, coerce_numbers_to_str=True)
 
 
 class Normalization(Settings):
@@ -49,7 +69,7 @@ class PreprocessingSettings(Settings):
     )
     resize: Resize | None = None
     interpolation: Interpolation | None = None
-    scale: str | Normalization | None = Field(
+    scale: Annotated[str, AfterValidator(known_scale)] | Normalization | None = Field(
         None, description="0-1, 0-255, -1-1, {mean: [...], std: [...]}, or a keras.applications module such as resnet50"
     )
 
@@ -90,8 +110,8 @@ class GroupSettings(Settings):
 class MethodSettings(Settings):
     """`saliency`, `saliency@tf-keras-vis`, or `{smoothgrad: {samples: 20}}`."""
 
-    name: str
-    provider: str = "native"
+    name: Word
+    provider: Word = "native"
     options: dict[str, Any] = {}
 
     @model_validator(mode="before")
@@ -107,7 +127,18 @@ class MethodSettings(Settings):
         if not isinstance(value, str) or not isinstance(options or {}, dict):
             raise ValueError("write a method as `saliency`, `saliency@tf-keras-vis` or `{smoothgrad: {samples: 20}}`")
         name, _, provider = value.partition("@")
-        return {"name": name, "provider": provider or "native", "options": options or {}}
+        return {"name": name, "provider": provider if "@" in value else "native", "options": options or {}}
+
+    @model_serializer
+    def _written(self) -> Any:
+        return {self.spelling: self.options} if self.options else self.spelling
+
+    @classmethod
+    def __get_pydantic_json_schema__(cls, core_schema: Any, handler: Any) -> Any:
+        """A word, one word with its options, or the long form."""
+        options = {"type": ["object", "null"]}
+        one = {"type": "object", "minProperties": 1, "maxProperties": 1, "additionalProperties": options}
+        return {"anyOf": [{"type": "string"}, one, handler(core_schema)]}
 
     @property
     def spelling(self) -> str:
@@ -127,6 +158,15 @@ class GateSettings(Settings):
     @classmethod
     def _short_form(cls, value: Any) -> Any:
         return {"gate": value} if isinstance(value, str) else value
+
+    @model_serializer(mode="wrap")
+    def _written(self, handler: Any) -> Any:
+        return self.gate if self == GateSettings(gate=self.gate) else handler(self)
+
+    @classmethod
+    def __get_pydantic_json_schema__(cls, core_schema: Any, handler: Any) -> Any:
+        """The expression alone, or a mapping."""
+        return {"anyOf": [{"type": "string"}, handler(core_schema)]}
 
 
 class Config(Settings):
@@ -155,18 +195,16 @@ class Config(Settings):
     @model_validator(mode="after")
     def _names_fit(self) -> Config:
         names = [split.name for split in self.splits]
-        for name in names:
-            if names.count(name) > 1:
-                raise ValueError(f"two splits are named {name}; give each its own name")
-        if isinstance(self.groups, tuple):
-            group_names = [group.name for group in self.groups]
-            for group in self.groups:
-                if group.split not in names:
-                    raise ValueError(
-                        f"group {group.name}: there is no split {group.split}; splits are {', '.join(names)}"
-                    )
-                if group_names.count(group.name) > 1:
-                    raise ValueError(f"two groups are named {group.name}; give each its own name")
+        groups = self.groups if isinstance(self.groups, tuple) else ()
+        for i, name in enumerate(names):
+            if name in names[:i]:
+                raise Misfit(f"two splits are named {name}; give each its own name", "splits", i, "name")
+        for i, group in enumerate(groups):
+            if group.split not in names:
+                message = f"there is no split {group.split!r}; splits are {', '.join(names)}"
+                raise Misfit(message, "groups", i, "split")
+            if group.name in [g.name for g in groups[:i]]:
+                raise Misfit(f"two groups are named {group.name}; give each its own name", "groups", i, "name")
         return self
 
 

@@ -1,0 +1,192 @@
+"""YAML text -> plain values that remember where they were written."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from fruitaudit.errors import ConfigError
+
+Key = str | int
+KeyPath = tuple[Key, ...]
+
+_SCALARS = (
+    # YAML 1.2: `on`, `no` and 2024-01-01 are words, 1e-3 is a number, 007 keeps its zeros.
+    ("bool", re.compile(r"true|True|TRUE|false|False|FALSE"), "tTfF"),
+    ("int", re.compile(r"[-+]?(0|[1-9][0-9]*)"), "-+0123456789"),
+    ("float", re.compile(r"[-+]?(([0-9]*\.[0-9]+|[0-9]+\.)([eE][-+]?[0-9]+)?|[0-9]+[eE][-+]?[0-9]+|\.inf)|\.nan"),
+     "-+.0123456789"),
+    ("null", re.compile(r"~|null|Null|NULL|"), "~nN\0"),
+    ("merge", re.compile("<<"), "<"),
+)  # fmt: skip
+
+
+class _Loader(yaml.SafeLoader):
+    yaml_implicit_resolvers: dict[str, Any] = {}  # noqa: RUF012 - as PyYAML declares it
+
+
+class _Dumper(yaml.SafeDumper):
+    """Quotes what YAML 1.1 or 1.2 would take for something else than text."""
+
+
+for _tag, _pattern, _first in _SCALARS:
+    for _class in (_Loader, _Dumper):
+        _whole = re.compile(f"(?:{_pattern.pattern})$")
+        _class.add_implicit_resolver(f"tag:yaml.org,2002:{_tag}", _whole, ["" if c == "\0" else c for c in _first])
+
+
+@dataclass(frozen=True)
+class Origin:
+    """Where a value was written ("audit.yaml:7" or "--set seed"), and the folder its paths are relative to."""
+
+    label: str
+    base: Path
+
+
+@dataclass
+class Document:
+    """A config under construction: plain values, and the origin of each key path."""
+
+    data: dict[str, Any]
+    origins: dict[KeyPath, Origin] = field(default_factory=dict)
+
+    def origin(self, path: KeyPath) -> Origin:
+        """Where this key, or else the nearest one that holds it, was written."""
+        while path not in self.origins and path:
+            path = path[:-1]
+        return self.origins[path]
+
+    def put(self, path: KeyPath, value: object, origin: Origin) -> None:
+        """Set one value; what lay below it is forgotten. Raises ConfigError where the path leads nowhere."""
+        here: Any = self.data
+        for depth, step in enumerate(path):
+            if isinstance(here, list):
+                if not isinstance(step, int) or not 0 <= step < len(here):
+                    raise ConfigError(
+                        f"{origin.label}: '{dotted(path[:depth])}' is a list of {len(here)} entries, numbered from 0; "
+                        f"{str(step)!r} is none of them"
+                    )
+            elif not isinstance(here, dict):
+                raise ConfigError(f"{origin.label}: '{dotted(path[:depth])}' holds no further keys")
+            if depth == len(path) - 1:
+                here[step] = value
+            elif isinstance(here, dict) and here.get(step) is None:
+                here[step] = {}
+                self.origins[path[: depth + 1]] = origin
+            here = here[step]
+        for known in [known for known in self.origins if known[: len(path)] == path]:
+            del self.origins[known]
+        self.origins[path] = origin
+
+    def walk(self, *pattern: Key | None) -> Iterator[tuple[KeyPath, Any]]:
+        """All (key path, value) that fit the pattern; None stands for every entry of a list."""
+        found: list[tuple[KeyPath, Any]] = [((), self.data)]
+        for step in pattern:
+            below = []
+            for path, value in found:
+                if step is None and isinstance(value, list):
+                    below += [((*path, i), entry) for i, entry in enumerate(value)]
+                elif isinstance(value, dict) and step in value:
+                    below.append(((*path, str(step)), value[step]))
+            found = below
+        yield from found
+
+
+def dotted(path: KeyPath) -> str:
+    """A key path as `--set` spells it: "splits.0.path"."""
+    return ".".join(map(str, path))
+
+
+def read_document(path: Path, label: str | None = None) -> Document:
+    """Read a YAML file whose top level is a mapping."""
+    label = label or str(path)
+    try:
+        text = path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        raise ConfigError(f"{label}: there is no such file; `fruitaudit init` writes one") from None
+    except (OSError, UnicodeDecodeError) as error:
+        reason = getattr(error, "strerror", None) or "it is not UTF-8 text"
+        raise ConfigError(f"{label}: cannot be read as a config: {reason}") from None
+    document = Document({}, {(): Origin(label, path.resolve().parent)})
+    data = _parse(text, label, document)
+    if data is None:
+        raise ConfigError(f"{label}: the file is empty; `fruitaudit init` writes a config to start from")
+    if not isinstance(data, dict):
+        raise ConfigError(f"{label}: a config is a mapping of keys to values, such as `model: {{path: model.keras}}`")
+    document.data = data
+    return document
+
+
+def parse_value(text: str, label: str) -> Any:
+    """A YAML value given on the command line."""
+    try:
+        return _parse(text, label, Document({}, {(): Origin(label, Path())}))
+    except ConfigError as error:  # there is no line to name
+        raise ConfigError(str(error).replace(f"{label}:1:", f"{label}:", 1)) from None
+
+
+def dump(value: object) -> str:
+    """YAML text that `read_document` reads back to the same values."""
+    return yaml.dump(value, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=120)
+
+
+def _parse(text: str, label: str, document: Document) -> Any:
+    try:
+        loader = _Loader(text)
+        try:
+            node = loader.get_single_node()
+            return None if node is None else _build(loader, node, (), document, label, [])
+        finally:
+            loader.dispose()
+    except yaml.MarkedYAMLError as error:
+        line = f":{error.problem_mark.line + 1}" if error.problem_mark else ""
+        raise ConfigError(f"{label}{line}: this is not valid YAML: {error.problem or error.context}") from None
+    except (yaml.YAMLError, RecursionError) as error:
+        reason = "it is nested too deeply" if isinstance(error, RecursionError) else " ".join(str(error).split())
+        raise ConfigError(f"{label}: this is not valid YAML: {reason}") from None
+
+
+def _build(loader: Any, node: Any, path: KeyPath, document: Document, label: str, above: list[Any]) -> Any:
+    """The plain value of a node; notes the line of every key on the way."""
+    if node in above:
+        raise ConfigError(f"{label}:{node.start_mark.line + 1}: '{dotted(path)}' contains itself")
+    above = [*above, node]
+    if isinstance(node, yaml.SequenceNode) and node.tag.endswith(":seq"):
+        for i, entry in enumerate(node.value):
+            _note(document, (*path, i), entry, label)
+        return [_build(loader, entry, (*path, i), document, label, above) for i, entry in enumerate(node.value)]
+    if isinstance(node, yaml.MappingNode) and node.tag.endswith(":map"):
+        _refuse_duplicates(loader, node, path, label)
+        loader.flatten_mapping(node)
+        mapping = {}
+        for key_node, value_node in node.value:
+            key = _key(loader, key_node, label)
+            _note(document, (*path, key), key_node, label)
+            mapping[key] = _build(loader, value_node, (*path, key), document, label, above)
+        return mapping
+    return loader.construct_object(node, deep=True)
+
+
+def _refuse_duplicates(loader: Any, node: yaml.MappingNode, path: KeyPath, label: str) -> None:
+    lines: dict[str, int] = {}
+    for key_node, _ in node.value:
+        key, line = _key(loader, key_node, label), key_node.start_mark.line + 1
+        if key in lines:
+            where = f"'{dotted(path)}'" if path else "the top level"
+            raise ConfigError(f"{label}:{line}: key {key!r} in {where} was already written on line {lines[key]}")
+        lines[key] = line
+
+
+def _key(loader: Any, node: yaml.Node, label: str) -> str:
+    if not isinstance(node, yaml.ScalarNode):
+        raise ConfigError(f"{label}:{node.start_mark.line + 1}: a key must be a word")
+    return str(node.value)
+
+
+def _note(document: Document, path: KeyPath, node: yaml.Node, label: str) -> None:
+    document.origins[path] = Origin(f"{label}:{node.start_mark.line + 1}", document.origins[()].base)

@@ -1,0 +1,176 @@
+"""A config file and command line flags -> one `Config` with absolute paths; and back to YAML."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from fruitaudit.config.complaints import complaint
+from fruitaudit.config.document import Document, KeyPath, Origin, dotted, dump, parse_value, read_document
+from fruitaudit.config.schema import Config
+from fruitaudit.errors import ConfigError
+from fruitaudit.records.data import Role
+
+DEFAULT_FILE = Path("fruitaudit.yaml")
+_PATHS: tuple[tuple[str | None, ...], ...] = (
+    ("model", "path"), ("model", "classes"), ("splits", None, "path"), ("splits", None, "originals"), ("out",),
+)  # fmt: skip
+_ROLES: dict[str, Role] = {
+    **dict.fromkeys(("train", "training", "reference"), "reference"),
+    **dict.fromkeys(("test", "testing", "val", "valid", "validation"), "test"),
+}
+_MUST_BE_WRITTEN = ("resize", "interpolation", "scale")
+
+
+@dataclass(frozen=True)
+class LoadedConfig:
+    """`config` has absolute paths only; `base` is the folder that the file's paths were relative to.
+
+    `said` are sentences for the user: what was decided without being asked.
+    """
+
+    config: Config
+    base: Path
+    said: tuple[str, ...] = ()
+
+
+def load_config(
+    path: Path | None,
+    *,
+    overrides: Sequence[str] = (),
+    model: Path | None = None,
+    data: Sequence[str] = (),
+    out: Path | None = None,
+    methods: str | None = None,
+    ci: bool = False,
+    search: bool = True,
+) -> LoadedConfig:
+    """Read a config and lay the flags over it. Raises ConfigError: file, line, key and what to do.
+
+    Paths in the file are relative to the file, paths in flags to the working directory. Without a path it takes
+    ./fruitaudit.yaml (unless `search` is False), else the flags alone must name a model and data. `overrides` are
+    "dotted.key=YAML value", `data` "NAME=PATH", `methods` "a,b". `ci`: preprocessing must be written down.
+    """
+    reading = _Reading(_open(path, search, flags=model is not None and bool(data)))
+    if path is None and reading.document.data:
+        reading.said.append(f"config taken from ./{DEFAULT_FILE}")
+    if model is not None:
+        reading.put(("model", "path"), str(model), "--model")
+    for pair in data:
+        reading.split(pair)
+    if methods is not None:
+        reading.methods(methods)
+    for override in overrides:
+        reading.override(override)
+    if out is not None:
+        reading.put(("out",), str(out), "--out")
+    config = reading.validated()
+    if ci:
+        _refuse_inferred(config, reading.document)
+    return LoadedConfig(config, reading.document.origins[()].base, tuple(reading.said))
+
+
+def dump_config(config: Config) -> str:
+    """YAML that loads back to the same config."""
+    return dump(config.model_dump(mode="json", by_alias=True, exclude_none=True))
+
+
+def config_schema() -> dict[str, Any]:
+    """JSON Schema of a config file, in the spellings of the file."""
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **Config.model_json_schema(by_alias=True)}
+
+
+def _open(path: Path | None, search: bool, *, flags: bool) -> Document:
+    if path is not None:
+        return read_document(path)
+    if search and DEFAULT_FILE.exists():
+        return read_document(DEFAULT_FILE)
+    if not flags:
+        raise ConfigError(
+            f"there is no {DEFAULT_FILE} in this folder: name a config, write one with `fruitaudit init`, or give both "
+            "--model PATH and --data NAME=PATH"
+        )
+    return Document({}, {(): Origin("command line", Path.cwd())})
+
+
+@dataclass
+class _Reading:
+    document: Document
+    said: list[str] = field(default_factory=list)
+
+    def put(self, path: KeyPath, value: object, flag: str) -> None:
+        self.document.put(path, value, Origin(flag, Path.cwd()))
+
+    def override(self, text: str) -> None:
+        key, equals, value = text.partition("=")
+        keys = key.strip().split(".")
+        if not equals or not all(keys):
+            raise ConfigError(
+                f"--set {text}: write it as --set key=value, for example --set model.preprocessing.scale=0-1"
+            )
+        path = tuple(int(step) if step.isdecimal() else step for step in keys)
+        self.put(path, parse_value(value, f"--set {key}"), f"--set {key.strip()}")
+
+    def split(self, text: str) -> None:
+        """NAME=PATH: another path for a split of that name, else a split more, whose role its name tells."""
+        name, equals, path = text.partition("=")
+        if not equals or not name or not path:
+            raise ConfigError(f"--data {text}: write it as --data NAME=PATH, for example --data test=photos/test")
+        flag, splits = f"--data {name}", self.document.data.setdefault("splits", [])
+        if not isinstance(splits, list):
+            raise ConfigError(f"{self.document.origin(('splits',)).label}: 'splits' should be a list")
+        for i, split in enumerate(splits):
+            if isinstance(split, dict) and split.get("name") == name:
+                return self.put(("splits", i, "path"), path, flag)
+        role: Role = _ROLES.get(name.lower(), "field")
+        splits.append({})
+        self.put(("splits", len(splits) - 1), {"name": name, "path": path, "role": role}, flag)
+        how = "taken from its name" if name.lower() in _ROLES else "since its name says nothing else"
+        return self.said.append(f"role of split '{name}' {how}: {role}")
+
+    def methods(self, text: str) -> None:
+        """For every group, also for those that name methods of their own."""
+        names = [name.strip() for name in text.split(",") if name.strip()]
+        self.put(("methods",), names, "--methods")
+        groups = self.document.data.get("groups")
+        own = [g for g in groups if isinstance(g, dict) and "methods" in g] if isinstance(groups, list) else []
+        for group in own:
+            del group["methods"]
+        if own:
+            self.said.append(f"--methods replaces the methods of {len(own)} groups that named their own")
+
+    def validated(self) -> Config:
+        document = self.document
+        for pattern in _PATHS:
+            for path, value in list(document.walk(*pattern)):
+                if isinstance(value, str) and value:
+                    origin = document.origin(path)
+                    document.put(path, str(origin.base / Path(value).expanduser()), origin)
+        try:
+            config = Config.model_validate(document.data)
+        except ValidationError as error:
+            raise ConfigError(complaint(error, document, config_schema())) from None
+        for pattern in _PATHS[:-1]:
+            for path, value in document.walk(*pattern):
+                if isinstance(value, str) and not Path(value).exists():
+                    label = document.origin(path).label
+                    raise ConfigError(f"{label}: '{dotted(path)}': {value} does not exist; correct the path")
+        return config if "out" in document.data else config.model_copy(update={"out": Path.cwd() / config.out})
+
+
+def _refuse_inferred(config: Config, document: Document) -> None:
+    open_keys = [key for key in _MUST_BE_WRITTEN if getattr(config.model.preprocessing, key) is None]
+    if open_keys:
+        label = document.origin(("model", "preprocessing")).label
+        raise ConfigError(
+            f"{label}: {_and(open_keys)} of 'model.preprocessing' would be inferred, which is refused in CI (the "
+            "environment variable CI is set): write them down, as `fruitaudit init` does"
+        )
+
+
+def _and(words: Sequence[str]) -> str:
+    return " and ".join(filter(None, (", ".join(words[:-1]), words[-1])))
