@@ -121,7 +121,7 @@ def init(
 @app.command()
 def methods(as_json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False) -> None:
     """List the attribution methods: what they show, what they cost, who provides them."""
-    from fruitaudit.report.terminal import print_methods
+    from fruitaudit.listing import print_methods
 
     print_methods(as_json=as_json)
 
@@ -150,7 +150,8 @@ def _audit(config: Any, *, quiet: bool, as_json: bool) -> int:
 
     from fruitaudit.pipeline import audit
     from fruitaudit.progress import progress_for
-    from fruitaudit.report.terminal import outcome, print_summary
+    from fruitaudit.report.outcome import outcome
+    from fruitaudit.report.terminal import print_summary
 
     results, run = audit(config, progress_for(quiet=quiet), shlex.join(["fruitaudit", *sys.argv[1:]]))
     report = config.out / "report.html"

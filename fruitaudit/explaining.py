@@ -130,6 +130,9 @@ class Explainer:
             question=registration.question,
             paper=registration.paper,
             caveat=registration.caveat,
+            question=registration.question,
+            paper=registration.paper,
+            caveat=registration.caveat,
         )
 
 

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from fruitaudit.evaluation.class_order import better_order
+from fruitaudit.evaluation.class_order import far_better
 from fruitaudit.evaluation.intervals import difference
 from fruitaudit.records.data import PreprocessingSummary, SplitSummary
 from fruitaudit.records.evaluation import SplitEvaluation
@@ -162,7 +162,7 @@ def _confidence(evaluation: SplitEvaluation) -> Iterator[Finding]:
 
 
 def _class_order(orders: Sequence[ClassOrder]) -> Iterator[Finding]:
-    better = better_order(orders)
+    better = far_better(orders)
     if better is None:
         return
     given = next(o for o in orders if o.split == better.split)

@@ -49,7 +49,7 @@ def open_inputs(config: Config, streams: Streams) -> Opened:
             f"{config.model.path.name} has {classifier.n_classes} classes, but {source} names {len(names)} "
             f"({_some(names)}); write the model's classes, in the order of its outputs, under model.classes"
         )
-    judge = next((s for role in ("reference", "test", "field") for s in splits if s.role == role))
+    judge = next(s for role in ("reference", "test", "field") for s in splits if s.role == role)
     preprocessor, summary = infer_preprocessing(
         config.model.preprocessing, classifier.input_shape, judge, classifier.probabilities, streams
     )

@@ -121,7 +121,7 @@ def print_plan(made: Plan) -> None:
                       f"{stage.seconds:.1f}")  # fmt: skip
     console = Console(highlight=False, markup=False)
     console.print(table)
-    console.print(f"\nAbout {made.seconds / 60:.1f} minutes and {made.memory_mb / 1000:.1f} GB of memory, the report aside; "
+    console.print(f"\nAbout {made.seconds / 60:.1f} minutes and {made.memory_mb / 1000:.1f} GB of memory; "
                   "groups that turn out smaller cost less.")  # fmt: skip
     for what, why in made.not_run:
         console.print(f"Will not run: {what}: {why}.")

@@ -87,7 +87,8 @@ def _stamp(path: Path) -> tuple[int, int] | None:
     return stat.st_size, stat.st_mtime_ns
 
 
-def _run(classifier: Classifier, split: Split, preprocessor: Preprocessor, on_images: Callable[[int], None]) -> Arrays:
+def _run(opened: Opened, split: Split, advance: Callable[[int], None]) -> Arrays:
+    classifier = opened.classifier
     reading = Reading()
     ids: list[str] = []
     labels: list[int] = []

@@ -1,0 +1,23 @@
+"""Fixtures that several rooms share."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+# Tests say themselves when they mean a CI machine.
+os.environ.pop("CI", None)
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+@pytest.fixture(scope="session")
+def store16() -> Path:
+    """Real photographs and a real model; development only, so absent from a user's checkout."""
+    folder = ROOT.parent / "shared" / "data" / "store16"
+    if not folder.is_dir():
+        pytest.skip("the store16 photographs (../shared/data/store16) are not on this machine")
+    return folder

@@ -1,0 +1,125 @@
+"""Each finding with data that must raise it and data that must not."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from fruitaudit.evaluation.evaluate import evaluate
+from fruitaudit.findings import find, share
+from fruitaudit.records.data import BadFile, PreprocessingSummary, Role, SplitSummary
+from fruitaudit.records.evaluation import Predictions, SplitEvaluation
+from fruitaudit.records.explanations import ExplanationRow
+from fruitaudit.records.judgement import Finding
+from fruitaudit.records.results import ClassOrder
+from fruitaudit.records.states import Estimate, NotRun
+from fruitaudit.runtime import Streams
+
+NAMES = ("Apple", "Avocado", "Banana", "Pear")
+WRITTEN = PreprocessingSummary(8, 8, 3, "stretch", "area", "0-1", ())
+
+
+def split(name: str, role: Role, called: np.ndarray, sure: float = 0.9) -> SplitEvaluation:
+    """25 images a class; `called` (4, 25) are the classes the model names."""
+    labels = np.repeat(np.arange(4), 25)
+    probabilities = np.full((100, 4), (1 - sure) / 3, np.float32)
+    probabilities[np.arange(100), called.ravel()] = sure
+    ids = tuple(f"{name}/{i}" for i in range(100))
+    return evaluate(Predictions(name, role, NAMES, ids, labels, probabilities, np.log(probabilities)), Streams(9))
+
+
+RIGHT = np.repeat(np.arange(4), 25).reshape(4, 25)
+MOSTLY_PEAR = np.where(np.arange(25) < 5, RIGHT, 3)
+SPREAD = np.where(np.arange(25) < 5, RIGHT, (RIGHT + 1 + np.arange(25) % 3) % 4)
+
+
+def slugs(*evaluations: SplitEvaluation, **more: object) -> dict[str, Finding]:
+    given = {"splits": (), "class_orders": (), "preprocessing": WRITTEN, "explanations": ()} | more
+    return {f.slug: f for f in find(evaluations, **given)}  # type: ignore[arg-type]
+
+
+def test_a_gap_is_critical_comes_first_and_carries_its_interval() -> None:
+    found = find((split("test", "test", RIGHT), split("store", "field", MOSTLY_PEAR)), (), (), WRITTEN, ())
+    assert found[0].slug == "field-gap"
+    assert found[0].severity == "critical"
+    assert "On store the model gets 40.0 % of the images right, on test 100.0 %" in found[0].sentence
+    assert any("difference 60.0 points, 95 % interval" in line for line in found[0].evidence)
+
+
+def test_a_model_that_works_everywhere_has_no_finding() -> None:
+    assert slugs(split("test", "test", RIGHT), split("store", "field", RIGHT)) == {}
+
+
+def test_collapse_names_the_class_and_counts() -> None:
+    found = slugs(split("store", "field", MOSTLY_PEAR))["collapse"]
+    assert (
+        "Pear is the model's answer to 85 of 100 store images (85 %), though only 25 (25 %) show it" in found.sentence
+    )
+    assert found.severity == "critical"
+    assert "collapse" not in slugs(split("store", "field", SPREAD))
+
+
+def test_a_model_at_chance_is_not_shown_to_beat_guessing() -> None:
+    constant = np.full((4, 25), 3)
+    assert "no-better-than-guessing" in slugs(split("store", "field", constant))
+    assert "no-better-than-guessing" not in slugs(split("store", "field", MOSTLY_PEAR))
+
+
+def test_never_recognised_lists_the_classes() -> None:
+    constant = np.full((4, 25), 3)
+    assert slugs(split("store", "field", constant))["never-recognised"].sentence.endswith("Apple, Avocado, Banana.")
+
+
+def test_overconfidence_is_told_from_doubt() -> None:
+    assert "overconfident" in slugs(split("store", "field", SPREAD, sure=0.95))
+    assert "overconfident" not in slugs(split("store", "field", SPREAD, sure=0.26))
+
+
+def test_a_far_better_class_order_comes_before_everything() -> None:
+    orders = (ClassOrder("as given", "test", 0.02, 100), ClassOrder("reversed", "test", 0.99, 100))
+    found = find((split("test", "test", RIGHT), split("store", "field", MOSTLY_PEAR)), (), orders, WRITTEN, ())
+    assert found[0].slug == "class-order"
+    assert "reversed order, accuracy on test is 99.0 % instead of 2.0 %" in found[0].sentence
+    assert "class-order" not in slugs(
+        class_orders=(replace(orders[0], accuracy=0.99), replace(orders[1], accuracy=0.02))
+    )
+
+
+def test_bad_files_are_named_with_their_reason() -> None:
+    bad = (BadFile("Pear/1.jpg", "is empty"),)
+    summary = SplitSummary("store", "field", "store", 50, 49, (49,), bad, (), "0")
+    found = slugs(splits=(summary,))["bad-files"]
+    assert found.severity == "warning"
+    assert found.evidence == ("Pear/1.jpg: is empty",)
+
+
+def test_inferred_preprocessing_is_a_note() -> None:
+    inferred = replace(WRITTEN, inferred=("scale",), evidence=("scale 0-1: …",))
+    assert slugs(preprocessing=inferred)["preprocessing-inferred"].severity == "note"
+
+
+def row(completeness: tuple[float | None, ...], empty: tuple[str, ...] = ()) -> ExplanationRow:
+    return ExplanationRow(
+        group="g", method="integrated_gradients", title="Integrated gradients", provider="native",
+        explains="logit", channels="sum", signed=True, options={}, file="x.npz", kind="maps", sample_ids=("a", "b"),
+        target_classes=("Pear", "Pear"), scale=1.0, empty=empty, diagnostics={"completeness_error": completeness},
+        notes=(), model_passes=2,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(("errors", "expected"), [((0.01, 0.02), False), ((0.01, 0.3), True), ((0.01, None), True)])
+def test_incomplete_attributions_are_said(errors: tuple[float | None, ...], expected: bool) -> None:
+    assert ("incomplete-attribution" in slugs(explanations=(row(errors),))) is expected
+
+
+def test_empty_maps_are_said() -> None:
+    assert slugs(explanations=(row((0.0, 0.0), empty=("store/1",)),))["empty-maps"].evidence == (
+        "integrated_gradients: store/1",
+    )
+
+
+def test_share_says_why_there_is_no_number() -> None:
+    assert share(NotRun("no image")) == "not computed: no image"
+    assert share(Estimate(0.5, 4, 0.15, 0.85, 2, "Wilson")) == "50.0 % (2 of 4; 95 % interval 15.0 to 85.0 %)"

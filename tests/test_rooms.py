@@ -1,0 +1,56 @@
+"""Imports go down the list of rooms, and nothing heavy is imported before it is needed."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import fruitaudit
+
+PACKAGE = Path(fruitaudit.__file__).parent
+ROOMS = [
+    "errors", "records", "resources", "runtime", "config", "data", "models", "opening", "prediction", "evaluation",
+    "groups", "pictures", "attribution", "providers", "explaining", "findings", "gates", "report", "demo",
+    "pipeline", "plan", "listing",
+    "scaffold", "progress", "cli", "__main__",
+]  # fmt: skip
+
+
+def imports_of(path: Path) -> set[str]:
+    rooms = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        names = []
+        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("fruitaudit"):
+            parts = (node.module or "").split(".")
+            names = [parts[1]] if len(parts) > 1 else [alias.name for alias in node.names]
+        elif isinstance(node, ast.Import):
+            names = [a.name.split(".")[1] for a in node.names if a.name.startswith("fruitaudit.")]
+        rooms |= {name for name in names if name != "__version__"}
+    return rooms
+
+
+@pytest.mark.parametrize("path", sorted(PACKAGE.rglob("*.py")), ids=lambda p: str(p.relative_to(PACKAGE)))
+def test_imports_go_down_the_list(path: Path) -> None:
+    room = path.relative_to(PACKAGE).parts[0].removesuffix(".py")
+    if room == "__init__":
+        assert imports_of(path) == set()
+        return
+    above = ROOMS[: ROOMS.index(room) + 1]
+    assert imports_of(path) <= set(above), f"{room} may import only {above}"
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["--version"], ["methods"], ["evaluate", "--help"]])
+def test_tensorflow_is_not_imported_before_it_is_needed(arguments: list[str]) -> None:
+    code = (
+        "import sys; from fruitaudit.cli import app\n"
+        f"try: app({arguments!r})\n"
+        "except SystemExit as stop: assert not stop.code\n"
+        "heavy = {'tensorflow', 'keras', 'sklearn', 'lime', 'shap', 'tf_keras_vis', 'tf_explain'} & set(sys.modules)\n"
+        "assert not heavy, heavy\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd="/")
+    assert done.returncode == 0, done.stderr
