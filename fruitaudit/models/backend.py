@@ -1,0 +1,47 @@
+"""TensorFlow and Keras, imported once and quietly. Everything else of this package takes `keras` and `tf` from here."""
+
+from __future__ import annotations
+
+import os
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+
+@contextmanager
+def _quiet_stderr() -> Iterator[None]:
+    """Hold back what C++ writes to file descriptor 2, and show it only when the block fails."""
+    sys.stderr.flush()
+    kept = os.dup(2)
+    with tempfile.TemporaryFile() as hidden:
+        os.dup2(hidden.fileno(), 2)
+        try:
+            yield
+        except BaseException:
+            hidden.seek(0)
+            os.write(kept, hidden.read())
+            raise
+        finally:
+            os.dup2(kept, 2)
+            os.close(kept)
+
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+os.environ.setdefault("KERAS_BACKEND", "tensorflow")
+# TensorFlow greets on stderr before it reads its log level.
+with _quiet_stderr():
+    import keras
+    import tensorflow as tf
+
+    tf.get_logger().setLevel("ERROR")
+
+__all__ = ["device", "keras", "tf"]
+
+
+def device() -> str:
+    """What the model runs on, e.g. "CPU, 2 cores" or "GPU NVIDIA A100"."""
+    gpus = tf.config.list_physical_devices("GPU")
+    if gpus:
+        return "GPU " + str(tf.config.experimental.get_device_details(gpus[0]).get("device_name", gpus[0].name))
+    return f"CPU, {len(os.sched_getaffinity(0)) if hasattr(os, 'sched_getaffinity') else os.cpu_count()} cores"

@@ -1,0 +1,215 @@
+"""The one door to a Keras model: probabilities, logits, gradients, features, and a count of what they cost."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from functools import cache, cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from fruitaudit.errors import CannotExplain, ModelError
+from fruitaudit.models import backend, taps
+from fruitaudit.models.backend import tf
+from fruitaudit.models.counter import PassCounter
+from fruitaudit.models.heads import Head, find_head
+from fruitaudit.models.load import LoadedNetwork, load_network
+from fruitaudit.models.shapes import input_shape_of
+from fruitaudit.records.data import FloatArray, IntArray
+from fruitaudit.records.explanations import Explains
+from fruitaudit.records.passes import LayerGradients
+
+Size = tuple[int, int]
+
+
+def open_classifier(path: Path, *, trust: bool = False, batch_size: int = 64, size: Size | None = None) -> Classifier:
+    """Load a model file. `size` (height, width) is needed only where the model's input leaves it open.
+
+    Raises ModelError where the file cannot be loaded, is code and not trusted, or is no image classifier.
+    """
+    loaded = load_network(path, trust=trust)
+    try:
+        return Classifier(loaded.network, batch_size=batch_size, size=size, loaded=loaded)
+    except ModelError as error:
+        raise ModelError(f"{path}: {error}") from error
+
+
+class Classifier:
+    """A single-label image classifier. Implements `attribution.base.Model`.
+
+    Arrays go in and out as float32 NumPy; any number of images is cut into batches of `batch_size`. Weights are never
+    written, dropout is off and normalization uses its stored statistics, so that an image's result does not depend
+    on its neighbours.
+    """
+
+    def __init__(
+        self, network: Any, *, batch_size: int = 64, size: Size | None = None, loaded: LoadedNetwork | None = None
+    ) -> None:
+        self.network = network
+        self.loaded = loaded
+        self.batch_size = batch_size
+        self.input_shape = input_shape_of(network, size)
+        self.passes = PassCounter()
+        self.head: Head = find_head(network, self.input_shape)
+        # One compiled function a layer, made when first asked for; the caches go with this object.
+        self._layer_function = cache(self._make_layer_function)
+        self._feature_function = cache(self._make_feature_function)
+
+    @classmethod
+    def from_network(cls, network: Any, batch_size: int = 64, size: Size | None = None) -> Classifier:
+        """Wrap a Keras model that is in memory."""
+        return cls(network, batch_size=batch_size, size=size)
+
+    @property
+    def n_classes(self) -> int:
+        return self.head.n_classes
+
+    @property
+    def logit_source(self) -> str:
+        """How the logits were found and checked, one sentence."""
+        return self.head.source
+
+    @property
+    def device(self) -> str:
+        return backend.device()
+
+    @cached_property
+    def sha256(self) -> str:
+        """Of the file; of the weights where there is no file."""
+        if self.loaded is not None:
+            return self.loaded.sha256
+        digest = hashlib.sha256()
+        for weight in self.network.weights:
+            digest.update(np.asarray(weight).tobytes())
+        return digest.hexdigest()
+
+    @cached_property
+    def trace(self) -> taps.Trace:
+        """Every layer call of one pass, with its place and shapes. The tensors are symbolic."""
+
+        def run(images: Any) -> Any:
+            with taps.recorded() as trace:
+                traces.append(trace)
+                return self.network(images, training=False)
+
+        traces: list[taps.Trace] = []
+        self._compile(run).get_concrete_function()
+        return traces[-1]
+
+    @cached_property
+    def cam_layer(self) -> str | None:
+        """The last layer with a spatial activation, before pooling or flattening."""
+        return taps.cam_layer(self.trace.done)
+
+    def probabilities(self, values: FloatArray) -> FloatArray:
+        """(N, H, W, C) -> (N, K), rows sum to 1."""
+        return self.scores(values)[0]
+
+    def logits(self, values: FloatArray) -> FloatArray:
+        """(N, H, W, C) -> (N, K), softmax(logits) == probabilities."""
+        return self.scores(values)[1]
+
+    def scores(self, values: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """(probabilities, logits) of one pass, (N, K) each."""
+        images = self._images(values)
+        probabilities, logits = self._batched(self._scores, images)
+        self.passes.forward += len(images)
+        return probabilities, logits
+
+    def gradient(self, values: FloatArray, classes: IntArray, explains: Explains = "logit") -> FloatArray:
+        """d score[classes] / d values, (N, H, W, C), of the logit or the probability."""
+        images, targets = self._images(values), self._targets(classes, len(values))
+        [gradients] = self._batched(self._gradients[explains], images, targets)
+        self.passes.gradient += len(images)
+        return gradients
+
+    def layer_gradients(self, values: FloatArray, classes: IntArray, layer: str) -> LayerGradients:
+        """Activation of `layer` and d logit[classes] / d activation. Raises CannotExplain for an unknown layer."""
+        images, targets = self._images(values), self._targets(classes, len(values))
+        activations, gradients, scores = self._batched(self._layer_function(layer), images, targets)
+        self.passes.gradient += len(images)
+        return LayerGradients(activations, gradients, scores)
+
+    def features(self, values: FloatArray, layer: str | None = None) -> FloatArray:
+        """(N, D): what the last dense layer sees, or the output of `layer`, each image's numbers in one row."""
+        images = self._images(values)
+        [features] = self._batched(self._feature_function(layer), images)
+        self.passes.forward += len(images)
+        return features
+
+    @cached_property
+    def _scores(self) -> Callable[..., Any]:
+        return self._compile(lambda images: self.head.read(self.network(images, training=False)))
+
+    @cached_property
+    def _gradients(self) -> dict[Explains, Callable[..., Any]]:
+        def function(index: int) -> Callable[..., Any]:
+            def run(images: Any, classes: Any) -> Any:
+                scores = self.head.read(self.network(images, training=False))[index]
+                [gradient] = tf.gradients(tf.gather(scores, classes, batch_dims=1), images)
+                if gradient is None:
+                    raise CannotExplain("no gradient reaches the model's input; use a perturbation method such as "
+                                        "occlusion")  # fmt: skip
+                return (gradient,)
+
+            return self._compile(run, with_classes=True)
+
+        return {"probability": function(0), "logit": function(1)}
+
+    def _make_layer_function(self, layer: str) -> Callable[..., Any]:
+        def run(images: Any, classes: Any) -> Any:
+            with taps.recorded() as trace:
+                logits = self.head.read(self.network(images, training=False))[1]
+            activation = self._tap(trace, layer)
+            scores = tf.gather(logits, classes, batch_dims=1)
+            [gradient] = tf.gradients(scores, activation)
+            if gradient is None:
+                raise CannotExplain(f"the model's output does not depend on layer {layer} by any gradient")
+            return tf.cast(activation, tf.float32), tf.cast(gradient, tf.float32), scores
+
+        return self._compile(run, with_classes=True)
+
+    def _make_feature_function(self, layer: str | None) -> Callable[..., Any]:
+        def run(images: Any) -> Any:
+            with taps.recorded() as trace:
+                self.network(images, training=False)
+            tensor = taps.last_dense_input(trace) if layer is None else self._tap(trace, layer)
+            return (tf.reshape(tf.cast(tensor, tf.float32), (tf.shape(images)[0], -1)),)
+
+        return self._compile(run)
+
+    def _tap(self, trace: taps.Trace, layer: str) -> Any:
+        call = trace.find(layer)
+        if call is None:
+            known = ", ".join(call.path for call in trace.begun[-6:]) or "none: its layers are hidden in a SavedModel"
+            raise CannotExplain(f"the model has no layer {layer} with one output; its last layers are {known}")
+        return call.output
+
+    def _compile(self, function: Callable[..., Any], *, with_classes: bool = False) -> Any:
+        signature = [tf.TensorSpec((None, *self.input_shape), tf.float32)]
+        if with_classes:
+            signature.append(tf.TensorSpec((None,), tf.int64))
+        # No jit: XLA halves the forward speed and quarters the gradient's on a CPU.
+        return tf.function(function, input_signature=signature, autograph=False, jit_compile=False)
+
+    def _batched(self, function: Callable[..., Any], *arrays: Any) -> list[FloatArray]:
+        """Call a compiled function batch by batch and join what it returns."""
+        starts = range(0, max(len(arrays[0]), 1), self.batch_size)
+        parts = [[t.numpy() for t in function(*(a[i : i + self.batch_size] for a in arrays))] for i in starts]
+        return [of_batches[0] if len(parts) == 1 else np.concatenate(of_batches) for of_batches in zip(*parts)]
+
+    def _images(self, values: FloatArray) -> FloatArray:
+        if values.ndim != 4 or values.shape[1:] != self.input_shape:
+            wanted = " x ".join(map(str, self.input_shape))
+            raise ModelError(f"the model takes images of {wanted} (height, width, channels) in one array, "
+                             f"not an array of shape {values.shape}")  # fmt: skip
+        return np.ascontiguousarray(values, dtype=np.float32)
+
+    def _targets(self, classes: IntArray, n_images: int) -> IntArray:
+        targets = np.asarray(classes, dtype=np.int64)
+        if targets.shape != (n_images,) or (n_images and not 0 <= targets.min() <= targets.max() < self.n_classes):
+            raise ModelError(f"{n_images} images need {n_images} classes between 0 and {self.n_classes - 1}, "
+                             f"not {targets.tolist()[:8]}")  # fmt: skip
+        return targets

@@ -1,0 +1,52 @@
+"""The shape of the images a model takes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from fruitaudit.errors import ModelError
+
+
+def input_shape_of(network: Any, size: tuple[int, int] | None) -> tuple[int, int, int]:
+    """(height, width, channels). `size` fills in a height and width that the model leaves open."""
+    shape = _declared(network)
+    if len(shape) != 4:
+        raise ModelError(f"the model's input has the shape {shape}; an image classifier takes "
+                         "(images, height, width, channels)")  # fmt: skip
+    if any(getattr(layer, "data_format", None) == "channels_first" for layer in _all_layers(network)):
+        raise ModelError("the model takes images with the channels first; save it with data_format channels_last")
+    batch, height, width, channels = shape
+    if batch is not None:
+        raise ModelError(f"the model takes exactly {batch} images at a time; save it with an open batch axis")
+    if channels is None:
+        raise ModelError("the model leaves the number of colour channels open; save it with a fixed number")
+    if size is not None:
+        if (height, width) not in ((None, None), size) and None not in (height, width):
+            raise ModelError(f"the model takes images of {height} x {width}, but preprocessing.size says "
+                             f"{size[0]} x {size[1]}; leave it out")  # fmt: skip
+        return size[0], size[1], channels
+    if height is None or width is None:
+        raise ModelError("the model leaves the size of its images open; write it down under "
+                         "model.preprocessing.size: [height, width]")  # fmt: skip
+    return height, width, channels
+
+
+def _declared(network: Any) -> tuple[int | None, ...]:
+    inputs = getattr(network, "inputs", None)
+    if inputs:
+        if len(inputs) != 1:
+            raise ModelError(f"the model has {len(inputs)} inputs; an image classifier takes one image")
+        return tuple(inputs[0].shape)
+    # A subclassed model knows the shape it was first called with.
+    built = network.get_build_config() or {}
+    shape = built.get("input_shape")
+    if shape is None:
+        raise ModelError("the model does not know the shape of its input; call it on an image once before it is saved")
+    return (None, *shape[1:])
+
+
+def _all_layers(network: Any) -> Iterator[Any]:
+    for layer in getattr(network, "layers", ()):
+        yield layer
+        yield from _all_layers(layer)
