@@ -1,0 +1,139 @@
+"""What a gate measured, in a sentence with the number, its interval, its denominator and the worst offenders."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from fruitaudit.evaluation.names import spoken
+from fruitaudit.evaluation.settle import images_needed, is_settled
+from fruitaudit.gates.grammar import OPERATORS, Gate
+from fruitaudit.records.states import Estimate
+
+NAMED = 3
+"""Offenders that a sentence names."""
+
+
+@dataclass(frozen=True)
+class Judged:
+    """A figure of the split (`name` is empty) or of a class. `value` is what was judged: it, or an end of its interval."""
+
+    name: str
+    estimate: Estimate
+    value: float
+    holds: bool
+
+
+@dataclass(frozen=True)
+class Unjudged:
+    """A figure that cannot be judged, and why."""
+
+    name: str
+    reason: str
+
+
+def worst_first(gate: Gate, cases: Sequence[Judged | Unjudged]) -> list[Judged]:
+    """The judged ones, least slack first."""
+    return sorted((case for case in cases if isinstance(case, Judged)), key=lambda case: gate.slack(case.value))
+
+
+def of_one(gate: Gate, case: Judged | Unjudged) -> str:
+    """One figure against the threshold."""
+    subject = _subject(gate) + (f" of {case.name}" if case.name else "")
+    if isinstance(case, Unjudged):
+        return f"{subject} cannot be judged: {case.reason}."
+    link = "as asked:" if case.holds else "but should be"
+    return f"{subject} is {_figure(gate, case)}, {link} {_asked(gate, case)}."
+
+
+def of_every_class(gate: Gate, cases: Sequence[Judged | Unjudged]) -> str:
+    """All classes against one threshold."""
+    judged, n = worst_first(gate, cases), len(cases)
+    failed = [f"{case.name} {_figure(gate, case)}" for case in judged if not case.holds]
+    missing = [f"{case.name} ({case.reason})" for case in cases if isinstance(case, Unjudged)]
+    unjudged = f"cannot be judged for {len(missing)} of {n} classes: {_listed(missing)}"
+    if failed:
+        tail = f"; it {unjudged}" if missing else ""
+        asked = _asked(gate, judged[0])
+        return (
+            f"{_subject(gate)} should be {asked} but is not for {len(failed)} of {n} classes: {_listed(failed)}{tail}."
+        )
+    if missing:
+        tail = f"; for the other {len(judged)} it is {_asked(gate, judged[0])}, as asked" if judged else ""
+        return f"{_subject(gate)} {unjudged}{tail}."
+    worst = f"{judged[0].name} with {_figure(gate, judged[0])}"
+    return f"{_subject(gate)} is {_asked(gate, judged[0])} for all {n} classes, as asked; the worst is {worst}."
+
+
+def of_verdict(counted: int, failed: Sequence[str], missing: Sequence[str], warned: Sequence[str]) -> str:
+    """The run as a whole: gates that count, then warnings."""
+    parts = []
+    if failed:
+        parts.append(f"{len(failed)} of {_many(counted, 'gate')} failed: {_listed(failed)}")
+    if missing:
+        parts.append(f"{len(missing)} of {_many(counted, 'gate')} could not be computed: {_listed(missing)}")
+    if not parts:
+        parts.append(f"{counted} of {_many(counted, 'gate')} passed" if counted else "No gate counts, all only warn")
+    if warned:
+        parts.append(f"{_many(len(warned), 'warning')}: {_listed(warned)}")
+    return "; ".join(parts) + "."
+
+
+def settle(gate: Gate, judged: Sequence[Judged]) -> str:
+    """How many images would decide the gate if the figures stayed; `judged` is not empty."""
+    undecided = [case for case in judged if not is_settled(case.estimate, gate.threshold)]
+    # One class that surely fails settles the whole gate.
+    if any(not gate.holds(case.estimate.value) for case in judged if case not in undecided) or not undecided:
+        return "already settled: the interval lies on one side of the threshold"
+    if any(case.estimate.low is None or case.estimate.high is None for case in undecided):
+        return "unknown: there is no interval"
+    needed = [(images_needed(case.estimate, gate.threshold), case.name) for case in undecided]
+    counts = [(count, name) for count, name in needed if count is not None]
+    if len(counts) < len(needed):
+        return "never settled if the figure stays: it is the threshold itself"
+    count, name = max(counts)
+    counted = {"recall": f"images of {name}", "precision": f"images called {name}"}.get(gate.metric, "images")
+    return f"settled with about {_rounded_up(count):,} {counted}"
+
+
+def _subject(gate: Gate) -> str:
+    name = spoken(gate.metric)
+    return f"{name[0].upper()}{name[1:]} on {gate.split}"
+
+
+def _asked(gate: Gate, case: Judged) -> str:
+    """The condition, e.g. "at least 90 %"."""
+    number = f"{100 * gate.threshold:g} %" if case.estimate.successes is not None else f"{gate.threshold:g}"
+    on = gate.settings.on
+    return f"{OPERATORS[gate.op][1]} {number}" + ("" if on == "value" else f" at the {on} end of its interval")
+
+
+def _figure(gate: Gate, case: Judged) -> str:
+    """The number with interval and denominator, in as many digits as tell it from the threshold."""
+    estimate, share = case.estimate, case.estimate.successes is not None
+    apart = (d for d in range(3, 9) if round(case.value, d) != round(gate.threshold, d))
+    digits = 3 if case.value == gate.threshold else next(apart, 9)
+
+    def show(number: float) -> str:
+        return f"{100 * number:.{digits - 2}f} %" if share else f"{number:.{digits}f}"
+
+    of = f"{estimate.successes} of {estimate.n} images" if share else f"{estimate.n} images"
+    if estimate.low is None or estimate.high is None:
+        return f"{show(estimate.value)} ({of}, no interval)"
+    return f"{show(estimate.value)} (95 % interval {show(estimate.low)} to {show(estimate.high)}, {of})"
+
+
+def _listed(names: Sequence[str]) -> str:
+    """The first three, and how many more."""
+    more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
+    return ", ".join(names[:NAMED]) + more
+
+
+def _many(n: int, noun: str) -> str:
+    return f"{n} {noun}" if n == 1 else f"{n} {noun}s"
+
+
+def _rounded_up(count: int) -> int:
+    """To two digits, e.g. 1234 -> 1300."""
+    step: int = 10 ** max(0, len(str(count)) - 2)
+    return -(-count // step) * step
