@@ -149,7 +149,10 @@ def _explainer(seed: int) -> Any:
             shown = data.astype(bool)
             batches = (shown[start : start + batch_size] for start in range(0, num_samples, batch_size))
             return data, np.concatenate(
-                [classifier_fn(np.where(batch[:, segments][..., None], image, fudged_image)) for batch in batches]
+                [
+                    classifier_fn(np.where(batch.take(segments, axis=1)[..., None], image, fudged_image))
+                    for batch in batches
+                ]
             )
 
     return InBatches(random_state=seed)

@@ -23,8 +23,8 @@ class AdditiveInSegments(Counting):
         return np.stack([p, 1 - p], axis=1).astype(np.float32)
 
 
-def explained(model, images, streams=Streams(3), **options):
-    return Lime(**options)(model, images, Targets(np.zeros(len(images), np.int64)), streams)
+def explained(model, images, **options):
+    return Lime(**options)(model, images, Targets(np.zeros(len(images), np.int64)), Streams(3))
 
 
 @pytest.mark.parametrize("segmentation", ["quickshift", "slic"])

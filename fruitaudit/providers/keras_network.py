@@ -1,0 +1,62 @@
+"""What the adapters share: the Keras model behind the classifier, as the libraries need it."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import warnings
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+from fruitaudit.attribution.base import Model
+from fruitaudit.errors import CannotExplain
+from fruitaudit.records.data import FloatArray
+
+
+def network_of(model: Model) -> Any:
+    """The Keras model, one output a class. Raises CannotExplain for anything else."""
+    from fruitaudit.models.backend import keras
+
+    network = getattr(model, "network", None)
+    if not isinstance(network, keras.Model):
+        raise CannotExplain("this library explains Keras models only; use the native method instead")
+    if network.output_shape[-1] != model.n_classes:
+        raise CannotExplain("this library explains models with one output a class only; use the native method instead")
+    return network
+
+
+def with_linear_head(model: Model, values: FloatArray) -> Any:
+    """A copy of the network whose output is the logits, checked on `values` against the classifier's.
+
+    Made here because tf-keras-vis's own `ReplaceToLinear` crashes on Sequential models and passes over Softmax layers.
+    Raises CannotExplain where the copy's logits are not the classifier's.
+    """
+    from fruitaudit.models.backend import keras
+
+    network = network_of(model)
+    copy = keras.models.clone_model(network)
+    copy.set_weights(network.get_weights())
+    head = copy.layers[-1]
+    if isinstance(head, keras.layers.Softmax):
+        copy = keras.Model(copy.inputs, copy.layers[-2].output)
+    elif getattr(head, "activation", None) is keras.activations.softmax:
+        head.activation = keras.activations.linear
+    found, expected = (centred(np.asarray(z)) for z in (copy(values, training=False), model.logits(values)))
+    if not np.allclose(found, expected, rtol=1e-3, atol=1e-3):
+        raise CannotExplain("no copy of this model with its logits as output could be made; use the native method")
+    return copy
+
+
+def centred(logits: FloatArray) -> FloatArray:
+    """Logits without the constant a row that softmax does not see."""
+    return logits - logits.mean(axis=1, keepdims=True)
+
+
+@contextlib.contextmanager
+def hushed() -> Iterator[None]:
+    """No progress bars on stdout, and none of the warnings about input names that Keras gives on list inputs."""
+    with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
+        warnings.simplefilter("ignore")
+        yield
