@@ -7,7 +7,6 @@ has neither and a figure that could not be computed is a `NotRun`.
 from __future__ import annotations
 
 import json
-
 from pathlib import Path
 from typing import Any, TypeVar
 

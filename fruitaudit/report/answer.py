@@ -1,0 +1,71 @@
+"""The audit in a few sentences: what the HTML summary, `summary.md` and the terminal all say first."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from fruitaudit.records.evaluation import ClassRow, SplitEvaluation
+from fruitaudit.records.judgement import GateResult
+from fruitaudit.records.results import Results
+from fruitaudit.records.states import Estimate
+from fruitaudit.report.words import count, listing, percent, quantity
+
+VERDICTS = {"pass": "Pass", "fail": "Fail", "not_run": "Not determined", "no_gates": "No gates set"}
+GATE_STATES = {"pass": "Pass", "fail": "Fail", "not_run": "Not computed"}
+ROLES = {"reference": "training data", "test": "lab test", "field": "in the field"}
+_FIRST = {"field": 0, "test": 1, "reference": 2}
+
+
+def by_importance(evaluations: Sequence[SplitEvaluation]) -> list[SplitEvaluation]:
+    """The splits that matter most first: field, then test, then reference."""
+    return sorted(evaluations, key=lambda evaluation: _FIRST[evaluation.role])
+
+
+def gate_word(gate: GateResult) -> str:
+    """`Pass`, `Fail`, `Not computed`, or `Warning` for a failed gate that is not part of the verdict."""
+    return "Warning" if gate.state == "fail" and gate.severity == "warn" else GATE_STATES[gate.state]
+
+
+def worst_classes(evaluation: SplitEvaluation, limit: int = 3) -> list[ClassRow]:
+    """Classes with images in the split, lowest recall first, larger support first among equals."""
+
+    def rank(row: ClassRow) -> tuple[float, int]:
+        return (row.hits / row.support, -row.support)
+
+    return sorted((row for row in evaluation.classes if row.support), key=rank)[:limit]
+
+
+def answer(results: Results) -> list[str]:
+    """One paragraph, sentence by sentence: how good, against what, where it fails, what the gates say."""
+    ranked = by_importance(results.evaluations)
+    if not ranked:
+        return ["No split was evaluated."]
+    first, others = ranked[0], [e for e in ranked[1:] if e.role != ranked[0].role]
+    accuracy = first.metrics.get("accuracy")
+    if not isinstance(accuracy, Estimate):
+        reason = accuracy.reason if accuracy else "it was not measured"
+        return [f"The accuracy on {first.split} could not be computed: {reason}.", *_gates(results)]
+    sentences = [f"On {first.split} the model gives the right answer for {quantity(accuracy, share=True)}."]
+    if others:
+        against = others[0].metrics.get("accuracy")
+        if isinstance(against, Estimate):
+            sentences.append(f"On {others[0].split} it reaches {quantity(against, share=True)}.")
+    guess = first.metrics.get("no_information_rate")
+    if isinstance(guess, Estimate):
+        sentences.append(f"Always answering the most frequent class would reach {percent(guess.value)}.")
+    never = [row.name for row in first.classes if row.support and not row.hits]
+    if never:
+        total = count(sum(1 for row in first.classes if row.support), "class", "classes")
+        sentences.append(f"{len(never)} of {total} are never recognised on {first.split}: {listing(never, 5)}.")
+    return [*sentences, *_gates(results)]
+
+
+def _gates(results: Results) -> list[str]:
+    judged = [gate for gate in results.gates if gate.severity == "fail"]
+    if not judged:
+        return ["No gate was set, so nothing was judged."]
+    failed = sum(gate.state == "fail" for gate in judged)
+    missing = sum(gate.state == "not_run" for gate in judged)
+    passed = len(judged) - failed - missing
+    parts = [f"{passed} passed"] + [f"{failed} failed"] * bool(failed) + [f"{missing} not computed"] * bool(missing)
+    return [f"Of {count(len(judged), 'gate')} {', '.join(parts)}."]

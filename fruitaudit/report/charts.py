@@ -1,0 +1,108 @@
+"""Geometry of the charts: numbers 0..1 to coordinates, and which curves are drawn loud. The templates draw."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from fruitaudit.records.evaluation import Curve, SplitEvaluation
+from fruitaudit.records.states import Estimate
+
+PLOT = 220
+"""Side of the plotting area of a square chart, in SVG units."""
+LOUD = 4
+MOST_CURVES = 40
+AVERAGES = ("micro", "macro", "weighted")
+
+
+def points(x: Sequence[float], y: Sequence[float], width: float = PLOT, height: float = PLOT) -> str:
+    """SVG polyline points of a curve in the unit square, y upwards."""
+    return " ".join(f"{a * width:.1f},{(1 - b) * height:.1f}" for a, b in zip(x, y, strict=True))
+
+
+@dataclass(frozen=True)
+class Series:
+    """A curve as it is drawn: `style` is "average", "loud-1".."loud-4" or "quiet"."""
+
+    curve: Curve
+    style: str
+    label: str
+
+
+@dataclass(frozen=True)
+class CurveChart:
+    """Curves of one chart, quiet ones first so that loud ones lie on top. `left_out` curves are not drawn."""
+
+    series: tuple[Series, ...]
+    left_out: int
+
+    @property
+    def legend(self) -> tuple[Series, ...]:
+        """Averages, then the loud classes."""
+        return tuple(reversed([s for s in self.series if s.style != "quiet"]))
+
+    @property
+    def n_quiet(self) -> int:
+        """How many curves are drawn thin and grey."""
+        return sum(s.style == "quiet" for s in self.series)
+
+
+def curve_chart(curves: Sequence[Curve], evaluation: SplitEvaluation, area: str) -> CurveChart:
+    """The averages and the `LOUD` worst classes loud, the others quiet, at most MOST_CURVES in all.
+
+    `area` names the field of `ClassRow` that ranks the classes: "auc" or "average_precision".
+    """
+    areas = {row.name: getattr(row, area) for row in evaluation.classes}
+    values = {name: q.value for name, q in areas.items() if isinstance(q, Estimate)}
+    names = set(areas)
+    averages = [c for c in curves if c.name not in names]
+    classes = sorted((c for c in curves if c.name in names), key=lambda c: values.get(c.name, 2.0))
+    drawn = classes[:MOST_CURVES]
+
+    def label(curve: Curve) -> str:
+        value = values.get(curve.name)
+        return curve.name if value is None else f"{curve.name} ({value:.2f})"
+
+    series = [Series(c, "average", label(c)) for c in averages]
+    series += [Series(c, f"loud-{i + 1}" if i < LOUD else "quiet", label(c)) for i, c in enumerate(drawn)]
+    return CurveChart(tuple(reversed(series)), len(classes) - len(drawn))
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One cell of the confusion matrix: `share` of the row's images, `strength` 0..1 of its colour."""
+
+    n: int
+    share: float
+    diagonal: bool
+
+
+@dataclass(frozen=True)
+class Confusion:
+    """The matrix, or the part of it with most errors. `left_out` classes are not shown."""
+
+    names: tuple[str, ...]
+    rows: tuple[tuple[Cell, ...], ...]
+    totals: tuple[int, ...]
+    left_out: int
+
+
+MOST_CLASSES = 40
+
+
+def confusion(evaluation: SplitEvaluation) -> Confusion:
+    """The confusion matrix of a split; of many classes the `MOST_CLASSES` with most errors, in the model's order."""
+    counts = evaluation.confusion
+    size = range(len(counts))
+    errors = {i: sum(counts[i]) + sum(counts[j][i] for j in size) - 2 * counts[i][i] for i in size}
+    shown = sorted(sorted(size, key=lambda i: -errors[i])[:MOST_CLASSES])
+    totals = {i: sum(counts[i]) for i in shown}
+    return Confusion(
+        names=tuple(evaluation.classes[i].name for i in shown),
+        rows=tuple(
+            tuple(Cell(counts[i][j], counts[i][j] / totals[i] if totals[i] else 0.0, i == j) for j in shown)
+            for i in shown
+        ),
+        totals=tuple(totals.values()),
+        left_out=len(counts) - len(shown),
+    )

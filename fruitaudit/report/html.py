@@ -1,0 +1,57 @@
+"""`report.html`: one self-contained file that asks nothing of the network and runs nothing of the user's."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+from fruitaudit.records.states import Estimate
+from fruitaudit.report import answer, charts, words
+from fruitaudit.report.folder import Folder
+from fruitaudit.report.sections import SECTIONS, Section
+from fruitaudit.resources import resource
+
+
+def render_html(folder: Folder) -> str:
+    """The whole report. Everything the user gave is escaped: class names, paths, titles."""
+    sections = [section for make in SECTIONS if (section := make(folder)) is not None]
+    environment = make_environment()
+    common = {"results": folder.results, "run": folder.run}
+    bodies = [_body(environment, number, section, common) for number, section in enumerate(sections, 1)]
+    template = environment.get_template("report.html")
+    return template.render(**common, sections=list(zip(sections, bodies, strict=True)))
+
+
+def make_environment() -> Environment:
+    """Jinja2 with autoescape, undefined names as errors, and the words and charts of the report as filters."""
+    environment = Environment(
+        loader=FileSystemLoader(resource("templates")),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters.update(
+        percent=words.percent,
+        number=words.number,
+        quantity=words.quantity,
+        interval=words.interval,
+        denominator=words.denominator,
+        significant=words.significant,
+        metric_label=words.metric_label,
+        metric_says=words.metric_says,
+        count=words.count,
+        gate_word=answer.gate_word,
+        short_hash=lambda digest: digest[:12],
+    )
+    environment.tests["estimate"] = lambda value: isinstance(value, Estimate)
+    environment.globals.update(
+        points=charts.points, is_share=words.is_share, ROLES=answer.ROLES, VERDICTS=answer.VERDICTS
+    )
+    return environment
+
+
+def _body(environment: Environment, number: int, section: Section, common: dict[str, Any]) -> str:
+    template = environment.get_template(f"sections/{section.template}")
+    return template.render(**common, **section.context, section=section, number=number)

@@ -1,0 +1,180 @@
+"""The explained images of each group: the photograph, what the model saw, and what every method says of it."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from fruitaudit.records.explanations import ExplanationNotRun, ExplanationRow, Group
+from fruitaudit.records.results import Picture
+from fruitaudit.records.states import NotRun
+from fruitaudit.report.figures import Scale, colour_bar, draw_map, empty_reason, scale_of
+from fruitaudit.report.folder import Arrays, Folder
+from fruitaudit.report.superpixels import SuperpixelViews, superpixel_views
+from fruitaudit.report.words import decimals, percent, significant
+
+ORIGINAL_SIDE = 400
+OPEN = 4
+"""Images a group shown at once; the others open on request."""
+LIMITS = {"completeness_error": (0.05, 0.20)}
+"""Diagnostic -> above the first it is amber, above the second red."""
+
+
+@dataclass(frozen=True)
+class Diagnostic:
+    """A method's number about its own map, in words; `level` is "", "amber" or "red"."""
+
+    name: str
+    text: str
+    level: str
+
+
+@dataclass(frozen=True)
+class Tile:
+    """One method on one image: a picture, three views of superpixels, or words that say why there is none."""
+
+    method: str
+    title: str
+    map: str | None
+    peak: str
+    reason: str
+    segments: SuperpixelViews | None
+    diagnostics: tuple[Diagnostic, ...]
+
+
+@dataclass(frozen=True)
+class MethodPanel:
+    """One method on one group: how to read its maps. `drawn` is None where its file cannot be read."""
+
+    row: ExplanationRow
+    options: str
+    bar: str
+    scale: Scale | None
+    diagnostics: tuple[Diagnostic, ...]
+    reason: str
+
+
+@dataclass(frozen=True)
+class ImagePanel:
+    """One image of a group."""
+
+    picture: Picture
+    original: str | None
+    seen: str | None
+    bars: tuple[tuple[str, float], ...]
+    tiles: tuple[Tile, ...]
+
+
+@dataclass(frozen=True)
+class GroupPanel:
+    """One group, with the methods that ran on it and those that did not."""
+
+    group: Group
+    methods: tuple[MethodPanel, ...]
+    not_run: tuple[ExplanationNotRun, ...]
+    images: tuple[ImagePanel, ...]
+
+
+def group_panels(folder: Folder) -> list[GroupPanel]:
+    """Panels of every group, in the order of the results."""
+    return [_group(folder, group) for group in folder.results.groups]
+
+
+def _group(folder: Folder, group: Group) -> GroupPanel:
+    rows = [row for row in folder.results.explanations if row.group == group.name]
+    done = [row for row in rows if isinstance(row, ExplanationRow)]
+    arrays = [folder.arrays(row) for row in done]
+    methods = tuple(_method(row, stored) for row, stored in zip(done, arrays, strict=True))
+    drawn = list(zip(methods, arrays, strict=True))
+    pictures = [folder.pictures[i] for i in group.sample_ids if i in folder.pictures]
+    return GroupPanel(
+        group=group,
+        methods=methods,
+        not_run=tuple(row for row in rows if isinstance(row, ExplanationNotRun)),
+        images=tuple(_image(folder, picture, drawn) for picture in pictures),
+    )
+
+
+def _method(row: ExplanationRow, arrays: Arrays | NotRun) -> MethodPanel:
+    scale, reason = None, ""
+    if isinstance(arrays, NotRun):
+        reason = arrays.reason
+    elif row.scale > 0:
+        scale = scale_of(arrays["maps"], row.scale, signed=row.signed)
+    else:
+        reason = "every map of this group is empty"
+    options = ", ".join(f"{name} {_option(value)}" for name, value in row.options.items())
+    return MethodPanel(row, options, colour_bar(signed=row.signed), scale, _summaries(row), reason)
+
+
+def _image(folder: Folder, picture: Picture, drawn: Sequence[tuple[MethodPanel, Arrays | NotRun]]) -> ImagePanel:
+    return ImagePanel(
+        picture=picture,
+        original=folder.photograph(picture.original, ORIGINAL_SIDE),
+        seen=folder.photograph(picture.seen, ORIGINAL_SIDE),
+        bars=tuple(sorted(picture.probabilities.items(), key=lambda bar: -bar[1])),
+        tiles=tuple(
+            _tile(panel, arrays, panel.row.sample_ids.index(picture.sample_id))
+            for panel, arrays in drawn
+            if picture.sample_id in panel.row.sample_ids
+        ),
+    )
+
+
+def _tile(panel: MethodPanel, arrays: Arrays | NotRun, index: int) -> Tile:
+    row, drawn, peak, views = panel.row, None, "", None
+    reason: str | None = panel.reason
+    if not isinstance(arrays, NotRun):
+        values = arrays["maps"][index]
+        reason = empty_reason(values)
+        if not reason and panel.scale:
+            drawn = draw_map(values, panel.scale)
+            top = values.flat[abs(values).argmax()]
+            peak = f"{significant(top)}, {percent(abs(float(top)) / panel.scale.end, 0)} of the scale"
+            if row.kind == "segments" and {"segments", "coefficients"} <= set(arrays):
+                views = superpixel_views(arrays["segments"][index], arrays["coefficients"][index])
+    diagnostics = [(name, values[index]) for name, values in row.diagnostics.items()]
+    return Tile(
+        method=row.method,
+        title=row.title,
+        map=drawn,
+        peak=peak,
+        reason=reason or "",
+        segments=views,
+        diagnostics=tuple(_diagnostic(name, value) for name, value in diagnostics),
+    )
+
+
+def _diagnostic(name: str, value: float | None) -> Diagnostic:
+    amber, red = LIMITS.get(name, (float("inf"), float("inf")))
+    level = "red" if value is None or value > red else "amber" if value > amber else ""
+    return Diagnostic(_words(name), _value(name, value), level)
+
+
+def _summaries(row: ExplanationRow) -> tuple[Diagnostic, ...]:
+    """Median and range of every diagnostic; the level of its worst image."""
+    summaries = []
+    for name, values in row.diagnostics.items():
+        known = [v for v in values if v is not None]
+        worst = max((_diagnostic(name, v).level for v in values), key=("", "amber", "red").index, default="")
+        text = "not finite"
+        if known:
+            middle = statistics.median(known)
+            text = f"median {_value(name, middle)}, {_value(name, min(known))} to {_value(name, max(known))}"
+        summaries.append(Diagnostic(_words(name), text, worst))
+    return tuple(summaries)
+
+
+def _value(name: str, value: float | None) -> str:
+    if value is None:
+        return "not finite"
+    return percent(value) if name in LIMITS else str(round(value)) if value == round(value) else decimals(value, 2)
+
+
+def _words(name: str) -> str:
+    return {"r2": "fit R\u00b2"}.get(name, name.replace("_", " "))
+
+
+def _option(value: float | int | str | bool | None) -> str:
+    return "automatic" if value is None else str(value)

@@ -1,0 +1,114 @@
+"""The table of predictions: rows within a budget, columns by total probability, the chapter's highlighting."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from fruitaudit.records.explanations import Group
+from fruitaudit.records.results import Results
+from fruitaudit.report.predictions import PREFIX, class_columns
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+COLUMNS = 24
+"""Classes that get a column of their own; the others share "rest"."""
+_CHOSEN = {"false_positive": "chosen-fp", "false_negative": "chosen-fn", "confused": "chosen-fn"}
+
+
+@dataclass(frozen=True)
+class Row:
+    """One image. `mark` is "hit", "chosen-fp", "chosen-fn" or ""; `cells` whole percents, None where it would be 0."""
+
+    sample_id: str
+    split: str
+    true: str
+    predicted: str
+    correct: bool
+    confidence: float
+    mark: str
+    groups: str
+    cells: tuple[int | None, ...]
+    at: int
+    """Which cell is the predicted class; -1 where it has no column."""
+
+
+@dataclass(frozen=True)
+class PredictionTable:
+    """What the report shows of all predictions."""
+
+    classes: tuple[str, ...]
+    has_rest: bool
+    rows: tuple[Row, ...]
+    total: int
+    n_field: int
+    shown_field: int
+    n_errors: int
+    shown_errors: int
+
+
+def prediction_table(frame: pd.DataFrame, results: Results) -> PredictionTable:
+    """Rows of explained images, then of the field split, then errors elsewhere, up to `results.table_rows`."""
+    field_splits = [e.split for e in results.evaluations if e.role == "field"]
+    in_field, wrong = frame["split"].isin(field_splits).to_numpy(), ~frame["correct"].to_numpy(dtype=bool)
+    groups = _groups_of(results.groups)
+    explained = frame["sample_id"].isin(list(groups)).to_numpy()
+    wanted = np.flatnonzero(explained | in_field | wrong)
+    rank = np.select([explained, in_field & wrong, in_field], [0, 1, 2], 3)[wanted]
+    chosen = np.sort(wanted[np.argsort(rank, kind="stable")][: results.table_rows])
+    shown = frame.iloc[chosen]
+    names = class_columns(frame)
+    values = shown[[PREFIX + name for name in names]].to_numpy(dtype=np.float64).reshape(len(shown), len(names))
+    order = np.argsort(-values.sum(axis=0), kind="stable")[:COLUMNS]
+    has_rest = len(names) > len(order)
+    cells = values[:, order]
+    if has_rest:
+        cells = np.column_stack([cells, 1 - cells.sum(axis=1)])
+    classes = tuple(names[i] for i in order)
+    return PredictionTable(
+        classes=classes,
+        has_rest=has_rest,
+        rows=_rows(shown, cells, classes, groups),
+        total=len(frame),
+        n_field=int(in_field.sum()),
+        shown_field=int(in_field[chosen].sum()),
+        n_errors=int(wrong.sum()),
+        shown_errors=int(wrong[chosen].sum()),
+    )
+
+
+def _rows(
+    shown: pd.DataFrame, cells: np.ndarray, classes: Sequence[str], groups: dict[str, list[Group]]
+) -> tuple[Row, ...]:
+    place = {name: i for i, name in enumerate(classes)}
+    rows = []
+    for record, values in zip(shown.to_dict("records"), cells, strict=True):
+        mine = groups.get(str(record["sample_id"]), [])
+        chosen = next((_CHOSEN[group.kind] for group in mine if group.kind in _CHOSEN), "")
+        rows.append(
+            Row(
+                sample_id=str(record["sample_id"]),
+                split=str(record["split"]),
+                true=str(record["true"]),
+                predicted=str(record["predicted"]),
+                correct=bool(record["correct"]),
+                confidence=float(record["confidence"]),
+                mark="hit" if record["correct"] else chosen,
+                groups=", ".join(group.name for group in mine),
+                cells=tuple(round(100 * v) or None for v in values.tolist()),
+                at=place.get(str(record["predicted"]), -1),
+            )
+        )
+    return tuple(rows)
+
+
+def _groups_of(groups: Sequence[Group]) -> dict[str, list[Group]]:
+    found: dict[str, list[Group]] = {}
+    for group in groups:
+        for sample_id in group.sample_ids:
+            found.setdefault(sample_id, []).append(group)
+    return found

@@ -1,0 +1,95 @@
+"""The summary a person reads in the terminal when the audit is done."""
+
+from __future__ import annotations
+
+import unicodedata
+from pathlib import Path
+
+from rich.console import Console
+from rich.padding import Padding
+from rich.table import Table
+from rich.text import Text
+
+from fruitaudit.records.results import Results, RunInfo
+from fruitaudit.records.states import Estimate, Quantity
+from fruitaudit.report.answer import VERDICTS, by_importance, gate_word, worst_classes
+from fruitaudit.report.words import count, denominator, interval, percent
+
+_COLOURS = {"pass": "green", "fail": "red", "not_run": "yellow", "no_gates": "cyan",
+            "Pass": "green", "Fail": "red", "Not computed": "yellow", "Warning": "yellow",
+            "critical": "red", "warning": "yellow", "note": "cyan"}  # fmt: skip
+FINDINGS = 5
+"""Findings printed; the report has all of them."""
+
+
+def print_summary(console: Console, results: Results, run: RunInfo, report_path: Path) -> None:
+    """Accuracy per split, worst classes, findings, gates, verdict, and where the report is. Fits 80 columns."""
+    _heading(console, results.title)
+    console.print(_accuracies(results))
+    for evaluation in by_importance(results.evaluations)[:1]:
+        worst = ", ".join(f"{row.name} {row.hits}/{row.support}" for row in worst_classes(evaluation, 5))
+        console.print(Padding(Text(f"Lowest recall on {clean(evaluation.split)}: {clean(worst)}"), (0, 0, 0, 2)))
+    _bad_files(console, results)
+    if results.findings:
+        _heading(console, "Findings")
+        for finding in results.findings[:FINDINGS]:
+            _item(console, finding.severity, finding.sentence)
+        if len(results.findings) > FINDINGS:
+            console.print(f"  and {len(results.findings) - FINDINGS} more in the report")
+    if results.gates:
+        _heading(console, "Gates")
+        for gate in results.gates:
+            _item(console, gate_word(gate), f"{gate.gate}: {gate.sentence}")
+    console.print()
+    verdict = results.verdict
+    line = Text(VERDICTS[verdict.state].upper(), style=f"bold {_COLOURS[verdict.state]}")
+    console.print(line.append(f"  {clean(verdict.sentence)}", style="default"))
+    passes = sum(timing.forward_passes + timing.gradient_passes for timing in run.timings)
+    console.print(Text(f"{run.seconds:.0f} s, {run.peak_memory_mb:,.0f} MB, {count(passes, 'model pass', 'passes')}"))
+    # One unbroken line, so that it can be copied and clicked.
+    console.print(Text(f"Report: {report_path}"), soft_wrap=True)
+
+
+def clean(text: str) -> str:
+    """Without control characters: a class name must not steer the terminal."""
+    return "".join("\ufffd" if unicodedata.category(c) in ("Cc", "Cf", "Cs") else c for c in text)
+
+
+def _heading(console: Console, text: str) -> None:
+    console.print()
+    console.print(Text(clean(text), style="bold"))
+
+
+def _item(console: Console, word: str, text: str) -> None:
+    grid = Table.grid(padding=(0, 2, 0, 0))
+    grid.add_column(width=12, no_wrap=True)
+    grid.add_column(overflow="fold")
+    grid.add_row(Text(word, style=_COLOURS[word]), Text(clean(text)))
+    console.print(Padding(grid, (0, 0, 0, 2)))
+
+
+def _accuracies(results: Results) -> Padding:
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
+    table.add_column("split", overflow="fold")
+    for name in ("accuracy", "right", "95 % interval", "guessing"):
+        table.add_column(name, justify="right", no_wrap=True)
+    for evaluation in by_importance(results.evaluations):
+        accuracy, guess = (evaluation.metrics.get(k) for k in ("accuracy", "no_information_rate"))
+        split = Text(clean(f"{evaluation.split} ({evaluation.role})"))
+        table.add_row(split, *_cells(accuracy), percent(guess.value) if isinstance(guess, Estimate) else "")
+    return Padding(table, (0, 0, 0, 2))
+
+
+def _cells(accuracy: Quantity | None) -> tuple[str, str, str]:
+    if not isinstance(accuracy, Estimate):
+        return ("not computed", "", "")
+    return (percent(accuracy.value), denominator(accuracy), interval(accuracy, share=True))
+
+
+def _bad_files(console: Console, results: Results) -> None:
+    for split in results.splits:
+        if split.bad:
+            names = ", ".join(file.name for file in split.bad[:3])
+            text = f"{len(split.bad)} of {count(split.n_found, 'file')} of {split.name} could not be used: {names}"
+            more = ", ..." if len(split.bad) > 3 else ""
+            console.print(Padding(Text(clean(text) + more, style="yellow"), (0, 0, 0, 2)))

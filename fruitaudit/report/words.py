@@ -1,0 +1,127 @@
+"""Numbers as the report prints them: with denominator and interval, never rounded to a certainty."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from fruitaudit.records.states import Estimate, Quantity
+
+NBSP = "\u00a0"
+
+METRICS: dict[str, tuple[str, str, bool]] = {
+    "accuracy": ("Accuracy", "share of images given the right class", True),
+    "no_information_rate": ("No-information rate", "accuracy of always answering the most frequent class", True),
+    "balanced_accuracy": ("Balanced accuracy", "mean recall over classes", True),
+    "log_loss": ("Log-loss", "mean of -ln p(true class); 0 is perfect", False),
+    "cohen_kappa": ("Cohen's kappa", "agreement beyond chance; 1 is perfect, 0 is chance", False),
+    "mcc": ("Matthews correlation", "1 is perfect, 0 is chance", False),
+    "f1_macro": ("F1, macro", "mean over classes of the harmonic mean of precision and recall", False),
+    "f1_micro": ("F1, micro", "over all images; equals accuracy here", False),
+    "f1_weighted": ("F1, weighted", "mean over classes, weighted by support", False),
+    "auc_macro": ("AUC, macro", "mean over classes; 1 is perfect, 0.5 is chance", False),
+    "auc_micro": ("AUC, micro", "over all (image, class) pairs", False),
+    "average_precision_macro": ("Average precision, macro", "area under precision-recall, mean over classes", False),
+    "mean_confidence": ("Mean confidence", "mean of the largest probability", True),
+    "ece": ("Expected calibration error", "mean gap between confidence and accuracy; 0 is perfect", False),
+    "brier": ("Brier score", "mean squared error of the probabilities; 0 is perfect, 2 is worst", False),
+}
+"""Name of a metric -> (label, what it says, is a share of images)."""
+
+
+def metric_label(name: str) -> str:
+    """The metric in the field's words, e.g. "Top-3 accuracy"."""
+    if name in METRICS:
+        return METRICS[name][0]
+    if name.startswith("top") and name.endswith("_accuracy"):
+        return f"Top-{name[3:-9].strip('_')} accuracy"
+    return name.replace("_", " ").capitalize()
+
+
+def metric_says(name: str) -> str:
+    """What the metric says, for readers who have not met it; empty for an unknown one."""
+    if name.startswith("top") and name.endswith("_accuracy"):
+        return "share of images whose true class is among the most probable ones"
+    return METRICS[name][1] if name in METRICS else ""
+
+
+def metric_order(names: Iterable[str]) -> list[str]:
+    """The metrics as a reader wants them: accuracy and top-k first, then as in METRICS, unknown ones last."""
+    known = list(METRICS)
+
+    def place(name: str) -> tuple[float, str]:
+        if name.startswith("top") and name.endswith("_accuracy"):
+            return (0.5, name)
+        return (known.index(name) if name in known else len(known), name)
+
+    return sorted(dict.fromkeys(names), key=place)
+
+
+def is_share(name: str) -> bool:
+    """Whether the metric is a share of images, printed in percent."""
+    return (name in METRICS and METRICS[name][2]) or name.endswith("accuracy")
+
+
+def decimals(value: float, digits: int) -> str:
+    """`value` with `digits` decimals, and more where rounding would make a 1 of 0.9996 or a 0 of 0.0002."""
+    for extra in range(4):
+        text = f"{value:.{digits + extra}f}"
+        if float(text) not in (0.0, 1.0, 100.0) or float(text) == value:
+            break
+    else:
+        text = f"{value:.{digits}f}"
+    return text.replace("-", "\u2212")
+
+
+def percent(value: float, digits: int = 1) -> str:
+    """0.153125 -> `15.3 %`; 0.9996 -> `99.96 %`, never `100.0 %`."""
+    return decimals(round(100 * value, 10), digits) + NBSP + "%"
+
+
+def number(value: float, *, share: bool = False) -> str:
+    """The value alone: in percent, or with three decimals (four significant digits from 10 up)."""
+    if share:
+        return percent(value)
+    return decimals(value, 3) if abs(value) < 10 else f"{value:.4g}"
+
+
+def interval(estimate: Estimate, *, share: bool = False) -> str:
+    """`11.8\u201319.7 %`; empty where no interval is defined."""
+    if estimate.low is None or estimate.high is None:
+        return ""
+    if not share:
+        return f"{number(estimate.low)}\u2013{number(estimate.high)}"
+    return f"{decimals(round(100 * estimate.low, 10), 1)}\u2013{percent(estimate.high)}"
+
+
+def denominator(estimate: Estimate) -> str:
+    """`49 of 320`, or `320 images` where the value is no plain share."""
+    if estimate.successes is not None:
+        return f"{estimate.successes:,} of {estimate.n:,}"
+    return f"{estimate.n:,} images"
+
+
+def quantity(value: Quantity, *, share: bool | None = None) -> str:
+    """`15.3 % (49 of 320; 95 % interval 11.8\u201319.7 %)`, or `not computed: <reason>`."""
+    if not isinstance(value, Estimate):
+        return f"not computed: {value.reason}"
+    share = value.successes is not None if share is None else share
+    inside = denominator(value)
+    if between := interval(value, share=share):
+        inside += f"; 95{NBSP}% interval {between}"
+    return f"{number(value.value, share=share)} ({inside})"
+
+
+def significant(value: float) -> str:
+    """A map's value with three significant digits: 0.0123, 22.6, 1.2e-05."""
+    return f"{value:.3g}".replace("-", "\u2212")
+
+
+def listing(items: Sequence[str], limit: int = 3) -> str:
+    """`a, b, c and 4 more`."""
+    shown = ", ".join(items[:limit])
+    return shown if len(items) <= limit else f"{shown} and {len(items) - limit} more"
+
+
+def count(n: int, noun: str, plural: str = "") -> str:
+    """`1 image`, `2,640 images`."""
+    return f"{n:,} {noun if n == 1 else plural or noun + 's'}"
