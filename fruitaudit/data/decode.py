@@ -1,0 +1,147 @@
+"""The bytes of one image file -> RGB pixels, or the reason why not."""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import dataclass
+from io import BytesIO
+
+import numpy as np
+import numpy.typing as npt
+from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
+
+from fruitaudit.data import npz
+from fruitaudit.records.data import ByteArray, Sample
+
+FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "TIFF")
+MAX_PIXELS = npz.MAX_PIXELS
+"""An image whose header promises more is refused before anything is decoded."""
+
+GREY = "grey read as RGB"
+ORIENTED = "turned upright as its EXIF orientation says"
+ON_WHITE = "transparency laid on white"
+PALETTE = "palette read as RGB"
+CMYK = "CMYK read as RGB, without a colour profile"
+OTHER_SPACE = "another colour space read as RGB"
+SIXTEEN_BIT = "16 bits a channel reduced to 8"
+FIRST_FRAME = "only the first of several frames read"
+NO_EXIF = "EXIF data unreadable, orientation unknown"
+FROM_FLOAT = "0..1 floats read as 8-bit pixels"
+
+# Pillow warns of large, odd and half-broken files; what matters of it becomes a `BadImage`. A filter for its modules
+# alone, because `warnings.catch_warnings` does not work across threads.
+warnings.filterwarnings("ignore", module=r"PIL\.")
+
+
+class BadImage(Exception):
+    """The file is no usable image; `str` is the reason."""
+
+
+@dataclass(frozen=True)
+class Decoded:
+    """`pixels` (height, width, 3) uint8 RGB; `conversions` names what had to be done to get there."""
+
+    pixels: ByteArray
+    conversions: tuple[str, ...] = ()
+
+
+def read_bytes(sample: Sample) -> bytes:
+    """What `decode` takes: the file of a sample, or its row of an NPZ. Raises OSError."""
+    return sample.path.read_bytes() if sample.index is None else npz.row_bytes(sample)
+
+
+def decode(data: bytes) -> Decoded:
+    """Decode JPEG, PNG, WebP, BMP, TIFF, or one NPZ row. Raises BadImage."""
+    if not data:
+        raise BadImage("the file is empty")
+    if data.startswith(npz.MAGIC):
+        return _decode_row(data)
+    try:
+        image = Image.open(BytesIO(data), formats=FORMATS)
+    except Image.DecompressionBombError as error:
+        raise BadImage(f"too large to decode, by its header: {error}") from None
+    except Exception as error:
+        raise BadImage(_no_image(error)) from None
+    with image:
+        width, height = image.size
+        if width * height > MAX_PIXELS:
+            raise BadImage(f"too large to decode: {width} x {height} pixels by its header")
+        try:
+            return _decode(image)
+        except BadImage:
+            raise
+        except Exception as error:  # broken files make Pillow raise anything
+            raise BadImage(f"cannot be decoded: {str(error) or type(error).__name__}") from None
+
+
+def _decode(image: Image.Image) -> Decoded:
+    notes: list[str] = []
+    # An MPO is a photograph with a preview behind it, as phones write it.
+    if image.format != "MPO" and getattr(image, "is_animated", False):
+        notes.append(FIRST_FRAME)
+    raw_mode = str(getattr(image, "tile", ""))
+    image.load()
+    try:
+        if image.getexif().get(ExifTags.Base.Orientation, 1) in range(2, 9):
+            ImageOps.exif_transpose(image, in_place=True)
+            notes.append(ORIENTED)
+    except Exception:
+        notes.append(NO_EXIF)
+    if image.mode == "RGB" and ";16" in raw_mode:
+        notes.append(SIXTEEN_BIT)  # Pillow keeps the high byte of each colour
+    if image.mode != "RGB" or "transparency" in image.info:
+        image = _to_rgb(image, raw_mode, notes)
+    return Decoded(np.asarray(image), tuple(notes))
+
+
+def _to_rgb(image: Image.Image, raw_mode: str, notes: list[str]) -> Image.Image:
+    mode = image.mode
+    if mode.startswith("I;16") or (mode == "I" and ";16" in raw_mode):
+        # `convert` would clip to 255 instead of scaling.
+        image = Image.fromarray(np.rint(np.asarray(image, dtype=np.float64) / 257).astype(np.uint8))
+        notes += [SIXTEEN_BIT, GREY]
+    elif mode in ("I", "F"):
+        raise BadImage("pixels of 32 bits, whose black and white are not known; save it with 8 or 16 bits a channel")
+    elif mode in ("1", "L", "LA", "La"):
+        notes.append(GREY)
+    elif mode in ("P", "PA"):
+        notes.append(PALETTE)
+    elif mode == "CMYK":
+        notes.append(CMYK)
+    elif mode not in ("RGB", "RGBA", "RGBa", "RGBX"):
+        notes.append(OTHER_SPACE)
+    if mode in ("LA", "La", "RGBA", "RGBa", "PA") or "transparency" in image.info:
+        image = image.convert("RGBA")
+        if image.getchannel("A").getextrema()[0] != 255:
+            notes.append(ON_WHITE)
+            image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
+    return image.convert("RGB")
+
+
+def _no_image(error: Exception) -> str:
+    if isinstance(error, UnidentifiedImageError):
+        return "not a JPEG, PNG, WebP, BMP or TIFF image"
+    return f"cannot be decoded: {str(error) or type(error).__name__}"
+
+
+def _decode_row(data: bytes) -> Decoded:
+    """One row of an NPZ: (H, W), (H, W, 1), (H, W, 3) or (H, W, 4); 8-bit, or floats from 0 to 1."""
+    row = np.load(BytesIO(data), allow_pickle=False)
+    notes: list[str] = []
+    if row.dtype != np.uint8:
+        row = _eight_bit(row, notes)
+    if row.ndim == 3 and row.shape[2] == 1:
+        row = row[:, :, 0]
+    image = Image.fromarray(np.ascontiguousarray(row))
+    return Decoded(np.asarray(image if image.mode == "RGB" else _to_rgb(image, "", notes)), tuple(notes))
+
+
+def _eight_bit(row: npt.NDArray[np.generic], notes: list[str]) -> ByteArray:
+    values = row.astype(np.float64)
+    top = 1 if row.dtype.kind in "fb" else 255
+    if not np.isfinite(values).all() or values.min() < 0 or values.max() > top:
+        kind = "floats must lie in 0..1" if top == 1 else "integers must lie in 0..255"
+        raise BadImage(f"pixels from {values.min():g} to {values.max():g}; {kind}")
+    if row.dtype.kind == "f":
+        notes.append(FROM_FLOAT)
+    return np.rint(values * (255 / top)).astype(np.uint8)

@@ -1,0 +1,103 @@
+"""A CSV or Parquet table of images: `path`, `label`; optional `group_id`, `original`, `mask`; the rest is metadata.
+
+Paths are relative to the manifest.
+"""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from fruitaudit.config.schema import SplitSettings
+from fruitaudit.data.listing import Entry, Listing, in_order
+from fruitaudit.errors import DataError
+from fruitaudit.records.data import BadFile
+
+_KNOWN = ("path", "label", "group_id", "original", "mask")
+
+
+def list_manifest(settings: SplitSettings) -> Listing:
+    """One entry a row. A row without path, label or file is a bad file; so is a file that is listed again."""
+    table = _Table(settings.path)
+    try:
+        rows = list(_parquet(settings.path) if settings.path.suffix.lower() != ".csv" else _csv(settings.path))
+    except (OSError, ValueError, csv.Error) as error:
+        raise DataError(f"split {settings.name}: {settings.path.name} cannot be read: {error}") from None
+    if rows:
+        absent = [column for column in ("path", "label") if column not in rows[0]]
+        if absent:
+            raise DataError(f"split {settings.name}: {settings.path.name} has no column {' and '.join(absent)}; "
+                            f"its columns are {', '.join(map(str, rows[0]))}")  # fmt: skip
+    for number, row in enumerate(rows, 1):
+        table.add(number, row)
+    labels = in_order({entry.label for entry in table.entries})
+    notes = [f"{n} files named as {column} in {settings.path.name} do not exist" for column, n in table.absent.items()]
+    return Listing("manifest", labels, tuple(table.entries), tuple(table.bad), notes=tuple(notes))
+
+
+class _Table:
+    def __init__(self, path: Path) -> None:
+        self.folder = path.parent
+        self.entries: list[Entry] = []
+        self.bad: list[BadFile] = []
+        self.absent: dict[str, int] = {}
+        self._rows: dict[Path, int] = {}
+        self._names: set[str] = set()
+
+    def add(self, number: int, row: dict[Any, Any]) -> None:
+        # value == value: pandas writes an empty number as NaN
+        cells = {str(k): str(v) for k, v in row.items() if k is not None and v is not None and v == v and v != ""}
+        file = self.folder / cells.get("path", "")
+        name = "/".join(part for part in Path(cells.get("path", "")).parts if part not in ("..", file.anchor))
+        reason = self._reason(row, cells, file)
+        if reason:
+            self.bad.append(BadFile(name or f"row {number}", reason))
+            return
+        self._rows[file.resolve()] = number
+        if name in self._names:  # ../a/1.png and a/1.png
+            name = f"{name}~{number}"
+        self._names.add(name)
+        self.entries.append(
+            Entry(
+                name,
+                cells["label"],
+                file,
+                group_id=cells.get("group_id"),
+                original=self._beside(cells, "original"),
+                mask=self._beside(cells, "mask"),
+                metadata={key: value for key, value in cells.items() if key not in _KNOWN},
+            )
+        )
+
+    def _reason(self, row: dict[Any, Any], cells: dict[str, str], file: Path) -> str | None:
+        if None in row:
+            return "its row has more cells than the header"
+        for column in ("path", "label"):
+            if column not in cells:
+                return f"its row has no {column}"
+        if not file.is_file():
+            return "missing: there is no such file"
+        first = self._rows.get(file.resolve())
+        return f"listed again, after row {first}" if first else None
+
+    def _beside(self, cells: dict[str, str], column: str) -> Path | None:
+        if column not in cells:
+            return None
+        file = self.folder / cells[column]
+        if file.is_file():
+            return file
+        self.absent[column] = self.absent.get(column, 0) + 1
+        return None
+
+
+def _csv(path: Path) -> Iterator[dict[Any, Any]]:
+    with path.open(encoding="utf-8-sig", newline="") as stream:
+        yield from csv.DictReader(stream)
+
+
+def _parquet(path: Path) -> Iterator[dict[Any, Any]]:
+    import pyarrow.parquet
+
+    yield from pyarrow.parquet.read_table(path).to_pylist()

@@ -1,0 +1,124 @@
+"""A split: labelled samples on disk, matched to the model's classes. No image is opened here."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+from fruitaudit.config.schema import SplitSettings
+from fruitaudit.data.folders import images_below, list_folders
+from fruitaudit.data.listing import Entry, Listing
+from fruitaudit.data.manifest import list_manifest
+from fruitaudit.data.npz import list_npz
+from fruitaudit.errors import DataError
+from fruitaudit.records.data import BadFile, Role, Sample
+
+_FORMATS: dict[str, Callable[[SplitSettings], Listing]] = {
+    ".csv": list_manifest,
+    ".parquet": list_manifest,
+    ".pq": list_manifest,
+    ".npz": list_npz,
+}
+
+
+@dataclass(frozen=True)
+class Split:
+    """The samples of a split in a fixed order. `n_found == len(samples) + len(bad)`.
+
+    `bad` are files that are known to be unusable without opening them; reading may find more among the samples.
+    """
+
+    name: str
+    role: Role
+    source: str
+    samples: tuple[Sample, ...]
+    bad: tuple[BadFile, ...]
+    n_found: int
+    notes: tuple[str, ...] = ()
+
+
+def class_names_of(settings: SplitSettings) -> tuple[str, ...]:
+    """The labels of a split, in the order in which a model trained on it would number its outputs.
+
+    Names of class folders and text labels are sorted; labels that are whole numbers go by number; an NPZ may say
+    `class_names` itself.
+    """
+    return _list(settings).labels
+
+
+def open_split(settings: SplitSettings, class_names: tuple[str, ...]) -> Split:
+    """List a split. Raises DataError where it holds nothing the model could be asked about."""
+    listing = _list(settings)
+    if not listing.entries and not listing.bad:
+        raise DataError(f"split {settings.name}: {settings.path} holds no images")
+    originals = _originals(settings, listing)
+    numbers = {name: i for i, name in enumerate(class_names)}
+    if listing.labels_are_indices:
+        numbers = {str(i): i for i in range(len(class_names))} | numbers
+    samples, bad = [], list(listing.bad)
+    for entry in listing.entries:
+        if entry.label in numbers:
+            samples.append(_sample(settings.name, entry, numbers[entry.label], originals))
+        else:
+            bad.append(
+                BadFile(entry.name, f"its label {entry.label!r} is none of the model's {len(class_names)} classes")
+            )
+    if not samples:
+        raise DataError(
+            f"split {settings.name}: none of the {len(bad)} files in {settings.path} can be used; "
+            f"the first one, {bad[0].name}: {bad[0].reason}"
+        )
+    notes = list(listing.notes)
+    if settings.originals is not None:
+        notes.append(f"{sum(s.original is not None for s in samples)} of {len(samples)} samples have an original")
+    source = f"{listing.kind} {PurePosixPath(*settings.path.parts[-2:])}"
+    return Split(
+        settings.name, settings.role, source, tuple(samples), tuple(bad), len(samples) + len(bad), tuple(notes)
+    )
+
+
+def _list(settings: SplitSettings) -> Listing:
+    path = settings.path
+    if not path.exists():
+        raise DataError(f"split {settings.name}: {path} does not exist; correct its path")
+    if path.is_dir():
+        return list_folders(settings)
+    if path.suffix.lower() not in _FORMATS:
+        raise DataError(f"split {settings.name}: {path} is neither a folder nor a .csv, .parquet or .npz file")
+    return _FORMATS[path.suffix.lower()](settings)
+
+
+def _sample(split: str, entry: Entry, label: int, originals: dict[str, Path]) -> Sample:
+    return Sample(
+        f"{split}/{entry.name}",
+        label,
+        entry.path,
+        entry.index,
+        entry.group_id,
+        entry.original or originals.get(_stem(entry.name)),
+        entry.mask,
+        entry.metadata,
+    )
+
+
+def _originals(settings: SplitSettings, listing: Listing) -> dict[str, Path]:
+    """Photographs by relative path without suffix: store/Avocado/001.png pairs with store_hi/Avocado/001.jpg."""
+    folder = settings.originals
+    if folder is None:
+        return {}
+    if not folder.is_dir():
+        raise DataError(f"split {settings.name}: the folder of originals {folder} does not exist; correct its path")
+    # Reversed, so that of 001.jpg and 001.png the first one stays.
+    files = list(images_below(folder, settings.name))
+    found = {_stem(path.relative_to(folder).as_posix()): path for path in reversed(files)}
+    if not any(_stem(entry.name) in found for entry in listing.entries):
+        raise DataError(
+            f"split {settings.name}: none of the {len(files)} images in {folder} has the relative path of a sample "
+            f"({', '.join(_stem(entry.name) for entry in listing.entries[:2])}, ...), which is how originals pair"
+        )
+    return found
+
+
+def _stem(name: str) -> str:
+    return str(PurePosixPath(name).with_suffix(""))

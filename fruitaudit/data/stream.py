@@ -1,0 +1,143 @@
+"""Reads a split in batches: images are decoded ahead in threads, in order, and never all in memory."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections import Counter, deque
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from fruitaudit.data import decode as d
+from fruitaudit.data.preprocess import Preprocessor
+from fruitaudit.data.splits import Split
+from fruitaudit.errors import DataError
+from fruitaudit.records.data import BadFile, ByteArray, ColourNote, FloatArray, Images, Sample
+
+TO_GREY = "colour reduced to grey"
+_TASK = 16
+"""Files a thread takes at once: fewer and handing them over costs more than decoding small ones."""
+
+
+@dataclass(frozen=True)
+class Batch:
+    """`values` (B, H, W, C) float32, preprocessed, and the B samples they were made of."""
+
+    values: FloatArray
+    samples: tuple[Sample, ...]
+
+
+@dataclass
+class Reading:
+    """What came to light while a split was read; complete once the stream has ended."""
+
+    bad: list[BadFile] = field(default_factory=list)
+    n_used: int = 0
+    _conversions: Counter[str] = field(default_factory=Counter)
+    _digest: hashlib._Hash = field(default_factory=hashlib.sha256)
+
+    @property
+    def conversions(self) -> tuple[ColourNote, ...]:
+        """How many of the images used had to be converted, by kind, most frequent first."""
+        ordered = sorted(self._conversions.items(), key=lambda item: (-item[1], item[0]))
+        return tuple(ColourNote(conversion, n) for conversion, n in ordered)
+
+    @property
+    def fingerprint(self) -> str:
+        """SHA-256 over id, label and SHA-256 of the file of every image used, in order."""
+        return self._digest.hexdigest()
+
+    def add(self, sample: Sample, read: _Read) -> None:
+        """Note one image that is used."""
+        self.n_used += 1
+        self._conversions.update(read.conversions)
+        self._digest.update(f"{sample.id}\0{sample.label}\0".encode("utf-8", "surrogateescape") + read.digest)
+
+
+@dataclass(frozen=True)
+class _Read:
+    fitted: ByteArray
+    conversions: tuple[str, ...]
+    digest: bytes
+
+
+def stream(
+    split: Split, preprocessor: Preprocessor, batch_size: int, reading: Reading | None = None
+) -> Iterator[Batch]:
+    """Batches of `batch_size` images in the order of the split; only the last one may be smaller.
+
+    Files that cannot be used are skipped and noted in `reading`. Two batches are decoded ahead at most.
+    """
+    reading = Reading() if reading is None else reading
+    fitted: list[ByteArray] = []
+    samples: list[Sample] = []
+    for sample, read in _read_all(split.samples, preprocessor, ahead=2 * batch_size):
+        if isinstance(read, str):
+            reading.bad.append(BadFile(sample.id.partition("/")[2], read))
+            continue
+        reading.add(sample, read)
+        fitted.append(read.fitted)
+        samples.append(sample)
+        if len(samples) == batch_size:
+            yield Batch(preprocessor.scaled(np.stack(fitted)), tuple(samples))
+            fitted, samples = [], []
+    if samples:
+        yield Batch(preprocessor.scaled(np.stack(fitted)), tuple(samples))
+
+
+def read_images(samples: Sequence[Sample], preprocessor: Preprocessor) -> Images:
+    """A few samples as one batch. Raises DataError for one that cannot be read."""
+    fitted = [np.zeros((0, preprocessor.height, preprocessor.width, preprocessor.channels), np.uint8)]
+    for sample, read in _read_all(samples, preprocessor, ahead=len(samples)):
+        if isinstance(read, str):
+            raise DataError(f"image {sample.id}: {read}")
+        fitted.append(read.fitted[None])
+    values = preprocessor.scaled(np.concatenate(fitted))
+    return Images(values, tuple(sample.id for sample in samples), preprocessor.low, preprocessor.high)
+
+
+def _read_all(
+    samples: Sequence[Sample], preprocessor: Preprocessor, *, ahead: int
+) -> Iterator[tuple[Sample, _Read | str]]:
+    """Every sample in order with what was read, or the reason why nothing was."""
+    waiting: deque[tuple[Sequence[Sample], Future[list[_Read | str]]]] = deque()
+    size = min(_TASK, max(1, ahead // 4))
+    # Rows of an NPZ can only be unpacked one after the other.
+    threads = 1 if samples and samples[0].index is not None else min(8, os.cpu_count() or 2)
+    pool = ThreadPoolExecutor(threads, thread_name_prefix="decode")
+    try:
+        for first in range(0, len(samples), size):
+            task = samples[first : first + size]
+            waiting.append((task, pool.submit(_read_task, task, preprocessor)))
+            if len(waiting) * size >= ahead:
+                done, future = waiting.popleft()
+                yield from zip(done, future.result(), strict=True)
+        while waiting:
+            done, future = waiting.popleft()
+            yield from zip(done, future.result(), strict=True)
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def _read_task(samples: Sequence[Sample], preprocessor: Preprocessor) -> list[_Read | str]:
+    return [_read(sample, preprocessor) for sample in samples]
+
+
+def _read(sample: Sample, preprocessor: Preprocessor) -> _Read | str:
+    try:
+        data = d.read_bytes(sample)
+        decoded = d.decode(data)
+    except d.BadImage as error:
+        return str(error)
+    except FileNotFoundError:
+        return "missing: there is no such file"
+    except OSError as error:
+        return f"cannot be read: {error.strerror or error}"
+    conversions = decoded.conversions
+    if preprocessor.channels == 1:
+        grey = d.GREY in conversions
+        conversions = tuple(c for c in conversions if c != d.GREY) if grey else (*conversions, TO_GREY)
+    return _Read(preprocessor.fitted(decoded.pixels), conversions, hashlib.sha256(data).digest())
