@@ -1,0 +1,153 @@
+"""The contract once more, through the real door to Keras, on small networks of several kinds; providers included."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+import pytest
+from analytic_models import some_images, some_targets
+
+from fruitaudit.attribution.explain import explain
+from fruitaudit.attribution.integrated_gradients import IntegratedGradients
+from fruitaudit.models.backend import keras
+from fruitaudit.models.classifier import Classifier
+from fruitaudit.providers.registry import all_methods
+from fruitaudit.records.states import NotRun
+from fruitaudit.runtime import Streams
+
+L = keras.layers
+QUICK = {"lime": {"samples": 100}, "smoothgrad": {"samples": 4}, "integrated_gradients": {"steps": 5}}
+
+
+def cnn(shape, *head):
+    return [
+        L.Input(shape),
+        L.Conv2D(6, 3, padding="same", activation="relu", name="early"),
+        L.MaxPooling2D(),
+        L.Conv2D(8, 3, activation="relu", name="late"),
+        L.MaxPooling2D(),
+        L.Flatten(),
+        *head,
+    ]
+
+
+def nested():
+    inner = keras.Sequential([L.Input((24, 24, 3)), L.Conv2D(6, 3, activation="swish"), L.BatchNormalization()])
+    return keras.Sequential([
+        L.Input((24, 24, 3)), L.Rescaling(2.0, -1.0), inner, L.GlobalAveragePooling2D(), L.Dense(4), L.Softmax()
+    ])  # fmt: skip
+
+
+KINDS = {
+    "softmax": lambda: keras.Sequential(cnn((24, 20, 3), L.Dense(4, activation="softmax"))),
+    "logits": lambda: keras.Sequential(cnn((24, 24, 3), L.Dense(4))),
+    "grey": lambda: keras.Sequential(cnn((28, 28, 1), L.Dense(4), L.Softmax())),
+    "one sigmoid unit": lambda: keras.Sequential(cnn((24, 24, 3), L.Dense(1, activation="sigmoid"))),
+    "nested, BatchNorm, swish": nested,
+    "dense only": lambda: keras.Sequential([L.Input((8, 8, 3)), L.Flatten(), L.Dense(3, activation="softmax")]),
+}
+NATIVE = [method for (_, provider), method in all_methods().items() if provider == "native"]
+PROVIDED = [method for (_, provider), method in all_methods().items() if provider != "native"]
+
+
+@pytest.fixture(scope="module")
+def models():
+    made = {}
+    for kind, make in KINDS.items():
+        keras.utils.set_random_seed(1)
+        made[kind] = Classifier.from_network(make(), batch_size=8)
+    return made
+
+
+def identity(method):
+    return f"{method.registration.name}@{method.registration.provider}"
+
+
+def run(method, model, images, targets, **options):
+    return explain(method(**QUICK.get(method.registration.name, {}) | options), model, images, targets, Streams(9))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("method", NATIVE, ids=identity)
+def test_native_methods_keep_the_contract(method, kind, models):
+    model = models[kind]
+    images, targets = some_images(model.input_shape, n=3), some_targets(3, model.n_classes)
+    weights = [w.copy() for w in model.network.get_weights()]
+    before = model.passes.snapshot()
+    made = run(method, model, images, targets)
+    if method.registration.needs and model.cam_layer is None:
+        assert "use occlusion instead" in made.reason
+        return
+    assert not isinstance(made, NotRun), made.reason
+    options = QUICK.get(method.registration.name, {})
+    assert model.passes.since(before) == method(**options).model_passes(3, model.input_shape)
+    assert made.values.shape == images.values.shape[:3]
+    assert np.isfinite(made.values).all()
+    assert abs(made.values).max() > 0
+    again = run(method, model, images, targets)
+    assert made.values.tobytes() == again.values.tobytes()
+    model.batch_size, usual = 1, model.batch_size
+    alone = run(method, model, images.select(np.array([2, 0])), type(targets)(targets.classes[[2, 0]]))
+    model.batch_size = usual
+    # An image whose probability barely moves has a map of rounding errors: judged by the batch's largest.
+    np.testing.assert_allclose(alone.values, made.values[[2, 0]], rtol=1e-4, atol=1e-4 * abs(made.values).max())
+    for now, then in zip(model.network.get_weights(), weights, strict=True):
+        np.testing.assert_array_equal(now, then)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_integrated_gradients_are_complete_on_every_kind(kind, models):
+    model = models[kind]
+    images, targets = some_images(model.input_shape, n=3), some_targets(3, model.n_classes)
+    made = IntegratedGradients(steps=100)(model, images, targets, Streams(0))
+    difference = made.diagnostics["score_difference"]
+    gap = abs(made.values.sum(axis=(1, 2)) - difference)
+    assert (gap <= 0.01 * abs(difference) + 1e-3).all()
+
+
+@pytest.mark.parametrize("kind", ["logits", "grey", "dense only"])
+@pytest.mark.parametrize("method", PROVIDED, ids=identity)
+def test_providers_keep_the_contract_or_say_why_not(method, kind, models):
+    model = models[kind]
+    images, targets = some_images(model.input_shape, n=3), some_targets(3, model.n_classes)
+    weights = [w.copy() for w in model.network.get_weights()]
+    state = np.random.get_state()[1].copy()
+    made = run(method, model, images, targets)
+    if method.registration.needs and model.cam_layer is None:
+        assert "spatial activation" in made.reason
+        return
+    assert not isinstance(made, NotRun), made.reason
+    assert made.values.tobytes() == run(method, model, images, targets).values.tobytes()
+    assert abs(made.values).max() > 0
+    alone = run(method, model, images.select(np.array([2])), type(targets)(targets.classes[[2]]))
+    np.testing.assert_allclose(alone.values[0], made.values[2], rtol=1e-4, atol=1e-5 * abs(made.values).max())
+    np.testing.assert_array_equal(np.random.get_state()[1], state)
+    for now, then in zip(model.network.get_weights(), weights, strict=True):
+        np.testing.assert_array_equal(now, then)
+
+
+@pytest.mark.parametrize("method", PROVIDED, ids=identity)
+def test_every_option_of_a_provider_changes_its_map(method, models):
+    changes = dict(method.registration.option_that_changes)
+    assert set(changes) == {field.name for field in dataclasses.fields(method)}
+    model = models["logits"]
+    images, targets = some_images(model.input_shape, n=2), some_targets(2, 4)
+    usual = run(method, model, images, targets).values
+    for option, value in changes.items():
+        other = run(method, model, images, targets, **{option: value}).values
+        assert abs(other - usual).max() > 1e-3 * abs(usual).max(), option
+
+
+@pytest.mark.parametrize("method", PROVIDED, ids=identity)
+def test_providers_say_that_one_sigmoid_unit_is_not_theirs(method, models):
+    model = models["one sigmoid unit"]
+    made = run(method, model, some_images(model.input_shape, n=2), some_targets(2, 2))
+    assert made.reason == "this library explains models with one output a class only; use the native method instead"
+
+
+def test_prints_nothing(models, capfd):
+    model = models["logits"]
+    for method in (*NATIVE, *PROVIDED):
+        run(method, model, some_images(model.input_shape, n=1), some_targets(1, 4))
+    assert capfd.readouterr() == ("", "")

@@ -1,0 +1,94 @@
+"""tf-explain against the native methods: equal where it is right, and where it is wrong, how."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from fruitaudit.attribution.explain import explain
+from fruitaudit.attribution.integrated_gradients import IntegratedGradients
+from fruitaudit.attribution.occlusion import Occlusion
+from fruitaudit.attribution.saliency import Saliency
+from fruitaudit.models.backend import keras
+from fruitaudit.models.classifier import Classifier
+from fruitaudit.providers.tf_explain import IntegratedGradientsByTfExplain, OcclusionByTfExplain, SaliencyByTfExplain
+from fruitaudit.records.data import Images
+from fruitaudit.records.explanations import Targets
+from fruitaudit.records.states import NotRun
+from fruitaudit.runtime import Streams
+
+L = keras.layers
+
+
+def model(*head, shape=(24, 24, 3)):
+    keras.utils.set_random_seed(3)
+    body = [L.Input(shape), L.Conv2D(6, 3, activation="relu"), L.MaxPooling2D(), L.Flatten()]
+    return Classifier.from_network(keras.Sequential([*body, *head]))
+
+
+def case(shape=(24, 24, 3), n=5, high=1.0):
+    values = np.random.default_rng(6).uniform(0, high, (n, *shape)).astype(np.float32)
+    images = Images(values, tuple(f"x/{i}" for i in range(n)), np.zeros(3, np.float32), np.full(3, high, np.float32))
+    return images, Targets(np.arange(n, dtype=np.int64) % 5)
+
+
+def correlations(ours, theirs):
+    return np.array([np.corrcoef(a.ravel(), b.ravel())[0, 1] for a, b in zip(ours, theirs, strict=True)])
+
+
+@pytest.mark.parametrize("head", [[L.Dense(5)], [L.Dense(5), L.Softmax()]], ids=["logits", "Softmax layer"])
+def test_saliency_is_the_same_where_softmax_is_a_layer_of_its_own(head):
+    made = model(*head)
+    ours, theirs = (method()(made, *case(), Streams(0)).values for method in (Saliency, SaliencyByTfExplain))
+    np.testing.assert_allclose(ours, theirs, rtol=1e-3, atol=1e-4 * ours.max())
+
+
+def test_saliency_is_that_of_the_probability_where_softmax_belongs_to_the_last_layer():
+    made = model(L.Dense(5, activation="softmax"))
+    images, targets = case()
+    theirs = SaliencyByTfExplain()(made, images, targets, Streams(0)).values
+    of_probability = abs(made.gradient(images.values, targets.classes, "probability")).max(axis=-1)
+    np.testing.assert_allclose(theirs, of_probability, rtol=1e-3, atol=1e-4 * theirs.max())
+    assert correlations(Saliency()(made, images, targets, Streams(0)).values, theirs).max() < 0.98
+
+
+def test_integrated_gradients_are_not_multiplied_by_the_difference():
+    made = model(L.Dense(5))
+    images, targets = case()
+    theirs = IntegratedGradientsByTfExplain(steps=100)(made, images, targets, Streams(0)).values
+    ours = IntegratedGradients(steps=100)(made, images, targets, Streams(0))
+    difference = ours.diagnostics["score_difference"]
+    np.testing.assert_allclose(ours.values.sum(axis=(1, 2)), difference, rtol=0.01, atol=1e-3)
+    assert (abs(theirs.sum(axis=(1, 2)) - difference) > 0.1 * abs(difference)).all()
+    at = np.linspace(0, 1, 100, dtype=np.float32)[:, None, None, None]
+    mean = [
+        made.gradient(at * x, np.full(100, k)).mean(axis=0) for x, k in zip(images.values, targets.classes, strict=True)
+    ]
+    np.testing.assert_allclose(theirs, np.sum(mean, axis=-1), rtol=1e-3, atol=1e-4)
+
+
+def test_occlusion_agrees_on_0_to_255_and_not_on_0_to_1():
+    images, targets = case(high=255.0)
+    bytes_ = model(L.Rescaling(1 / 255), L.Dense(5, activation="softmax"))
+    tiles = {"patch": 4}
+    ours = Occlusion(**tiles, stride=4, fill="grey")(bytes_, images, targets, Streams(0)).values
+    theirs = OcclusionByTfExplain(**tiles)(bytes_, images, targets, Streams(0)).values
+    # Theirs is 1 - p on the grid of windows, enlarged: at the middle of a window ours plus 1 - p(x), columns as rows.
+    grid = theirs.reshape(5, 6, 4, 6, 4)[:, :, 1:3, :, 1:3].mean(axis=(2, 4))
+    own = ours[:, ::4, ::4]
+    base = bytes_.probabilities(images.values)[np.arange(5), targets.classes]
+    agrees = [correlations(own, g).min() for g in (grid, grid.transpose(0, 2, 1))]
+    assert max(agrees) > 0.9
+    assert grid.mean() == pytest.approx((own + 1 - base[:, None, None]).mean(), abs=0.02)
+
+    images, targets = case()
+    unit = model(L.Dense(5, activation="softmax"))
+    ours = Occlusion(**tiles, stride=4, fill="grey")(unit, images, targets, Streams(0)).values
+    theirs = OcclusionByTfExplain(**tiles)(unit, images, targets, Streams(0)).values
+    assert abs(correlations(ours, theirs)).max() < 0.6
+
+
+def test_occlusion_of_images_that_are_not_square_is_refused():
+    made = explain(OcclusionByTfExplain(patch=4), model(L.Dense(5), shape=(24, 16, 3)), *case((24, 16, 3)), Streams(0))
+    assert isinstance(made, NotRun)
+    assert "returned maps of shape (5, 16, 24)" in made.reason
