@@ -6,7 +6,6 @@ from math import prod
 from typing import Any
 
 from fruitaudit.models.classifier import Classifier
-from fruitaudit.models.taps import Call
 from fruitaudit.records.model import LayerRow, ModelSummary
 
 
@@ -23,7 +22,7 @@ def summarise(classifier: Classifier, *, class_names: tuple[str, ...], class_nam
         class_names_from=class_names_from,
         head=classifier.head.kind,
         logit_source=classifier.logit_source,
-        parameters=_count(network.weights),
+        parameters=_count_new(network, set()),
         layers=layer_rows(classifier),
         cam_layer=classifier.cam_layer,
         notes=loaded.notes if loaded else (),
@@ -31,35 +30,61 @@ def summarise(classifier: Classifier, *, class_names: tuple[str, ...], class_nam
 
 
 def layer_rows(classifier: Classifier) -> tuple[LayerRow, ...]:
-    """One row a layer call. Each row counts the weights that no row before or inside it holds: they add up."""
+    """One row a layer call, in running order. Each weight counts once, for the innermost layer that holds it."""
     counted: set[int] = set()
-    rows = []
-    for call in reversed(classifier.trace.done):
-        # Outer layers return after the inner ones; their own weights are those that no inner layer has.
-        inner = {id(w) for layer in _inner(call.layer) for w in layer.weights}
-        own = [w for w in getattr(call.layer, "weights", ()) if id(w) not in inner and id(w) not in counted]
-        counted.update(id(w) for w in own)
-        rows.append((call, _count(own)))
-    parameters = {id(call): n for call, n in rows}
-    return tuple(
-        LayerRow(
-            name=call.path,
-            kind=call.kind,
-            output_shape=call.shape,
-            parameters=parameters[id(call)],
-            depth=call.depth,
-            detail=detail(call.layer),
-        )
+    parameters: dict[int, int] = {}
+    # Inner layers return before the layer around them, so that the outer one keeps only what is its own.
+    for call in classifier.trace.done:
+        parameters[id(call)] = _count_new(call.layer, counted)
+    rows = [
+        LayerRow(call.path, call.kind, call.shape, parameters[id(call)], call.depth, detail(call.layer))
         for call in classifier.trace.begun
-    )
+    ]
+    if left := _count_new(classifier.network, counted):
+        kind = type(classifier.network).__name__
+        rows.append(LayerRow(classifier.network.name, kind, (), left, 0, "weights that none of its layers holds"))
+    return tuple(rows)
 
 
 def detail(layer: Any) -> str:
     """What distinguishes a layer, e.g. "2x2, 16 filters, relu"."""
-    config = layer.get_config() if _describes_itself(layer) else {}
-    words = []
-    if "kernel_size" in config:
-        words.append("x".join(map(str, config["kernel_size"])))
-    if "pool_size" in config:
-        words.append("x".join(map(str, config["pool_size"])))
-    return ", ".join(words)
+    if isinstance(inner := getattr(layer, "layers", None), list):
+        return f"{len(inner)} layers"
+    words = [_by(getattr(layer, name, None)) for name in ("kernel_size", "pool_size", "size", "target_shape")]
+    strides = getattr(layer, "strides", None)
+    if _by(strides) and strides not in (getattr(layer, "pool_size", None), (1, 1)):
+        words.append(f"stride {_by(strides)}")
+    if _by(dilation := getattr(layer, "dilation_rate", None)) and dilation != (1, 1):
+        words.append(f"dilation {_by(dilation)}")
+    words += [
+        text.format(value)
+        for name, text in _NUMBERS.items()
+        if isinstance(value := getattr(layer, name, None), int | float) and not isinstance(value, bool)
+    ]
+    activation = getattr(getattr(layer, "activation", None), "__name__", "linear")
+    return ", ".join(word for word in (*words, "" if activation == "linear" else activation) if word)
+
+
+_NUMBERS = {
+    "filters": "{} filters",
+    "units": "{} units",
+    "num_heads": "{} heads",
+    "rate": "rate {:g}",
+    "max_value": "at most {:g}",
+    "scale": "times {:.4g}",
+    "offset": "plus {:.4g}",
+}
+
+
+def _by(value: object) -> str:
+    """(2, 2) -> "2x2"; "" for anything that is no tuple of numbers."""
+    if isinstance(value, tuple | list) and value and all(isinstance(n, int) for n in value):
+        return "x".join(map(str, value))
+    return ""
+
+
+def _count_new(layer: Any, counted: set[int]) -> int:
+    """How many numbers the layer's weights hold, of those not counted before."""
+    new = [weight for weight in getattr(layer, "weights", ()) if id(weight) not in counted]
+    counted.update(map(id, new))
+    return sum(prod(weight.shape) for weight in new)

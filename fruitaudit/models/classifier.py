@@ -198,7 +198,7 @@ class Classifier:
         """Call a compiled function batch by batch and join what it returns."""
         starts = range(0, max(len(arrays[0]), 1), self.batch_size)
         parts = [[t.numpy() for t in function(*(a[i : i + self.batch_size] for a in arrays))] for i in starts]
-        return [of_batches[0] if len(parts) == 1 else np.concatenate(of_batches) for of_batches in zip(*parts)]
+        return [p[0] if len(p) == 1 else np.concatenate(p) for p in zip(*parts, strict=True)]
 
     def _images(self, values: FloatArray) -> FloatArray:
         if values.ndim != 4 or values.shape[1:] != self.input_shape:

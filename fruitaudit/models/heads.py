@@ -50,7 +50,7 @@ class Head:
 
     @property
     def kind(self) -> str:
-        """ "softmax", "logits" or "sigmoid", as `ModelSummary.head` has it."""
+        """As `ModelSummary.head` has it: "softmax", "logits" or "sigmoid"."""
         kinds = {"softmax": "softmax", "log_p": "softmax", "outputs": "logits", "log_softmax": "logits"}
         return kinds.get(self.way, "sigmoid")
 
@@ -92,18 +92,19 @@ def find_head(network: Any, input_shape: tuple[int, int, int]) -> Head:
     output = output_of(probe).numpy()
     n_units, low_precision = units[-1], output.dtype != np.float32
     own = output.astype(np.float32)
-    if not np.isfinite(own).any(axis=1).any() or not np.isfinite(own[: len(own) // 2]).all():
+    finite = np.isfinite(own).all(axis=1)
+    if not finite[: len(own) // 2].all():
         raise ModelError("the model returns NaN or infinity for random images between 0 and 1: it is damaged")
-    own = own[np.isfinite(own).all(axis=1)]
+    own = own[finite]
     way = _choose(ways[-1], own, n_units)
     tolerance = 1e-2 if low_precision else 1e-4
     for candidate in dict.fromkeys((way, "log_odds" if n_units == 1 else "log_p")):
-        worst = _worst(network, candidate, probe, input_shape)
+        worst = 0.0 if candidate in ("outputs", "unit") else _worst(network, candidate, probe, input_shape)
         if worst <= tolerance:
             source = _SAYS[candidate]
             if candidate not in ("outputs", "unit"):
                 source += (
-                    f"; checked on {len(probe)} random images: softmax of them is within {worst:.0e} of the output"
+                    f"; on {len(probe)} random images their softmax differs from the output by at most {worst:.1g}"
                 )
             return Head(candidate, max(n_units, 2), source)
     raise ModelError(f"softmax of the logits found differs from the model's output by {worst:.1e}: this head is not "
@@ -168,8 +169,6 @@ def _worst(network: Any, way: Way, probe: FloatArray, input_shape: tuple[int, in
         return tf.cast(output, tf.float32), tf.nn.softmax(_logits(output, way))
 
     own, ours = (array.numpy() for array in both(probe))
-    if way in ("outputs", "unit"):
-        return 0.0
     if way == "log_softmax":
         own = np.exp(own)
     if way in ("sigmoid", "log_odds"):

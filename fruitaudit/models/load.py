@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import warnings
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Any
 from fruitaudit.errors import ModelError
 from fruitaudit.models.backend import keras
 from fruitaudit.models.safety import Format, inspect
+from fruitaudit.models.savedmodel import open_saved_model
 from fruitaudit.runtime import sha256_of_file
 
 
@@ -28,7 +30,37 @@ def load_network(path: Path, *, trust: bool) -> LoadedNetwork:
     """Check the file, then let Keras load it. Raises ModelError in one sentence."""
     inspected = inspect(path, trust=trust)
     sha256 = sha256_of_file(path)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        network = keras.models.load_model(path, compile=False, safe_mode=not trust)
-    return LoadedNetwork(network, path, inspected, sha256)
+    version = inspected.keras_version
+    notes = [f"trusted by the user: {reason}" for reason in inspected.code]
+    if version and version.split(".")[0] != keras.__version__.split(".")[0]:
+        notes.append(f"saved by Keras {version}, read by Keras {keras.__version__}")
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            if inspected.format == "savedmodel":
+                network = open_saved_model(path)
+            else:
+                network = keras.models.load_model(path, compile=False, safe_mode=not trust)
+    except ModelError:
+        raise
+    # Keras raises whatever its classes raise; each of them means that this file cannot be read.
+    except Exception as error:
+        raise ModelError(_why(path, error, version)) from error
+    return LoadedNetwork(network, path, inspected.format, sha256, tuple(notes))
+
+
+def _why(path: Path, error: Exception, version: str | None) -> str:
+    # Keras wraps the cause in the whole configuration, several times over.
+    cause = re.sub(r"\s+", " ", str(error).split("Exception encountered:")[-1]).strip()
+    cause = re.split(r"\. | Full object config| ?config=\{", cause)[0][:200].rstrip(" .:") or type(error).__name__
+    if path.is_dir():
+        return f"{path}: TensorFlow cannot load this SavedModel ({cause}); export it again with model.export(folder)"
+    if version and version.startswith(("1.", "2.")):
+        return (
+            f"{path}: it was saved by Keras {version}, and Keras {keras.__version__} cannot read it ({cause}); export "
+            "it as a SavedModel with the Keras that made it (tf.saved_model.save(model, folder)) and pass --trust-model"
+        )
+    return (
+        f"{path}: Keras {keras.__version__} cannot load it ({cause}); save it again with model.save('model.keras'), or "
+        "export it as a SavedModel where it was made and pass --trust-model"
+    )

@@ -11,13 +11,26 @@ import io
 import json
 import stat
 import zipfile
+import zlib
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import IO, Any, Literal
 
 from fruitaudit.errors import ModelError
 
 Format = Literal["keras", "h5", "savedmodel"]
+
+
+@dataclass(frozen=True)
+class Inspected:
+    """A file that may be loaded. `code` lists the parts of it that run because the user trusts them."""
+
+    format: Format
+    keras_version: str | None = None
+    code: tuple[str, ...] = ()
+
+
 _SUFFIXES: dict[str, Format] = {".keras": "keras", ".h5": "h5", ".hdf5": "h5"}
 _CODE = {
     "Lambda": "is a Python function stored in the file",
@@ -41,65 +54,63 @@ _MAX_SMALL = 64 << 20
 _TRUST = "if you trust whoever made the file, pass --trust-model"
 
 
-def inspect(path: Path, *, trust: bool) -> Format:
-    """The format of a model file that may be loaded; raises ModelError in one sentence where it may not."""
+def inspect(path: Path, *, trust: bool) -> Inspected:
+    """What a model file is, if it may be loaded; raises ModelError in one sentence where it may not."""
     if path.is_dir():
         return _inspect_folder(path, trust=trust)
-    if not path.exists():
+    if not path.is_file():
         raise ModelError(f"{path}: there is no such model file; check model.path")
-    if path.suffix.lower() not in _SUFFIXES:
+    kind = _SUFFIXES.get(path.suffix.lower())
+    if kind is None:
         raise ModelError(f"{path}: a model is a .keras, .h5 or .hdf5 file or a SavedModel folder, not a "
                          f"{path.suffix or 'file without suffix'}; save it with model.save('model.keras')")  # fmt: skip
     if path.stat().st_size == 0:
         raise ModelError(f"{path}: the file is empty; copy or save it again")
-    kind = _SUFFIXES[path.suffix.lower()]
-    config = _config_in_zip(path) if kind == "keras" else _config_in_hdf5(path)
-    _check_config(path, config, trust=trust)
-    return kind
+    try:
+        config, version = _read_zip(path) if kind == "keras" else _read_hdf5(path)
+        parsed = json.loads(config)
+    except KeyError as error:
+        raise ModelError(f"{path}: the file is no Keras model ({_lower(error)}); save it with "
+                         "model.save('model.keras')") from error  # fmt: skip
+    except (zipfile.BadZipFile, zlib.error, ValueError, EOFError, OSError, RuntimeError) as error:
+        raise ModelError(f"{path}: the file is damaged or no {path.suffix} file ({_lower(error)}); copy or save it "
+                         "again") from error  # fmt: skip
+    return Inspected(kind, version, _check_config(path, parsed, trust=trust))
 
 
-def _inspect_folder(path: Path, *, trust: bool) -> Format:
-    if not ((path / "saved_model.pb").is_file() or (path / "saved_model.pbtxt").is_file()):
+def _inspect_folder(path: Path, *, trust: bool) -> Inspected:
+    if not (path / "saved_model.pb").is_file():
         raise ModelError(f"{path}: the folder is no SavedModel (it has no saved_model.pb); name a .keras or .h5 file "
                          "or the SavedModel's own folder")  # fmt: skip
     if not trust:
         raise ModelError(f"{path}: a SavedModel is a program that runs when it is loaded; {_TRUST}")
-    return "savedmodel"
+    return Inspected("savedmodel", code=("a SavedModel is a program that runs when it is loaded",))
 
 
-def _config_in_zip(path: Path) -> Any:
-    try:
-        with zipfile.ZipFile(path) as archive:
-            _check_members(path, archive)
-            weights = archive.getinfo("model.weights.h5")
-            with archive.open(weights) as stream:
-                _check_hdf5(path, io.BytesIO(stream.read()), weights.file_size)
-            return json.loads(archive.read("config.json"))
-    except zipfile.BadZipFile as error:
-        raise ModelError(f"{path}: the file is damaged or no .keras file ({_lower(error)}); copy or save it "
-                         "again") from error  # fmt: skip
-    except KeyError as error:
-        raise ModelError(f"{path}: the file is no Keras model ({_lower(error)}); save it with "
-                         "model.save('model.keras')") from error  # fmt: skip
-    except (ValueError, EOFError, OSError, NotImplementedError, RuntimeError) as error:
-        raise ModelError(f"{path}: the file is damaged ({_lower(error)}); copy or save it again") from error
+def _read_zip(path: Path) -> tuple[bytes, str | None]:
+    """The model's description and the version of Keras that wrote it."""
+    with zipfile.ZipFile(path) as archive:
+        _check_members(path, archive)
+        _check_hdf5(path, io.BytesIO(archive.read("model.weights.h5")))
+        config = archive.read("config.json")
+        metadata = json.loads(archive.read("metadata.json")) if "metadata.json" in archive.namelist() else {}
+    version = metadata.get("keras_version") if isinstance(metadata, dict) else None
+    return config, None if version is None else str(version)
 
 
 def _check_members(path: Path, archive: zipfile.ZipFile) -> None:
     members = archive.infolist()
-    names = [member.filename for member in members]
     for member in members:
         name = PurePosixPath(member.filename.replace("\\", "/"))
         link = stat.S_ISLNK(member.external_attr >> 16)
-        if link or name.is_absolute() or ".." in name.parts or ":" in name.parts[0]:
+        if link or name.is_absolute() or ".." in name.parts or ":" in str(name):
             raise ModelError(f"{path}: the archive's entry {member.filename!r} points out of the archive: it was made "
                              "to do harm; do not use it")  # fmt: skip
-        if names.count(member.filename) > 1:
-            raise ModelError(f"{path}: the archive holds {member.filename!r} twice, which Keras never writes; "
-                             "do not use it")  # fmt: skip
-        if member.filename not in _MEMBERS and name.parts[0] != "assets":
+        if member.filename not in _MEMBERS and name.parts[:1] != ("assets",):
             raise ModelError(f"{path}: the archive holds {member.filename!r}, which is no part of a Keras model; "
                              "save it with model.save('model.keras')")  # fmt: skip
+    if len({member.filename for member in members}) < len(members):
+        raise ModelError(f"{path}: the archive holds two entries of one name, which Keras never writes; do not use it")
     _check_expansion(path, sum(member.file_size for member in members))
     if archive.getinfo("config.json").file_size > _MAX_CONFIG:
         raise ModelError(f"{path}: config.json is larger than {_MAX_CONFIG >> 20} MB, which no model needs; "
@@ -113,25 +124,21 @@ def _check_expansion(path: Path, size: int) -> None:
                          "do not use it")  # fmt: skip
 
 
-def _config_in_hdf5(path: Path) -> Any:
+def _read_hdf5(path: Path) -> tuple[str | bytes, str | None]:
+    """The model's description and the version of Keras that wrote it."""
     import h5py
 
-    if not h5py.is_hdf5(path):
-        raise ModelError(f"{path}: the file is damaged or no HDF5 file; copy or save it again")
-    try:
-        with h5py.File(path, "r") as file:
-            config = file.attrs.get("model_config")
-        with path.open("rb") as stream:
-            _check_hdf5(path, stream, path.stat().st_size)
-        if config is None:
-            raise ModelError(f"{path}: the file holds weights without the model around them; save the whole model "
-                             "with model.save('model.keras')")  # fmt: skip
-        return json.loads(config)
-    except (ValueError, OSError, RuntimeError, KeyError) as error:
-        raise ModelError(f"{path}: the file is damaged ({_lower(error)}); copy or save it again") from error
+    with path.open("rb") as stream:
+        _check_hdf5(path, stream)
+    with h5py.File(path, "r") as file:
+        config, version = file.attrs.get("model_config"), file.attrs.get("keras_version")
+    if config is None:
+        raise ModelError(f"{path}: the file holds weights without the model around them; save the whole model with "
+                         "model.save('model.keras')")  # fmt: skip
+    return config, version.decode() if isinstance(version, bytes) else version
 
 
-def _check_hdf5(path: Path, stream: IO[bytes], size: int) -> None:
+def _check_hdf5(path: Path, stream: IO[bytes]) -> None:
     """Refuse links and data that lie in other files, and arrays far larger than the file."""
     import h5py
 
@@ -154,19 +161,25 @@ def _check_hdf5(path: Path, stream: IO[bytes], size: int) -> None:
         _check_expansion(path, sum(visit(file)))
 
 
-def _check_config(path: Path, config: Any, *, trust: bool) -> None:
+def _check_config(path: Path, config: Any, *, trust: bool) -> tuple[str, ...]:
+    """Refuse code and foreign classes; with trust, the sentences about the code that will run."""
     if not isinstance(config, dict) or "class_name" not in config:
         raise ModelError(f"{path}: the file does not describe a Keras model; save it with model.save('model.keras')")
-    for found in _objects(config):
+    said = []
+    # How the model was compiled is not loaded.
+    for found in _objects({key: value for key, value in config.items() if key != "compile_config"}):
         kind, name = str(found["class_name"]), _name_of(found)
         code = _CODE.get(kind.rsplit(">", 1)[-1])
-        if code is not None and not trust:
-            raise ModelError(f"{path}: the layer {name} is a {kind} layer: it {code}; {_TRUST}")
-        if code is None and not _of_keras(found):
+        if code is not None:
+            said.append(f"{name} ({kind}) {code}")
+        elif not _of_keras(found):
             where = found.get("module") or found.get("registered_name") or kind
-            raise ModelError(f"{path}: {name} is of the class {kind}, which is not part of Keras ({where}); export "
-                             "the model as a SavedModel with model.export(folder) where that class is defined, and "
-                             "pass --trust-model")  # fmt: skip
+            raise ModelError(f"{path}: {name} is of the class {kind} ({where}), which is not part of Keras 3; export "
+                             "the model as a SavedModel where that class is known, and pass --trust-model")  # fmt: skip
+    if said and not trust:
+        more = f" (and {len(said) - 1} more)" if len(said) > 1 else ""
+        raise ModelError(f"{path}: the layer {said[0]}{more}, so loading it may run code; {_TRUST}")
+    return tuple(said)
 
 
 def _objects(config: Any) -> Iterator[dict[str, Any]]:
@@ -193,10 +206,10 @@ def _of_keras(found: dict[str, Any]) -> bool:
     if module == "builtins":
         # Data types ("__tuple__", "__numpy__", ...) and the names of Keras' own functions; others are not found.
         return str(found["class_name"]).startswith("__") or found["class_name"] in ("function", "slice")
-    parts = str(module).split(".")
-    return parts[0] == "keras" and (
-        len(parts) == 1 or (parts[2:3] or ["layers"] if parts[1] == "src" else parts[1:2])[0] in _KERAS_PARTS
-    )
+    package, *parts = str(module).split(".")
+    if parts[:1] == ["src"]:
+        parts = parts[1:]
+    return package == "keras" and (not parts or parts[0] in _KERAS_PARTS)
 
 
 def _name_of(found: dict[str, Any]) -> str:

@@ -70,20 +70,21 @@ class Trace:
 @contextmanager
 def recorded() -> Iterator[Trace]:
     """Record every layer that this thread calls inside the block; the outermost call is the model."""
-    trace, stack, names, thread = Trace(), [], dict[str, int](), threading.get_ident()
+    trace, names, thread = Trace(), dict[str, int](), threading.get_ident()
+    stack: list[tuple[Any, str]] = []
     original = keras.Operation.__call__
 
     def listening(self: Any, *args: Any, **kwargs: Any) -> Any:
-        if threading.get_ident() != thread:
+        if threading.get_ident() != thread or not _lasts(self, stack[-1][0] if stack else None):
             return original(self, *args, **kwargs)
-        path = "/".join([*stack[1:], self.name])
+        path = "/".join([*(name for _, name in stack[1:]), self.name])
         if stack:
             names[path] = names.get(path, 0) + 1
             path = path if names[path] == 1 else f"{path}#{names[path]}"
         call = Call(self, path, len(stack) - 1, [t for t in keras.tree.flatten((args, kwargs)) if tf.is_tensor(t)])
         if stack:
             trace.begun.append(call)
-        stack.append(path.rsplit("/", 1)[-1])
+        stack.append((self, path.rsplit("/", 1)[-1]))
         try:
             output = original(self, *args, **kwargs)
         finally:
@@ -100,6 +101,11 @@ def recorded() -> Iterator[Trace]:
             yield trace
         finally:
             keras.Operation.__call__ = original
+
+
+def _lasts(operation: Any, caller: Any) -> bool:
+    """Whether an operation is part of the model: layers make others on the fly, under a new name in every trace."""
+    return isinstance(operation, keras.Layer) or any(operation is o for o in getattr(caller, "operations", ()))
 
 
 def cam_layer(calls: Sequence[Call]) -> str | None:

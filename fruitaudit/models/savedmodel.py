@@ -1,0 +1,85 @@
+"""A SavedModel as a Keras model: its serving function, unfolded into the graph of whoever calls it."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+from fruitaudit.errors import ModelError
+from fruitaudit.models.backend import keras, tf
+
+_ENDPOINTS = ("serving_default", "serve")
+_MAX_UNFOLDED = 1_500_000_000
+"""Bytes of weights: unfolding writes them into one message, which may not be larger than 2 GB."""
+
+
+def open_saved_model(path: Path) -> Any:
+    """A small Keras model around a SavedModel's serving function. Its layers stay hidden, its logits do not."""
+    endpoint, shape, dtype = _signature(path)
+    images = keras.Input(shape[1:], batch_size=shape[0], dtype=dtype, name="images")
+    answer = SavedModelLayer(str(path), call_endpoint=endpoint, name="saved_model")(images)
+    if isinstance(answer, dict):
+        if len(answer) != 1:
+            raise ModelError(f"{path}: the SavedModel has {len(answer)} outputs ({', '.join(sorted(answer))}); export "
+                             "a model that returns only the class scores")  # fmt: skip
+        [answer] = answer.values()
+    return keras.Model(images, answer, name=re.sub(r"\W", "_", path.resolve().name))
+
+
+class SavedModelLayer(keras.layers.TFSMLayer):  # type: ignore[misc]
+    """TFSMLayer calls one opaque operation, behind which no softmax can be seen. Here its operations are copied."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._unfolded: Any = None
+        function = self.call_endpoint_fn
+        # A signature is one function with one graph; an attribute may be many and is left as it is.
+        if hasattr(function, "graph") and sum(w.numpy().nbytes for w in self.weights) < _MAX_UNFOLDED:
+            self._unfolded = _unfold(function)
+            self._keys = sorted(function.structured_outputs)
+
+    def call(self, inputs: Any, training: bool = False, **kwargs: Any) -> Any:
+        if self._unfolded is None or not tf.is_tensor(inputs) or tf.executing_eagerly():
+            return super().call(inputs, training=training, **kwargs)
+        graph, images, answers = self._unfolded
+        outputs = tf.graph_util.import_graph_def(graph, {images: inputs}, answers, name="")
+        return dict(zip(self._keys, outputs, strict=True))
+
+
+def _unfold(function: Any) -> tuple[Any, str, list[str]]:
+    """The graph of a function with all functions inside it inlined and weights as constants; its ends by name."""
+    from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
+
+    frozen = convert_variables_to_constants_v2(function, aggressive_inlining=True)
+    graph = frozen.graph.as_graph_def()
+    for node in (*graph.node, *(n for f in graph.library.function for n in f.node_def)):
+        # Names a gradient of the process that made the file; without it the operation's own gradient holds.
+        node.attr.pop("_gradient_op_type", None)
+    return graph, frozen.inputs[0].name, [tensor.name for tensor in frozen.outputs]
+
+
+def _signature(path: Path) -> tuple[str, tuple[int | None, ...], str]:
+    """Name, input shape and input type of the function that serves, read from the description alone."""
+    from google.protobuf.message import DecodeError
+    from tensorflow.core.protobuf import saved_model_pb2
+
+    description = saved_model_pb2.SavedModel()
+    try:
+        description.ParseFromString((path / "saved_model.pb").read_bytes())
+    except DecodeError as error:
+        raise ModelError(f"{path}: saved_model.pb is damaged ({error}); copy or export it again") from error
+    signatures = {name: s for graph in description.meta_graphs for name, s in graph.signature_def.items()}
+    endpoint = next((name for name in _ENDPOINTS if name in signatures), None)
+    if endpoint is None:
+        raise ModelError(f"{path}: the SavedModel has no serving function (serving_default); export it with "
+                         "model.export(folder)")  # fmt: skip
+    inputs = list(signatures[endpoint].inputs.values())
+    if len(inputs) != 1:
+        raise ModelError(f"{path}: the SavedModel has {len(inputs)} inputs; an image classifier takes one image")
+    shape = tuple(None if dim.size < 0 else int(dim.size) for dim in inputs[0].tensor_shape.dim)
+    dtype = tf.dtypes.as_dtype(inputs[0].dtype)
+    if not (dtype.is_floating or dtype.is_integer):
+        raise ModelError(f"{path}: the SavedModel takes {dtype.name}, not an array of images; export a model that "
+                         "takes float32 images")  # fmt: skip
+    return endpoint, shape, dtype.name

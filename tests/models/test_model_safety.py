@@ -1,0 +1,251 @@
+"""Files made to do harm, files that are broken, and files that are neither."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import h5py
+import pytest
+
+from fruitaudit.errors import ModelError
+from fruitaudit.models.safety import inspect
+
+
+def refusal(path: Path, *, trust: bool = False) -> str:
+    """The sentence a user reads; it names the file and is one sentence."""
+    with pytest.raises(ModelError) as caught:
+        inspect(path, trust=trust)
+    sentence = str(caught.value)
+    assert sentence.startswith(f"{path}: ")
+    assert "\n" not in sentence
+    assert len(sentence.removeprefix(str(path))) < 400
+    return sentence
+
+
+def rewritten(source: Path, target: Path, change: Callable[[dict[str, Any]], None]) -> Path:
+    """A copy of a .keras file whose config was changed."""
+    with zipfile.ZipFile(source) as old, zipfile.ZipFile(target, "w") as new:
+        for item in old.infolist():
+            data = old.read(item)
+            if item.filename == "config.json":
+                config = json.loads(data)
+                change(config)
+                data = json.dumps(config).encode()
+            new.writestr(item, data)
+    return target
+
+
+def evil_network(marker: Path) -> Any:
+    """A classifier with a Lambda that writes `marker` whenever it is called."""
+    import keras
+    from keras import layers
+
+    # The path must be part of the code: Keras stores a lambda's byte code and nothing around it.
+    evil = layers.Lambda(eval(f"lambda x: (open({str(marker)!r}, 'w').close(), x)[1]"), name="harmless")
+    evil_parts = [keras.Input((8, 8, 3)), evil, layers.Flatten(), layers.Dense(3, activation="softmax")]
+    return keras.Sequential(evil_parts, name="evil")
+
+
+@pytest.mark.parametrize("name", ["evil.keras", "evil.h5"])
+def test_a_lambda_does_not_run_unless_trusted(tmp_path: Path, name: str) -> None:
+    from fruitaudit.models.classifier import open_classifier
+
+    marker = tmp_path / "marker"
+    evil_network(marker).save(tmp_path / name)
+    marker.unlink()
+    with pytest.raises(ModelError, match="layer 'harmless' \\(Lambda\\) is a Python function.*--trust-model"):
+        open_classifier(tmp_path / name)
+    assert not marker.exists()
+    trusted = open_classifier(tmp_path / name, trust=True)
+    assert trusted.n_classes == 3
+    assert marker.exists(), "the file really is code"
+    assert "trusted by the user: 'harmless' (Lambda)" in trusted.loaded.notes[0]
+
+
+def test_a_savedmodel_does_not_run_unless_trusted(tmp_path: Path) -> None:
+    import tensorflow as tf
+
+    from fruitaudit.models.classifier import open_classifier
+
+    marker = tmp_path / "marker"
+
+    class Evil(tf.Module):
+        @tf.function(input_signature=[tf.TensorSpec((None, 8, 8, 3), tf.float32)])
+        def serve(self, images: Any) -> Any:
+            tf.io.write_file(str(marker), "written")
+            return {"scores": tf.nn.softmax(tf.reduce_mean(images, axis=(1, 2)))}
+
+    evil = Evil()
+    tf.saved_model.save(evil, str(tmp_path / "evil"), signatures={"serving_default": evil.serve})
+    assert not marker.exists()
+    with pytest.raises(ModelError, match="a SavedModel is a program.*--trust-model"):
+        open_classifier(tmp_path / "evil")
+    assert not marker.exists()
+    assert open_classifier(tmp_path / "evil", trust=True).n_classes == 3
+
+
+def test_a_lambda_is_found_however_deep(tmp_path: Path) -> None:
+    import keras
+    from keras import layers
+
+    inner = keras.Sequential([keras.Input((8, 8, 3)), layers.TimeDistributed(layers.Lambda(lambda x: x, name="deep"))])
+    images = keras.Input((8, 8, 3))
+    scores = layers.Dense(3, activation="softmax")(layers.Flatten()(inner(images)))
+    keras.Model(images, scores).save(tmp_path / "nested.keras")
+    assert "'deep' (Lambda)" in refusal(tmp_path / "nested.keras")
+
+
+@pytest.mark.parametrize("kind", ["TFSMLayer", "TorchModuleWrapper", "JaxLayer", "FlaxLayer", "__lambda__"])
+def test_layers_that_bring_programs_are_code(saved: Path, tmp_path: Path, kind: str) -> None:
+    def plant(config: dict[str, Any]) -> None:
+        config["config"]["layers"][2]["config"]["hook"] = {
+            "class_name": "Bidirectional",
+            "module": "keras.layers",
+            "config": {"layer": {"class_name": kind, "module": "keras.layers", "config": {"name": "planted"}}},
+        }
+
+    path = rewritten(saved / "model.keras", tmp_path / "planted.keras", plant)
+    assert f"'planted' ({kind})" in refusal(path)
+    assert "--trust-model" in refusal(path)
+
+
+@pytest.mark.parametrize(
+    ("module", "name"),
+    [("os", "system"), ("keras.utils", "get_file"), ("keras.src.saving.saving_lib", "load_model"), ("kerasevil", "X")],
+)
+@pytest.mark.parametrize("trust", [False, True])
+def test_classes_outside_of_keras_are_refused(saved: Path, tmp_path: Path, module: str, name: str, trust: bool) -> None:
+    def plant(config: dict[str, Any]) -> None:
+        config["config"]["layers"][1].update(module=module, class_name=name)
+
+    path = rewritten(saved / "model.keras", tmp_path / "planted.keras", plant)
+    sentence = refusal(path, trust=trust)
+    assert f"'conv_1' is of the class {name} ({module})" in sentence
+    assert "SavedModel" in sentence
+
+
+def test_a_registered_custom_class_is_sent_to_a_savedmodel(tmp_path: Path) -> None:
+    import keras
+    from keras import layers
+
+    @keras.saving.register_keras_serializable(package="shop")
+    class Twice(layers.Layer):
+        def call(self, x: Any) -> Any:
+            return 2 * x
+
+    for name in ("custom.keras", "custom.h5"):
+        keras.Sequential([keras.Input((4, 4, 3)), Twice(name="twice"), layers.Flatten(), layers.Dense(2)]).save(
+            tmp_path / name
+        )
+        assert "of the class" in refusal(tmp_path / name)
+        assert "SavedModel" in refusal(tmp_path / name)
+
+
+@pytest.mark.parametrize("entry", ["../evil", "/etc/evil", "assets/../../evil", "..\\evil", "C:\\evil"])
+def test_entries_that_leave_the_archive_are_refused(saved: Path, tmp_path: Path, entry: str) -> None:
+    path = Path(shutil.copy(saved / "model.keras", tmp_path / "model.keras"))
+    with zipfile.ZipFile(path, "a") as archive:
+        archive.writestr(entry, b"x")
+    assert "points out of the archive" in refusal(path)
+    assert not (tmp_path.parent / "evil").exists()
+
+
+def test_links_foreign_entries_and_doubles_are_refused(saved: Path, tmp_path: Path) -> None:
+    link = zipfile.ZipInfo("assets/link")
+    link.external_attr = 0o120777 << 16
+    for i, (entry, said) in enumerate([
+        (link, "points out"), ("model.pkl", "'model.pkl', which is no part"), ("config.json", "two entries")
+    ]):  # fmt: skip
+        path = Path(shutil.copy(saved / "model.keras", tmp_path / f"{i}.keras"))
+        with zipfile.ZipFile(path, "a") as archive:
+            if entry == "config.json":
+                with pytest.warns(UserWarning, match="Duplicate"):
+                    archive.writestr(entry, b"{}")
+            else:
+                archive.writestr(entry, b"/etc/passwd")
+        assert said in refusal(path)
+
+
+def test_bombs_are_refused_before_they_unfold(saved: Path, tmp_path: Path) -> None:
+    path = Path(shutil.copy(saved / "model.keras", tmp_path / "zip.keras"))
+    with zipfile.ZipFile(path, "a", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("assets/zeros", bytes(80 << 20))
+    assert "decompression bomb" in refusal(path)
+    path = Path(shutil.copy(saved / "model.h5", tmp_path / "hdf5.h5"))
+    with h5py.File(path, "a") as file:
+        file.create_dataset("zeros", shape=(10**9,), dtype="f4", chunks=True, compression="gzip")
+    assert "decompression bomb" in refusal(path)
+
+
+def test_weights_in_other_files_are_refused(saved: Path, tmp_path: Path) -> None:
+    secret = tmp_path / "secret"
+    secret.write_bytes(b"0123456789abcdef")
+    for i, plant in enumerate((
+        lambda file: file.__setitem__("link", h5py.ExternalLink(str(secret), "/x")),
+        lambda file: file.__setitem__("link", h5py.SoftLink("/model_weights")),
+        lambda file: file.create_dataset("away", (4,), "f4", external=[(str(secret), 0, 16)]),
+    )):  # fmt: skip
+        path = Path(shutil.copy(saved / "model.h5", tmp_path / f"{i}.h5"))
+        with h5py.File(path, "a") as file:
+            plant(file)
+        assert "made to do harm" in refusal(path)
+
+
+def test_broken_files_have_a_sentence(saved: Path, tmp_path: Path) -> None:
+    whole = (saved / "model.keras").read_bytes()
+    whole_h5 = (saved / "model.h5").read_bytes()
+    files = {
+        "empty.keras": (b"", "is empty"),
+        "text.keras": (b"not a model", "damaged"),
+        "half.keras": (whole[: len(whole) // 2], "damaged"),
+        "flipped.keras": (whole.replace(b'"class_name"', b'"class_nam!"'), "damaged"),
+        "text.h5": (b"not a model", "damaged"),
+        "half.h5": (whole_h5[: len(whole_h5) // 2], "damaged"),
+        "model.pkl": (b"\x80\x04", "not a .pkl"),
+        "model.pt": (b"x", "not a .pt"),
+        "model": (b"x", "file without suffix"),
+    }
+    for name, (content, said) in files.items():
+        (tmp_path / name).write_bytes(content)
+        assert said in refusal(tmp_path / name), name
+    assert "no such model file" in refusal(tmp_path / "missing.keras")
+    (tmp_path / "folder").mkdir()
+    assert "no SavedModel" in refusal(tmp_path / "folder")
+    with zipfile.ZipFile(tmp_path / "other.keras", "w") as archive:
+        archive.writestr("config.json", "{}")
+    assert "no Keras model" in refusal(tmp_path / "other.keras")
+    with h5py.File(tmp_path / "weights.h5", "w") as file:
+        file["kernel"] = [1.0]
+    assert "weights without the model" in refusal(tmp_path / "weights.h5")
+    assert "does not describe" in refusal(
+        rewritten(saved / "model.keras", tmp_path / "nothing.keras", lambda config: config.clear())
+    )
+
+
+def test_plain_files_pass_without_trust(saved: Path) -> None:
+    for name, kind in (("model.keras", "keras"), ("model.h5", "h5")):
+        inspected = inspect(saved / name, trust=False)
+        assert (inspected.format, inspected.code) == (kind, ())
+        assert inspected.keras_version.startswith("3.")
+
+
+def test_every_kind_of_the_zoo_that_keras_can_save_passes(tmp_path: Path) -> None:
+    import zoo
+
+    for kind in ("nested_functional", "resnet", "vit", "mixed_float16", "gelu"):
+        network = zoo.KINDS[kind]()
+        network.compile("adam", "categorical_crossentropy", metrics=["accuracy"])
+        network.save(tmp_path / f"{kind}.keras")
+        assert inspect(tmp_path / f"{kind}.keras", trust=False).code == ()
+
+
+def test_safety_and_the_package_import_no_tensorflow() -> None:
+    code = "import sys, fruitaudit.models.safety; sys.exit('tensorflow' in sys.modules or 'keras' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
