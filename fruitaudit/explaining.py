@@ -130,9 +130,6 @@ class Explainer:
             question=registration.question,
             paper=registration.paper,
             caveat=registration.caveat,
-            question=registration.question,
-            paper=registration.paper,
-            caveat=registration.caveat,
         )
 
 

@@ -22,7 +22,8 @@ def scaffold(model: Path, data: Sequence[str], out: Path, *, trust: bool = False
         raise ConfigError(f"{out} exists; remove it or name another file with --out")
     pairs = [pair for entry in data for pair in _splits(entry)]
     overrides = ["model.trust=true"] if trust else []
-    config = load_config(None, model=model, data=[f"{n}={p}" for n, p in pairs], overrides=overrides).config
+    named = [f"{name}={path}" for name, path in pairs]
+    config = load_config(None, model=model, data=named, overrides=overrides, search=False).config
     opened = open_inputs(config, Streams(config.seed))
     field = next((s.name for s in config.splits if s.role == "field"), config.splits[-1].name)
     template = jinja2.Environment(undefined=jinja2.StrictUndefined, trim_blocks=True, autoescape=False).from_string(  # noqa: S701

@@ -21,3 +21,13 @@ def store16() -> Path:
     if not folder.is_dir():
         pytest.skip("the store16 photographs (../shared/data/store16) are not on this machine")
     return folder
+
+
+@pytest.fixture(scope="session")
+def digits(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of the digits case: images, model and config."""
+    from fruitaudit.demo.digits import make_case
+
+    folder = tmp_path_factory.mktemp("digits")
+    make_case(folder)
+    return folder

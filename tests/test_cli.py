@@ -1,0 +1,173 @@
+"""The terminal: exit codes, sentences, and what goes where."""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+from pathlib import Path
+
+import pytest
+
+from fruitaudit.cli import main
+from fruitaudit.config.load import load_config
+
+
+class Terminal:
+    """Runs the command line in this process; keeps the exit code and what was printed."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+        self.monkeypatch, self.capsys = monkeypatch, capsys
+
+    def __call__(self, *arguments: object) -> int:
+        self.monkeypatch.setattr(sys, "argv", ["fruitaudit", *map(str, arguments)])
+        with pytest.raises(SystemExit) as stop:
+            main()
+        self.out, self.err = self.capsys.readouterr()
+        assert "Traceback" not in self.err
+        return int(stop.value.code or 0)
+
+
+@pytest.fixture
+def fruitaudit(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> Terminal:
+    monkeypatch.chdir(tmp_path)
+    return Terminal(monkeypatch, capsys)
+
+
+def only_evaluate(digits: Path, out: Path, *more: str) -> list[object]:
+    return ["evaluate", digits / "fruitaudit.yaml", "--out", out, "--set", "methods=[]", *more]
+
+
+def test_the_summary_goes_to_stdout_and_progress_to_stderr(fruitaudit: Terminal, digits: Path, tmp_path: Path) -> None:
+    assert fruitaudit(*only_evaluate(digits, tmp_path)) == 0
+    assert re.search(r"field\b.*%.*of 397", fruitaudit.out)
+    assert str(tmp_path / "report.html") in fruitaudit.out
+    assert "predict field, 397 of 397" in fruitaudit.err
+    assert not re.search(r"[\x00-\x08\x0b-\x1f\x7f]", fruitaudit.out + fruitaudit.err)
+
+
+@pytest.mark.parametrize(
+    ("gates", "code"),
+    [
+        ('["accuracy[test] >= 0.9"]', 0),
+        ('["accuracy[field] >= 0.9"]', 1),
+        ('[{gate: "accuracy[field] >= 0.9", severity: warn}]', 0),
+        ('[{gate: "recall[field][3] >= 0", min_support: 1000}]', 3),
+        ('["accuracy[field] >= 0.9", {gate: "recall[field][3] >= 0", min_support: 1000}]', 1),
+    ],
+)
+def test_exit_codes(fruitaudit: Terminal, digits: Path, tmp_path: Path, gates: str, code: int) -> None:
+    assert fruitaudit(*only_evaluate(digits, tmp_path, "--set", f"gates={gates}", "--quiet")) == code
+    assert fruitaudit.out == fruitaudit.err == ""
+
+
+def test_json_goes_to_stdout_alone(fruitaudit: Terminal, digits: Path, tmp_path: Path) -> None:
+    assert fruitaudit(*only_evaluate(digits, tmp_path, "--json")) == 0
+    told = json.loads(fruitaudit.out)
+    assert told["accuracy"]["field"]["n"] == 397
+    assert {gate["state"] for gate in told["gates"]} == {"pass", "fail"}
+
+
+def test_dry_run_prints_the_plan_and_writes_nothing(fruitaudit: Terminal, digits: Path, tmp_path: Path) -> None:
+    out = tmp_path / "planned"
+    assert fruitaudit("evaluate", digits / "fruitaudit.yaml", "--out", out, "--dry-run") == 0
+    assert "predict field" in fruitaudit.out
+    assert "lime on true positives" in fruitaudit.out
+    assert re.search(r"About \d+\.\d minutes and \d+\.\d GB", fruitaudit.out)
+    assert not out.exists()
+
+
+def test_dry_run_says_what_will_not_run(fruitaudit: Terminal, digits: Path, tmp_path: Path) -> None:
+    import keras
+
+    flat = keras.Sequential([keras.Input((28, 28, 1)), keras.layers.Flatten(), keras.layers.Dense(10, "softmax")])
+    flat.save(tmp_path / "flat.keras")
+    assert fruitaudit("evaluate", digits / "fruitaudit.yaml", "--model", tmp_path / "flat.keras", "--dry-run") == 0
+    assert "Will not run: grad_cam_pp on errors: the model has no layer with a spatial activation" in fruitaudit.out
+
+
+MISTAKES = {
+    "no config": (["evaluate"], "fruitaudit init"),
+    "no such config": (["evaluate", "nowhere.yaml"], "nowhere.yaml"),
+    "unknown method": (["evaluate", "{config}", "--methods", "salience"], "did you mean 'saliency'"),
+    "unknown option": (["evaluate", "{config}", "--set", "methods=[{smoothgrad: {sample: 3}}]"], "mean 'samples'"),
+    "unknown split in a gate": (["evaluate", "{config}", "--set", 'gates=["accuracy[feild] >= 0.9"]'], "field"),
+    "no such model": (["evaluate", "{config}", "--model", "nothing.keras"], "nothing.keras"),
+    "no such folder": (["evaluate", "{config}", "--data", "field=nowhere"], "nowhere"),
+    "unknown key": (["evaluate", "{config}", "--set", "sead=3"], "did you mean 'seed'"),
+    "nothing to render": (["render", "nowhere"], "nowhere"),
+    "class that is not there": (
+        ["evaluate", "{config}", "--set", "groups=[{name: a, split: field, kind: true_positive, class: Fig}]"], "Fig"
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("mistake", MISTAKES)
+def test_a_mistake_is_one_sentence_and_exit_code_2(
+    fruitaudit: Terminal, digits: Path, tmp_path: Path, mistake: str
+) -> None:
+    arguments, expected = MISTAKES[mistake]
+    out = [] if arguments[0] == "render" or len(arguments) < 3 else ["--out", tmp_path / "out"]
+    assert fruitaudit(*(a.replace("{config}", str(digits / "fruitaudit.yaml")) for a in arguments), *out) == 2
+    sentence = fruitaudit.err.strip().splitlines()[-1]
+    assert sentence.startswith("error: ")
+    assert expected in sentence
+    assert fruitaudit.out == ""
+    assert not list(tmp_path.glob("out/*.*")), "nothing half-written"
+
+
+def test_ci_refuses_inferred_preprocessing(
+    fruitaudit: Terminal, digits: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CI", "true")
+    flags = ["--model", digits / "digits_cnn.keras", "--data", f"test={digits / 'lab' / 'test'}"]
+    assert fruitaudit("evaluate", *flags) == 2
+    assert "preprocessing" in fruitaudit.err
+    monkeypatch.setenv("CI", "false")
+    assert fruitaudit("evaluate", *flags, "--set", "methods=[]", "--out", tmp_path / "out") == 0
+
+
+def test_init_writes_a_commented_config_that_runs(fruitaudit: Terminal, digits: Path, tmp_path: Path) -> None:
+    file = tmp_path / "fruitaudit.yaml"
+    assert fruitaudit("init", digits / "digits_cnn.keras", digits / "lab", f"field={digits / 'field'}") == 0
+    text = file.read_text()
+    assert "# role: reference" in text
+    config = load_config(file, ci=True).config
+    assert [(s.name, s.role) for s in config.splits] == [("test", "test"), ("train", "reference"), ("field", "field")]
+    assert config.model.preprocessing.scale == "0-1"
+    assert fruitaudit("evaluate", "--set", "methods=[]") == 1, "the field fails the gate of 0.9"
+    assert fruitaudit("init", digits / "digits_cnn.keras", digits / "field") == 2
+    assert "exists" in fruitaudit.err
+
+
+def test_methods_lists_each_with_paper_cost_and_needs(fruitaudit: Terminal) -> None:
+    assert fruitaudit("methods") == 0
+    for words in (
+        "grad_cam_pp",
+        "arXiv:1703.01365",
+        "needs a layer with a spatial activation",
+        "saliency@tf-keras-vis",
+    ):
+        assert words in fruitaudit.out
+    assert fruitaudit("methods", "--json") == 0
+    assert {"name", "family", "paper", "cost", "needs", "provider"} <= set(json.loads(fruitaudit.out)[0])
+
+
+@pytest.mark.parametrize("what", ["config", "results"])
+def test_schema_is_printed(fruitaudit: Terminal, what: str) -> None:
+    assert fruitaudit("schema", what) == 0
+    assert json.loads(fruitaudit.out)["$schema"].startswith("https://json-schema.org/")
+
+
+def test_a_fault_of_ours_is_neither_a_pass_nor_a_failed_gate(
+    digits: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def broken(*_: object) -> None:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr("fruitaudit.pipeline.audit", broken)
+    monkeypatch.setattr(sys, "argv", ["fruitaudit", *map(str, only_evaluate(digits, tmp_path))])
+    with pytest.raises(SystemExit) as stop:
+        main()
+    assert stop.value.code == 4
+    assert "please report it" in capsys.readouterr().err
