@@ -42,7 +42,8 @@ def infer_preprocessing(
     """What is done to every image, and how that was decided.
 
     The scale that nobody wrote down is the first of 0-1, 0-255, -1-1 and the two ImageNet normalizations that no other
-    one beats in the mean log-likelihood of the true labels of the same images (paired t > 2.66). `score` gives probabilities (N, K). Raises ConfigError where the size is open, DataError where no image can be read.
+    one beats in the mean log-likelihood of the true labels of the same images (paired t > 2.66). `score` gives
+    probabilities (N, K). Raises ConfigError where the size is open, DataError where no image can be read.
     """
     height, width, channels = _size(settings, input_shape)
     prepared = Preprocessor(height, width, channels, settings.resize or "center_crop", settings.interpolation or "area",

@@ -1,0 +1,295 @@
+"""Configs: what loads, and the one sentence that each mistake gets."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import jsonschema
+import pytest
+import yaml
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from fruitaudit.config.document import read_document
+from fruitaudit.config.load import config_schema, dump_config, load_config
+from fruitaudit.config.schema import Config
+from fruitaudit.errors import ConfigError
+
+BASE = """\
+model: {path: m.keras, preprocessing: {resize: center_crop, interpolation: area, scale: 0-1}}
+splits:
+  - {name: train, path: lab/train, role: reference}
+  - {name: store, path: store, role: field, originals: store_hi}
+"""
+EVERYTHING = (
+    BASE
+    + """\
+groups:
+  - {name: avocado_fn, split: store, kind: false_negative, class: Avocado}
+  - {name: granny_fp, split: store, kind: false_positive, class: 007, max_images: 15}
+methods: [saliency, {smoothgrad: {samples: 20, noise: 2e-1}}, {integrated_gradients: {baseline: black}}, lime@lime]
+gates: ["accuracy[store] >= 0.9", {gate: "recall[store][*] >= 0.7", on: lower, min_support: 20, severity: warn}]
+seed: 9
+"""
+)
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A working folder with a model and splits, and an empty folder beside it to be in."""
+    for name in ("lab/train", "store", "store_hi", "elsewhere"):
+        (tmp_path / name).mkdir(parents=True)
+    (tmp_path / "m.keras").touch()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    return tmp_path
+
+
+def write(folder: Path, text: str) -> Path:
+    path = folder / "audit.yaml"
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+def test_the_documented_spellings(folder: Path) -> None:
+    config = load_config(write(folder, EVERYTHING)).config
+    assert config.model.path == folder / "m.keras"
+    assert config.splits[1].originals == folder / "store_hi"
+    assert config.groups[1].class_ == "007"
+    assert [m.spelling for m in config.methods] == [
+        "saliency",
+        "smoothgrad",
+        "integrated_gradients",
+        "lime@lime",
+    ]
+    assert config.methods[1].options == {"samples": 20, "noise": 0.2}
+    assert (config.gates[1].on, config.gates[1].severity, config.gates[0].on) == ("lower", "warn", "value")
+    assert config.out == Path.cwd() / "audit"  # the default is no path of the file
+
+
+def test_out_in_the_file_is_relative_to_the_file(folder: Path) -> None:
+    path = write(folder, BASE + "out: here\n")
+    assert load_config(path).config.out == folder / "here"
+    assert load_config(path, out=Path("there")).config.out == Path.cwd() / "there"
+
+
+MISTAKES = {
+    BASE + "gatez: []": "audit.yaml:5: unknown key 'gatez' in the top level; did you mean 'gates'?",
+    BASE.replace(
+        "resize", "risize"
+    ): "audit.yaml:1: unknown key 'risize' in 'model.preprocessing'; did you mean 'resize'?",
+    BASE + "gates:\n - {gate: x,\n    onn: lower}": "audit.yaml:7: unknown key 'onn' in 'gates.0'; did you mean 'on'?",
+    BASE + "quux: 1": "unknown key 'quux' in the top level; its keys are title, model, splits,",
+    BASE + "seed: nine": "audit.yaml:5: 'seed' should be an integer, not 'nine'",
+    BASE + "seed: -1": "audit.yaml:5: 'seed' should be greater than or equal to 0, not -1",
+    BASE + "seed: 1\nseed: 2": "audit.yaml:6: key 'seed' in the top level was already written on line 5",
+    BASE + "groups: automatic": "audit.yaml:5: 'groups' should be a list or 'auto', not 'automatic'",
+    BASE + "groups:\n- {name: a, split: shop, kind: true_positive, class: b}": (
+        "audit.yaml:6: 'groups.0.split': there is no split 'shop'; splits are train, store"
+    ),
+    BASE + "groups: [{name: a, split: store, kind: tp, class: b}]": (
+        "'groups.0.kind' should be 'false_negative', 'false_positive' or 'true_positive', not 'tp'"
+    ),
+    BASE + "methods: [{a: {}, b: {}}]": "audit.yaml:5: 'methods.0': write one method an entry",
+    BASE + "methods: [3]": "audit.yaml:5: 'methods.0': write a method as `saliency`",
+    BASE + "methods: ['saliency@']": "audit.yaml:5: 'methods.0': name a method or provider by letters",
+    BASE + "title: [x": "audit.yaml:5: this is not valid YAML: expected ',' or ']'",
+    BASE + "title: !!python/object/apply:os.getcwd []": "audit.yaml:5: this is not valid YAML: could not determine",
+    BASE + "title: &a [*a]": "audit.yaml:5: 'title.0' contains itself",
+    BASE + "? [a]\n: b": "audit.yaml:5: a key must be a word",
+    BASE.replace(
+        "0-1", "0-256"
+    ): "audit.yaml:1: 'model.preprocessing.scale': '0-256' is no scale; did you mean '0-255'?",
+    BASE.replace("0-1", "resnet5O"): "did you mean 'resnet50'?",
+    BASE.replace("0-1", "{mean: [1, 2], std: [1]}"): "mean and std need one number a channel each",
+    BASE.replace(
+        "0-1", "{meen: [1], std: [1]}"
+    ): "unknown key 'meen' in 'model.preprocessing.scale'; did you mean 'mean'?",
+    BASE.replace("resize: center_crop", "size: [3]"): "audit.yaml:1: 'model.preprocessing.size' should have 2 entries",
+    BASE.replace("name: store", "name: train"): "audit.yaml:4: 'splits.1.name': two splits are named train",
+    BASE.replace("name: store", "name: ../x"): "audit.yaml:4: 'splits.1.name': a name may hold letters",
+    BASE.replace(", role: field", ""): "audit.yaml:4: the required key 'role' is missing in 'splits.1'",
+    BASE.replace("m.keras", "n.keras"): "n.keras does not exist; correct the path",
+    BASE.replace("path: store", "path: shop"): "audit.yaml:4: 'splits.1.path': ",
+    BASE.replace("store_hi", "store_high"): "audit.yaml:4: 'splits.1.originals': ",
+    "model: {path: m.keras}": "audit.yaml: the required key 'splits' is missing in the top level",
+    "model: {path: m.keras}\nsplits: []": "audit.yaml:2: 'splits' should have at least 1 item, not 0",
+    "model: m.keras\nsplits: 5": "should be a mapping, not 'm.keras'",
+    "- a": "audit.yaml: a config is a mapping of keys",
+    "": "audit.yaml: the file is empty; `fruitaudit init`",
+    "\x00": "audit.yaml: this is not valid YAML",
+}
+
+
+@pytest.mark.parametrize("text", MISTAKES, ids=lambda text: text.splitlines()[-1][:40] if text else "empty")
+def test_one_sentence_for_each_mistake(folder: Path, text: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        load_config(write(folder, text))
+    sentence = str(caught.value)
+    assert MISTAKES[text] in sentence
+    assert sentence.startswith(str(folder / "audit.yaml"))
+    assert "\n" not in sentence
+
+
+def test_not_a_readable_file(folder: Path) -> None:
+    with pytest.raises(ConfigError, match="there is no such file; `fruitaudit init` writes one"):
+        load_config(folder / "none.yaml")
+    (folder / "audit.yaml").write_bytes(b"\xff\xfe\xfa")
+    with pytest.raises(ConfigError, match="it is not UTF-8 text"):
+        load_config(folder / "audit.yaml")
+
+
+def test_words_of_yaml_1_1_stay_words(folder: Path) -> None:
+    names = "classes: [on, no, 1, 08, 1_000, 2024-01-01, 12:30:45]"
+    config = load_config(write(folder, BASE.replace("path: m.keras", f"path: m.keras, {names}"))).config
+    assert config.model.classes == ("on", "no", "1", "08", "1_000", "2024-01-01", "12:30:45")
+
+
+def test_without_a_config_it_says_what_to_do(folder: Path) -> None:
+    with pytest.raises(
+        ConfigError, match=r"there is no fruitaudit\.yaml in this folder: .*`fruitaudit init`.*--model PATH"
+    ):
+        load_config(None)
+    with pytest.raises(ConfigError, match="there is no fruitaudit"):
+        load_config(None, model=folder / "m.keras")
+
+
+def test_flags_alone_make_a_config_and_roles_are_said(folder: Path) -> None:
+    loaded = load_config(
+        None, model=Path("../m.keras"), data=["train=../lab/train", "Validation=../store", "shop=../store"]
+    )
+    assert [(s.name, s.role) for s in loaded.config.splits] == [
+        ("train", "reference"), ("Validation", "test"), ("shop", "field"),
+    ]  # fmt: skip
+    assert loaded.config.model.path.resolve() == folder / "m.keras"
+    assert loaded.said == (
+        "role of split 'train' taken from its name: reference",
+        "role of split 'Validation' taken from its name: test",
+        "role of split 'shop' since its name says nothing else: field",
+    )
+
+
+def test_the_file_in_the_working_folder_is_taken_and_said(folder: Path) -> None:
+    Path("fruitaudit.yaml").write_text(BASE.replace("path: ", "path: ../").replace("store_hi", "../store_hi"))
+    loaded = load_config(None)
+    assert loaded.said == ("config taken from ./fruitaudit.yaml",)
+    assert len(loaded.config.splits) == 2
+    alone = load_config(None, model=Path("../m.keras"), data=["a=../store"], search=False)
+    assert [s.name for s in alone.config.splits] == ["a"]
+
+
+def test_data_flag_moves_a_split_and_keeps_its_role(folder: Path) -> None:
+    (folder / "elsewhere" / "new").mkdir()
+    loaded = load_config(write(folder, BASE), data=["store=new"])
+    assert loaded.config.splits[1].path == Path.cwd() / "new"
+    assert loaded.config.splits[1].role == "field"
+    assert loaded.said == ()
+
+
+def test_set_overrides(folder: Path) -> None:
+    (folder / "elsewhere" / "new").mkdir()
+    config = load_config(
+        write(folder, EVERYTHING),
+        overrides=["model.preprocessing.scale=-1-1", "gates=[]", "splits.0.path=new", "methods.1.smoothgrad.samples=5",
+                   "title=a=b", "seed=7"],
+    ).config  # fmt: skip
+    assert config.model.preprocessing.scale == "-1-1"
+    assert (config.gates, config.title, config.seed) == ((), "a=b", 7)
+    assert config.splits[0].path == Path.cwd() / "new"
+    assert config.methods[1].options["samples"] == 5
+
+
+@pytest.mark.parametrize(
+    ("override", "sentence"),
+    [
+        ("sed=1", "--set sed: unknown key 'sed' in the top level; did you mean 'seed'?"),
+        ("seed.a=1", "--set seed.a: 'seed' should be an integer, not a mapping"),
+        (
+            "splits.2.path=x",
+            "--set splits.2.path: 'splits' is a list of 2 entries, numbered from 0; '2' is none of them",
+        ),
+        ("splits.0.path.x=1", "--set splits.0.path.x: 'splits.0.path' holds no further keys"),
+        ("splits.0.path=x", "--set splits.0.path: 'splits.0.path': "),
+        ("seed", "--set seed: write it as --set key=value"),
+        ("gates=[1", "--set gates: this is not valid YAML: expected"),
+    ],
+)
+def test_mistakes_in_set(folder: Path, override: str, sentence: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        load_config(write(folder, BASE), overrides=[override])
+    assert str(caught.value).startswith(sentence)
+
+
+def test_methods_flag_replaces_those_of_groups_too(folder: Path) -> None:
+    text = BASE + "groups: [{name: a, split: store, kind: true_positive, class: b, methods: [lime]}]"
+    loaded = load_config(write(folder, text), methods="saliency, lime@native")
+    assert [m.name for m in loaded.config.methods] == ["saliency", "lime"]
+    assert loaded.config.groups[0].methods is None
+    assert loaded.said == ("--methods replaces the methods of 1 groups that named their own",)
+    assert load_config(write(folder, BASE), methods="").config.methods == ()
+
+
+def test_ci_refuses_inferred_preprocessing(folder: Path) -> None:
+    load_config(write(folder, BASE), ci=True)
+    with pytest.raises(
+        ConfigError, match=r"audit\.yaml:1: resize and scale of 'model\.preprocessing' would be inferred"
+    ):
+        load_config(write(folder, BASE.replace("resize: center_crop, ", "").replace(", scale: 0-1", "")), ci=True)
+
+
+def test_dump_loads_back(folder: Path) -> None:
+    config = load_config(write(folder, EVERYTHING)).config
+    (folder / "dumped.yaml").write_text(dump_config(config), encoding="utf-8")
+    assert load_config(folder / "dumped.yaml").config == config
+    assert "- saliency\n" in dump_config(config)  # the short forms stay short
+
+
+text_values = st.text(st.characters(codec="utf-8", exclude_categories=["Cs"]), max_size=12)
+scalars = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | text_values
+options = st.dictionaries(text_values, scalars | st.lists(scalars, max_size=2), max_size=3)
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    title=text_values,
+    classes=st.lists(text_values, max_size=4),
+    options=options,
+    gate=text_values,
+    share=st.floats(0, 1),
+)
+def test_dump_loads_back_whatever_it_holds(
+    title: str, classes: list[str], options: dict, gate: str, share: float, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    config = Config.model_validate(
+        {
+            "title": title,
+            "model": {"path": "/m", "classes": classes, "preprocessing": {"scale": {"mean": [share], "std": [1e-5]}}},
+            "splits": [{"name": "a", "path": "/on", "role": "test"}],
+            "methods": [{"name": "x", "options": options}],
+            "gates": [gate, {"gate": gate, "on": "upper"}],
+            "max_bad_share": share,
+        }
+    )
+    path = tmp_path_factory.getbasetemp() / "dumped.yaml"
+    path.write_text(dump_config(config), encoding="utf-8", newline="")
+    assert Config.model_validate(read_document(path).data) == config
+
+
+def test_json_schema_accepts_the_spellings_and_refuses_others(folder: Path) -> None:
+    schema = config_schema()
+    jsonschema.Draft202012Validator.check_schema(schema)
+    validator = jsonschema.Draft202012Validator(schema)
+    load = lambda text: json.loads(json.dumps(read_document(write(folder, text)).data))  # noqa: E731
+    validator.validate(load(EVERYTHING))
+    validator.validate(load(BASE + "groups: auto\nmethods: []"))
+    validator.validate(yaml.safe_load(dump_config(load_config(write(folder, EVERYTHING)).config)))
+    for text in (BASE + "gatez: []", BASE + "methods: [{a: 3}]", BASE + "seed: x", "model: {path: a}"):
+        assert not validator.is_valid(load(text))
+
+
+def test_shipped_configs_fit_the_schema() -> None:
+    folder = Path(__file__).parents[2] / "configs"
+    configs = sorted(folder.glob("*.yaml"))
+    assert configs
+    for path in configs:
+        jsonschema.validate(read_document(path).data, config_schema())
