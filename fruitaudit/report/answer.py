@@ -36,7 +36,7 @@ def worst_classes(evaluation: SplitEvaluation, limit: int = 3) -> list[ClassRow]
 
 
 def answer(results: Results) -> list[str]:
-    """One paragraph, sentence by sentence: how good, against what, where it fails, what the gates say."""
+    """One paragraph, sentence by sentence: how good, against what, where it fails. The verdict is told beside it."""
     ranked = by_importance(results.evaluations)
     if not ranked:
         return ["No split was evaluated."]
@@ -44,7 +44,7 @@ def answer(results: Results) -> list[str]:
     accuracy = first.metrics.get("accuracy")
     if not isinstance(accuracy, Estimate):
         reason = accuracy.reason if accuracy else "it was not measured"
-        return [f"The accuracy on {first.split} could not be computed: {reason}.", *_gates(results)]
+        return [f"The accuracy on {first.split} could not be computed: {reason}."]
     sentences = [f"On {first.split} the model gives the right answer for {quantity(accuracy, share=True)}."]
     if others:
         against = others[0].metrics.get("accuracy")
@@ -57,15 +57,4 @@ def answer(results: Results) -> list[str]:
     if never:
         total = count(sum(1 for row in first.classes if row.support), "class", "classes")
         sentences.append(f"{len(never)} of {total} are never recognised on {first.split}: {listing(never, 5)}.")
-    return [*sentences, *_gates(results)]
-
-
-def _gates(results: Results) -> list[str]:
-    judged = [gate for gate in results.gates if gate.severity == "fail"]
-    if not judged:
-        return ["No gate was set, so nothing was judged."]
-    failed = sum(gate.state == "fail" for gate in judged)
-    missing = sum(gate.state == "not_run" for gate in judged)
-    passed = len(judged) - failed - missing
-    parts = [f"{passed} passed"] + [f"{failed} failed"] * bool(failed) + [f"{missing} not computed"] * bool(missing)
-    return [f"Of {count(len(judged), 'gate')} {', '.join(parts)}."]
+    return [*sentences]

@@ -61,6 +61,8 @@ def curve_chart(curves: Sequence[Curve], evaluation: SplitEvaluation, area: str)
 
     def label(curve: Curve) -> str:
         value = values.get(curve.name)
+        if curve.name not in names:
+            return f"{curve.name} average" if curve.name in AVERAGES else curve.name
         return curve.name if value is None else f"{curve.name} ({value:.2f})"
 
     series = [Series(c, "average", label(c)) for c in averages]

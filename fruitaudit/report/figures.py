@@ -20,10 +20,11 @@ from PIL import Image
 from fruitaudit.records.data import ByteArray, FloatArray
 from fruitaudit.report.words import significant
 
-LEVELS = 64
-"""Shades from zero to the end of the scale."""
+LEVELS = 32
+"""Shades from zero to the end of the scale: more are not seen apart, and noisy maps would fill the mail."""
 MAX_SIDE = 112
 """Maps with a longer side are averaged down to it: the raw ones lie in attributions/."""
+LOSSLESS_SIDE = 64
 HEAVY_TAIL = 0.25
 """Where 99 % of all values lie below this share of the scale, colour follows their square root, and the bar says so."""
 
@@ -127,19 +128,22 @@ def palette_png(indices: ByteArray, colours: ByteArray) -> str:
 
 
 def photograph(path: Path, side: int) -> str | None:
-    """A photograph at most `side` pixels a side as a data URI, None where the file is missing or unreadable."""
+    """A photograph at most `side` pixels a side as a data URI, None where the file is missing or unreadable.
+
+    Drawings as small as LOSSLESS_SIDE stay as they are; larger ones are compressed for the mail.
+    """
     try:
         with Image.open(path) as opened:
             image = opened.convert("L" if opened.mode in ("1", "L", "I;16") else "RGB")
-    except OSError:
+    except (OSError, Image.DecompressionBombError):
         return None
     image.thumbnail((side, side), Image.Resampling.LANCZOS)
-    as_png, as_webp = BytesIO(), BytesIO()
-    image.save(as_png, "PNG", optimize=True)
-    image.save(as_webp, "WEBP", quality=82, method=4)
-    # A 28x28 drawing is smallest without loss, a photograph is not.
-    best, kind = (as_png, "png") if as_png.tell() <= as_webp.tell() + 400 else (as_webp, "webp")
-    return data_uri(best.getvalue(), kind)
+    buffer = BytesIO()
+    if max(image.size) <= LOSSLESS_SIDE:
+        image.save(buffer, "PNG", optimize=True)
+        return data_uri(buffer.getvalue(), "png")
+    image.save(buffer, "WEBP", quality=84, method=4)
+    return data_uri(buffer.getvalue(), "webp")
 
 
 def data_uri(content: bytes, kind: str) -> str:

@@ -45,8 +45,10 @@ class Folder:
         try:
             with np.load(self.file(row.file), allow_pickle=False) as stored:
                 arrays = dict(stored)
-        except (OSError, ValueError, zipfile.BadZipFile) as error:
-            return NotRun(f"{row.file} cannot be read ({error})")
+        except FileNotFoundError:
+            return NotRun(f"{row.file} is missing from the folder")
+        except (OSError, ValueError, zipfile.BadZipFile):
+            return NotRun(f"{row.file} is damaged")
         if arrays.get("maps", np.empty(0)).shape[:1] != (len(row.sample_ids),):
             return NotRun(f"{row.file} does not hold the {len(row.sample_ids)} maps that results.json names")
         return arrays

@@ -34,6 +34,8 @@ def make_environment() -> Environment:
     )
     environment.filters.update(
         percent=words.percent,
+        chance=words.chance,
+        sentence=words.sentence,
         number=words.number,
         quantity=words.quantity,
         interval=words.interval,

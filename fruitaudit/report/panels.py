@@ -17,6 +17,8 @@ from fruitaudit.report.words import decimals, percent, significant
 ORIGINAL_SIDE = 400
 OPEN = 4
 """Images a group shown at once; the others open on request."""
+WEAK = 0.03
+"""A map whose peak is below this share of the group's scale is called very weak."""
 LIMITS = {"completeness_error": (0.05, 0.20)}
 """Diagnostic -> above the first it is amber, above the second red."""
 
@@ -38,6 +40,9 @@ class Tile:
     title: str
     map: str | None
     peak: str
+    """Its largest value, and what share of the group's scale that is."""
+    weak: bool
+    """Drawn, but too pale to see beside the others of its group."""
     reason: str
     segments: SuperpixelViews | None
     diagnostics: tuple[Diagnostic, ...]
@@ -123,7 +128,7 @@ def _image(folder: Folder, picture: Picture, drawn: Sequence[tuple[MethodPanel, 
 
 
 def _tile(panel: MethodPanel, arrays: Arrays | NotRun, index: int) -> Tile:
-    row, drawn, peak, views = panel.row, None, "", None
+    row, drawn, peak, weak, views = panel.row, None, "", False, None
     reason: str | None = panel.reason
     if not isinstance(arrays, NotRun):
         values = arrays["maps"][index]
@@ -131,7 +136,8 @@ def _tile(panel: MethodPanel, arrays: Arrays | NotRun, index: int) -> Tile:
         if not reason and panel.scale:
             drawn = draw_map(values, panel.scale)
             top = values.flat[abs(values).argmax()]
-            peak = f"{significant(top)}, {percent(abs(float(top)) / panel.scale.end, 0)} of the scale"
+            share = abs(float(top)) / panel.scale.end
+            peak, weak = f"{significant(top)} ({percent(share, 0)})", share < WEAK
             if row.kind == "segments" and {"segments", "coefficients"} <= set(arrays):
                 views = superpixel_views(arrays["segments"][index], arrays["coefficients"][index])
     diagnostics = [(name, values[index]) for name, values in row.diagnostics.items()]
@@ -140,6 +146,7 @@ def _tile(panel: MethodPanel, arrays: Arrays | NotRun, index: int) -> Tile:
         title=row.title,
         map=drawn,
         peak=peak,
+        weak=weak,
         reason=reason or "",
         segments=views,
         diagnostics=tuple(_diagnostic(name, value) for name, value in diagnostics),

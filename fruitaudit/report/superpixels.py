@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,7 +11,6 @@ from PIL import Image
 
 from fruitaudit.records.data import ByteArray, FloatArray
 from fruitaudit.report.figures import palette_png
-from fruitaudit.report.words import significant
 
 ZOOM = 3
 """Outlines are drawn at this multiple of the map's size, so that they stay thin."""
@@ -18,7 +18,7 @@ PRINTED = 10
 """Coefficients printed on the heat map, the largest first."""
 
 HIDDEN = np.array([[0, 0, 0, 0], [226, 230, 236, 255]], dtype=np.uint8)
-OUTLINED = np.array([[0, 0, 0, 0], [0, 158, 84, 60], [214, 40, 40, 60], [0, 158, 84, 255], [214, 40, 40, 255]],
+OUTLINED = np.array([[0, 0, 0, 0], [0, 200, 83, 70], [255, 23, 68, 70], [0, 230, 118, 255], [255, 23, 68, 255]],
                     dtype=np.uint8)  # fmt: skip
 
 
@@ -64,8 +64,8 @@ def _outlines(segments: npt.NDArray[np.int32], weights: FloatArray) -> ByteArray
     sign = np.sign(weights)[large]
     around = np.pad(large, 1, constant_values=-1)
     edge = np.zeros(large.shape, dtype=bool)
-    for rows in range(3):
-        for columns in range(3):
+    for rows in (0, 1, 2):
+        for columns in (0, 1, 2):
             edge |= around[rows : rows + large.shape[0], columns : columns + large.shape[1]] != large
     kind = np.where(sign > 0, 1, np.where(sign < 0, 2, 0))
     return np.where(edge & (kind > 0), kind + 2, kind).astype(np.uint8)
@@ -73,7 +73,7 @@ def _outlines(segments: npt.NDArray[np.int32], weights: FloatArray) -> ByteArray
 
 def _labels(segments: npt.NDArray[np.int32], weights: FloatArray) -> tuple[Label, ...]:
     height, width = segments.shape
-    labels = []
+    labels: list[Label] = []
     for index in np.argsort(-np.abs(weights), kind="stable")[:PRINTED]:
         rows, columns = np.nonzero(segments == index)
         if not weights[index] or not rows.size:
@@ -82,5 +82,15 @@ def _labels(segments: npt.NDArray[np.int32], weights: FloatArray) -> tuple[Label
         nearest = np.argmin((rows - rows.mean()) ** 2 + (columns - columns.mean()) ** 2)
         x, y = 100 * (columns[nearest] + 0.5) / width, 100 * (rows[nearest] + 0.5) / height
         value = float(weights[index])
-        labels.append(Label(float(x), float(y), ("+" if value > 0 else "") + significant(value), value > 0))
+        text = ("+" if value > 0 else "") + f"{value:.2g}".replace("-", "\u2212")
+        labels.append(Label(float(np.clip(x, 12, 88)), _free(labels, float(x), float(y)), text, value > 0))
     return tuple(labels)
+
+
+def _free(labels: Sequence[Label], x: float, y: float) -> float:
+    """The height nearest `y` at which a label at `x` lies on no other."""
+    for shift in (0, 8, -8, 16, -16, 24, -24):
+        at = float(np.clip(y + shift, 4, 96))
+        if all(abs(other.y - at) >= 7.5 or abs(other.x - x) >= 24 for other in labels):
+            return at
+    return y

@@ -68,7 +68,7 @@ def decimals(value: float, digits: int) -> str:
         if float(text) not in (0.0, 1.0, 100.0) or float(text) == value:
             break
     else:
-        text = f"{value:.{digits}f}"
+        text = "<" * (value > 0) + f"{10.0**-digits:.{digits}f}" if abs(value) < 0.5 else f"{value:.{digits}f}"
     return text.replace("-", "\u2212")
 
 
@@ -111,6 +111,15 @@ def quantity(value: Quantity, *, share: bool | None = None) -> str:
     return f"{number(value.value, share=share)} ({inside})"
 
 
+def chance(value: float) -> str:
+    """One probability of one image: `63.5 %`, `< 0.1 %`, `> 99.9 %`; 0 and 1 only where they are."""
+    if 0 < value < 0.0005:
+        return f"<{NBSP}0.1{NBSP}%"
+    if 0.9995 <= value < 1:
+        return f">{NBSP}99.9{NBSP}%"
+    return f"{100 * value:.1f}{NBSP}%"
+
+
 def significant(value: float) -> str:
     """A map's value with three significant digits: 0.0123, 22.6, 1.2e-05."""
     return f"{value:.3g}".replace("-", "\u2212")
@@ -120,6 +129,11 @@ def listing(items: Sequence[str], limit: int = 3) -> str:
     """`a, b, c and 4 more`."""
     shown = ", ".join(items[:limit])
     return shown if len(items) <= limit else f"{shown} and {len(items) - limit} more"
+
+
+def sentence(text: str) -> str:
+    """With a capital and a full stop, as it may be written by hand or by rule."""
+    return text[:1].upper() + text[1:] + "." * (not text.endswith((".", "!", "?")))
 
 
 def count(n: int, noun: str, plural: str = "") -> str:

@@ -1,0 +1,122 @@
+"""The report in a real browser: it requests nothing, runs nothing of the user's, fits a phone, and its controls work."""
+
+import shutil
+
+import pytest
+
+from fruitaudit.report.render import render
+
+pytestmark = pytest.mark.browser
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+
+
+@pytest.fixture(scope="module")
+def browser():
+    playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+    if CHROMIUM is None:
+        pytest.skip("no Chromium on this machine")
+    with playwright.sync_playwright() as started:
+        launched = started.chromium.launch(
+            executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"]
+        )
+        yield launched
+        launched.close()
+
+
+@pytest.fixture
+def open_report(browser, folder):
+    render(folder)
+    pages = []
+
+    def open_(width: int):
+        page = browser.new_page(viewport={"width": width, "height": 900})
+        page.complaints = []
+        page.on("console", lambda message: page.complaints.append(message.text))
+        page.on("pageerror", lambda error: page.complaints.append(str(error)))
+        page.on("request", lambda request: page.complaints.append(request.url) if outside(request.url) else None)
+        page.goto((folder / "report.html").as_uri())
+        pages.append(page)
+        return page
+
+    yield open_
+    for page in pages:
+        page.close()
+
+
+def outside(url: str) -> bool:
+    return not url.startswith(("file:", "data:"))
+
+
+@pytest.mark.parametrize("width", [420, 1400])
+def test_no_complaint_no_request_no_sideways_scroll(open_report, width):
+    page = open_report(width)
+    page.evaluate("document.querySelectorAll('details').forEach((d) => { d.open = true; })")
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    assert page.complaints == []
+    assert page.evaluate("window.hacked") is None
+    assert page.evaluate("document.images.length") > 10
+    assert page.evaluate(
+        "[...document.images].every((i) => i.loading === 'lazy' || (i.complete && i.naturalWidth > 0))"
+    )
+
+
+def test_a_table_sorts_by_keyboard_in_both_directions(open_report):
+    page = open_report(1400)
+    heading = page.locator("#predictions-table thead button").nth(3)
+    heading.focus()
+    column = "[...document.querySelectorAll('#predictions-table tbody tr')].map((r) => r.cells[0].textContent)"
+    before = page.evaluate(column)
+    page.locator("#predictions-table thead button").first.press("Enter")
+    assert page.evaluate(column) == sorted(before, key=str.lower)
+    page.locator("#predictions-table thead button").first.press("Enter")
+    assert page.evaluate(column) == sorted(before, key=str.lower, reverse=True)
+    assert page.locator("#predictions-table th[aria-sort=descending]").count() == 1
+
+
+def test_numbers_sort_as_numbers(open_report):
+    page = open_report(1400)
+    page.locator(".per-class thead button").nth(1).click()
+    page.locator(".per-class thead button").nth(7).click()
+    values = page.evaluate(
+        "[...document.querySelector('.per-class').tBodies[0].rows].map((r) => Number(r.cells[7].dataset.sort))"
+    )
+    assert values == [0.75, 0.5, 0.25]
+
+
+def test_the_filter_finds_and_counts(open_report):
+    page = open_report(1400)
+    shown = page.locator("#shown")
+    assert shown.inner_text() == "12 of 12"
+    page.select_option("#show", "right")
+    assert shown.inner_text() == "3 of 12"
+    page.select_option("#show", "explained")
+    assert shown.inner_text() == "3 of 12"
+    page.select_option("#show", "")
+    page.fill("#find", "/003.PNG")
+    assert shown.inner_text() == "1 of 12"
+    assert page.locator("#predictions-table tbody tr:visible").count() == 1
+
+
+def test_switches_change_what_is_shown(open_report):
+    page = open_report(1400)
+    cell = page.locator(".confusion td.miss").first
+    assert "i" not in page.evaluate(
+        "[...document.querySelectorAll('.confusion td.miss i')].filter((i) => i.offsetParent)"
+    )
+    counts = cell.inner_text()
+    page.locator(".confusion-box [data-value=percent]").first.click()
+    assert cell.inner_text() != counts
+    opacity = "getComputedStyle(document.querySelector('.tile .stack:not(.photo):not(.none)'), '::before').opacity"
+    assert page.evaluate(opacity) == "0"
+    page.locator("[data-target=explanations] [data-value=overlay]").click()
+    assert float(page.evaluate(opacity)) > 0.5
+
+
+def test_without_scripts_the_report_is_whole(browser, folder):
+    render(folder)
+    context = browser.new_context(java_script_enabled=False, viewport={"width": 420, "height": 900})
+    page = context.new_page()
+    page.goto((folder / "report.html").as_uri())
+    assert page.locator("#predictions-table tbody tr:visible").count() == 12
+    assert page.locator("#glossary").is_visible()
+    context.close()
