@@ -120,7 +120,7 @@ def _to_rgb(image: Image.Image, raw_mode: str, notes: list[str]) -> Image.Image:
 
 def _no_image(error: Exception) -> str:
     if isinstance(error, UnidentifiedImageError):
-        return "not a JPEG, PNG, WebP, BMP or TIFF image"
+        return "not a readable JPEG, PNG, WebP, BMP or TIFF image"
     return f"cannot be decoded: {str(error) or type(error).__name__}"
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 
+from fruitaudit.config.scales import APPLICATIONS
 from fruitaudit.config.schema import PreprocessingSettings
 from fruitaudit.data.decode import BadImage, decode, read_bytes
 from fruitaudit.data.preprocess import Preprocessor
@@ -20,11 +21,12 @@ SAMPLE = 64
 """How many images of the reference split are looked at."""
 _TRIALS = (
     ("0-1", ""),
-    ("0-255", ""),
     ("-1-1", ""),
-    ("resnet50", " (BGR minus the ImageNet mean)"),
     ("densenet", " (ImageNet mean and deviation)"),
+    ("0-255", ""),
+    ("resnet50", " (BGR minus the ImageNet mean)"),
 )
+"""From small numbers to large ones, because large ones make a network sure of itself, right or wrong."""
 _LOG_FLOOR = 1e-12
 _T_99 = 2.66
 """99 % point of Student's t with 60 degrees of freedom, two-sided; a little less than that for fewer images."""
@@ -41,9 +43,10 @@ def infer_preprocessing(
 ) -> tuple[Preprocessor, PreprocessingSummary]:
     """What is done to every image, and how that was decided.
 
-    The scale that nobody wrote down is the first of 0-1, 0-255, -1-1 and the two ImageNet normalizations that no other
-    one beats in the mean log-likelihood of the true labels of the same images (paired t > 2.66). `score` gives
-    probabilities (N, K). Raises ConfigError where the size is open, DataError where no image can be read.
+    The scale that nobody wrote down is the first of 0-1, -1-1, the ImageNet normalization, 0-255 and BGR minus the
+    ImageNet mean that no other one beats in the mean log-likelihood of the true labels of the same images (paired
+    t > 2.66). `score` gives probabilities (N, K). Raises ConfigError where the size is open, DataError where no image
+    can be read.
     """
     height, width, channels = _size(settings, input_shape)
     prepared = Preprocessor(height, width, channels, settings.resize or "center_crop", settings.interpolation or "area",
@@ -131,7 +134,9 @@ def _draw(split: Split, preprocessor: Preprocessor, streams: Streams) -> _Drawn:
 
 def _try_scales(prepared: Preprocessor, images: _Drawn, score: Score) -> list[_Trial]:
     trials = []
-    for scale, detail in _TRIALS[: 5 if prepared.channels == 3 else 3]:
+    for scale, detail in _TRIALS:
+        if prepared.channels != 3 and scale in APPLICATIONS:
+            continue
         probabilities = np.nan_to_num(score(replace(prepared, scale=scale).scaled(images.fitted)).astype(np.float64))
         of_truth = probabilities[np.arange(len(images.labels)), images.labels]
         likelihoods = np.log(np.clip(of_truth, _LOG_FLOOR, 1.0))
@@ -151,7 +156,8 @@ def _scale_evidence(trials: list[_Trial], chosen: _Trial, split: Split, images: 
         for t in sorted(trials, key=lambda t: -t.mean)
     )
     rivals = [t.scale for t in trials if t is not chosen and not chosen.beats(t)]
-    doubt = f"; {' and '.join(rivals)} cannot be told apart from it on these images" if rivals else ""
+    named = " and ".join(filter(None, (", ".join(rivals[:-1]), *rivals[-1:])))
+    doubt = f"; {named} cannot be told apart from it on these images" if rivals else ""
     return (f"scale {chosen.scale}: chosen by the mean log-likelihood of the true labels of "
             f"{len(images.labels)} images of {split.name}{doubt} ({figures}).")  # fmt: skip
 

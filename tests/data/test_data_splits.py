@@ -1,0 +1,235 @@
+"""What is a sample, what is a bad file, and which sentence says that a split is unusable."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from PIL import Image
+
+from fruitaudit.config.schema import SplitSettings
+from fruitaudit.data.decode import decode, read_bytes
+from fruitaudit.data.splits import class_names_of, open_split
+from fruitaudit.errors import DataError
+
+NAMES = ("Apple", "Pear")
+
+
+def picture(path: Path, colour: str = "red") -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.new("RGB", (4, 4), colour).save(path)
+    return path
+
+
+def settings(path: Path, **more: object) -> SplitSettings:
+    return SplitSettings.model_validate({"name": "store", "role": "field", "path": path, **more})
+
+
+@pytest.fixture
+def folders(tmp_path: Path) -> Path:
+    root = tmp_path / "lab" / "store"
+    for name in ("Pear/b.png", "Pear/a.JPG", "Apple/deep/er/c.png", "Apple/.hidden.png", ".cache/x.png", "loose.png"):
+        picture(root / name)
+    for name in (
+        "Apple/Thumbs.db",
+        "Apple/.DS_Store",
+        "Apple/desktop.ini",
+        "Apple/notes.txt",
+        "Apple/raw",
+        "README.md",
+    ):
+        (root / name).write_text("x")
+    return root
+
+
+def test_class_folders(folders: Path) -> None:
+    assert class_names_of(settings(folders)) == NAMES
+    split = open_split(settings(folders), NAMES)
+    assert [(s.id, s.label) for s in split.samples] == [
+        ("store/Apple/deep/er/c.png", 0), ("store/Pear/a.JPG", 1), ("store/Pear/b.png", 1),
+    ]  # fmt: skip
+    assert {b.name: b.reason for b in split.bad} == {
+        "loose.png": "lies in no class folder",
+        "Apple/notes.txt": "not an image file: its name ends in .txt",
+        "Apple/raw": "not an image file: its name ends in nothing",
+    }
+    assert split.n_found == len(split.samples) + len(split.bad) == 6
+    assert split.source == "class folders lab/store"
+
+
+def test_a_class_without_images_is_still_a_class(folders: Path) -> None:
+    (folders / "Banana").mkdir()
+    assert class_names_of(settings(folders)) == ("Apple", "Banana", "Pear")
+
+
+def test_a_label_the_model_does_not_know(folders: Path) -> None:
+    split = open_split(settings(folders), ("Apple",))
+    assert [b.reason for b in split.bad if b.name.startswith("Pear")] == [
+        "its label 'Pear' is none of the model's 1 classes"
+    ] * 2
+    with pytest.raises(DataError, match=r"none of the 6 files in .* can be used; the first one, .*: "):
+        open_split(settings(folders), ("Kiwi",))
+
+
+def test_linked_class_folders_are_followed_and_circles_are_not(tmp_path: Path) -> None:
+    picture(tmp_path / "real" / "a.png")
+    root = tmp_path / "split"
+    root.mkdir()
+    (root / "Apple").symlink_to(tmp_path / "real")
+    (tmp_path / "real" / "again").symlink_to(tmp_path / "real")
+    assert [s.id for s in open_split(settings(root), NAMES).samples] == ["store/Apple/a.png"]
+
+
+def test_sentences_for_unusable_folders(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"split store: .*nowhere does not exist"):
+        open_split(settings(tmp_path / "nowhere"), NAMES)
+    picture(tmp_path / "flat" / "a.png")
+    with pytest.raises(DataError, match="holds no class folders; put the images of each class in a folder of its name"):
+        class_names_of(settings(tmp_path / "flat"))
+    (tmp_path / "empty" / "Apple").mkdir(parents=True)
+    with pytest.raises(DataError, match=r"split store: .* holds no images"):
+        open_split(settings(tmp_path / "empty"), NAMES)
+    (tmp_path / "a.zip").touch()
+    with pytest.raises(DataError, match=r"neither a folder nor a \.csv, \.parquet or \.npz file"):
+        open_split(settings(tmp_path / "a.zip"), NAMES)
+
+
+def test_originals_pair_by_path_without_suffix(folders: Path, tmp_path: Path) -> None:
+    high = picture(tmp_path / "hi" / "Pear" / "b.webp")
+    split = open_split(settings(folders, originals=tmp_path / "hi"), NAMES)
+    assert {s.id: s.original for s in split.samples if s.original} == {"store/Pear/b.png": high}
+    assert split.notes == ("1 of 3 samples have an original",)
+    (tmp_path / "hi2").mkdir()
+    with pytest.raises(DataError, match=r"none of the 0 images in .*hi2 has the relative path of a sample"):
+        open_split(settings(folders, originals=tmp_path / "hi2"), NAMES)
+    with pytest.raises(DataError, match=r"folder of originals .*hi3 does not exist"):
+        open_split(settings(folders, originals=tmp_path / "hi3"), NAMES)
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".parquet"])
+def test_manifest(tmp_path: Path, suffix: str) -> None:
+    for name in ("m/i/a.png", "m/i/b.png", "c.png", "m/c.png", "m/hi/a.png"):
+        picture(tmp_path / name)
+    rows = [
+        {
+            "path": "i/a.png",
+            "label": "Pear",
+            "group_id": "fruit-7",
+            "original": "hi/a.png",
+            "mask": None,
+            "shop": "Ulm",
+        },
+        {"path": "i/b.png", "label": "Apple", "original": "hi/b.png", "price": 1.5},
+        {"path": "../c.png", "label": "Apple"},
+        {"path": "c.png", "label": "Apple"},
+        {"path": "i/./a.png", "label": "Pear"},
+        {"path": "i/gone.png", "label": "Pear"},
+        {"path": "i/a.png", "label": None},
+        {"path": "i/b.png", "label": "Kiwi"},
+        {"path": None, "label": "Pear"},
+    ]
+    file, frame = tmp_path / "m" / f"list{suffix}", pd.DataFrame(rows)
+    _ = frame.to_csv(file, index=False) if suffix == ".csv" else frame.to_parquet(file)
+    split = open_split(settings(file), NAMES)
+    assert [(s.id, s.label) for s in split.samples] == [
+        ("store/i/a.png", 1), ("store/i/b.png", 0), ("store/c.png", 0), ("store/c.png~4", 0),
+    ]  # fmt: skip
+    first = split.samples[0]
+    assert (first.group_id, first.original, first.mask) == ("fruit-7", tmp_path / "m/hi/a.png", None)
+    assert (first.metadata, split.samples[1].metadata) == ({"shop": "Ulm"}, {"price": "1.5"})
+    assert [(b.name, b.reason) for b in split.bad] == [
+        ("i/a.png", "listed again, after row 1"),
+        ("i/gone.png", "missing: there is no such file"),
+        ("i/a.png", "its row has no label"),
+        ("i/b.png", "listed again, after row 2"),
+        ("row 9", "its row has no path"),
+    ]
+    assert split.n_found == 9
+    assert split.notes == (f"1 files named as original in list{suffix} do not exist",)
+
+
+def test_sentences_for_unusable_manifests(tmp_path: Path) -> None:
+    file = tmp_path / "list.csv"
+    file.write_text("file;label\na;b\n")
+    with pytest.raises(DataError, match=r"list\.csv has no column path and label; its columns are file;label"):
+        open_split(settings(file), NAMES)
+    file.write_text("path,label\n")
+    with pytest.raises(DataError, match="holds no images"):
+        open_split(settings(file), NAMES)
+    file.write_text("path,label\na.png,Pear,more\n")
+    with pytest.raises(DataError, match=r"a\.png: its row has more cells than the header"):
+        open_split(settings(file), NAMES)
+    (tmp_path / "list.parquet").write_bytes(b"nonsense")
+    with pytest.raises(DataError, match=r"list\.parquet cannot be read"):
+        open_split(settings(tmp_path / "list.parquet"), NAMES)
+
+
+def test_number_labels_go_by_number(tmp_path: Path) -> None:
+    picture(tmp_path / "a.png")
+    (tmp_path / "list.csv").write_text("path,label\n" + "".join(f"a.png,{i}\n" for i in (10, 9, 2)))
+    assert class_names_of(settings(tmp_path / "list.csv")) == ("10",)  # the others are listed again
+    np.savez(tmp_path / "d.npz", x=np.zeros((3, 2, 2), np.uint8), y=[10, 9, 2])
+    assert class_names_of(settings(tmp_path / "d.npz")) == ("2", "9", "10")
+
+
+@pytest.mark.parametrize("save", [np.savez, np.savez_compressed])
+def test_npz(tmp_path: Path, save: object) -> None:
+    images = np.random.default_rng(0).integers(0, 256, (5, 3, 2, 3), dtype=np.uint8)
+    save(tmp_path / "d.npz", images=images, labels=["Pear", "Apple", "Kiwi", "Pear", "Pear"])
+    split = open_split(settings(tmp_path / "d.npz"), NAMES)
+    assert [(s.id, s.label, s.index) for s in split.samples] == [
+        ("store/0", 1, 0), ("store/1", 0, 1), ("store/3", 1, 3), ("store/4", 1, 4),
+    ]  # fmt: skip
+    assert [(b.name, b.reason) for b in split.bad] == [("2", "its label 'Kiwi' is none of the model's 2 classes")]
+    for sample in reversed(split.samples):
+        np.testing.assert_array_equal(decode(read_bytes(sample)).pixels, images[sample.index])
+
+
+def test_npz_numbers_are_indices_unless_it_names_its_classes(tmp_path: Path) -> None:
+    np.savez(tmp_path / "a.npz", x=np.zeros((3, 2, 2), np.uint8), y=[1, 0, 7])
+    split = open_split(settings(tmp_path / "a.npz"), NAMES)
+    assert [s.label for s in split.samples] == [1, 0]
+    assert split.bad[0].reason == "its label '7' is none of the model's 2 classes"
+    np.savez(tmp_path / "b.npz", x=np.zeros((2, 2, 2), np.uint8), y=[1, 0], class_names=["Pear", "Apple"])
+    assert class_names_of(settings(tmp_path / "b.npz")) == ("Pear", "Apple")
+    assert [s.label for s in open_split(settings(tmp_path / "b.npz"), NAMES).samples] == [0, 1]
+
+
+def test_npz_of_several_splits(tmp_path: Path) -> None:
+    file = tmp_path / "d.npz"
+    np.savez(
+        file,
+        x_train=np.zeros((1, 2, 2), np.uint8),
+        y_train=[0],
+        x_store=np.full((2, 2, 2), 9, np.uint8),
+        y_store=[1, 1],
+    )
+    split = open_split(settings(file), NAMES)
+    assert [s.label for s in split.samples] == [1, 1]
+    assert decode(read_bytes(split.samples[0])).pixels.max() == 9
+    with pytest.raises(DataError, match=r"none of its arrays \(x_train, .*\) is named images, x or x_field"):
+        open_split(settings(file, name="field"), NAMES)
+
+
+@pytest.mark.parametrize(
+    ("arrays", "sentence"),
+    [
+        ({"x": np.zeros((2, 3, 8, 8), np.uint8), "y": [0]}, r"must be numbers of shape .* not uint8 of shape \(2, 3"),
+        ({"x": np.zeros((2, 8, 8), np.uint8)}, "none of its arrays .* is named labels, y or y_store"),
+        ({"x": np.zeros((2, 8, 8), np.uint8), "y": [0]}, "labels must be 2 integers or strings, not int64"),
+        ({"x": np.asfortranarray(np.zeros((2, 8, 8), np.uint8)), "y": [0, 1]}, "stored in Fortran order"),
+        ({"x": np.zeros((2, 8, 8), np.uint8), "y": np.array([0, {}], object)}, "cannot be read as an NPZ without"),
+    ],
+)  # fmt: skip
+def test_sentences_for_unusable_npz(tmp_path: Path, arrays: dict, sentence: str) -> None:
+    np.savez(tmp_path / "d.npz", **arrays)
+    with pytest.raises(DataError, match=sentence):
+        open_split(settings(tmp_path / "d.npz"), NAMES)
+
+
+def test_a_damaged_npz(tmp_path: Path) -> None:
+    (tmp_path / "d.npz").write_bytes(b"PK nonsense")
+    with pytest.raises(DataError, match="cannot be read as an NPZ"):
+        open_split(settings(tmp_path / "d.npz"), NAMES)
