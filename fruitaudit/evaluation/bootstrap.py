@@ -51,12 +51,12 @@ def draw(labels: IntArray, rng: np.random.Generator, *, resamples: int) -> Itera
         yield counts
 
 
-def estimate(value: float, samples: Array, n: int, *, support: int, pivot: bool = False, note: str = "") -> Estimate:
+def estimate(value: float, samples: Array, n: int, *, support: int, mirrored: bool = False, note: str = "") -> Estimate:
     """The figure with the interval that its resamples (R,) span; none, with a note, where they say nothing.
 
-    `support`: the images that carry the figure; for a class its positives or negatives, whichever are fewer. `pivot`
-    mirrors the interval at the value, which takes out the bias of a figure that resampling itself inflates (the basic
-    interval of chapter 13.4). The interval always holds the value.
+    `support`: the images that carry the figure; for a class its positives or negatives, whichever are fewer.
+    `mirrored` flips the interval of a figure in 0..1 at its value (Davison, Hinkley 1997, "Bootstrap Methods and their
+    Application", eq. 5.6): for figures that repeated images inflate. The interval always holds the value.
     """
     defined = samples[np.isfinite(samples)]
     notes = [note] if note else []
@@ -68,9 +68,9 @@ def estimate(value: float, samples: Array, n: int, *, support: int, pivot: bool 
     if support < ROUGH_BELOW:
         notes.append(f"rough: resampling only {support} images understates the doubt")
     low, high = np.quantile(defined, [0.025, 0.975]).tolist()
-    if pivot:
-        low, high = max(0.0, 2 * value - high), 2 * value - low
-    name = f"stratified bootstrap, {len(samples)} resamples" + (", mirrored" if pivot else "")
+    if mirrored:
+        low, high = max(0.0, 2 * value - high), min(1.0, 2 * value - low)
+    name = f"stratified bootstrap, {len(samples)} resamples" + (", mirrored" if mirrored else "")
     return Estimate(value, n, min(low, value), max(high, value), interval=name, note="; ".join(notes))
 
 

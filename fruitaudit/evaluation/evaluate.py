@@ -8,7 +8,7 @@ import numpy as np
 
 from fruitaudit.errors import DataError, ModelError
 from fruitaudit.evaluation import bootstrap
-from fruitaudit.evaluation.calibration import reliability
+from fruitaudit.evaluation.calibration import ece_if_calibrated, reliability
 from fruitaudit.evaluation.coverage import accuracy_coverage
 from fruitaudit.evaluation.curves import DRAWN_FROM, macro_precision_recall, macro_roc
 from fruitaudit.evaluation.facts import Facts
@@ -75,7 +75,10 @@ def _resampled(predictions: Predictions, facts: Facts, streams: Streams) -> tupl
     resamples = bootstrap.resamples_for(*predictions.probabilities.shape)
     statistic = SplitStatistic.of(facts, predictions.probabilities)
     rng = streams.rng("bootstrap", predictions.split)
-    return facts.figures(), bootstrap.resample(statistic, facts.labels, rng, resamples=resamples)
+    samples = bootstrap.resample(statistic, facts.labels, rng, resamples=resamples)
+    rng = streams.rng("calibrated", predictions.split)
+    samples["ece_if_calibrated"] = ece_if_calibrated(facts.confidence, rng, resamples=resamples)
+    return facts.figures(), samples
 
 
 def _true_class_ranks(predictions: Predictions) -> IntArray:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -21,8 +21,10 @@ _UNDEFINED = {
     "auc_macro": "no class has images of its own and of others",
     "auc_micro": "the model has a single class",
     "average_precision_macro": "no class has images of its own and of others",
-    "log_loss": "infinite",
 }
+_WEIGHTED = "mean weighted by each class's images, undefined ones counted 0, as in scikit-learn"
+_MIRRORED = frozenset({"ece", "average_precision", "average_precision_macro"})
+"""Repeated images inflate these, and with them their resamples."""
 
 
 @dataclass(frozen=True)
@@ -42,40 +44,39 @@ class Quantities:
         for top in top_k:
             hits = int((ranks < top).sum())
             always = f"the model has {k} classes: one of its first {top} is always right"
-            out[f"top{top}_accuracy"] = NotRun(always) if top >= k else proportion(hits, facts.n, otherwise=NO_IMAGES)
+            out[f"top{top}_accuracy"] = (
+                NotRun(always) if facts.n and top >= k else proportion(hits, facts.n, otherwise=NO_IMAGES)
+            )
         ranked = f"mean over the {len(facts.sweeps)} of {k} classes that have images of their own and of others"
-        out["balanced_accuracy"] = self._scalar("balanced_accuracy", "mean recall of the classes that have images")
-        out["log_loss"] = self._scalar("log_loss", "nats, from the logits")
-        out["cohen_kappa"] = self._scalar("cohen_kappa")
-        out["mcc"] = self._scalar("mcc")
-        out["auc_macro"] = self._scalar("auc_macro", ranked)
-        out["auc_micro"] = self._scalar("auc_micro", "all pairs of an image and a class pooled")
-        out["average_precision_macro"] = self._scalar("average_precision_macro", ranked)
-        out["brier"] = self._scalar("brier", "sum over the classes, 0 to 2")
-        out["ece"] = self._scalar("ece", "15 bins of equal width")
-        out["mean_confidence"] = self._scalar("mean_confidence")
-        out["f1_macro"] = self._scalar("f1_macro", self._macro_note)
-        out["f1_micro"] = accuracy
-        out["f1_weighted"] = self._scalar("f1_weighted", "mean over the images' classes")
-        return out
+        notes = {
+            "balanced_accuracy": "mean recall of the classes that have images",
+            "log_loss": "nats, from the logits",
+            "cohen_kappa": "",
+            "mcc": "",
+            "auc_macro": ranked,
+            "auc_micro": "all pairs of an image and a class pooled",
+            "average_precision_macro": ranked,
+            "brier": "sum over the classes, 0 to 2",
+            "mean_confidence": "",
+            "f1_macro": self._macro_note,
+            "f1_weighted": _WEIGHTED,
+        }
+        out |= {name: self._scalar(name, note) for name, note in notes.items()}
+        return out | {"f1_micro": accuracy, "ece": self._ece()}
 
     def classes(self) -> tuple[ClassRow, ...]:
         """A row a class, in the model's order."""
         return tuple(self._class_row(c) for c in range(len(self.class_names)))
 
     def averages(self) -> tuple[AverageRow, ...]:
-        """Macro, micro and weighted means; micro is accuracy, because each image has one class and gets one."""
+        """Macro, micro and weighted means; micro, and weighted recall, equal accuracy (one answer an image)."""
         accuracy = proportion(int(self.facts.hits.sum()), self.facts.n, otherwise=NO_IMAGES)
-        weighted = "undefined precision counts 0, as in scikit-learn"
+        macro = (self._scalar(f"{name}_macro", self._macro_note) for name in ("precision", "recall", "f1"))
+        precision, f1 = (self._scalar(f"{name}_weighted", _WEIGHTED) for name in ("precision", "f1"))
         return (
-            AverageRow("macro", *(self._scalar(f"{name}_macro", self._macro_note) for name in _RATES)),
+            AverageRow("macro", *macro),
             AverageRow("micro", accuracy, accuracy, accuracy),
-            AverageRow(
-                "weighted",
-                self._scalar("precision_weighted", weighted),
-                accuracy,
-                self._scalar("f1_weighted", "mean over the images' classes"),
-            ),
+            AverageRow("weighted", precision, accuracy, f1),
         )
 
     @property
@@ -91,45 +92,45 @@ class Quantities:
         return Estimate(largest / n, n, successes=largest, note=f"share of {name}: no interval, it describes the split")
 
     def _scalar(self, name: str, note: str = "") -> Quantity:
-        if not self.facts.n:
+        n = self.facts.n
+        if not n:
             return NotRun(NO_IMAGES)
         value = float(self.values[name])
         if not np.isfinite(value):
             return NotRun(_UNDEFINED[name])
         few = int(((self.facts.support > 0) & (self.facts.support < ROUGH_BELOW)).sum())
-        if few:
-            rough = f"rough: {few} classes have fewer than {ROUGH_BELOW} images, and resampling understates the doubt"
+        if few and n >= ROUGH_BELOW:
+            rough = f"classes with fewer than {ROUGH_BELOW} images, where resampling understates the doubt: {few}"
             note = f"{note}; {rough}" if note else rough
-        n = self.facts.n
-        return estimate(
-            value, self.samples[name], n, support=max(n, ROUGH_BELOW) if n > 1 else n, pivot=name == "ece", note=note
-        )
+        return estimate(value, self.samples[name], n, support=n, mirrored=name in _MIRRORED, note=note)
+
+    def _ece(self) -> Quantity:
+        """ECE; its interval starts at 0 where a perfectly calibrated model would often show as much."""
+        ece = self._scalar("ece", "15 bins of equal width")
+        if isinstance(ece, NotRun) or ece.value > np.quantile(self.samples["ece_if_calibrated"], 0.975):
+            return ece
+        note = f"{ece.note}; a perfectly calibrated model would show as much by chance"
+        return replace(ece, low=None if ece.low is None else 0.0, note=note)
 
     def _class_row(self, c: int) -> ClassRow:
         facts = self.facts
         support, called, hits = int(facts.support[c]), int(facts.called[c]), int(facts.hits[c])
-        absent = "no image of this class" if facts.n else NO_IMAGES
         return ClassRow(
             name=self.class_names[c],
             support=support,
             predicted=called,
             hits=hits,
             precision=proportion(hits, called, otherwise="never predicted"),
-            recall=proportion(hits, support, otherwise=absent),
-            f1=self._of_class("f1", c, support) if support else NotRun(absent),
-            auc=self._of_class("auc", c, support),
-            average_precision=self._of_class("average_precision", c, support),
+            recall=proportion(hits, support, otherwise="no image of this class" if facts.n else NO_IMAGES),
+            f1=self._of_class("f1", c),
+            auc=self._of_class("auc", c),
+            average_precision=self._of_class("average_precision", c),
         )
 
-    def _of_class(self, name: str, c: int, support: int) -> Quantity:
-        n = self.facts.n
-        if not support:
-            return NotRun("no image of this class" if n else NO_IMAGES)
-        if name == "f1":
-            return estimate(float(self.values[name][c]), self.samples[name][c], n, support=support)
-        if support == n:
-            return NotRun("no image of another class")
-        return estimate(float(self.values[name][c]), self.samples[name][c], n, support=min(support, n - support))
-
-
-_RATES = ("precision", "recall", "f1")
+    def _of_class(self, name: str, c: int) -> Quantity:
+        n, support = self.facts.n, int(self.facts.support[c])
+        others = n if name == "f1" else n - support
+        if not support or not others:
+            return NotRun(NO_IMAGES if not n else "no image of another class" if support else "no image of this class")
+        value, samples = float(self.values[name][c]), self.samples[name][c]
+        return estimate(value, samples, n, support=min(support, others), mirrored=name in _MIRRORED)

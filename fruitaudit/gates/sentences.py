@@ -16,7 +16,7 @@ NAMED = 3
 
 @dataclass(frozen=True)
 class Judged:
-    """A figure of the split (`name` is empty) or of a class. `value` is what was judged: it, or an end of its interval."""
+    """A figure of the split (`name` empty) or of a class. `value` is what was judged: it, or an end of its interval."""
 
     name: str
     estimate: Estimate
