@@ -89,7 +89,7 @@ class Quantities:
         if not n:
             return NotRun(NO_IMAGES)
         name = self.class_names[int(self.facts.support.argmax())]
-        return Estimate(largest / n, n, successes=largest, note=f"share of {name}: no interval, it describes the split")
+        return Estimate(largest / n, n, successes=largest, note=f"{name}; no interval: it describes the split")
 
     def _scalar(self, name: str, note: str = "") -> Quantity:
         n = self.facts.n
