@@ -9,6 +9,8 @@ from collections.abc import Callable
 from typing import Any
 
 CLASSES = 5
+TOP = {"nested_functional": 255.0, "nested_sequential": 255.0}
+"""What white is to a kind (which is also its name), where it is not 1."""
 
 
 def _sequential(*, activation: str | None = "softmax", units: int = CLASSES, shape=(32, 32, 3), hidden="relu", **kw):
@@ -72,14 +74,14 @@ def _log_softmax() -> Any:
 
 
 def _mobilenet(sequential: bool) -> Any:
-    """MobileNetV2 inside a model, with 0..255 rescaled inside; statistics and weights of its own."""
+    """MobileNetV2 inside a model, with 0..255 rescaled inside."""
     import keras
     from keras import layers
 
     base = keras.applications.MobileNetV2(
         weights=None, include_top=False, input_shape=(32, 32, 3), alpha=0.35, name="mobilenet"
     )
-    _settle(base)
+    _settle(base, -1, 1)
     rescale, pool = layers.Rescaling(1 / 127.5, offset=-1, name="rescale"), layers.GlobalAveragePooling2D(name="gap")
     scores = layers.Dense(CLASSES, activation="softmax", name="scores")
     if sequential:
@@ -104,20 +106,22 @@ def _resnet() -> Any:
         x = layers.ReLU(name=f"block{i}_out")(layers.Add(name=f"block{i}_add")([y, shortcut]))
     x = layers.GlobalAveragePooling2D(name="gap")(x)
     model = keras.Model(images, layers.Dense(CLASSES, activation="softmax", name="scores")(x), name="resnet")
-    _settle(model)
+    _settle(model, 0, 1)
     return model
 
 
-def _settle(model: Any) -> None:
-    """Give normalization layers statistics that differ from 0 and 1, as after training."""
+def _settle(model: Any, low: float, high: float) -> None:
+    """Give normalization layers the statistics of random images in low..high, as training would."""
+    import keras
     import numpy as np
 
-    rng = np.random.default_rng(3)
-    for weight in model.weights:
-        if "moving_mean" in weight.path:
-            weight.assign(rng.normal(0, 0.1, weight.shape))
-        elif "moving_variance" in weight.path:
-            weight.assign(rng.uniform(0.3, 1.0, weight.shape))
+    normalizations = [layer for layer in model.layers if isinstance(layer, keras.layers.BatchNormalization)]
+    kept = [layer.momentum for layer in normalizations]
+    for layer in normalizations:
+        layer.momentum = 0.0
+    model(np.random.default_rng(3).uniform(low, high, (16, *model.input_shape[1:])).astype("f4"), training=True)
+    for layer, momentum in zip(normalizations, kept, strict=True):
+        layer.momentum = momentum
 
 
 def _subclassed() -> Any:

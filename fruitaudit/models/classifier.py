@@ -11,10 +11,9 @@ from typing import Any
 import numpy as np
 
 from fruitaudit.errors import CannotExplain, ModelError
-from fruitaudit.models import backend, taps
+from fruitaudit.models import backend, heads, taps
 from fruitaudit.models.backend import tf
 from fruitaudit.models.counter import PassCounter
-from fruitaudit.models.heads import Head, find_head
 from fruitaudit.models.load import LoadedNetwork, load_network
 from fruitaudit.models.shapes import input_shape_of
 from fruitaudit.records.data import FloatArray, IntArray
@@ -41,7 +40,7 @@ class Classifier:
 
     Arrays go in and out as float32 NumPy; any number of images is cut into batches of `batch_size`. Weights are never
     written, dropout is off and normalization uses its stored statistics, so that an image's result does not depend
-    on its neighbours.
+    on its neighbours. `trace` holds every layer call of one pass, with symbolic tensors; `head` where the logits are.
     """
 
     def __init__(
@@ -52,7 +51,7 @@ class Classifier:
         self.batch_size = batch_size
         self.input_shape = input_shape_of(network, size)
         self.passes = PassCounter()
-        self.head: Head = find_head(network, self.input_shape)
+        self.trace, self.head = self._look()
         # One compiled function a layer, made when first asked for; the caches go with this object.
         self._layer_function = cache(self._make_layer_function)
         self._feature_function = cache(self._make_feature_function)
@@ -84,19 +83,6 @@ class Classifier:
         for weight in self.network.weights:
             digest.update(np.asarray(weight).tobytes())
         return digest.hexdigest()
-
-    @cached_property
-    def trace(self) -> taps.Trace:
-        """Every layer call of one pass, with its place and shapes. The tensors are symbolic."""
-
-        def run(images: Any) -> Any:
-            with taps.recorded() as trace:
-                traces.append(trace)
-                return self.network(images, training=False)
-
-        traces: list[taps.Trace] = []
-        self._compile(run).get_concrete_function()
-        return traces[-1]
 
     @cached_property
     def cam_layer(self) -> str | None:
@@ -157,6 +143,21 @@ class Classifier:
             return self._compile(run, with_classes=True)
 
         return {"probability": function(0), "logit": function(1)}
+
+    def _look(self) -> tuple[taps.Trace, heads.Head]:
+        """Trace the network once: its layers, and where its logits are."""
+
+        def run(images: Any) -> Any:
+            with taps.recorded() as trace:
+                output = heads.only_output(self.network(images, training=False))
+            found, inner = heads.way_in(output)
+            seen.append((trace, found))
+            return output, inner
+
+        seen: list[tuple[taps.Trace, heads.Found]] = []
+        output, inner = self._compile(run)(heads.probe(self.input_shape))
+        trace, found = seen[-1]
+        return trace, heads.choose_head(found, output, inner)
 
     def _make_layer_function(self, layer: str) -> Callable[..., Any]:
         def run(images: Any, classes: Any) -> Any:

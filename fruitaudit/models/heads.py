@@ -40,6 +40,17 @@ _SAYS: dict[Way, str] = {
 }
 
 
+Found = Literal["softmax", "sigmoid", "log_softmax", "other", "hidden"]
+"""The operation that made a model's output; "hidden" inside a function that cannot be looked into."""
+_FOUND: dict[str, Found] = {
+    "Softmax": "softmax",
+    "Sigmoid": "sigmoid",
+    "LogSoftmax": "log_softmax",
+    "PartitionedCall": "hidden",
+    "StatefulPartitionedCall": "hidden",
+}
+
+
 @dataclass(frozen=True)
 class Head:
     """How a model's output becomes probabilities and logits."""
@@ -57,7 +68,7 @@ class Head:
     def read(self, outputs: Any) -> tuple[Any, Any]:
         """Inside a trace: (probabilities, logits), both (N, K) float32."""
         output = only_output(outputs)
-        logits = _logits(output, self.way)
+        logits = _logits(self.way, output, way_in(output)[1])
         # In float16 the model's own probabilities do not add up to 1; those of the checked logits do.
         own = self.way == "softmax" and output.dtype == tf.float32
         return (output if own else tf.nn.softmax(logits)), logits
@@ -76,52 +87,49 @@ def only_output(outputs: Any) -> Any:
     return tensor
 
 
-def find_head(network: Any, input_shape: tuple[int, int, int]) -> Head:
-    """Find, verify and describe the head of a Keras model. Raises ModelError where it is no classifier."""
-    ways: list[Way] = []
-    units: list[int] = []
+def way_in(output: Any) -> tuple[Found, Any]:
+    """Inside a trace: the operation that made the output, and what a softmax or sigmoid was made of."""
+    tensor = output
+    while tensor.op.type in _PASS_THROUGH and tensor.op.inputs:
+        before = tensor.op.inputs[0]
+        if before.shape.rank != 2 or before.shape[1] != output.shape[1]:
+            break
+        tensor = before
+    found = _FOUND.get(tensor.op.type, "other")
+    return found, tensor.op.inputs[0] if found in ("softmax", "sigmoid") else output
 
-    @tf.function(autograph=False, input_signature=[tf.TensorSpec((None, *input_shape), tf.float32)])
-    def output_of(images: Any) -> Any:
-        output = only_output(network(images, training=False))
-        ways.append(_way_in(output))
-        units.append(int(output.shape[1]))
-        return output
 
-    probe = _probe(input_shape)
-    output = output_of(probe).numpy()
-    n_units, low_precision = units[-1], output.dtype != np.float32
-    own = output.astype(np.float32)
+def probe(input_shape: tuple[int, int, int]) -> FloatArray:
+    """Eight random images to check a head on: four in 0..1, four in 0..255."""
+    values = Streams(0).rng("probe").random((8, *input_shape), dtype=np.float32)
+    values[4:] *= 255
+    return values
+
+
+def choose_head(found: Found, output: Any, inner: Any) -> Head:
+    """The head, from what the graph shows (`way_in`) and the model's outputs on the probe; verified on them.
+
+    Raises ModelError where the model is no single-label classifier.
+    """
+    own = output.numpy().astype(np.float32)
     finite = np.isfinite(own).all(axis=1)
     if not finite[: len(own) // 2].all():
         raise ModelError("the model returns NaN or infinity for random images between 0 and 1: it is damaged")
-    own = own[finite]
-    way = _choose(ways[-1], own, n_units)
-    tolerance = 1e-2 if low_precision else 1e-4
-    for candidate in dict.fromkeys((way, "log_odds" if n_units == 1 else "log_p")):
-        worst = 0.0 if candidate in ("outputs", "unit") else _worst(network, candidate, probe, input_shape)
+    n_units, tolerance = own.shape[1], 1e-4 if output.dtype == tf.float32 else 1e-2
+    first = _choose(found, own[finite])
+    for way in dict.fromkeys((first, "log_odds" if n_units == 1 else "log_p")):
+        if way in ("outputs", "unit"):
+            return Head(way, max(n_units, 2), _SAYS[way])
+        worst = _difference(way, own, _logits(way, output, inner))
         if worst <= tolerance:
-            source = _SAYS[candidate]
-            if candidate not in ("outputs", "unit"):
-                source += (
-                    f"; on {len(probe)} random images their softmax differs from the output by at most {worst:.1g}"
-                )
-            return Head(candidate, max(n_units, 2), source)
-    raise ModelError(f"softmax of the logits found differs from the model's output by {worst:.1e}: this head is not "
+            checked = f"on {len(own)} random images their softmax differs from the output by at most {worst:.1g}"
+            return Head(way, max(n_units, 2), f"{_SAYS[way]}; {checked}")
+    raise ModelError(f"softmax of the logits found differs from the model's output by {worst:.1g}: this head is not "
                      "understood; save the model with a plain softmax or logits output")  # fmt: skip
 
 
-def _way_in(output: Any) -> Way:
-    """What the graph says of the output, "log_p" standing for: nothing."""
-    name = _producer(output).op.type
-    known: dict[str, Way] = {"Softmax": "softmax", "Sigmoid": "sigmoid", "LogSoftmax": "log_softmax"}
-    if name in ("PartitionedCall", "StatefulPartitionedCall"):
-        return "log_p"
-    return known.get(name, "outputs")
-
-
-def _choose(found: Way, own: FloatArray, n_units: int) -> Way:
-    """The way to the logits, from the operation found and the outputs of the probe."""
+def _choose(found: Found, own: FloatArray) -> Way:
+    n_units = own.shape[1]
     inside = bool((own >= 0).all() and (own <= 1).all())
     adds_up = inside and bool(np.allclose(own.sum(axis=1), 1, atol=1e-2))
     if n_units == 1:
@@ -129,56 +137,27 @@ def _choose(found: Way, own: FloatArray, n_units: int) -> Way:
             raise ModelError("the model has one softmax unit, which is always 1: it cannot tell classes apart; a "
                              "classifier of two classes has one sigmoid unit or two softmax units")  # fmt: skip
         return "sigmoid" if found == "sigmoid" else "log_odds" if inside else "unit"
-    if found == "sigmoid" or (inside and not adds_up and found == "log_p"):
+    if found == "sigmoid" or (found == "hidden" and inside and not adds_up):
         raise ModelError(f"the model has {n_units} sigmoid units that do not exclude each other: it is not a "
                          "single-label classifier, and only those can be audited")  # fmt: skip
-    if found in ("softmax", "log_softmax"):
+    if found == "softmax" or found == "log_softmax":
         return found
     return "log_p" if adds_up else "outputs"
 
 
-def _producer(tensor: Any) -> Any:
-    """The first tensor, walking back, whose operation is more than a change of type or name."""
-    while tensor.op.type in _PASS_THROUGH and tensor.op.inputs:
-        before = tensor.op.inputs[0]
-        if before.shape.rank != tensor.shape.rank or not before.shape.is_compatible_with(tensor.shape):
-            break
-        tensor = before
-    return tensor
-
-
-def _logits(output: Any, way: Way) -> Any:
-    if way in ("softmax", "sigmoid"):
-        z = tf.cast(_producer(output).op.inputs[0], tf.float32)
-    elif way == "log_p":
-        z = tf.math.log(tf.maximum(tf.cast(output, tf.float32), _TINY))
-    elif way == "log_odds":
-        p = tf.cast(output, tf.float32)
-        z = tf.math.log(tf.maximum(p, _TINY)) - tf.math.log(tf.maximum(1 - p, _TINY))
-    else:
-        z = tf.cast(output, tf.float32)
+def _logits(way: Way, output: Any, inner: Any) -> Any:
+    """(N, K) float32, in a trace or outside of one."""
+    z = tf.cast(inner if way in ("softmax", "sigmoid") else output, tf.float32)
+    if way == "log_p":
+        return tf.math.log(tf.maximum(z, _TINY))
+    if way == "log_odds":
+        z = tf.math.log(tf.maximum(z, _TINY)) - tf.math.log(tf.maximum(1 - z, _TINY))
     return tf.concat([-z / 2, z / 2], axis=1) if way in ("sigmoid", "unit", "log_odds") else z
 
 
-def _worst(network: Any, way: Way, probe: FloatArray, input_shape: tuple[int, int, int]) -> float:
-    """Largest |softmax(logits) - what the output itself says| over the probe."""
-
-    @tf.function(autograph=False, input_signature=[tf.TensorSpec((None, *input_shape), tf.float32)])
-    def both(images: Any) -> tuple[Any, Any]:
-        output = only_output(network(images, training=False))
-        return tf.cast(output, tf.float32), tf.nn.softmax(_logits(output, way))
-
-    own, ours = (array.numpy() for array in both(probe))
-    if way == "log_softmax":
-        own = np.exp(own)
-    if way in ("sigmoid", "log_odds"):
-        ours = ours[:, 1:]
-    finite = np.isfinite(own).all(axis=1)
-    return float(np.abs(own[finite] - ours[finite]).max())
-
-
-def _probe(input_shape: tuple[int, int, int]) -> FloatArray:
-    """Eight random images: four in 0..1, four in 0..255."""
-    values = Streams(0).rng("probe").random((8, *input_shape), dtype=np.float32)
-    values[4:] *= 255
-    return values
+def _difference(way: Way, own: FloatArray, logits: Any) -> float:
+    """Largest |softmax(logits) - what the output itself says|."""
+    ours = tf.nn.softmax(logits).numpy()
+    theirs = np.exp(own) if way == "log_softmax" else own
+    finite = np.isfinite(theirs).all(axis=1)
+    return float(np.abs(theirs - ours[:, -theirs.shape[1] :])[finite].max())

@@ -61,7 +61,7 @@ def _unfold(function: Any) -> tuple[Any, str, list[str]]:
 
 def _signature(path: Path) -> tuple[str, tuple[int | None, ...], str]:
     """Name, input shape and input type of the function that serves, read from the description alone."""
-    from google.protobuf.message import DecodeError
+    from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
     from tensorflow.core.protobuf import saved_model_pb2
 
     description = saved_model_pb2.SavedModel()

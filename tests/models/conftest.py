@@ -22,10 +22,11 @@ def classifier() -> Callable[[str], Any]:
 
 @pytest.fixture(scope="session")
 def images() -> Callable[..., np.ndarray]:
-    """`images(classifier, n)`: n seeded images in 0..1 that fit it."""
+    """`images(classifier, n)`: n seeded images that fit it, black to white."""
 
     def draw(model: Any, n: int = 6) -> np.ndarray:
-        return np.random.default_rng(5).random((n, *model.input_shape), dtype=np.float32)
+        white = np.float32(zoo.TOP.get(model.network.name, 1))
+        return white * np.random.default_rng(5).random((n, *model.input_shape), dtype=np.float32)
 
     return draw
 

@@ -60,7 +60,7 @@ def test_a_lambda_does_not_run_unless_trusted(tmp_path: Path, name: str) -> None
     marker = tmp_path / "marker"
     evil_network(marker).save(tmp_path / name)
     marker.unlink()
-    with pytest.raises(ModelError, match="layer 'harmless' \\(Lambda\\) is a Python function.*--trust-model"):
+    with pytest.raises(ModelError, match=r"layer 'harmless' \(Lambda\) is a Python function.*--trust-model"):
         open_classifier(tmp_path / name)
     assert not marker.exists()
     trusted = open_classifier(tmp_path / name, trust=True)
@@ -85,7 +85,7 @@ def test_a_savedmodel_does_not_run_unless_trusted(tmp_path: Path) -> None:
     evil = Evil()
     tf.saved_model.save(evil, str(tmp_path / "evil"), signatures={"serving_default": evil.serve})
     assert not marker.exists()
-    with pytest.raises(ModelError, match="a SavedModel is a program.*--trust-model"):
+    with pytest.raises(ModelError, match=r"a SavedModel is a program.*--trust-model"):
         open_classifier(tmp_path / "evil")
     assert not marker.exists()
     assert open_classifier(tmp_path / "evil", trust=True).n_classes == 3
