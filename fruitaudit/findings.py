@@ -169,10 +169,10 @@ def _class_order(orders: Sequence[ClassOrder]) -> Iterator[Finding]:
     yield Finding(
         slug="class-order",
         severity="critical",
-        sentence=f"With the class names in {better.order} order, accuracy on {better.split} is "
+        sentence=f"With the class names {better.order}, accuracy on {better.split} is "
         f"{100 * better.accuracy:.1f} % instead of {100 * given.accuracy:.1f} %: the class names are probably wired "
         "to the wrong outputs.",
-        evidence=(f"{better.n} images of {better.split}, {given.order} order {100 * given.accuracy:.1f} %",),
+        evidence=(f"{better.n} images of {better.split}; with the names {given.order} {100 * given.accuracy:.1f} %",),
         remedy="Write the class names in the order of the model's outputs under model.classes and run again; "
         "until then no figure in this report can be used.",
         effect=1.0,

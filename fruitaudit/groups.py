@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from difflib import get_close_matches
 
 import numpy as np
 import numpy.typing as npt
@@ -25,17 +26,21 @@ def choose_groups(config: Config, predictions: Mapping[str, Predictions], stream
     return tuple(_by_hand(settings, predictions[settings.split], streams) for settings in config.groups)
 
 
+def check_groups(config: Config, class_names: Sequence[str]) -> None:
+    """Raise ConfigError for a group of a class that the model does not know."""
+    for group in () if config.groups == "auto" else config.groups:
+        if group.class_ not in class_names:
+            near = get_close_matches(group.class_, class_names, n=1)
+            hint = f"did you mean {near[0]!r}?" if near else f"its classes are {', '.join(class_names)}"
+            raise ConfigError(f"group {group.name}: the model has no class {group.class_!r}; {hint}")
+
+
 def _by_hand(settings: GroupSettings, predictions: Predictions, streams: Streams) -> Group:
-    names = predictions.class_names
-    if settings.class_ not in names:
-        raise ConfigError(
-            f"group {settings.name}: the model has no class {settings.class_!r}; its classes are {', '.join(names)}"
-        )
     return _draw(
         settings.name,
         predictions,
         settings.kind,
-        names.index(settings.class_),
+        predictions.class_names.index(settings.class_),
         "chosen in the config",
         settings.max_images,
         streams,

@@ -59,8 +59,8 @@ def open_inputs(config: Config, streams: Streams) -> Opened:
 def class_names(config: Config) -> tuple[tuple[str, ...], str]:
     """The classes in the order of the model's outputs, and where they were found.
 
-    Without `model.classes`: the sorted labels of the reference splits (then test, then field), the order in which
-    Keras reads class folders.
+    Without `model.classes`: the labels of the reference splits (then test, then field) in the order in which Keras
+    reads class folders, that is sorted by name; numbers in a manifest or NPZ go by number.
     """
     given = config.model.classes
     if isinstance(given, tuple):
@@ -70,8 +70,12 @@ def class_names(config: Config) -> tuple[tuple[str, ...], str]:
     for role in ("reference", "test", "field"):
         splits = [s for s in config.splits if s.role == role]
         if splits:
-            names = tuple(sorted({name for s in splits for name in class_names_of(s)}))
-            return names, f"{role} split {', '.join(s.name for s in splits)}, sorted by name"
+            found = [class_names_of(s) for s in splits]
+            # Splits that lack a class only drop it from the order of the fullest one.
+            names = max(found, key=len)
+            if not all(set(some) <= set(names) for some in found):
+                names = tuple(sorted(set().union(*found)))
+            return names, f"the labels of {role} split {', '.join(s.name for s in splits)}, in order"
     raise ConfigError("splits: there is none; add at least one")
 
 

@@ -20,8 +20,8 @@ from fruitaudit.evaluation.class_order import judge_class_orders
 from fruitaudit.evaluation.evaluate import evaluate
 from fruitaudit.explaining import Explainer, Row, methods_of
 from fruitaudit.findings import find
-from fruitaudit.gates import check_gates, judge
-from fruitaudit.groups import choose_groups
+from fruitaudit.gates import asked_top_k, check_gates, judge
+from fruitaudit.groups import check_groups, choose_groups
 from fruitaudit.models.architecture import summarise
 from fruitaudit.opening import Opened, class_names, open_inputs
 from fruitaudit.pictures import Album
@@ -48,7 +48,9 @@ def check(config: Config) -> None:
     own = () if config.groups == "auto" else tuple(group.methods for group in config.groups)
     for settings in (s for methods in (config.methods, *own) for s in methods or ()):
         build(settings)
-    check_gates(config.gates, [split.name for split in config.splits], class_names(config)[0])
+    names, _ = class_names(config)
+    check_groups(config, names)
+    check_gates(config.gates, [split.name for split in config.splits], names)
 
 
 def audit(config: Config, progress: Progress, command: str) -> tuple[Results, RunInfo]:
@@ -83,7 +85,8 @@ class _Story:
         predictions = {name: p.predictions for name, p in predicted.items()}
         splits = tuple(p.summary for p in predicted.values())
         with self.step("evaluate"):
-            evaluations = tuple(evaluate(p, streams) for p in predictions.values())
+            top_k = asked_top_k(config.gates)
+            evaluations = tuple(evaluate(p, streams, top_k=top_k) for p in predictions.values())
             orders = tuple(o for p in predictions.values() if p.role != "field" for o in judge_class_orders(p))
         groups = choose_groups(config, predictions, streams)
         with self.step("draw pictures"):

@@ -14,7 +14,8 @@ from rich.table import Table
 
 from fruitaudit.attribution.base import Passes
 from fruitaudit.config.schema import Config, MethodSettings
-from fruitaudit.data.stream import read_images
+from fruitaudit.data.stream import stream
+from fruitaudit.errors import CannotExplain, DataError
 from fruitaudit.explaining import CONTROLS_BY, ERRORS_BY
 from fruitaudit.opening import Opened, open_inputs
 from fruitaudit.pipeline import check
@@ -67,7 +68,11 @@ def plan(config: Config) -> Plan:
             if method.registration.family == "cam" and opened.classifier.cam_layer is None:
                 not_run.append((f"{settings.spelling} on {title}", "the model has no layer with a spatial activation"))
                 continue
-            passes = method.model_passes(images, opened.classifier.input_shape)
+            try:
+                passes = method.model_passes(images, opened.classifier.input_shape)
+            except CannotExplain as reason:
+                not_run.append((f"{settings.spelling} on {title}", str(reason)))
+                continue
             seconds = passes.forward * forward + passes.gradient * gradient
             stages.append(PlannedStage(f"{settings.spelling} on {title}", images, passes, seconds))
     rows = sum(len(split.samples) for split in opened.splits)
@@ -91,15 +96,16 @@ def _default(kind: str) -> tuple[MethodSettings, ...]:
 
 def _seconds_per_image(opened: Opened) -> tuple[float, float, float]:
     """Wall time of reading an image, of a forward pass and of a pass forward and back, after one warm-up each."""
-    samples = list(opened.splits[0].samples[:PROBE])
     begin = time.perf_counter()
-    images = read_images(samples, opened.preprocessor)
-    read = (time.perf_counter() - begin) / len(samples)
-    classes = opened.classifier.probabilities(images.values).argmax(axis=1)
+    batch = next(stream(opened.splits[0], opened.preprocessor, PROBE), None)
+    if batch is None:
+        raise DataError(f"split {opened.splits[0].name}: none of its images can be read")
+    read = (time.perf_counter() - begin) / len(batch.samples)
+    classes = opened.classifier.probabilities(batch.values).argmax(axis=1)
     return (
         read,
-        _time(lambda: opened.classifier.probabilities(images.values)) / len(samples),
-        _time(lambda: opened.classifier.gradient(images.values, classes)) / len(samples),
+        _time(lambda: opened.classifier.probabilities(batch.values)) / len(batch.samples),
+        _time(lambda: opened.classifier.gradient(batch.values, classes)) / len(batch.samples),
     )
 
 

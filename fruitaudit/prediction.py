@@ -21,6 +21,10 @@ from fruitaudit.runtime import StageCache, versions
 
 Arrays = dict[str, npt.NDArray[Any]]
 
+SMALLEST = 2.0**-125
+"""Probabilities below this are set to 0. The float32 softmax of some processors ends here and that of others at 2**-126;
+an image ranked by what lies between would give another AUC on another machine."""
+
 
 @dataclass(frozen=True)
 class Predicted:
@@ -75,6 +79,7 @@ def predict(
         bad=bad,
         conversions=tuple(ColourNote(**row) for row in read["conversions"]),
         fingerprint=read["fingerprint"],
+        notes=split.notes,
     )
     return Predicted(predictions, summary, cached)
 
@@ -96,7 +101,7 @@ def _run(opened: Opened, split: Split, advance: Callable[[int], None]) -> Arrays
     probabilities, logits = [nothing], [nothing]
     for batch in stream(split, opened.preprocessor, classifier.batch_size, reading):
         p, z = classifier.scores(batch.values)
-        probabilities.append(p)
+        probabilities.append(np.where(p < SMALLEST, np.float32(0), p))
         logits.append(z)
         ids += [sample.id for sample in batch.samples]
         labels += [sample.label for sample in batch.samples]

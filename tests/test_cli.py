@@ -65,7 +65,7 @@ def test_json_goes_to_stdout_alone(fruitaudit: Terminal, digits: Path, tmp_path:
     assert fruitaudit(*only_evaluate(digits, tmp_path, "--json")) == 0
     told = json.loads(fruitaudit.out)
     assert told["accuracy"]["field"]["n"] == 397
-    assert {gate["state"] for gate in told["gates"]} == {"pass", "fail"}
+    assert [gate["state"] for gate in told["gates"]] == ["pass", "fail", "fail"]
 
 
 def test_dry_run_prints_the_plan_and_writes_nothing(fruitaudit: Terminal, digits: Path, tmp_path: Path) -> None:
@@ -83,7 +83,8 @@ def test_dry_run_says_what_will_not_run(fruitaudit: Terminal, digits: Path, tmp_
     flat = keras.Sequential([keras.Input((28, 28, 1)), keras.layers.Flatten(), keras.layers.Dense(10, "softmax")])
     flat.save(tmp_path / "flat.keras")
     assert fruitaudit("evaluate", digits / "fruitaudit.yaml", "--model", tmp_path / "flat.keras", "--dry-run") == 0
-    assert "Will not run: grad_cam_pp on errors: the model has no layer with a spatial activation" in fruitaudit.out
+    told = " ".join(fruitaudit.out.split())
+    assert "Will not run: grad_cam_pp on errors: the model has no layer with a spatial activation." in told
 
 
 MISTAKES = {

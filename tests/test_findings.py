@@ -81,7 +81,7 @@ def test_a_far_better_class_order_comes_before_everything() -> None:
     orders = (ClassOrder("as given", "test", 0.02, 100), ClassOrder("reversed", "test", 0.99, 100))
     found = find((split("test", "test", RIGHT), split("store", "field", MOSTLY_PEAR)), (), orders, WRITTEN, ())
     assert found[0].slug == "class-order"
-    assert "reversed order, accuracy on test is 99.0 % instead of 2.0 %" in found[0].sentence
+    assert "With the class names reversed, accuracy on test is 99.0 % instead of 2.0 %" in found[0].sentence
     assert "class-order" not in slugs(
         class_orders=(replace(orders[0], accuracy=0.99), replace(orders[1], accuracy=0.02))
     )

@@ -5,7 +5,7 @@ import pytest
 
 from fruitaudit.config.schema import Config
 from fruitaudit.errors import ConfigError
-from fruitaudit.groups import choose_groups
+from fruitaudit.groups import check_groups, choose_groups
 from fruitaudit.records.evaluation import Predictions
 from fruitaudit.runtime import Streams
 
@@ -86,4 +86,7 @@ def test_by_hand() -> None:
 def test_a_class_the_model_does_not_know_is_one_sentence() -> None:
     by_hand = [{"name": "fig", "split": "store", "kind": "true_positive", "class": "Fig"}]
     with pytest.raises(ConfigError, match="group fig: the model has no class 'Fig'; its classes are Apple, Avocado"):
-        choose_groups(config(groups=by_hand), BOTH, Streams(9))
+        check_groups(config(groups=by_hand), NAMES)
+    with pytest.raises(ConfigError, match="did you mean 'Apple'"):
+        check_groups(config(groups=[{**by_hand[0], "class": "apple"}]), NAMES)
+    check_groups(config(groups=[{**by_hand[0], "class": "Apple"}]), NAMES)

@@ -66,10 +66,9 @@ def _train(folder: Path, seed: int) -> None:
     import keras
 
     keras.utils.set_random_seed(seed)
-    images, labels = [], []
-    for path in sorted((folder / "lab/train").glob("*/*.png")):
-        images.append(cv2.imread(str(path), cv2.IMREAD_GRAYSCALE))
-        labels.append(int(path.parent.name))
+    paths = sorted((folder / "lab/train").glob("*/*.png"))
+    images = [np.asarray(cv2.imread(str(path), cv2.IMREAD_GRAYSCALE)) for path in paths]
+    labels = [int(path.parent.name) for path in paths]
     layers = keras.layers
     model = keras.Sequential(
         [

@@ -63,6 +63,8 @@ class SplitSummary:
     conversions: tuple[ColourNote, ...]
     fingerprint: str
     """SHA-256 over the ids, labels and file contents of the samples used."""
+    notes: tuple[str, ...] = ()
+    """What was decided while listing the split, e.g. how numbers in an NPZ were read as colours."""
 
     @property
     def bad_share(self) -> float:

@@ -72,6 +72,8 @@ class Results:
     verdict: Verdict
     config_sha256: str
     fruitaudit_version: str
+    table_rows: int = 1000
+    """How many rows the table of predictions in the report may have."""
     schema_version: Literal["1"] = "1"
 
 

@@ -123,7 +123,8 @@ def palette_png(indices: ByteArray, colours: ByteArray) -> str:
     image = Image.fromarray(indices, mode="P")
     image.putpalette(colours[:, :3].tobytes())
     buffer = BytesIO()
-    image.save(buffer, "PNG", optimize=True, transparency=colours[:, 3].tobytes())
+    # Strategy "filtered" at level 6 is smaller than level 9 on noisy maps, in a third of the time.
+    image.save(buffer, "PNG", transparency=colours[:, 3].tobytes(), compress_level=6, compress_type=1)
     return data_uri(buffer.getvalue(), "png")
 
 
@@ -142,7 +143,7 @@ def photograph(path: Path, side: int) -> str | None:
     if max(image.size) <= LOSSLESS_SIDE:
         image.save(buffer, "PNG", optimize=True)
         return data_uri(buffer.getvalue(), "png")
-    image.save(buffer, "WEBP", quality=84, method=4)
+    image.save(buffer, "WEBP", quality=80, method=2)
     return data_uri(buffer.getvalue(), "webp")
 
 

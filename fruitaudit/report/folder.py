@@ -55,7 +55,16 @@ class Folder:
 
     def photograph(self, name: str | None, side: int) -> str | None:
         """A picture at most `side` pixels a side as a data URI, None where there is none."""
-        return None if name is None else photograph(self.file(name), side)
+        if name is None:
+            return None
+        if (name, side) not in self._drawn:
+            self._drawn[name, side] = photograph(self.file(name), side)
+        return self._drawn[name, side]
+
+    @cached_property
+    def _drawn(self) -> dict[tuple[str, int], str | None]:
+        """Photographs already made small: an image may stand in several groups."""
+        return {}
 
     @cached_property
     def pictures(self) -> dict[str, Picture]:

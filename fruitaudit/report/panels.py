@@ -140,7 +140,8 @@ def _tile(panel: MethodPanel, arrays: Arrays | NotRun, index: int) -> Tile:
             peak, weak = f"{significant(top)} ({percent(share, 0)})", share < WEAK
             if row.kind == "segments" and {"segments", "coefficients"} <= set(arrays):
                 views = superpixel_views(arrays["segments"][index], arrays["coefficients"][index])
-    diagnostics = [(name, values[index]) for name, values in row.diagnostics.items()]
+    # A tile has room for what tells a good map from a bad one; the table above the panels has the rest.
+    told = [name for name in row.diagnostics if name in LIMITS] or list(row.diagnostics)[:1]
     return Tile(
         method=row.method,
         title=row.title,
@@ -149,7 +150,7 @@ def _tile(panel: MethodPanel, arrays: Arrays | NotRun, index: int) -> Tile:
         weak=weak,
         reason=reason or "",
         segments=views,
-        diagnostics=tuple(_diagnostic(name, value) for name, value in diagnostics),
+        diagnostics=tuple(_diagnostic(name, row.diagnostics[name][index]) for name in told),
     )
 
 

@@ -1,4 +1,4 @@
-"""The report in a real browser: it requests nothing, runs nothing of the user's, fits a phone, and its controls work."""
+"""The report in a real browser: it requests nothing, runs nothing of the user's, fits a phone; its controls work."""
 
 import shutil
 
