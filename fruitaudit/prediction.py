@@ -22,8 +22,8 @@ from fruitaudit.runtime import StageCache, versions
 Arrays = dict[str, npt.NDArray[Any]]
 
 SMALLEST = 2.0**-125
-"""Probabilities below this are set to 0. The float32 softmax of some processors ends here and that of others at 2**-126;
-an image ranked by what lies between would give another AUC on another machine."""
+"""Probabilities below this are set to 0. The float32 softmax of some processors ends here, that of others at 2**-126:
+images ranked by what lies between would give another AUC on another machine."""
 
 
 @dataclass(frozen=True)

@@ -22,7 +22,7 @@ def points(x: Sequence[float], y: Sequence[float], width: float = PLOT, height: 
 
 @dataclass(frozen=True)
 class Series:
-    """A curve as it is drawn: `style` is "average", "loud-1".."loud-4" or "quiet"."""
+    """A curve as it is drawn: `style` is "average" (others than micro "average dashed"), "loud-1".."loud-4" or "quiet"."""
 
     curve: Curve
     style: str
@@ -65,7 +65,7 @@ def curve_chart(curves: Sequence[Curve], evaluation: SplitEvaluation, area: str)
             return f"{curve.name} average" if curve.name in AVERAGES else curve.name
         return curve.name if value is None else f"{curve.name} ({value:.2f})"
 
-    series = [Series(c, "average", label(c)) for c in averages]
+    series = [Series(c, "average" if c.name == "micro" else "average dashed", label(c)) for c in averages]
     series += [Series(c, f"loud-{i + 1}" if i < LOUD else "quiet", label(c)) for i, c in enumerate(drawn)]
     return CurveChart(tuple(reversed(series)), len(classes) - len(drawn))
 

@@ -19,6 +19,7 @@ OPEN = 4
 """Images a group shown at once; the others open on request."""
 WEAK = 0.03
 """A map whose peak is below this share of the group's scale is called very weak."""
+TOLD = ("completeness_error", "r2")
 LIMITS = {"completeness_error": (0.05, 0.20)}
 """Diagnostic -> above the first it is amber, above the second red."""
 
@@ -141,7 +142,7 @@ def _tile(panel: MethodPanel, arrays: Arrays | NotRun, index: int) -> Tile:
             if row.kind == "segments" and {"segments", "coefficients"} <= set(arrays):
                 views = superpixel_views(arrays["segments"][index], arrays["coefficients"][index])
     # A tile has room for what tells a good map from a bad one; the table above the panels has the rest.
-    told = [name for name in row.diagnostics if name in LIMITS] or list(row.diagnostics)[:1]
+    told = [name for name in TOLD if name in row.diagnostics] or list(row.diagnostics)[:1]
     return Tile(
         method=row.method,
         title=row.title,
