@@ -22,7 +22,7 @@ def points(x: Sequence[float], y: Sequence[float], width: float = PLOT, height: 
 
 @dataclass(frozen=True)
 class Series:
-    """A curve as it is drawn: `style` is "average" (others than micro "average dashed"), "loud-1".."loud-4" or "quiet"."""
+    """A curve as it is drawn: `style` is "average", "average dashed", "loud-1".."loud-4" or "quiet"."""
 
     curve: Curve
     style: str
