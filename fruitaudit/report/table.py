@@ -60,6 +60,7 @@ def prediction_table(frame: pd.DataFrame, results: Results) -> PredictionTable:
     wanted = np.flatnonzero(explained | in_field | wrong)
     rank = np.select([explained, in_field & wrong, in_field], [0, 1, 2], 3)[wanted]
     chosen = np.sort(wanted[np.argsort(rank, kind="stable")][: results.table_rows])
+    chosen = chosen[np.argsort(~in_field[chosen], kind="stable")]
     shown = frame.iloc[chosen]
     names = class_columns(frame)
     values = shown[[PREFIX + name for name in names]].to_numpy(dtype=np.float64).reshape(len(shown), len(names))

@@ -177,6 +177,14 @@ def test_predictions_are_marked_as_in_the_chapter(folder):
     assert (np.diff(totals) <= 0).all()
 
 
+def test_field_rows_come_first(folder):
+    results = load_results(folder)
+    ids = (f"test/{SCRIPT}/000.png",)
+    control = dataclasses.replace(results.groups[0], name="control", split="test", sample_ids=ids)
+    table = prediction_table(open_folder(folder).predictions, dataclasses.replace(results, groups=(control,)))
+    assert [row.split for row in table.rows] == ["store"] * 12 + ["test"]
+
+
 def test_many_classes_share_a_rest_column(folder):
     frame = open_folder(folder).predictions
     for i in range(40):
