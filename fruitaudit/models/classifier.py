@@ -184,7 +184,7 @@ class Classifier:
     def _tap(self, trace: taps.Trace, layer: str) -> Any:
         call = trace.find(layer)
         if call is None:
-            known = ", ".join(call.path for call in trace.begun[-6:]) or "none: its layers are hidden in a SavedModel"
+            known = ", ".join(call.path for call in trace.begun[-6:])
             raise CannotExplain(f"the model has no layer {layer} with one output; its last layers are {known}")
         return call.output
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +29,10 @@ def open_saved_model(path: Path) -> Any:
 
 
 class SavedModelLayer(keras.layers.TFSMLayer):  # type: ignore[misc]
-    """TFSMLayer calls one opaque operation, behind which no softmax can be seen. Here its operations are copied."""
+    """TFSMLayer calls one opaque operation, behind which no softmax can be seen. Here its operations are copied.
+
+    Where they cannot be, it stays a TFSMLayer, and the head says that the logits are hidden.
+    """
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -36,8 +40,9 @@ class SavedModelLayer(keras.layers.TFSMLayer):  # type: ignore[misc]
         function = self.call_endpoint_fn
         # A signature is one function with one graph; an attribute may be many and is left as it is.
         if hasattr(function, "graph") and sum(w.numpy().nbytes for w in self.weights) < _MAX_UNFOLDED:
-            self._unfolded = _unfold(function)
-            self._keys = sorted(function.structured_outputs)
+            with suppress(ValueError, NotImplementedError, tf.errors.OpError):
+                self._unfolded = _unfold(function)
+                self._keys = sorted(function.structured_outputs)
 
     def call(self, inputs: Any, training: bool = False, **kwargs: Any) -> Any:
         if self._unfolded is None or not tf.is_tensor(inputs) or tf.executing_eagerly():

@@ -132,6 +132,7 @@ def last_dense_input(trace: Trace) -> Any:
     """What the last dense layer sees (else the last layer with weights): the penultimate features."""
     weighted = [call for call in trace.done if call.weighted and call.inputs]
     dense = [call for call in weighted if isinstance(call.layer, keras.layers.Dense)]
-    if not weighted:
-        raise CannotExplain("the model shows no layer with weights, so it has no features to compare")
-    return (dense or weighted)[-1].inputs[0]
+    last = next(reversed(dense or weighted), None)
+    if last is None or isinstance(last.layer, keras.layers.TFSMLayer):
+        raise CannotExplain("the model's layers are hidden or have no weights, so it has no features to compare")
+    return last.inputs[0]

@@ -115,3 +115,54 @@ def test_a_savedmodel_of_multi_label_is_refused(tmp_path: Path) -> None:
     on_top(layers.Activation("sigmoid")).export(tmp_path / "tags", verbose=False)
     with pytest.raises(ModelError, match="tags: the model has 3 sigmoid units"):
         open_classifier(tmp_path / "tags", trust=True)
+
+
+def test_a_savedmodel_that_cannot_be_unfolded_gives_log_p(
+    saved: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, classifier: Callable[[str], Any]
+) -> None:
+    from keras import layers
+
+    from fruitaudit.models import savedmodel
+    from fruitaudit.models.classifier import open_classifier
+
+    monkeypatch.setattr(savedmodel, "_MAX_UNFOLDED", 0)
+    hidden, plain = open_classifier(saved / "saved_model", trust=True), classifier("sequential")
+    assert hidden.head.way == "log_p"
+    assert "its softmax cannot be reached" in hidden.logit_source
+    x, classes = np.random.default_rng(1).random((3, 32, 32, 3), dtype=np.float32), np.array([0, 1, 2])
+    np.testing.assert_allclose(hidden.probabilities(x), plain.probabilities(x), atol=1e-6)
+    expected = plain.gradient(x, classes, "probability")
+    np.testing.assert_allclose(hidden.gradient(x, classes, "probability"), expected, atol=1e-6)
+    p = plain.probabilities(x)[np.arange(3), classes][:, None, None, None]
+    np.testing.assert_allclose(hidden.gradient(x, classes), expected / p, atol=1e-6)
+    on_top(layers.Activation("sigmoid")).export(tmp_path / "tags", verbose=False)
+    with pytest.raises(ModelError, match="3 sigmoid units"):
+        open_classifier(tmp_path / "tags", trust=True)
+
+
+def test_methods_that_need_the_layers_of_a_savedmodel_are_told_so(saved: Path) -> None:
+    from fruitaudit.errors import CannotExplain
+    from fruitaudit.models.classifier import open_classifier
+
+    model = open_classifier(saved / "saved_model", trust=True)
+    assert model.cam_layer is None
+    with pytest.raises(CannotExplain, match="no features"):
+        model.features(np.zeros((1, 32, 32, 3), np.float32))
+    with pytest.raises(CannotExplain, match=r"no layer conv_2 .*saved_model"):
+        model.layer_gradients(np.zeros((1, 32, 32, 3), np.float32), np.array([0]), "conv_2")
+
+
+def test_a_model_of_whole_numbers_has_no_gradient() -> None:
+    import keras
+    from keras import layers
+
+    from fruitaudit.errors import CannotExplain
+    from fruitaudit.models.classifier import Classifier
+
+    pixels = keras.Input((6, 6, 3), dtype="uint8")
+    scores = layers.Dense(3, "softmax")(layers.Flatten()(layers.Rescaling(1 / 255)(pixels)))
+    model = Classifier.from_network(keras.Model(pixels, scores))
+    x = np.full((2, 6, 6, 3), 200, np.float32)
+    np.testing.assert_allclose(model.probabilities(x), np.asarray(model.network(x)), atol=1e-6)
+    with pytest.raises(CannotExplain, match=r"no gradient reaches the model's input; use .* occlusion"):
+        model.gradient(x, np.array([0, 1]))
