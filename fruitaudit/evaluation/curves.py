@@ -91,7 +91,7 @@ def curve(name: str, x: Array, y: Array, n: int, n_positive: int | None = None) 
 
 
 def thin(x: Array, y: Array, *, limit: int = MAX_POINTS, tolerance: float = 2e-3) -> npt.NDArray[np.int64]:
-    """At most `limit` vertices of a polyline in the unit square; if that allows, none lies 2.5 x `tolerance` off the rest.
+    """At most `limit` vertices of a polyline in the unit square; none other lies 2.5 x `tolerance` off, if that allows.
 
     First one vertex is kept of each passage through a grid cell of that size. Then Ramer 1972, Comput. Graph. Image
     Process. 1, 244-256, breadth first: in every round each segment, farthest first, is split at its farthest vertex.
