@@ -60,8 +60,10 @@ class Explainer:
 
     def explain(
         self, group: Group, images: Images, targets: Targets, fingerprint: str, settings: MethodSettings
-    ) -> Row:
+    ) -> tuple[Row, bool]:
         """Run one method on one group and store its maps in attributions/<group>/<method>.npz.
+
+        Returns what came out, and whether the maps came from the cache.
 
         `fingerprint` is that of the images' split. Cached by model, images, targets, method with its options, seed and
         versions. A method that does not apply or fails costs only itself.
@@ -69,7 +71,8 @@ class Explainer:
         method = build(settings)
         title = method.registration.title
         if not len(images):
-            return ExplanationNotRun(group.name, settings.spelling, title, NotRun("no image fits the group's rule"))
+            reason = NotRun("no image fits the group's rule")
+            return ExplanationNotRun(group.name, settings.spelling, title, reason), False
         key = {
             "model": self.opened.classifier.sha256,
             "images": (fingerprint, images.sample_ids, images.low.tolist(), images.high.tolist(), images.values.shape),
@@ -90,10 +93,10 @@ class Explainer:
             return pack(made) | {"model_passes": np.array(passes)}
 
         try:
-            arrays, _ = self.cache.get_or_make(f"maps-{settings.spelling}", key, make)
+            arrays, cached = self.cache.get_or_make(f"maps-{settings.spelling}", key, make)
         except _GaveUp:
-            return ExplanationNotRun(group.name, settings.spelling, title, outcome[0])
-        return self._store(group, images, targets, settings, method, arrays)
+            return ExplanationNotRun(group.name, settings.spelling, title, outcome[0]), False
+        return self._store(group, images, targets, settings, method, arrays), cached
 
     def _store(
         self, group: Group, images: Images, targets: Targets, settings: MethodSettings, method: Method, arrays: Arrays

@@ -46,12 +46,12 @@ def find(
 
 
 def share(quantity: Quantity) -> str:
-    """A proportion as `15.3 % (49 of 320; 95 % interval 11.8 to 19.7 %)`, or why there is none."""
+    """A proportion as `15.3 % (49 of 320; 95 % interval 11.8–19.7 %)`, or why there is none."""
     if not isinstance(quantity, Estimate):
         return f"not computed: {quantity.reason}"
-    parts = [f"of {quantity.n}" if quantity.successes is None else f"{quantity.successes} of {quantity.n}"]
+    parts = [f"of {quantity.n:,}" if quantity.successes is None else f"{quantity.successes:,} of {quantity.n:,}"]
     if quantity.low is not None and quantity.high is not None:
-        parts.append(f"95 % interval {100 * quantity.low:.1f} to {100 * quantity.high:.1f} %")
+        parts.append(f"95 % interval {100 * quantity.low:.1f}–{100 * quantity.high:.1f} %")
     return f"{100 * quantity.value:.1f} % ({'; '.join(parts)})"
 
 
@@ -76,8 +76,8 @@ def _gap(home: SplitEvaluation | None, field: SplitEvaluation) -> Iterator[Findi
         gap = difference(here, there)
         evidence.insert(0, f"accuracy on {home.split}: {share(here)}")
         if gap.low is not None and gap.high is not None and gap.low > GAP:
-            evidence.append(f"difference {100 * gap.value:.1f} points, 95 % interval {100 * gap.low:.1f} to "
-                            f"{100 * gap.high:.1f}")  # fmt: skip
+            evidence.append(f"difference {100 * gap.value:.1f} points, 95 % interval "
+                            f"{100 * gap.low:.1f}–{100 * gap.high:.1f}")  # fmt: skip
             yield Finding(
                 slug="field-gap",
                 severity="critical",
@@ -88,6 +88,7 @@ def _gap(home: SplitEvaluation | None, field: SplitEvaluation) -> Iterator[Findi
                 remedy=f"Do not rely on the accuracy measured on {home.split}. Collect labelled images like those of "
                 f"{field.split} for training and for testing, from sources that the two do not share.",
                 effect=gap.value,
+                split=field.split,
             )
     if there.low is not None and there.low <= guess.value:
         yield Finding(
@@ -98,6 +99,7 @@ def _gap(home: SplitEvaluation | None, field: SplitEvaluation) -> Iterator[Findi
             evidence=tuple(evidence),
             remedy="Do not deploy this model for these images.",
             effect=max(0.0, 1 - there.value),
+            split=field.split,
         )
 
 
@@ -118,6 +120,8 @@ def _collapse(evaluation: SplitEvaluation) -> Iterator[Finding]:
         remedy=f"Look at what the images called {top.name} have in common (see their explanations), and train with "
         "images in which that does not tell the class.",
         effect=wrong / evaluation.n,
+        split=evaluation.split,
+        classes=(top.name,),
     )
 
 
@@ -134,6 +138,8 @@ def _never_right(evaluation: SplitEvaluation) -> Iterator[Finding]:
         evidence=tuple(f"{row.name}: recall {share(row.recall)}" for row in rows),
         remedy="Leave these classes out of use, or collect images of them as they look there.",
         effect=n / evaluation.n,
+        split=evaluation.split,
+        classes=tuple(row.name for row in rows),
     )
 
 
@@ -158,6 +164,7 @@ def _confidence(evaluation: SplitEvaluation) -> Iterator[Finding]:
         remedy="Do not use the model's probability as a threshold for automatic decisions before it is calibrated on "
         "images like these.",
         effect=ece.value / 2,
+        split=evaluation.split,
     )
 
 

@@ -70,6 +70,12 @@ def audit(config: Config, progress: Progress, command: str) -> tuple[Results, Ru
 
 
 @dataclass
+class _Step:
+    advance: Callable[[int], None]
+    cached: bool = False
+
+
+@dataclass
 class _Story:
     config: Config
     progress: Progress
@@ -124,8 +130,11 @@ class _Story:
 
     def _predict(self, opened: Opened, index: int) -> Predicted:
         split = opened.splits[index]
-        with self.step(f"predict {split.name}", len(split.samples)) as advance:
-            return predict(opened, split, self._cache, fail_on_bad=self.config.on_bad_image == "fail", advance=advance)
+        fail_on_bad = self.config.on_bad_image == "fail"
+        with self.step(f"predict {split.name}", len(split.samples)) as step:
+            predicted = predict(opened, split, self._cache, fail_on_bad=fail_on_bad, advance=step.advance)
+            step.cached = predicted.cached
+        return predicted
 
     def _explain(self, opened: Opened, group: Group, source: Predicted, streams: Streams) -> Iterator[Row]:
         at = {sample_id: i for i, sample_id in enumerate(source.predictions.sample_ids)}
@@ -134,24 +143,27 @@ class _Story:
         targets = Targets(source.predictions.predicted[rows])
         explainer = Explainer(opened, streams, self._cache, self.out)
         for settings in methods_of(self.config, group):
-            with self.step(f"explain {group.name} by {settings.spelling}", 1) as advance:
-                yield explainer.explain(group, images, targets, source.summary.fingerprint, settings)
-                advance(1)
+            with self.step(f"explain {group.name} by {settings.spelling}", 1) as step:
+                row, step.cached = explainer.explain(group, images, targets, source.summary.fingerprint, settings)
+                step.advance(1)
+            yield row
 
     @property
     def _cache(self) -> StageCache:
         return StageCache(self.config.out / ".cache")
 
     @contextmanager
-    def step(self, title: str, total: int = 0) -> Iterator[Callable[[int], None]]:
-        """Show a step's progress, and note its wall time and model passes."""
+    def step(self, title: str, total: int = 0) -> Iterator[_Step]:
+        """Show a step's progress, and note its wall time, its model passes and whether the cache answered it."""
         before = self.opened.classifier.passes.snapshot() if self.opened else None
         begin = time.perf_counter()
         with self.progress.stage(title, total) as advance:
-            yield advance
+            step = _Step(advance)
+            yield step
         made = self.opened.classifier.passes.since(before) if self.opened and before else None
         seconds = time.perf_counter() - begin
-        self.timings.append(Timing(title, seconds, made.forward if made else 0, made.gradient if made else 0))
+        passes = (made.forward, made.gradient) if made else (0, 0)
+        self.timings.append(Timing(title, seconds, *passes, cached=step.cached))
 
     def run_info(self, started: datetime, begin: float, command: str) -> RunInfo:
         opened = self.opened

@@ -122,4 +122,4 @@ def test_empty_maps_are_said() -> None:
 
 def test_share_says_why_there_is_no_number() -> None:
     assert share(NotRun("no image")) == "not computed: no image"
-    assert share(Estimate(0.5, 4, 0.15, 0.85, 2, "Wilson")) == "50.0 % (2 of 4; 95 % interval 15.0 to 85.0 %)"
+    assert share(Estimate(0.5, 4, 0.15, 0.85, 2, "Wilson")) == "50.0 % (2 of 4; 95 % interval 15.0–85.0 %)"

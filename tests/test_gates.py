@@ -124,36 +124,36 @@ def test_nan_never_passes() -> None:
 
 def test_sentences_carry_number_interval_and_denominator() -> None:
     assert one("accuracy[store] >= 0.9").sentence == (
-        "Accuracy on store is 55.0 % (95 % interval 45.2 % to 64.4 %, 55 of 100 images), but should be at least 90 %."
+        "Accuracy on store is 55.0 % (55 of 100 images; 95 % interval 45.2–64.4 %), but should be at least 90 %."
     )
-    assert one("accuracy[store] >= 0.5").sentence.endswith("55 of 100 images), as asked: at least 50 %.")
+    assert one("accuracy[store] >= 0.5").sentence.endswith("45.2–64.4 %), as asked: at least 50 %.")
     assert one("accuracy[store] >= 0.5", on="lower").sentence.endswith(
         "but should be at least 50 % at the lower end of its interval."
     )
     assert one("auc_macro[store] > 0.8").sentence == (
-        "Macro AUC on store is 0.710 (95 % interval 0.650 to 0.770, 100 images), but should be above 0.8."
+        "Macro AUC on store is 0.710 (100 images; 95 % interval 0.650–0.770), but should be above 0.8."
     )
     assert one("recall[store][Avocado] < 0.5").sentence == (
-        "Recall on store of Avocado is 5.0 % (95 % interval 0.9 % to 23.6 %, 1 of 20 images), as asked: below 50 %."
+        "Recall on store of Avocado is 5.0 % (1 of 20 images; 95 % interval 0.9–23.6 %), as asked: below 50 %."
     )
     assert one("mcc[store] > 0").sentence == (
         "Matthews correlation on store cannot be judged: undefined where all are called one class."
     )
-    assert "(20 of 100 images, no interval)" in one("no_information_rate[store] < 0.5").sentence
+    assert "(20 of 100 images; no interval)" in one("no_information_rate[store] < 0.5").sentence
 
 
 def test_a_figure_never_looks_like_the_threshold_it_misses() -> None:
     nearly = replace(EVALUATION, metrics={"accuracy": wilson(89_996, 100_000)})
     sentence = one("accuracy[store] >= 0.9", nearly).sentence
-    assert "is 89.996 % (95 % interval" in sentence
+    assert "is 89.996 % (" in sentence
 
 
 def test_every_class_names_the_worst_and_how_many_more() -> None:
     assert one("recall[store][*] >= 0.99").sentence == (
         "Recall on store should be at least 99 % but is not for 4 of 5 classes: "
-        "Pear 0.0 % (95 % interval 0.0 % to 16.1 %, 0 of 20 images), "
-        "Avocado 5.0 % (95 % interval 0.9 % to 23.6 %, 1 of 20 images), "
-        "Banana 80.0 % (95 % interval 58.4 % to 91.9 %, 16 of 20 images) and 1 more."
+        "Pear 0.0 % (0 of 20 images; 95 % interval 0.0–16.1 %), "
+        "Avocado 5.0 % (1 of 20 images; 95 % interval 0.9–23.6 %), "
+        "Banana 80.0 % (16 of 20 images; 95 % interval 58.4–91.9 %) and 1 more."
     )
     assert one("recall[store][*] <= 0.95").sentence.startswith(
         "Recall on store should be at most 95 % but is not for 1 of 5 classes: Onion [red] 100.0 %"
@@ -167,7 +167,7 @@ def test_every_class_names_the_worst_and_how_many_more() -> None:
         "for the other 4 it is at least 10 %, as asked."
     )
     failed = one("precision[store][*] >= 0.5").sentence
-    assert failed.endswith("6 images); it cannot be judged for 1 of 5 classes: Pear (never predicted).")
+    assert failed.endswith("3.0–56.4 %); it cannot be judged for 1 of 5 classes: Pear (never predicted).")
 
 
 def test_min_support() -> None:

@@ -117,10 +117,11 @@ def _figure(gate: Gate, case: Judged) -> str:
     def show(number: float) -> str:
         return f"{100 * number:.{digits - 2}f} %" if share else f"{number:.{digits}f}"
 
-    of = f"{estimate.successes} of {estimate.n} images" if share else f"{estimate.n} images"
+    of = f"{estimate.successes:,} of {estimate.n:,} images" if share else f"{estimate.n:,} images"
     if estimate.low is None or estimate.high is None:
-        return f"{show(estimate.value)} ({of}, no interval)"
-    return f"{show(estimate.value)} (95 % interval {show(estimate.low)} to {show(estimate.high)}, {of})"
+        return f"{show(estimate.value)} ({of}; no interval)"
+    low = show(estimate.low).removesuffix(" %")
+    return f"{show(estimate.value)} ({of}; 95 % interval {low}–{show(estimate.high)})"
 
 
 def _listed(names: Sequence[str]) -> str:

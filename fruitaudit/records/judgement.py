@@ -49,3 +49,7 @@ class Finding:
     remedy: str
     effect: float = 0.0
     sample_ids: tuple[str, ...] = ()
+    split: str = ""
+    """The split it speaks of; empty where it speaks of none or of several."""
+    classes: tuple[str, ...] = ()
+    """The classes it names: the report lays the explained images of these beside it."""
