@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
 
 import numpy as np
 
@@ -28,19 +24,12 @@ from fruitaudit.pictures import Album
 from fruitaudit.prediction import Predicted, predict
 from fruitaudit.providers.registry import build
 from fruitaudit.records.explanations import Group, Targets
-from fruitaudit.records.results import Results, RunInfo, Timing
+from fruitaudit.records.results import Results, RunInfo
 from fruitaudit.report.artefacts import save_results, save_run
 from fruitaudit.report.predictions import write_predictions
 from fruitaudit.report.render import render
-from fruitaudit.runtime import StageCache, Streams, peak_memory_mb, sha256_of, staged, versions, write_text
-
-
-class Progress(Protocol):
-    """Where the pipeline tells how far it is."""
-
-    def stage(self, title: str, total: int) -> AbstractContextManager[Callable[[int], None]]:
-        """Begin a step of `total` units; call what it yields with the units done since the last call."""
-        ...
+from fruitaudit.runtime import StageCache, Streams, sha256_of, staged, write_text
+from fruitaudit.steps import Progress, Steps
 
 
 def check(config: Config) -> None:
@@ -56,46 +45,39 @@ def check(config: Config) -> None:
 def audit(config: Config, progress: Progress, command: str) -> tuple[Results, RunInfo]:
     """Run the audit; everything it found, and the report, lie in `config.out` afterwards."""
     check(config)
-    begin, started = time.perf_counter(), datetime.now(UTC)
+    steps = Steps(progress)
     with staged(config.out) as out:
-        story = _Story(config, progress, out)
-        results = story.tell()
-        run = story.run_info(started, begin, command)
-        save_run(out, run)
-        with story.step("render the report"):
+        results = _Story(config, steps, out).tell()
+        hashes = {"model": results.model.sha256, "config": results.config_sha256}
+        hashes |= {f"split {split.name}": split.fingerprint for split in results.splits}
+        save_run(out, steps.run_info(command, hashes))
+        with steps.step("render the report"):
             render(out)
-        run = story.run_info(started, begin, command)
+        run = steps.run_info(command, hashes)
         save_run(out, run)
     return results, run
 
 
 @dataclass
-class _Step:
-    advance: Callable[[int], None]
-    cached: bool = False
-
-
-@dataclass
 class _Story:
     config: Config
-    progress: Progress
+    steps: Steps
     out: Path
-    timings: list[Timing] = field(default_factory=list)
-    opened: Opened | None = None
 
     def tell(self) -> Results:
         config, streams = self.config, Streams(self.config.seed)
-        with self.step("open model and data"):
-            opened = self.opened = open_inputs(config, streams)
+        with self.steps.step("open model and data"):
+            opened = open_inputs(config, streams)
+        self.steps.classifier = opened.classifier
         predicted = {split.name: self._predict(opened, i) for i, split in enumerate(opened.splits)}
         predictions = {name: p.predictions for name, p in predicted.items()}
         splits = tuple(p.summary for p in predicted.values())
-        with self.step("evaluate"):
+        with self.steps.step("evaluate"):
             top_k = asked_top_k(config.gates)
             evaluations = tuple(evaluate(p, streams, top_k=top_k) for p in predictions.values())
             orders = tuple(o for p in predictions.values() if p.role != "field" for o in judge_class_orders(p))
         groups = choose_groups(config, predictions, streams)
-        with self.step("draw pictures"):
+        with self.steps.step("draw pictures"):
             album = Album(self.out, opened.preprocessor, opened.samples)
             pictures = album.explained(predictions, list(dict.fromkeys(i for g in groups for i in g.sample_ids)))
             sheet = album.contact_sheet(list(predictions.values()), config.sheet_images, streams)
@@ -122,7 +104,7 @@ class _Story:
             fruitaudit_version=__version__,
             table_rows=config.table_rows,
         )
-        with self.step("write the results"):
+        with self.steps.step("write the results"):
             write_predictions(self.out / "predictions.parquet", list(predictions.values()))
             write_text(self.out / "config.yaml", dump_config(config))
             save_results(self.out, results)
@@ -131,7 +113,7 @@ class _Story:
     def _predict(self, opened: Opened, index: int) -> Predicted:
         split = opened.splits[index]
         fail_on_bad = self.config.on_bad_image == "fail"
-        with self.step(f"predict {split.name}", len(split.samples)) as step:
+        with self.steps.step(f"predict {split.name}", len(split.samples)) as step:
             predicted = predict(opened, split, self._cache, fail_on_bad=fail_on_bad, advance=step.advance)
             step.cached = predicted.cached
         return predicted
@@ -143,37 +125,11 @@ class _Story:
         targets = Targets(source.predictions.predicted[rows])
         explainer = Explainer(opened, streams, self._cache, self.out)
         for settings in methods_of(self.config, group):
-            with self.step(f"explain {group.name} by {settings.spelling}", 1) as step:
-                row, step.cached = explainer.explain(group, images, targets, source.summary.fingerprint, settings)
+            with self.steps.step(f"explain {group.name} by {settings.spelling}", 1) as step:
+                row, step.cached = explainer.explain(group, images, targets, settings)
                 step.advance(1)
             yield row
 
     @property
     def _cache(self) -> StageCache:
         return StageCache(self.config.out / ".cache")
-
-    @contextmanager
-    def step(self, title: str, total: int = 0) -> Iterator[_Step]:
-        """Show a step's progress, and note its wall time, its model passes and whether the cache answered it."""
-        before = self.opened.classifier.passes.snapshot() if self.opened else None
-        begin = time.perf_counter()
-        with self.progress.stage(title, total) as advance:
-            step = _Step(advance)
-            yield step
-        made = self.opened.classifier.passes.since(before) if self.opened and before else None
-        seconds = time.perf_counter() - begin
-        passes = (made.forward, made.gradient) if made else (0, 0)
-        self.timings.append(Timing(title, seconds, *passes, cached=step.cached))
-
-    def run_info(self, started: datetime, begin: float, command: str) -> RunInfo:
-        opened = self.opened
-        return RunInfo(
-            started=started.isoformat(timespec="seconds"),
-            seconds=time.perf_counter() - begin,
-            peak_memory_mb=peak_memory_mb(),
-            command=command,
-            device=opened.classifier.device if opened else "",
-            versions=versions(),
-            hashes={"model": opened.classifier.sha256} if opened else {},
-            timings=tuple(self.timings),
-        )

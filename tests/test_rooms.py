@@ -13,7 +13,8 @@ import fruitaudit
 
 PACKAGE = Path(fruitaudit.__file__).parent
 ROOMS = [
-    "errors", "records", "resources", "runtime", "config", "data", "models", "opening", "prediction", "evaluation",
+    "errors", "records", "resources", "runtime", "config", "data", "models", "opening", "steps", "prediction",
+    "evaluation",
     "groups", "pictures", "attribution", "providers", "explaining", "findings", "gates", "report", "demo",
     "pipeline", "plan", "listing",
     "scaffold", "progress", "cli", "__main__",
