@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import itertools
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -15,7 +17,7 @@ from fruitaudit.attribution.explain import explain
 from fruitaudit.config.schema import Config, MethodSettings
 from fruitaudit.opening import Opened
 from fruitaudit.providers.registry import build
-from fruitaudit.records.data import Images
+from fruitaudit.records.data import FloatArray, Images
 from fruitaudit.records.explanations import (
     Explanation,
     ExplanationNotRun,
@@ -58,15 +60,13 @@ class Explainer:
     cache: StageCache
     out: Path
 
-    def explain(
-        self, group: Group, images: Images, targets: Targets, fingerprint: str, settings: MethodSettings
-    ) -> tuple[Row, bool]:
+    def explain(self, group: Group, images: Images, targets: Targets, settings: MethodSettings) -> tuple[Row, bool]:
         """Run one method on one group and store its maps in attributions/<group>/<method>.npz.
 
         Returns what came out, and whether the maps came from the cache.
 
-        `fingerprint` is that of the images' split. Cached by model, images, targets, method with its options, seed and
-        versions. A method that does not apply or fails costs only itself.
+        Cached by model, pixels as the model sees them, targets, method with its options, seed and versions. A method
+        that does not apply or fails costs only itself.
         """
         method = build(settings)
         title = method.registration.title
@@ -75,7 +75,8 @@ class Explainer:
             return ExplanationNotRun(group.name, settings.spelling, title, reason), False
         key = {
             "model": self.opened.classifier.sha256,
-            "images": (fingerprint, images.sample_ids, images.low.tolist(), images.high.tolist(), images.values.shape),
+            # What was done to the files shows in the pixels: another resize or interpolation is another key.
+            "images": (_sha256(images.values), images.sample_ids, images.low.tolist(), images.high.tolist()),
             "targets": targets.classes.tolist(),
             "method": (settings.spelling, asdict(method)),  # type: ignore[call-overload]
             "seed": self.streams.seed,
@@ -89,8 +90,11 @@ class Explainer:
             if isinstance(made, NotRun):
                 outcome.append(made)
                 raise _GaveUp
-            passes = self.opened.classifier.passes.total - before
-            return pack(made) | {"model_passes": np.array(passes)}
+            arrays = pack(made)
+            # Another library calls the network itself, where nobody counts.
+            if method.registration.provider == "native":
+                arrays["model_passes"] = np.array(self.opened.classifier.passes.total - before)
+            return arrays
 
         try:
             arrays, cached = self.cache.get_or_make(f"maps-{settings.spelling}", key, make)
@@ -107,7 +111,7 @@ class Explainer:
         evidence = finite & (np.abs(values).max(axis=(1, 2)) > 0)
         channels = getattr(method, "channels", registration.channels)
         names = tuple(self.opened.class_names[c] for c in targets.classes)
-        file = f"attributions/{group.name}/{settings.spelling}.npz"
+        file = self._free(f"attributions/{group.name}/{settings.spelling}")
         stored = {k: v for k, v in arrays.items() if k != "model_passes"}
         ids = {"sample_ids": np.array(images.sample_ids), "targets": np.array(names)}
         write_arrays(self.out / file, stored | {"maps": values} | ids)
@@ -129,15 +133,24 @@ class Explainer:
             empty=tuple(i for i, ok in zip(images.sample_ids, evidence, strict=True) if not ok),
             diagnostics={k: tuple(_finite(v)) for k, v in explanation.diagnostics.items()},
             notes=explanation.notes,
-            model_passes=int(arrays["model_passes"]),
+            model_passes=int(arrays["model_passes"]) if "model_passes" in arrays else None,
             question=registration.question,
             paper=registration.paper,
             caveat=registration.caveat,
         )
 
+    def _free(self, stem: str) -> str:
+        """A name no other row of this audit has: a config may ask one method twice, with different options."""
+        names = (f"{stem}{suffix}.npz" for suffix in itertools.chain([""], (f"-{n}" for n in itertools.count(2))))
+        return next(name for name in names if not (self.out / name).exists())
+
 
 class _GaveUp(Exception):
     """Leaves the cache without an entry: what failed once is tried again by the next run."""
+
+
+def _sha256(values: FloatArray) -> str:
+    return hashlib.sha256(repr(values.shape).encode() + np.ascontiguousarray(values).tobytes()).hexdigest()
 
 
 def _finite(values: npt.NDArray[np.float32]) -> list[float | None]:

@@ -129,7 +129,7 @@ class StageCache:
 def versions() -> dict[str, str]:
     """Versions of Python and of the packages whose results the audit contains."""
     names = ("fruitaudit", "tensorflow", "keras", "numpy", "scipy", "scikit-learn", "pandas", "opencv-python-headless",
-             "pillow", "tf-keras-vis", "lime")  # fmt: skip
+             "pillow", "scikit-image", "lime", "tf-keras-vis", "tf-explain")  # fmt: skip
     found = {"python": ".".join(map(str, sys.version_info[:3]))}
     for name in names:
         try:

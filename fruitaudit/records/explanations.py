@@ -104,7 +104,8 @@ class ExplanationRow:
     diagnostics: dict[str, tuple[float | None, ...]]
     """Numbers of the method about its own maps, one an image; None where they are not finite."""
     notes: tuple[str, ...]
-    model_passes: int
+    model_passes: int | None
+    """Images that went through the model for this row; None where another library called it, uncounted."""
     question: str = ""
     """What a lay reader learns from the map: printed above the panels."""
     paper: str = ""

@@ -1,0 +1,83 @@
+"""Maps of the right pixels: what may be read from the cache, and what must not be overwritten."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from fruitaudit.config.schema import Config
+from fruitaudit.pipeline import audit
+from fruitaudit.progress import Quiet
+from fruitaudit.records.explanations import ExplanationRow
+from fruitaudit.records.results import Results
+
+
+@pytest.fixture(scope="module")
+def case(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A model of 32 x 32 and noise of 48 x 40, so that every way to resize gives other pixels."""
+    from zoo import KINDS
+
+    folder = tmp_path_factory.mktemp("case")
+    KINDS["sequential"]().save(folder / "model.keras")
+    rng = np.random.default_rng(5)
+    for i in range(10):
+        path = folder / "photos" / f"class_{i % 5}" / f"{i}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        cv2.imwrite(str(path), rng.integers(0, 256, (40, 48, 3), dtype=np.uint8))
+    return folder
+
+
+def run(case: Path, out: Path, methods: list[object], **preprocessing: str) -> Results:
+    written = {"resize": "stretch", "interpolation": "area", "scale": "0-1"} | preprocessing
+    config = Config.model_validate(
+        {
+            "model": {"path": case / "model.keras", "preprocessing": written},
+            "splits": [{"name": "photos", "path": case / "photos", "role": "field"}],
+            "methods": methods,
+            "out": out,
+        }
+    )
+    return audit(config, Quiet(), "")[0]
+
+
+def done(results: Results) -> list[ExplanationRow]:
+    return [row for row in results.explanations if isinstance(row, ExplanationRow)]
+
+
+def maps(results: Results, out: Path) -> dict[str, np.ndarray]:
+    """The map of every image, by group and sample."""
+    found = {}
+    for row in done(results):
+        with np.load(out / row.file) as stored:
+            found |= {f"{row.file}:{i}": m for i, m in zip(stored["sample_ids"], stored["maps"], strict=True)}
+    return found
+
+
+def test_another_preprocessing_in_the_same_folder_gets_maps_of_its_own(case: Path, tmp_path: Path) -> None:
+    run(case, tmp_path / "used", ["saliency"])
+    used = maps(run(case, tmp_path / "used", ["saliency"], interpolation="nearest"), tmp_path / "used")
+    fresh = maps(run(case, tmp_path / "fresh", ["saliency"], interpolation="nearest"), tmp_path / "fresh")
+    assert used.keys() == fresh.keys()
+    for name, expected in fresh.items():
+        np.testing.assert_array_equal(used[name], expected)
+
+
+def test_one_method_with_two_sets_of_options_has_two_files(case: Path, tmp_path: Path) -> None:
+    results = run(case, tmp_path, [{"smoothgrad": {"samples": 2}}, {"smoothgrad": {"samples": 5}}])
+    rows = done(results)
+    assert {row.options["samples"] for row in rows} == {2, 5}
+    for row in rows:
+        with np.load(tmp_path / row.file) as stored:
+            assert abs(stored["maps"]).max() == pytest.approx(row.scale)
+    assert len({row.file for row in rows}) == len(rows)
+
+
+def test_passes_of_another_library_are_not_counted_instead_of_none(case: Path, tmp_path: Path) -> None:
+    results = run(case, tmp_path, ["saliency", "saliency@tf-explain"])
+    native, theirs = (row for row in done(results) if row.group == results.groups[0].name)
+    assert native.model_passes == len(native.sample_ids)
+    assert theirs.model_passes is None
+    assert "not counted" in (tmp_path / "report.html").read_text()
