@@ -1,0 +1,116 @@
+#!/usr/bin/env python3
+"""Each attribution method: wall time over that of the model passes it must make, on the chapter's CNN.
+
+    python benchmarks/attribution.py [--images 16 32] [--model fruit_cnn.keras] [--runs 3]
+
+Without a model file, an untrained CNN of the chapter's architecture (526,006 parameters, 100 x 100 x 3). The passes of
+a method (`model_passes`) are replayed alone, in the same batches, on arrays that are already in memory; method and
+replay alternate, so that both meet the same machine. The ratio is the median of the runs; the target is at most 1.25.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+CLASSES = 16
+SIDE = 100
+
+
+def chapter_cnn() -> Any:
+    """Four convolutions with pooling, and two dense layers; untrained."""
+    from fruitaudit.models.backend import keras
+
+    keras.utils.set_random_seed(9)
+    layers = keras.layers
+    convolutions = [layer for k in (16, 32, 64, 128) for layer in (layers.Conv2D(k, 2, activation="relu"),
+                                                                    layers.MaxPooling2D())]  # fmt: skip
+    head = [layers.Flatten(), layers.Dense(150, activation="relu"), layers.Dense(CLASSES, activation="softmax")]
+    return keras.Sequential([keras.Input((SIDE, SIDE, 3)), *convolutions, *head])
+
+
+def photographs(n_images: int, shape: tuple[int, int, int]) -> Any:
+    """Smooth random pictures in 0..1."""
+    import cv2
+
+    from fruitaudit.records.data import Images
+
+    rng = np.random.default_rng(9)
+    height, width, channels = shape
+    small = rng.random((n_images, 12, 12, 3), dtype=np.float32)
+    values = np.stack([cv2.resize(one, (width, height), interpolation=cv2.INTER_CUBIC) for one in small])
+    ends = np.zeros(channels, np.float32), np.ones(channels, np.float32)
+    return Images(np.clip(values, 0, 1), tuple(f"photo/{i}" for i in range(n_images)), *ends)
+
+
+def replay(run: Callable[[Any, Any], Any], n_passes: int, batch: int, values: Any, classes: Any) -> None:
+    """`n_passes` images through `run`, `batch` at a time."""
+    for start in range(0, n_passes, batch):
+        size = min(batch, n_passes - start)
+        run(values[:size], classes[:size])
+
+
+def seconds(run: Callable[[], Any]) -> float:
+    begin = time.perf_counter()
+    run()
+    return time.perf_counter() - begin
+
+
+def measure(model: Any, method: Any, n_images: int, runs: int) -> tuple[float, float, float]:
+    """Median seconds of the method, of its passes alone, and of their ratio."""
+    from fruitaudit.records.explanations import Targets
+    from fruitaudit.runtime import Streams
+
+    images = photographs(n_images, model.input_shape)
+    targets = Targets(model.probabilities(images.values).argmax(axis=1))
+    passes = method.model_passes(n_images, model.input_shape)
+    values = photographs(model.batch_size, model.input_shape).values
+    classes = np.zeros(model.batch_size, np.int64)
+    # A class activation map needs the gradient at its layer, not at the input.
+    layer = model.cam_layer if method.registration.family == "cam" else None
+    gradient = model.gradient if layer is None else (lambda v, c: model.layer_gradients(v, c, layer))
+
+    def floor() -> None:
+        replay(lambda v, _: model.scores(v), passes.forward, model.batch_size, values, classes)
+        replay(gradient, passes.gradient, model.batch_size, values, classes)
+
+    def explain() -> None:
+        method(model, images, targets, Streams(9))
+
+    floor()
+    explain()
+    times = np.array([(seconds(explain), seconds(floor)) for _ in range(runs)])
+    return (*np.median(times, axis=0).tolist(), float(np.median(times[:, 0] / times[:, 1])))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--images", type=int, nargs="+", default=[16, 32])
+    parser.add_argument("--model", type=Path)
+    parser.add_argument("--runs", type=int, default=3)
+    parser.add_argument("--methods", nargs="+")
+    args = parser.parse_args()
+
+    from fruitaudit.attribution.registry import native_methods
+    from fruitaudit.models.classifier import Classifier, open_classifier
+
+    model = open_classifier(args.model) if args.model else Classifier.from_network(chapter_cnn())
+    print(f"{'method':22} {'images':>6} {'passes':>7} {'method s':>9} {'passes s':>9} {'ratio':>6}")
+    for name, method in native_methods().items():
+        for n_images in args.images if not args.methods or name in args.methods else ():
+            made = method()
+            passes = made.model_passes(n_images, model.input_shape)
+            took, alone, ratio = measure(model, made, n_images, args.runs)
+            total = passes.forward + passes.gradient
+            print(f"{name:22} {n_images:6} {total:7} {took:9.3f} {alone:9.3f} {ratio:6.2f}", flush=True)
+
+
+if __name__ == "__main__":
+    main()
