@@ -10,8 +10,9 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
+from fruitaudit.evaluation.bootstrap import ROUGH_BELOW
 from fruitaudit.evaluation.class_order import far_better
-from fruitaudit.evaluation.intervals import difference
+from fruitaudit.evaluation.intervals import difference, mcnemar, wilson
 from fruitaudit.records.data import PreprocessingSummary, SplitSummary
 from fruitaudit.records.evaluation import SplitEvaluation
 from fruitaudit.records.explanations import ExplanationNotRun, ExplanationRow
@@ -19,10 +20,18 @@ from fruitaudit.records.judgement import Finding
 from fruitaudit.records.results import ClassOrder
 from fruitaudit.records.states import Estimate, Quantity
 
+WIDE = 0.2
+"""Width of the interval of accuracy from which a split has too few images."""
 GAP = 0.05
 """Smallest drop in accuracy (lower end of its interval) worth a critical finding."""
 COMPLETENESS = 0.05
 """Largest relative completeness error at which an integrated-gradients map is taken as it is."""
+FIT = 0.5
+"""Smallest share of variance (R^2) that a local linear model must explain for its map to be read."""
+CHANCE = 0.05
+"""Largest probability of chance, over all classes together, at which a class is said to be called too often."""
+ANSWERED = 0.3
+"""Share of images, the surest, whose accuracy is told where the model is too sure (or the next share up to half)."""
 
 _ORDER = {"critical": 0, "warning": 1, "note": 2}
 
@@ -76,6 +85,9 @@ def _gap(home: SplitEvaluation | None, field: SplitEvaluation) -> Iterator[Findi
         gap = difference(here, there)
         evidence.insert(0, f"accuracy on {home.split}: {share(here)}")
         if gap.low is not None and gap.high is not None and gap.low > GAP:
+            balanced = [(e.metrics["balanced_accuracy"], e.split) for e in (home, field)]
+            both = [f"{100 * b.value:.1f} % on {split}" for b, split in balanced if isinstance(b, Estimate)]
+            evidence.append(f"balanced accuracy, whatever the mix of classes: {' and '.join(both)}")
             evidence.append(f"difference {100 * gap.value:.1f} points, 95 % interval "
                             f"{100 * gap.low:.1f}–{100 * gap.high:.1f}")  # fmt: skip
             yield Finding(
@@ -91,13 +103,16 @@ def _gap(home: SplitEvaluation | None, field: SplitEvaluation) -> Iterator[Findi
                 split=field.split,
             )
     if there.low is not None and there.low <= guess.value:
+        too_few = there.value > guess.value and _width(there) > WIDE
         yield Finding(
             slug="no-better-than-guessing",
-            severity="critical",
+            severity="warning" if too_few else "critical",
             sentence=f"On {field.split} the model is not shown to be better than always answering the most "
             "frequent class.",
             evidence=tuple(evidence),
-            remedy="Do not deploy this model for these images.",
+            remedy="Label more images before this model is used for them."
+            if too_few
+            else "Do not deploy this model for these images.",
             effect=max(0.0, 1 - there.value),
             split=field.split,
         )
@@ -108,8 +123,10 @@ def _collapse(evaluation: SplitEvaluation) -> Iterator[Finding]:
         return
     top = max(evaluation.classes, key=lambda row: row.predicted - row.support)
     called, truth = top.predicted / evaluation.n, top.support / evaluation.n
-    wrong = top.predicted - top.hits
-    if called < 0.2 or called < 2 * truth:
+    wrong, missed = top.predicted - top.hits, top.support - top.hits
+    # The class was picked as the worst of all: Bonferroni.
+    chance = mcnemar(wrong, missed) * len(evaluation.classes)
+    if called < 0.2 or called < 2 * truth or chance > CHANCE:
         return
     yield Finding(
         slug="collapse",
@@ -117,8 +134,8 @@ def _collapse(evaluation: SplitEvaluation) -> Iterator[Finding]:
         sentence=f"{top.name} is the model's answer to {top.predicted} of {evaluation.n} {evaluation.split} images "
         f"({100 * called:.0f} %), though only {top.support} ({100 * truth:.0f} %) show it.",
         evidence=(f"{wrong} of these {top.predicted} answers are wrong", f"precision {share(top.precision)}"),
-        remedy=f"Look at what the images called {top.name} have in common (see their explanations), and train with "
-        "images in which that does not tell the class.",
+        remedy=f"Look at what the images called {top.name} have in common, and change that alone in other images: if "
+        "the answer follows it, train with images in which it does not tell the class.",
         effect=wrong / evaluation.n,
         split=evaluation.split,
         classes=(top.name,),
@@ -126,17 +143,21 @@ def _collapse(evaluation: SplitEvaluation) -> Iterator[Finding]:
 
 
 def _never_right(evaluation: SplitEvaluation) -> Iterator[Finding]:
-    rows = [row for row in evaluation.classes if row.support and not row.hits]
+    with_images = [row for row in evaluation.classes if row.support]
+    rows = [row for row in with_images if not row.hits]
     if not rows:
         return
     n = sum(row.support for row in rows)
+    few = max(row.support for row in rows) < ROUGH_BELOW
     yield Finding(
         slug="never-recognised",
-        severity="warning",
-        sentence=f"{len(rows)} of {len(evaluation.classes)} classes are never recognised on {evaluation.split}: "
-        f"{', '.join(row.name for row in rows)}.",
+        severity="note" if few else "warning",
+        sentence=f"On {evaluation.split} no image was recognised of {len(rows)} of {len(with_images)} classes: "
+        f"{', '.join(f'{row.name} (0 of {row.support})' for row in rows)}.",
         evidence=tuple(f"{row.name}: recall {share(row.recall)}" for row in rows),
-        remedy="Leave these classes out of use, or collect images of them as they look there.",
+        remedy="Label more images of these classes: so few cannot tell never from seldom."
+        if few
+        else "Leave these classes out of use, or collect images of them as they look there.",
         effect=n / evaluation.n,
         split=evaluation.split,
         classes=tuple(row.name for row in rows),
@@ -151,15 +172,17 @@ def _confidence(evaluation: SplitEvaluation) -> Iterator[Finding]:
         return
     evidence = [f"mean confidence {100 * sure.value:.1f} %, accuracy {share(accuracy)}",
                 f"expected calibration error {ece.value:.3f}"]  # fmt: skip
-    if len(evaluation.coverage.x) > 1:
-        third = float(np.interp(0.3, evaluation.coverage.x, evaluation.coverage.y))
-        evidence.append(f"answering only the 30 % of images it is surest of, it would be right {100 * third:.0f} % "
-                        "of the time")  # fmt: skip
+    x, n = np.array(evaluation.coverage.x), evaluation.coverage.n
+    at = int(np.argmax(x >= ANSWERED)) if len(x) else 0
+    if len(x) and x[at] < 0.5:
+        answered = round(x[at] * n)
+        right = wilson(round(evaluation.coverage.y[at] * answered), answered)
+        evidence.append(f"of the {answered} images it is surest of ({100 * x[at]:.0f} %), it got right {share(right)}")
     yield Finding(
         slug="overconfident",
         severity="warning",
         sentence=f"On {evaluation.split} the model is {100 * sure.value:.0f} % sure on average and right "
-        f"{100 * accuracy.value:.0f} % of the time: its confidence does not warn of its errors.",
+        f"{100 * accuracy.value:.0f} % of the time: its probabilities promise more than they keep.",
         evidence=tuple(evidence),
         remedy="Do not use the model's probability as a threshold for automatic decisions before it is calibrated on "
         "images like these.",
@@ -194,8 +217,7 @@ def _bad_files(splits: Sequence[SplitSummary]) -> Iterator[Finding]:
                 slug="bad-files",
                 severity="warning" if split.bad_share > 0.01 else "note",
                 sentence=f"{len(split.bad)} of {split.n_found} files of {split.name} could not be used.",
-                evidence=(*(f"{bad.name}: {bad.reason}" for bad in split.bad[:10]),
-                          *([f"and {len(split.bad) - 10} more"] if len(split.bad) > 10 else [])),
+                evidence=_first_ten([f"{bad.name}: {bad.reason}" for bad in split.bad]),
                 remedy="Mend or remove these files; all figures leave them out"
                 + (f" ({len(reasons)} kinds of fault)." if len(reasons) > 1 else "."),
             )  # fmt: skip
@@ -205,8 +227,8 @@ def _few_images(evaluations: Sequence[SplitEvaluation]) -> Iterator[Finding]:
     for evaluation in evaluations:
         accuracy = evaluation.metrics["accuracy"]
         if isinstance(accuracy, Estimate) and accuracy.low is not None and accuracy.high is not None:
-            width = accuracy.high - accuracy.low
-            if width > 0.2:
+            width = _width(accuracy)
+            if width > WIDE:
                 yield Finding(
                     slug="few-images",
                     severity="warning",
@@ -231,28 +253,54 @@ def _inferred(preprocessing: PreprocessingSummary) -> Iterator[Finding]:
 
 def _explanations(explanations: Sequence[ExplanationRow | ExplanationNotRun]) -> Iterator[Finding]:
     rows = [row for row in explanations if isinstance(row, ExplanationRow)]
-    rough = [
-        (row, e) for row in rows for e in row.diagnostics.get("completeness_error", ()) if e is None or e > COMPLETENESS
-    ]
+    errors = _numbers(rows, "completeness_error")
+    rough = [entry for entry in errors if not entry[2] <= COMPLETENESS]
     if rough:
-        total = sum(len(row.sample_ids) for row in rows if "completeness_error" in row.diagnostics)
-        worst = max(rough, key=lambda pair: np.inf if pair[1] is None else pair[1])
-        error = "not finite" if worst[1] is None else f"{worst[1]:.2f}"
+        row, i, error = max(rough, key=lambda entry: np.inf if np.isnan(entry[2]) else entry[2])
+        difference = row.diagnostics.get("score_difference", (None,) * (i + 1))[i]
+        of = "" if difference is None else f" of a difference of {difference:+.2f} logits"
         yield Finding(
             slug="incomplete-attribution",
             severity="note",
-            sentence=f"{len(rough)} of {total} integrated-gradients maps miss more than {100 * COMPLETENESS:.0f} % of "
-            "the score they should account for.",
-            evidence=(f"largest relative completeness error {error} ({worst[0].group}, {worst[0].method})",),
-            remedy="Raise `steps` of integrated_gradients until the error is small.",
+            sentence=f"{len(rough)} of {len(errors)} integrated-gradients maps miss more than {100 * COMPLETENESS:.0f} "
+            "% of the score they should account for.",
+            evidence=(f"largest relative completeness error {error:.2f}{of} ({row.group}, {row.sample_ids[i]})",),
+            remedy="Raise `steps` of integrated_gradients until the error is small; where the score hardly differs "
+            "from that of the baseline, it stays large and there is little to account for.",
+        )
+    fits = _numbers(rows, "r2")
+    poor = [entry for entry in fits if not entry[2] >= FIT]
+    if poor:
+        yield Finding(
+            slug="poor-fit",
+            severity="note",
+            sentence=f"{len(poor)} of {len(fits)} LIME maps come from a linear model that explains less than "
+            f"{100 * FIT:.0f} % of what the model does around the image.",
+            evidence=_first_ten([f"R^2 {r2:.2f}: {row.sample_ids[i]}" for row, i, r2 in poor]),
+            remedy="Do not read these maps; superpixels do not act one by one there, or hardly act at all.",
         )
     empty = [(row.method, sample) for row in rows for sample in row.empty]
     if empty:
         yield Finding(
             slug="empty-maps",
             severity="note",
-            sentence=f"{len(empty)} maps hold no evidence at all (zero everywhere or not finite); they are shown as "
-            "such.",
-            evidence=tuple(f"{method}: {sample}" for method, sample in empty[:10]),
+            sentence=f"{len(empty)} of {sum(len(row.sample_ids) for row in rows)} maps hold no evidence at all (zero "
+            "everywhere or not finite); they are shown as such.",
+            evidence=_first_ten([f"{method}: {sample}" for method, sample in empty]),
             remedy="Read nothing into these maps; another method may still have something to say.",
         )
+
+
+def _numbers(rows: Sequence[ExplanationRow], diagnostic: str) -> list[tuple[ExplanationRow, int, float]]:
+    """(row, place in it, value) of each map that a method told this number of; NaN where it is not finite."""
+    return [(row, i, np.nan if value is None else value)
+            for row in rows for i, value in enumerate(row.diagnostics.get(diagnostic, ()))]  # fmt: skip
+
+
+def _first_ten(lines: Sequence[str]) -> tuple[str, ...]:
+    return (*lines[:10], *([f"and {len(lines) - 10} more"] if len(lines) > 10 else []))
+
+
+def _width(estimate: Estimate) -> float:
+    """Of the interval; 0 where there is none."""
+    return 0.0 if estimate.low is None or estimate.high is None else estimate.high - estimate.low

@@ -69,7 +69,43 @@ def test_a_model_at_chance_is_not_shown_to_beat_guessing() -> None:
 
 def test_never_recognised_lists_the_classes() -> None:
     constant = np.full((4, 25), 3)
-    assert slugs(split("store", "field", constant))["never-recognised"].sentence.endswith("Apple, Avocado, Banana.")
+    assert slugs(split("store", "field", constant))["never-recognised"].sentence == (
+        "On store no image was recognised of 3 of 4 classes: Apple (0 of 25), Avocado (0 of 25), Banana (0 of 25)."
+    )
+
+
+def few(called: list[int]) -> SplitEvaluation:
+    """One image of each class, called as given."""
+    p = np.full((4, 4), 0.1, np.float32)
+    p[np.arange(4), called] = 0.7
+    ids = tuple(f"store/{i}" for i in range(4))
+    return evaluate(Predictions("store", "field", NAMES, ids, np.arange(4), p, np.log(p)), Streams(9))
+
+
+def test_four_images_prove_neither_collapse_nor_never_nor_guessing() -> None:
+    found = slugs(few([0, 3, 3, 3]))
+    assert "collapse" not in found
+    assert found["never-recognised"].severity == "note"
+    assert found["never-recognised"].remedy.startswith("Label more images")
+    assert found["no-better-than-guessing"].severity == "warning"
+    assert found["no-better-than-guessing"].remedy == "Label more images before this model is used for them."
+    assert slugs(few([1, 2, 3, 0]))["no-better-than-guessing"].severity == "critical"
+
+
+def test_a_gap_is_also_told_without_the_mix_of_classes() -> None:
+    gap = slugs(split("test", "test", RIGHT), split("store", "field", MOSTLY_PEAR))["field-gap"]
+    assert "balanced accuracy, whatever the mix of classes: 100.0 % on test and 40.0 % on store" in gap.evidence
+
+
+def test_what_the_surest_answers_are_worth_is_counted() -> None:
+    """90 % sure of the 20 right images and of 20 wrong ones, 60 % of the rest."""
+    labels = np.repeat(np.arange(4), 25)
+    called, sure = SPREAD.ravel(), np.where(np.arange(25) < 10, 0.9, 0.6)
+    p = np.repeat(((1 - np.tile(sure, 4)) / 3)[:, None], 4, axis=1).astype(np.float32)
+    p[np.arange(100), called] = np.tile(sure, 4)
+    predictions = Predictions("store", "field", NAMES, tuple(map(str, range(100))), labels, p, np.log(p))
+    found = slugs(evaluate(predictions, Streams(9)))["overconfident"]
+    assert any("of the 40 images it is surest of (40 %), it got right 50.0 % (20 of 40;" in e for e in found.evidence)
 
 
 def test_overconfidence_is_told_from_doubt() -> None:
@@ -112,6 +148,20 @@ def row(completeness: tuple[float | None, ...], empty: tuple[str, ...] = ()) -> 
 @pytest.mark.parametrize(("errors", "expected"), [((0.01, 0.02), False), ((0.01, 0.3), True), ((0.01, None), True)])
 def test_incomplete_attributions_are_said(errors: tuple[float | None, ...], expected: bool) -> None:
     assert ("incomplete-attribution" in slugs(explanations=(row(errors),))) is expected
+
+
+def test_a_large_share_of_a_small_difference_says_so() -> None:
+    rough = replace(row((0.01, 2.76)), diagnostics={"completeness_error": (0.01, 2.76), "score_difference": (3, -0.02)})
+    found = slugs(explanations=(rough,))["incomplete-attribution"]
+    assert found.sentence.startswith("1 of 2 ")
+    assert found.evidence == ("largest relative completeness error 2.76 of a difference of -0.02 logits (g, b)",)
+
+
+def test_lime_maps_of_a_poor_fit_are_said() -> None:
+    poor = slugs(explanations=(replace(row(()), diagnostics={"r2": (0.04, 0.98)}),))["poor-fit"]
+    assert poor.sentence.startswith("1 of 2 LIME maps come from a linear model that explains less than 50 %")
+    assert poor.evidence == ("R^2 0.04: a",)
+    assert "poor-fit" not in slugs(explanations=(replace(row(()), diagnostics={"r2": (0.6, 0.98)}),))
 
 
 def test_empty_maps_are_said() -> None:

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import binom, binomtest
 
-from fruitaudit.evaluation.intervals import difference, proportion, wilson
+from fruitaudit.evaluation.intervals import difference, mcnemar, proportion, wilson
 from fruitaudit.evaluation.settle import images_needed, is_settled
 from fruitaudit.records.states import Estimate, NotRun
 
@@ -100,3 +100,9 @@ def test_what_cannot_be_settled() -> None:
     assert images_needed(wilson(9, 10), 0.9) is None
     assert images_needed(Estimate(0.8, 100), 0.5) is None
     assert not is_settled(Estimate(0.8, 100), 0.5)
+
+
+def test_mcnemar_is_the_sign_test_of_the_discordant_pairs() -> None:
+    assert mcnemar(0, 0) == 1.0
+    assert mcnemar(5, 0) == mcnemar(0, 5) == pytest.approx(2 * 0.5**5)
+    assert mcnemar(8, 2) == pytest.approx(2 * (1 + 10 + 45) / 2**10)
