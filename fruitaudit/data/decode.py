@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import stat
 import warnings
 from dataclasses import dataclass
 from io import BytesIO
@@ -46,8 +47,12 @@ class Decoded:
 
 
 def read_bytes(sample: Sample) -> bytes:
-    """What `decode` takes: the file of a sample, or its row of an NPZ. Raises OSError."""
-    return sample.path.read_bytes() if sample.index is None else npz.row_bytes(sample)
+    """What `decode` takes: the file of a sample, or its row of an NPZ. Raises OSError or BadImage."""
+    if sample.index is not None:
+        return npz.row_bytes(sample)
+    if not stat.S_ISREG(sample.path.stat().st_mode):
+        raise BadImage("not a regular file")  # a pipe would be waited for without end
+    return sample.path.read_bytes()
 
 
 def decode(data: bytes) -> Decoded:
@@ -141,6 +146,7 @@ def _eight_bit(row: npt.NDArray[np.generic], notes: list[str]) -> ByteArray:
     top = 1 if row.dtype.kind in "fb" else 255
     if not np.isfinite(values).all() or values.min() < 0 or values.max() > top:
         kind = "floats must lie in 0..1" if top == 1 else "integers must lie in 0..255"
+        kind += "; store pixels as uint8"
         raise BadImage(f"pixels from {values.min():g} to {values.max():g}; {kind}")
     if row.dtype.kind == "f":
         notes.append(FROM_FLOAT)

@@ -37,7 +37,7 @@ def list_folders(settings: SplitSettings) -> Listing:
 
 def images_below(root: Path, split: str) -> Iterator[Path]:
     """All image files below a folder, in sorted order."""
-    return (path for path in _files(root, split) if path.suffix.lower() in SUFFIXES)
+    return (path for path in _files(root, split) if path.suffix.lower() in SUFFIXES and path.is_file())
 
 
 def _files(root: Path, split: str) -> Iterator[Path]:

@@ -23,13 +23,17 @@ def list_manifest(settings: SplitSettings) -> Listing:
     table = _Table(settings.path)
     try:
         rows = list(_parquet(settings.path) if settings.path.suffix.lower() != ".csv" else _csv(settings.path))
+    except UnicodeDecodeError:
+        raise DataError(f"split {settings.name}: {settings.path.name} is not UTF-8 text; save it as UTF-8") from None
     except (OSError, ValueError, csv.Error) as error:
         raise DataError(f"split {settings.name}: {settings.path.name} cannot be read: {error}") from None
     if rows:
         absent = [column for column in ("path", "label") if column not in rows[0]]
         if absent:
+            names = [str(column) for column in rows[0]]
+            remedy = "name them so" if len(names) > 1 else "separate them by commas"
             raise DataError(f"split {settings.name}: {settings.path.name} has no column {' and '.join(absent)}; "
-                            f"its columns are {', '.join(map(str, rows[0]))}")  # fmt: skip
+                            f"its columns are {', '.join(names)}; {remedy}")  # fmt: skip
     for number, row in enumerate(rows, 1):
         table.add(number, row)
     labels = in_order({entry.label for entry in table.entries})
@@ -94,7 +98,11 @@ class _Table:
 
 def _csv(path: Path) -> Iterator[dict[Any, Any]]:
     with path.open(encoding="utf-8-sig", newline="") as stream:
-        yield from csv.DictReader(stream)
+        rows = csv.DictReader(stream)
+        names = rows.fieldnames or ()
+        if twice := [name for name in _KNOWN if names.count(name) > 1]:
+            raise ValueError(f"it has two columns {twice[0]}; keep one")
+        yield from rows
 
 
 def _parquet(path: Path) -> Iterator[dict[Any, Any]]:

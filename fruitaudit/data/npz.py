@@ -39,7 +39,10 @@ def list_npz(settings: SplitSettings) -> Listing:
             names = [str(n) for n in arrays["class_names"]] if "class_names" in stored else None
         rows = _Rows(path, images)
     except (OSError, ValueError, zipfile.BadZipFile) as error:
-        raise DataError(f"{where} cannot be read as an NPZ without pickled objects: {error}") from None
+        if "allow_pickle" in str(error):
+            raise DataError(f"{where} holds pickled objects, which are code; save names as np.array(names, dtype=str) "
+                            "and images as uint8") from None  # fmt: skip
+        raise DataError(f"{where} cannot be read as an NPZ: {error}") from None
     if not _fits(rows.shape) or rows.dtype.kind not in "fiub":
         raise DataError(f"{where}: {images} must be numbers of shape (N, H, W) or (N, H, W, 1 | 3 | 4), "
                         f"not {rows.dtype} of shape {rows.shape}")  # fmt: skip

@@ -153,7 +153,15 @@ def test_manifest(tmp_path: Path, suffix: str) -> None:
 def test_sentences_for_unusable_manifests(tmp_path: Path) -> None:
     file = tmp_path / "list.csv"
     file.write_text("file;label\na;b\n")
-    with pytest.raises(DataError, match=r"list\.csv has no column path and label; its columns are file;label"):
+    with pytest.raises(
+        DataError, match=r"list\.csv has no column path and label; its columns are file;label; separate them by commas"
+    ):
+        open_split(settings(file), NAMES)
+    file.write_text("path,label,label\na.png,Pear,Apple\n")
+    with pytest.raises(DataError, match="it has two columns label; keep one"):
+        open_split(settings(file), NAMES)
+    file.write_text("path,label\nPêche.png,Pear\n", encoding="latin-1")
+    with pytest.raises(DataError, match="is not UTF-8 text; save it as UTF-8"):
         open_split(settings(file), NAMES)
     file.write_text("path,label\n")
     with pytest.raises(DataError, match="holds no images"):
@@ -220,7 +228,7 @@ def test_npz_of_several_splits(tmp_path: Path) -> None:
         ({"x": np.zeros((2, 8, 8), np.uint8)}, "none of its arrays .* is named labels, y or y_store"),
         ({"x": np.zeros((2, 8, 8), np.uint8), "y": [0]}, "labels must be 2 integers or strings, not int64"),
         ({"x": np.asfortranarray(np.zeros((2, 8, 8), np.uint8)), "y": [0, 1]}, "stored in Fortran order"),
-        ({"x": np.zeros((2, 8, 8), np.uint8), "y": np.array([0, {}], object)}, "cannot be read as an NPZ without"),
+        ({"x": np.zeros((2, 8, 8), np.uint8), "y": np.array([0, {}], object)}, "holds pickled objects, which are code"),
     ],
 )  # fmt: skip
 def test_sentences_for_unusable_npz(tmp_path: Path, arrays: dict, sentence: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import tracemalloc
 from pathlib import Path
 
@@ -108,6 +109,13 @@ def test_read_images(folder: Path) -> None:
     assert len(read_images([], FIT)) == 0
     with pytest.raises(DataError, match=r"image s/a/00\.png: the file is empty"):
         read_images(samples[:3], FIT)
+
+
+def test_a_pipe_is_not_waited_for(folder: Path) -> None:
+    os.mkfifo(folder / "a" / "pipe.png")
+    reading = Reading()
+    assert sum(len(b.samples) for b in stream(split_of(folder), FIT, 16, reading)) == reading.n_used
+    assert ("a/pipe.png", "not a regular file") in [(bad.name, bad.reason) for bad in reading.bad]
 
 
 def test_a_stream_that_nobody_finishes_stops_its_threads(folder: Path) -> None:
