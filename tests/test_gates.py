@@ -281,6 +281,11 @@ def test_gates_written_wrong(gate: str, message: str) -> None:
         check_gates([GateSettings(gate=gate)], ["train", "store"], NAMES)
 
 
+def test_a_thousand_classes_are_not_all_listed() -> None:
+    with pytest.raises(ConfigError, match=r"known are c0, c1, .*, c29 and 970 more$"):
+        check_gates([GateSettings(gate="recall[store][Kiwi] >= 0.9")], ["store"], [f"c{i}" for i in range(1000)])
+
+
 def test_gates_written_right() -> None:
     good = [
         "accuracy[store] >= 0.9",
@@ -291,6 +296,11 @@ def test_gates_written_right() -> None:
     settings = [GateSettings(gate=gate) for gate in good]
     check_gates(settings, ["train", "store"], NAMES)
     gate = parse_gate(settings[2])
+    odd = ("new\nline", "*", "c=d", "A[b] >= 1", '"<b>"', " ", "日本語")
+    for name in odd:
+        written = GateSettings(gate=f"recall[store][{name}] >= 0.5")
+        check_gates([written], ["store"], odd)
+        assert parse_gate(written).class_name == name
     assert (gate.metric, gate.split, gate.class_name, gate.op, gate.threshold) == (
         "f1",
         "train",

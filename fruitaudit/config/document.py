@@ -177,7 +177,16 @@ def _build(loader: Any, node: Any, path: KeyPath, document: Document, label: str
             _note(document, (*path, key), key_node, label)
             mapping[key] = _build(loader, value_node, (*path, key), document, label, above)
         return mapping
-    return loader.construct_object(node, deep=True)
+    value = loader.construct_object(node, deep=True)
+    return _whole_characters(value, f"{label}:{node.start_mark.line + 1}") if isinstance(value, str) else value
+
+
+def _whole_characters(text: str, where: str) -> str:
+    """JSON spells a character beyond 16 bits as two escapes, which YAML takes for two halves."""
+    try:
+        return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le")
+    except UnicodeDecodeError:
+        raise ConfigError(f"{where}: {text!r} holds half a character; write the character itself") from None
 
 
 def _refuse_duplicates(loader: Any, node: yaml.MappingNode, path: KeyPath, label: str) -> None:
@@ -193,7 +202,7 @@ def _refuse_duplicates(loader: Any, node: yaml.MappingNode, path: KeyPath, label
 def _key(loader: Any, node: yaml.Node, label: str) -> str:
     if not isinstance(node, yaml.ScalarNode):
         raise ConfigError(f"{label}:{node.start_mark.line + 1}: a key must be a word")
-    return str(node.value)
+    return _whole_characters(str(node.value), f"{label}:{node.start_mark.line + 1}")
 
 
 def _note(document: Document, path: KeyPath, node: yaml.Node, label: str) -> None:

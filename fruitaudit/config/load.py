@@ -101,6 +101,8 @@ def _open(path: Path | None, search: bool, *, flags: bool) -> Document:
 class _Reading:
     document: Document
     said: list[str] = field(default_factory=list)
+    named: set[str] = field(default_factory=set)
+    """Splits that --data has named."""
 
     def put(self, path: KeyPath, value: object, flag: str) -> None:
         self.document.put(path, value, Origin(flag, Path.cwd()))
@@ -120,6 +122,9 @@ class _Reading:
         name, equals, path = text.partition("=")
         if not equals or not name or not path:
             raise ConfigError(f"--data {text}: write it as --data NAME=PATH, for example --data test=photos/test")
+        if name in self.named:
+            raise ConfigError(f"--data {text}: split '{name}' is given twice; give each its own name")
+        self.named.add(name)
         flag, splits = f"--data {name}", self.document.data.setdefault("splits", [])
         if not isinstance(splits, list):
             raise ConfigError(f"{self.document.origin(('splits',)).label}: 'splits' should be a list")

@@ -14,6 +14,8 @@ from fruitaudit.errors import ConfigError
 from fruitaudit.evaluation.names import PER_CLASS, SCALARS, TOP_K
 
 EVERY_CLASS = "*"
+_SHOWN = 30
+"""Names that a sentence about a wrong one lists."""
 OPERATORS: Mapping[str, tuple[Callable[[float, float], bool], str]] = {
     ">=": (operator.ge, "at least"),
     ">": (operator.gt, "above"),
@@ -22,7 +24,8 @@ OPERATORS: Mapping[str, tuple[Callable[[float, float], bool], str]] = {
 }
 
 _GATE = re.compile(
-    r"\s*(?P<metric>\w+)\s*\[(?P<split>[^\[\]]*)\]\s*(?:\[(?P<class>.*)\]\s*)?(?P<op>>=|<=|>|<)(?P<number>.*)"
+    r"\s*(?P<metric>\w+)\s*\[(?P<split>[^\[\]]*)\]\s*(?:\[(?P<class>.*)\]\s*)?(?P<op>>=|<=|>|<)(?P<number>.*)",
+    re.DOTALL,
 )
 
 
@@ -106,8 +109,9 @@ def _threshold(text: str, number: str) -> float:
 
 
 def _nearest(name: str, valid: Sequence[str]) -> str:
-    """The nearest spelling, and all that there are."""
+    """The nearest spelling, and those that there are."""
     lower = {candidate.lower(): candidate for candidate in valid}
     close = get_close_matches(name.lower(), lower, n=1)
-    known = f"known are {', '.join(valid)}"
+    more = f" and {len(valid) - _SHOWN} more" if len(valid) > _SHOWN else ""
+    known = f"known are {', '.join(valid[:_SHOWN])}{more}"
     return f"did you mean {lower[close[0]]}? ({known})" if close else known

@@ -186,6 +186,18 @@ def test_data_flag_moves_a_split_and_keeps_its_role(folder: Path) -> None:
     assert loaded.said == ()
 
 
+def test_data_flag_twice_for_one_name(folder: Path) -> None:
+    with pytest.raises(ConfigError, match=r"--data store=b: split 'store' is given twice; give each its own name"):
+        load_config(write(folder, BASE), data=["store=a", "store=b"])
+
+
+def test_characters_as_json_escapes_them(folder: Path) -> None:
+    config = load_config(write(folder, BASE), overrides=[r'title="\ud83c\udf4e"']).config
+    assert config.title == "🍎"
+    with pytest.raises(ConfigError, match="holds half a character"):
+        load_config(write(folder, BASE), overrides=[r'title="\ud83c"'])
+
+
 def test_set_overrides(folder: Path) -> None:
     (folder / "elsewhere" / "new").mkdir()
     config = load_config(
