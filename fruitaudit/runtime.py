@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import json
 import os
@@ -10,6 +11,7 @@ import shutil
 import sys
 import tempfile
 import zipfile
+import zlib
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -19,6 +21,8 @@ from typing import IO, Any
 
 import numpy as np
 import numpy.typing as npt
+
+from fruitaudit.errors import ConfigError
 
 
 @dataclass(frozen=True)
@@ -74,18 +78,49 @@ def staged(out: Path) -> Iterator[Path]:
     """A folder to fill; what it holds replaces its namesakes in `out` when the block ends without an error.
 
     So a folder never holds half of one audit and half of another, and a failed run leaves the last report alone.
+    Raises ConfigError where `out` cannot be such a folder, or another audit is filling it.
     """
-    out.mkdir(parents=True, exist_ok=True)
-    staging = Path(tempfile.mkdtemp(dir=out, prefix=".staging-"))
+    made = not out.exists()
+    with _held(out):
+        for left in out.glob(".staging-*"):  # of a run that was killed
+            shutil.rmtree(left, ignore_errors=True)
+        staging = Path(tempfile.mkdtemp(dir=out, prefix=".staging-"))
+        try:
+            yield staging
+            for entry in sorted(staging.iterdir()):
+                target = out / entry.name
+                if target.is_dir() and not target.is_symlink():
+                    shutil.rmtree(target)
+                os.replace(entry, target)
+        finally:
+            shutil.rmtree(staging, ignore_errors=True)
+            if made and not any(out.iterdir()):
+                out.rmdir()
+
+
+@contextmanager
+def _held(out: Path) -> Iterator[None]:
+    """Make the folder and keep other audits out of it; the system lets go of it when the process ends, however."""
     try:
-        yield staging
-        for entry in sorted(staging.iterdir()):
-            target = out / entry.name
-            if target.is_dir() and not target.is_symlink():
-                shutil.rmtree(target)
-            os.replace(entry, target)
+        out.mkdir(parents=True, exist_ok=True)
+        handle = os.open(out, os.O_RDONLY)
+    except OSError as error:
+        raise ConfigError(
+            f"the output folder {out} cannot be made: {error.strerror}; name another with --out"
+        ) from None
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(handle)
+        raise ConfigError(
+            f"another audit is writing to {out}; wait for it, or name another folder with --out"
+        ) from None
+    except OSError:  # a file system without locks
+        pass
+    try:
+        yield
     finally:
-        shutil.rmtree(staging, ignore_errors=True)
+        os.close(handle)
 
 
 def write_text(path: Path, text: str) -> None:
@@ -120,7 +155,7 @@ class StageCache:
         try:
             with np.load(path, allow_pickle=False) as stored:
                 return dict(stored), True
-        except (OSError, ValueError, zipfile.BadZipFile):
+        except (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error):
             arrays = make()
             write_arrays(path, arrays)
             return arrays, False

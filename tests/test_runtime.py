@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from fruitaudit.errors import ConfigError
 from fruitaudit.runtime import StageCache, Streams, atomic, sha256_of, sha256_of_file, staged, write_arrays, write_text
 
 
@@ -58,6 +59,30 @@ def test_staged_leaves_everything_alone_when_the_audit_fails(tmp_path: Path) -> 
         raise RuntimeError
     assert (tmp_path / "report.html").read_text() == "old"
     assert len(list(tmp_path.iterdir())) == 1
+
+
+def test_one_audit_at_a_time_fills_a_folder(tmp_path: Path) -> None:
+    with staged(tmp_path), pytest.raises(ConfigError, match="another audit is writing to"), staged(tmp_path):
+        pass
+    with staged(tmp_path):
+        pass
+
+
+def test_staged_clears_what_a_killed_audit_left(tmp_path: Path) -> None:
+    (tmp_path / ".staging-killed").mkdir()
+    (tmp_path / ".staging-killed" / "report.html").write_text("half")
+    with staged(tmp_path) as staging:
+        write_text(staging / "report.html", "whole")
+    assert [p.name for p in tmp_path.iterdir()] == ["report.html"]
+
+
+def test_staged_makes_no_folder_for_nothing_and_says_where_it_cannot(tmp_path: Path) -> None:
+    with pytest.raises(RuntimeError), staged(tmp_path / "audit"):
+        raise RuntimeError
+    assert not (tmp_path / "audit").exists()
+    (tmp_path / "file").write_text("the user's own")
+    with pytest.raises(ConfigError, match=r"folder .*file cannot be made: .*; name another"), staged(tmp_path / "file"):
+        pass
 
 
 def test_the_cache_makes_once_and_makes_damaged_entries_again(tmp_path: Path) -> None:
