@@ -40,7 +40,9 @@ class Sweep:
     @property
     def auc(self) -> float:
         """Area under the ROC curve by the trapezoidal rule: scikit-learn's `roc_auc_score`."""
-        return float(np.trapezoid(self.tpr, self.fpr))
+        from sklearn.metrics import auc
+
+        return float(auc(self.fpr, self.tpr))
 
     @property
     def average_precision(self) -> float:
