@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import shlex
+import signal
 import sys
+import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, NoReturn
 
 import typer
 
@@ -23,6 +28,12 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 
+_MENDABLE = {
+    **dict.fromkeys((errno.ENOSPC, errno.EDQUOT), "make room on the disk"),
+    **dict.fromkeys((errno.EACCES, errno.EPERM, errno.EROFS), "allow access to it, or name another place"),
+}
+"""Errors of the machine that its user can mend, and how."""
+
 EXIT_CODES = """Exit codes: 0 all gates pass; 1 a gate failed; 2 wrong usage, config, data or model; 3 a gate could not
 be computed; 4 a fault of fruitaudit itself."""
 
@@ -35,6 +46,7 @@ DataOption = Annotated[
 OutOption = Annotated[
     Path | None, typer.Option("--out", help="Folder for the report and its data; ./audit by default.")
 ]
+DemoOutOption = Annotated[Path, typer.Option("--out", help="Folder for the case and its report.")]
 SetOption = Annotated[
     list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Override a config key, e.g. --set seed=3.")
 ]
@@ -86,41 +98,40 @@ def evaluate(
     if dry_run:
         from fruitaudit.plan import plan, print_plan
 
-        print_plan(plan(loaded.config))
+        print_plan(plan(loaded.config), as_json=as_json)
         return
     raise typer.Exit(_audit(loaded.config, quiet=quiet, as_json=as_json))
 
 
 @app.command()
-def demo(out: OutOption = None, quiet: QuietOption = False) -> None:
-    """Audit a small case that is made on the spot: handwritten digits, in the lab and in the field."""
+def demo(out: DemoOutOption = Path("fruitaudit-demo"), quiet: QuietOption = False) -> None:
+    """Audit a small case, made on the spot."""
     from fruitaudit.config.load import load_config
     from fruitaudit.demo.digits import make_case
 
-    folder = out or Path("fruitaudit-demo")
-    _tell([f"making the digits case in {folder} and training its model (about 20 s)"], quiet)
-    make_case(folder)
-    loaded = load_config(folder / "fruitaudit.yaml")
+    _tell([f"making the digits case in {out} and training its model (about 20 s)"], quiet)
+    make_case(out)
+    loaded = load_config(out / "fruitaudit.yaml")
     raise typer.Exit(_audit(loaded.config, quiet=quiet, as_json=False))
 
 
 @app.command()
 def init(
     model: Annotated[Path, typer.Argument(help="Model file: .keras, .h5, or a SavedModel folder.")],
-    data: Annotated[list[str], typer.Argument(metavar="[NAME=]PATH...", help="Splits, or a folder of split folders.")],
+    data: Annotated[list[str], typer.Argument(metavar="[NAME=]PATH", help="Splits, or a folder of split folders.")],
     out: Annotated[Path, typer.Option("--out", help="File to write.")] = Path("fruitaudit.yaml"),
     trust_model: TrustOption = False,
 ) -> None:
     """Write a commented config for a model and its data."""
     from fruitaudit.scaffold import scaffold
 
-    scaffold(model, data, out, trust=trust_model)
+    _tell(scaffold(model, data, out, trust=trust_model), quiet=False)
     typer.echo(f"wrote {out}; read it through, then run: fruitaudit evaluate {shlex.quote(str(out))}")
 
 
 @app.command()
 def methods(as_json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False) -> None:
-    """List the attribution methods: what they show, what they cost, who provides them."""
+    """List the attribution methods with question, paper and cost."""
     from fruitaudit.listing import print_methods
 
     print_methods(as_json=as_json)
@@ -128,7 +139,7 @@ def methods(as_json: Annotated[bool, typer.Option("--json", help="As JSON.")] = 
 
 @app.command()
 def render(directory: Annotated[Path, typer.Argument(help="Output folder of an audit.")]) -> None:
-    """Write the report again from an output folder, without model or data."""
+    """Write the report again, without model or data."""
     from fruitaudit.report.render import render as render_report
 
     for path in render_report(directory):
@@ -137,7 +148,7 @@ def render(directory: Annotated[Path, typer.Argument(help="Output folder of an a
 
 @app.command()
 def schema(what: Annotated[Literal["config", "results"], typer.Argument(help="Which file to describe.")]) -> None:
-    """Print the JSON Schema of the config or of results.json."""
+    """Print a JSON Schema, of the config or the results."""
     if what == "config":
         from fruitaudit.config.load import config_schema as make
     else:
@@ -167,16 +178,53 @@ def _tell(sentences: list[str] | tuple[str, ...], quiet: bool) -> None:
         typer.echo(sentence, err=True)
 
 
+class _Stopped(SystemExit):
+    """The user or the machine asked the run to end."""
+
+
+def _stop(number: int, _frame: object) -> None:
+    signal.signal(number, signal.SIG_IGN)  # a second one would end the tidying up
+    raise _Stopped(128 + number)
+
+
+@contextmanager
+def _stoppable() -> Iterator[None]:
+    """SIGINT and SIGTERM unwind the run, so that nothing half-written stays behind."""
+    before = {number: signal.signal(number, _stop) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _fail(sentence: str) -> NoReturn:
+    # Names of files and classes may hold line breaks, or codes that a terminal would obey.
+    printable = "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in sentence)
+    typer.echo(f"error: {printable}", err=True)
+    sys.exit(2)
+
+
 def main() -> None:
     """Run the command line; a user's mistake is one sentence and exit code 2, a fault of ours exit code 4."""
     try:
-        app()
+        with _stoppable():
+            app()
     except AuditError as error:
-        typer.echo(f"error: {error}", err=True)
-        sys.exit(2)
+        _fail(str(error))
+    except _Stopped as stop:
+        name = signal.Signals(int(stop.code or 0) - 128).name
+        typer.echo(f"stopped by {name}; the same command goes on from the last finished stage", err=True)
+        raise
+    except OSError as error:
+        if error.errno not in _MENDABLE:
+            _report_fault()
+        _fail(f"{error.filename or 'this machine'}: {error.strerror}; {_MENDABLE[error.errno]}")
     except Exception:
-        import traceback
+        _report_fault()
 
-        traceback.print_exc()
-        typer.echo("error: this is a fault of fruitaudit; please report it with the lines above", err=True)
-        sys.exit(4)
+
+def _report_fault() -> NoReturn:
+    traceback.print_exc()
+    typer.echo("error: this is a fault of fruitaudit; please report it with the lines above", err=True)
+    sys.exit(4)

@@ -46,7 +46,7 @@ def open_inputs(config: Config, streams: Streams) -> Opened:
     )
     if classifier.n_classes != len(names):
         raise DataError(
-            f"{config.model.path.name} has {classifier.n_classes} classes, but {source} names {len(names)} "
+            f"{config.model.path.name} has {classifier.n_classes} classes, but {len(names)} are named by {source} "
             f"({_some(names)}); write the model's classes, in the order of its outputs, under model.classes"
         )
     judge = next(s for role in ("reference", "test", "field") for s in splits if s.role == role)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -84,12 +85,13 @@ def predict(
     return Predicted(predictions, summary, cached)
 
 
-def _stamp(path: Path) -> tuple[int, int] | None:
+def _stamp(path: Path) -> tuple[int, int, bool] | None:
     try:
         stat = path.stat()
     except OSError:
         return None
-    return stat.st_size, stat.st_mtime_ns
+    # That reading is allowed changes neither size nor time.
+    return stat.st_size, stat.st_mtime_ns, os.access(path, os.R_OK)
 
 
 def _run(opened: Opened, split: Split, advance: Callable[[int], None]) -> Arrays:

@@ -16,30 +16,35 @@ from fruitaudit.resources import resource
 from fruitaudit.runtime import Streams, write_text
 
 
-def scaffold(model: Path, data: Sequence[str], out: Path, *, trust: bool = False) -> None:
-    """Write `out`. Opens model and data, so that a config is never written that does not run."""
+def scaffold(model: Path, data: Sequence[str], out: Path, *, trust: bool = False) -> tuple[str, ...]:
+    """Write `out`; returns what was decided without being asked, in sentences.
+
+    Opens model and data, so that a config is never written that does not run.
+    """
     if out.exists():
         raise ConfigError(f"{out} exists; remove it or name another file with --out")
     pairs = [pair for entry in data for pair in _splits(entry)]
     overrides = ["model.trust=true"] if trust else []
     named = [f"{name}={path}" for name, path in pairs]
-    config = load_config(None, model=model, data=named, overrides=overrides, search=False).config
+    loaded = load_config(None, model=model, data=named, overrides=overrides, search=False)
+    config = loaded.config
     opened = open_inputs(config, Streams(config.seed))
-    field = next((s.name for s in config.splits if s.role == "field"), config.splits[-1].name)
+    fields = [s.name for s in config.splits if s.role == "field"] or [config.splits[-1].name]
     template = jinja2.Environment(undefined=jinja2.StrictUndefined, trim_blocks=True, autoescape=False).from_string(  # noqa: S701
         resource("templates", "init.yaml").read_text(encoding="utf-8")
     )
     text = template.render(
-        model=_quote(str(model.resolve())),
+        model=_quote(_from(out, config.model.path)),
         trust=trust,
         preprocessing=opened.preprocessing,
-        splits=[(s.name, _quote(str(s.path)), s.role) for s in config.splits],
+        splits=[(s.name, _quote(_from(out, s.path)), s.role) for s in config.splits],
         n_classes=len(opened.class_names),
         classes=_quote(opened.class_names[0]),
         class_names_from=opened.class_names_from,
-        field=field,
+        fields=fields,
     )
     write_text(out, text)
+    return loaded.said
 
 
 def _splits(entry: str) -> list[tuple[str, str]]:
@@ -50,13 +55,24 @@ def _splits(entry: str) -> list[tuple[str, str]]:
     folder = Path(entry)
     if not folder.exists():
         raise ConfigError(f"{entry} does not exist; name a split as NAME=PATH")
-    inner = sorted(p for p in folder.iterdir() if p.is_dir()) if folder.is_dir() else []
-    if inner and all(any(q.is_dir() for q in p.iterdir()) for p in inner):
+    inner = _folders(folder)
+    if inner and all(map(_folders, inner)):
         return [(p.name, str(p)) for p in inner]
     name = folder.stem
     if not NAME.fullmatch(name):
         raise ConfigError(f"{entry}: give this split a name of letters and digits, as NAME={entry}")
     return [(name, str(folder))]
+
+
+def _folders(path: Path) -> list[Path]:
+    """The folders in a folder, without hidden ones."""
+    return sorted(p for p in path.iterdir() if p.is_dir() and not p.name.startswith(".")) if path.is_dir() else []
+
+
+def _from(out: Path, path: Path) -> str:
+    """As seen from the config's folder where it lies below, so that both can move together."""
+    base, full = out.resolve().parent, path.resolve()
+    return full.relative_to(base).as_posix() if full.is_relative_to(base) else str(full)
 
 
 def _quote(text: str) -> str:

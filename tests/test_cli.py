@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import os
 import re
+import signal
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -87,6 +91,27 @@ def test_dry_run_says_what_will_not_run(fruitaudit: Terminal, digits: Path, tmp_
     assert "Will not run: grad_cam_pp on errors: the model has no layer with a spatial activation." in told
 
 
+def test_dry_run_of_a_model_without_gradient_and_of_gates_without_images(
+    fruitaudit: Terminal, digits: Path, tmp_path: Path
+) -> None:
+    import keras
+
+    images = keras.Input((28, 28, 1))
+    counted = keras.layers.Rescaling(1 / 255)(keras.ops.cast(images, "int32"))
+    scores = keras.layers.Dense(10, "softmax")(keras.layers.Flatten()(counted))
+    keras.Model(images, scores).save(tmp_path / "counting.keras")
+    gates = '["accuracy[test] >= 0", {gate: "recall[field][3] >= 0", min_support: 1000}]'
+    arguments = ["evaluate", digits / "fruitaudit.yaml", "--model", tmp_path / "counting.keras", "--dry-run", "--json"]
+    assert fruitaudit(*arguments, "--set", f"gates={gates}", "--methods", "saliency,occlusion,lime") == 0
+    told = json.loads(fruitaudit.out)
+    assert [what for what, _ in told["not_run"]] == [
+        "saliency on errors", "saliency on true positives", "recall[field][3] >= 0",
+    ]  # fmt: skip
+    assert "no gradient reaches the model's input" in told["not_run"][0][1]
+    assert told["not_run"][2][1] == "3 have fewer than 1000 images in field"
+    assert told["seconds"] == pytest.approx(sum(stage["seconds"] for stage in told["stages"]))
+
+
 MISTAKES = {
     "no config": (["evaluate"], "fruitaudit init"),
     "no such config": (["evaluate", "nowhere.yaml"], "nowhere.yaml"),
@@ -131,6 +156,7 @@ def test_ci_refuses_inferred_preprocessing(
 def test_init_writes_a_commented_config_that_runs(fruitaudit: Terminal, digits: Path, tmp_path: Path) -> None:
     file = tmp_path / "fruitaudit.yaml"
     assert fruitaudit("init", digits / "digits_cnn.keras", digits / "lab", f"field={digits / 'field'}") == 0
+    assert "role of split 'test' taken from its name: test" in fruitaudit.err
     text = file.read_text()
     assert "# role: reference" in text
     config = load_config(file, ci=True).config
@@ -139,6 +165,21 @@ def test_init_writes_a_commented_config_that_runs(fruitaudit: Terminal, digits: 
     assert fruitaudit("evaluate", "--set", "methods=[]") == 1, "the field fails the gate of 0.9"
     assert fruitaudit("init", digits / "digits_cnn.keras", digits / "field") == 2
     assert "exists" in fruitaudit.err
+
+
+def test_init_writes_paths_that_move_with_the_config_and_gates_for_every_field(
+    fruitaudit: Terminal, digits: Path
+) -> None:
+    file, folders = digits / "both.yaml", [f"{name}={digits / 'field'}" for name in ("shop", "stall")]
+    try:
+        assert fruitaudit("init", digits / "digits_cnn.keras", *folders, "--out", file) == 0
+        text = file.read_text()
+    finally:
+        file.unlink(missing_ok=True)
+    assert 'path: "digits_cnn.keras"' in text
+    assert str(digits) not in text
+    assert re.findall(r"accuracy\[(\w+)\]", text) == ["shop", "stall"]
+    assert fruitaudit.err.count("since its name says nothing else: field") == 2
 
 
 def test_methods_lists_each_with_paper_cost_and_needs(fruitaudit: Terminal) -> None:
@@ -172,3 +213,42 @@ def test_a_fault_of_ours_is_neither_a_pass_nor_a_failed_gate(
         main()
     assert stop.value.code == 4
     assert "please report it" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("name", ["SIGINT", "SIGTERM"])
+def test_a_run_that_is_stopped_says_so_in_one_line(
+    fruitaudit: Terminal, digits: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    def stop(*_: object, **__: object) -> None:
+        os.kill(os.getpid(), getattr(signal, name))
+        time.sleep(60)
+
+    before = signal.getsignal(signal.SIGINT)
+    monkeypatch.setattr("fruitaudit.pipeline.render", stop)
+    assert fruitaudit(*only_evaluate(digits, tmp_path / "out", "--quiet")) == 128 + getattr(signal, name)
+    assert fruitaudit.err == f"stopped by {name}; the same command goes on from the last finished stage\n"
+    assert [p.name for p in (tmp_path / "out").iterdir()] == [".cache"]
+    assert signal.getsignal(signal.SIGINT) is before
+
+
+def test_names_from_outside_cannot_write_to_the_terminal(fruitaudit: Terminal) -> None:
+    assert fruitaudit("evaluate", "new\nline\x1b[2J.yaml") == 2
+    assert fruitaudit.err.startswith(r"error: new\nline\x1b[2J.yaml: there is no such file")
+
+
+def test_a_full_disk_is_not_our_fault(
+    fruitaudit: Terminal, digits: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device", "audit/results.json")
+
+    monkeypatch.setattr("fruitaudit.pipeline.save_results", full)
+    assert fruitaudit(*only_evaluate(digits, tmp_path, "--quiet")) == 2
+    assert fruitaudit.err == "error: audit/results.json: No space left on device; make room on the disk\n"
+
+
+def test_help_comes_at_once_and_says_it_in_whole_sentences(fruitaudit: Terminal) -> None:
+    assert fruitaudit("--help") == 0
+    assert not [line for line in fruitaudit.out.splitlines()[2:] if line.endswith("...")]
+    assert fruitaudit("demo", "--help") == 0
+    assert "[default: fruitaudit-demo]" in fruitaudit.out
