@@ -247,8 +247,8 @@ def test_a_full_disk_is_not_our_fault(
     assert fruitaudit.err == "error: audit/results.json: No space left on device; make room on the disk\n"
 
 
-def test_help_comes_at_once_and_says_it_in_whole_sentences(fruitaudit: Terminal) -> None:
+def test_help_is_not_cut_off(fruitaudit: Terminal) -> None:
     assert fruitaudit("--help") == 0
     assert not [line for line in fruitaudit.out.splitlines()[2:] if line.endswith("...")]
     assert fruitaudit("demo", "--help") == 0
-    assert "[default: fruitaudit-demo]" in fruitaudit.out
+    assert "[default: fruitaudit-demo]" in re.sub(r"-\s+", "-", fruitaudit.out)
