@@ -31,6 +31,10 @@ from fruitaudit.report.render import render
 from fruitaudit.runtime import StageCache, Streams, sha256_of, staged, write_text
 from fruitaudit.steps import Progress, Steps
 
+OUTPUTS = ("attributions", "config.yaml", "junit.xml", "pictures", "predictions.parquet", "report.html", "results.json",
+           "run.json", "summary.md")  # fmt: skip
+"""All that an audit writes into its folder, beside the cache."""
+
 
 def check(config: Config) -> None:
     """Refuse what can be seen to be wrong before a model or an image is opened."""
@@ -46,7 +50,7 @@ def audit(config: Config, progress: Progress, command: str) -> tuple[Results, Ru
     """Run the audit; everything it found, and the report, lie in `config.out` afterwards."""
     check(config)
     steps = Steps(progress)
-    with staged(config.out) as out:
+    with staged(config.out, OUTPUTS) as out:
         results = _Story(config, steps, out).tell()
         hashes = {"model": results.model.sha256, "config": results.config_sha256}
         hashes |= {f"split {split.name}": split.fingerprint for split in results.splits}

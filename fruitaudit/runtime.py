@@ -12,7 +12,7 @@ import sys
 import tempfile
 import zipfile
 import zlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib import metadata
@@ -74,28 +74,43 @@ def atomic(path: Path, mode: str = "wb") -> Iterator[IO[Any]]:
 
 
 @contextmanager
-def staged(out: Path) -> Iterator[Path]:
+def staged(out: Path, owned: Sequence[str] = ()) -> Iterator[Path]:
     """A folder to fill; what it holds replaces its namesakes in `out` when the block ends without an error.
 
     So a folder never holds half of one audit and half of another, and a failed run leaves the last report alone.
-    Raises ConfigError where `out` cannot be such a folder, or another audit is filling it.
+    `owned` are all names that an audit writes: those that this one did not write go, everything else stays. Raises
+    ConfigError where `out` cannot be such a folder, holds one of these names from elsewhere, or is being filled by
+    another audit.
     """
     made = not out.exists()
     with _held(out):
+        _refuse_foreign(out, owned)
         for left in out.glob(".staging-*"):  # of a run that was killed
             shutil.rmtree(left, ignore_errors=True)
-        staging = Path(tempfile.mkdtemp(dir=out, prefix=".staging-"))
+        staging, old = (Path(tempfile.mkdtemp(dir=out, prefix=".staging-")) for _ in range(2))
         try:
             yield staging
-            for entry in sorted(staging.iterdir()):
-                target = out / entry.name
-                if target.is_dir() and not target.is_symlink():
-                    shutil.rmtree(target)
-                os.replace(entry, target)
+            for name in sorted({*owned, *(entry.name for entry in staging.iterdir())}):
+                if os.path.lexists(out / name):
+                    os.replace(out / name, old / name)
+                if (staging / name).exists():
+                    os.replace(staging / name, out / name)
         finally:
-            shutil.rmtree(staging, ignore_errors=True)
+            for folder in (staging, old):
+                shutil.rmtree(folder, ignore_errors=True)
             if made and not any(out.iterdir()):
                 out.rmdir()
+
+
+def _refuse_foreign(out: Path, owned: Sequence[str]) -> None:
+    try:
+        audited = "fruitaudit_version" in json.loads((out / "results.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError, TypeError):
+        audited = False
+    there = [name for name in owned if os.path.lexists(out / name)]
+    if there and not audited:
+        raise ConfigError(f"the output folder {out} holds {there[0]}, which no audit wrote and this one would replace; "
+                          "move it away, or name another folder with --out")  # fmt: skip
 
 
 @contextmanager

@@ -61,6 +61,20 @@ def test_staged_leaves_everything_alone_when_the_audit_fails(tmp_path: Path) -> 
     assert len(list(tmp_path.iterdir())) == 1
 
 
+def test_staged_keeps_the_users_own_and_drops_what_the_last_audit_alone_wrote(tmp_path: Path) -> None:
+    owned = ("maps", "report.html", "results.json")
+    (tmp_path / "report.html").write_text("the user's own")
+    with pytest.raises(ConfigError, match="which no audit wrote and this one would replace"), staged(tmp_path, owned):
+        pass
+    assert (tmp_path / "report.html").read_text() == "the user's own"
+    (tmp_path / "report.html").rename(tmp_path / "notes.html")
+    for names in (owned, owned[1:]):
+        with staged(tmp_path, owned) as staging:
+            for name in names:
+                write_text(staging / name, '{"fruitaudit_version": "1"}')
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["notes.html", "report.html", "results.json"]
+
+
 def test_one_audit_at_a_time_fills_a_folder(tmp_path: Path) -> None:
     with staged(tmp_path), pytest.raises(ConfigError, match="another audit is writing to"), staged(tmp_path):
         pass

@@ -164,7 +164,20 @@ class _Reading:
                 if isinstance(value, str) and not Path(value).exists():
                     label = document.origin(path).label
                     raise ConfigError(f"{label}: '{dotted(path)}': {value} does not exist; correct the path")
-        return config if "out" in document.data else config.model_copy(update={"out": Path.cwd() / config.out})
+        if "out" not in document.data:
+            config = config.model_copy(update={"out": Path.cwd() / config.out})
+        _refuse_out_in_data(config, document)
+        return config
+
+
+def _refuse_out_in_data(config: Config, document: Document) -> None:
+    """The report's pictures would be images of the next audit."""
+    out = config.out.resolve()
+    for split in config.splits:
+        for folder in (split.path, split.originals):
+            if folder is not None and folder.is_dir() and out.is_relative_to(folder.resolve()):
+                raise ConfigError(f"{document.origin(('out',)).label}: 'out': {config.out} lies within the images of "
+                                  f"split {split.name}; name a folder outside of {folder}")  # fmt: skip
 
 
 def _refuse_inferred(config: Config, document: Document) -> None:

@@ -32,6 +32,7 @@ class Inspected:
 
 
 _SUFFIXES: dict[str, Format] = {".keras": "keras", ".h5": "h5", ".hdf5": "h5"}
+_MAGIC: dict[bytes, Format] = {b"PK\x03\x04": "keras", b"\x89HDF": "h5"}
 _CODE = {
     "Lambda": "is a Python function stored in the file",
     "__lambda__": "is a Python function stored in the file",
@@ -66,6 +67,7 @@ def inspect(path: Path, *, trust: bool) -> Inspected:
                          f"{path.suffix or 'file without suffix'}; save it with model.save('model.keras')")  # fmt: skip
     if path.stat().st_size == 0:
         raise ModelError(f"{path}: the file is empty; copy or save it again")
+    _check_name(path, kind)
     try:
         config, version = _read_zip(path) if kind == "keras" else _read_hdf5(path)
         parsed = json.loads(config)
@@ -76,6 +78,16 @@ def inspect(path: Path, *, trust: bool) -> Inspected:
         raise ModelError(f"{path}: the file is damaged or no {path.suffix} file ({_lower(error)}); copy or save it "
                          "again") from error  # fmt: skip
     return Inspected(kind, version, _check_config(path, parsed, trust=trust))
+
+
+def _check_name(path: Path, kind: Format) -> None:
+    """Keras knows the format by the name alone."""
+    with path.open("rb") as stream:
+        begin = stream.read(4)
+    content = next((found for magic, found in _MAGIC.items() if begin == magic), kind)
+    if content != kind or path.suffix not in _SUFFIXES:
+        raise ModelError(f"{path}: by its content this is a {'.' + content} file; rename it to "
+                         f"{path.with_suffix('.' + content).name}")  # fmt: skip
 
 
 def _inspect_folder(path: Path, *, trust: bool) -> Inspected:

@@ -191,6 +191,14 @@ def test_data_flag_twice_for_one_name(folder: Path) -> None:
         load_config(write(folder, BASE), data=["store=a", "store=b"])
 
 
+@pytest.mark.parametrize(
+    ("out", "split"), [("../store", "store"), ("../lab/train/audit", "train"), ("../store_hi", "store")]
+)
+def test_the_report_must_not_lie_among_the_images(folder: Path, out: str, split: str) -> None:
+    with pytest.raises(ConfigError, match=f"--out: 'out': .* lies within the images of split {split}; name a folder"):
+        load_config(write(folder, BASE), out=Path(out))
+
+
 def test_characters_as_json_escapes_them(folder: Path) -> None:
     config = load_config(write(folder, BASE), overrides=[r'title="\ud83c\udf4e"']).config
     assert config.title == "🍎"

@@ -249,3 +249,13 @@ def test_every_kind_of_the_zoo_that_keras_can_save_passes(tmp_path: Path) -> Non
 def test_safety_and_the_package_import_no_tensorflow() -> None:
     code = "import sys, fruitaudit.models.safety; sys.exit('tensorflow' in sys.modules or 'keras' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_a_file_under_a_name_that_keras_reads_as_another_format(tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "model.h5", "w") as archive:
+        archive.writestr("config.json", "{}")
+    assert "this is a .keras file; rename it to model.keras" in refusal(tmp_path / "model.h5")
+    (tmp_path / "model.h5").rename(tmp_path / "MODEL.KERAS")
+    assert "rename it to MODEL.keras" in refusal(tmp_path / "MODEL.KERAS")
+    h5py.File(tmp_path / "weights.keras", "w").close()
+    assert "this is a .h5 file; rename it to weights.h5" in refusal(tmp_path / "weights.keras")
