@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from fruitaudit.config.schema import SplitSettings
-from fruitaudit.data.listing import SUFFIXES, Entry, Listing
+from fruitaudit.data.listing import SUFFIXES, Entry, Listing, readable
 from fruitaudit.errors import DataError
 from fruitaudit.records.data import BadFile
 
@@ -19,15 +19,15 @@ def list_folders(settings: SplitSettings) -> Listing:
     """Every file below a class folder, in sorted order. A file beside the class folders counts only if an image."""
     root = settings.path
     entries, bad = [], []
-    labels = tuple(sorted(p.name for p in root.iterdir() if p.is_dir() and not _is_junk(p.name)))
+    labels = tuple(sorted(readable(p.name) for p in root.iterdir() if p.is_dir() and not _is_junk(p.name)))
     if not labels:
         raise DataError(f"split {settings.name}: {root} holds no class folders; put the images of each class in a "
                         "folder of its name, or name a CSV manifest or an NPZ")  # fmt: skip
     for path in _files(root, settings.name):
         relative = path.relative_to(root)
-        name, is_image = relative.as_posix(), path.suffix.lower() in SUFFIXES
+        name, is_image = readable(relative.as_posix()), path.suffix.lower() in SUFFIXES
         if len(relative.parts) > 1 and is_image:
-            entries.append(Entry(name, relative.parts[0], path))
+            entries.append(Entry(name, readable(relative.parts[0]), path))
         elif len(relative.parts) > 1:
             bad.append(BadFile(name, f"not an image file: its name ends in {path.suffix or 'nothing'}"))
         elif is_image:

@@ -37,6 +37,11 @@ class Listing:
     notes: tuple[str, ...] = ()
 
 
+def readable(name: str) -> str:
+    """A file name as text: bytes that are no UTF-8, which file systems allow, are spelled out in hexadecimal."""
+    return name.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+
+
 def in_order(labels: set[str]) -> tuple[str, ...]:
     """Sorted; by number where all are whole numbers, because then they are the numbers of the model's outputs."""
     if all(label.isdecimal() and str(int(label)) == label for label in labels):

@@ -8,7 +8,7 @@ from pathlib import Path, PurePosixPath
 
 from fruitaudit.config.schema import SplitSettings
 from fruitaudit.data.folders import images_below, list_folders
-from fruitaudit.data.listing import Entry, Listing
+from fruitaudit.data.listing import Entry, Listing, readable
 from fruitaudit.data.manifest import list_manifest
 from fruitaudit.data.npz import list_npz
 from fruitaudit.errors import DataError
@@ -111,7 +111,7 @@ def _originals(settings: SplitSettings, listing: Listing) -> dict[str, Path]:
         raise DataError(f"split {settings.name}: the folder of originals {folder} does not exist; correct its path")
     # Reversed, so that of 001.jpg and 001.png the first one stays.
     files = list(images_below(folder, settings.name))
-    found = {_stem(path.relative_to(folder).as_posix()): path for path in reversed(files)}
+    found = {_stem(readable(path.relative_to(folder).as_posix())): path for path in reversed(files)}
     if not any(_stem(entry.name) in found for entry in listing.entries):
         raise DataError(
             f"split {settings.name}: none of the {len(files)} images in {folder} has the relative path of a sample "

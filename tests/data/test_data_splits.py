@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import numpy as np
@@ -71,6 +72,15 @@ def test_a_label_the_model_does_not_know(folders: Path) -> None:
     ] * 2
     with pytest.raises(DataError, match=r"none of the 6 files in .* can be used; the first one, .*: "):
         open_split(settings(folders), ("Kiwi",))
+
+
+def test_names_that_are_no_utf_8_are_spelled_out(tmp_path: Path) -> None:
+    odd = tmp_path / "store" / "Pear" / os.fsdecode(b"caf\xe9.png")
+    picture(odd)
+    picture(tmp_path / "store" / os.fsdecode(b"P\xeache") / "a.png")
+    split = open_split(settings(tmp_path / "store", originals=tmp_path / "store"), NAMES)
+    assert [(s.id, s.path, s.original) for s in split.samples] == [(r"store/Pear/caf\xe9.png", odd, odd)]
+    assert class_names_of(settings(tmp_path / "store")) == (r"P\xeache", "Pear")
 
 
 def test_linked_class_folders_are_followed_and_circles_are_not(tmp_path: Path) -> None:
