@@ -18,12 +18,13 @@ class GradCamPlusPlus:
 
     L = relu(sum_k w_k A^k),  w_k = sum_ij alpha_ij^k relu(dY/dA_ij^k),
     alpha_ij^k = Y'' / (2 Y'' + sum_ab A_ab^k Y'''),  Y = exp(S), S the logit.
-    Paper: Chattopadhay, Sarkar, Howlader, Balasubramanian 2018, arXiv:1710.11063, eq. 5, 10 and 19.
-    With g = dS/dA the derivatives of Y are exp(S) g, exp(S) g^2, exp(S) g^3 (eq. 16-18), so that
+    Paper: Chattopadhay, Sarkar, Howlader, Balasubramanian 2018, arXiv:1710.11063, eq. 5, 10, 12 and 20.
+    With g = dS/dA the derivatives of Y are exp(S) g, exp(S) g^2, exp(S) g^3 (eq. 13, 17, 18), so that (eq. 19)
     alpha = 1 / (2 + g sum_ab A_ab) where g is not 0, and exp(S) is left as one positive factor of the whole map.
     Differs from the paper: this factor is left out. It overflows from S = 89 on, and says nothing about where. Maps of
-    two images can therefore be compared in shape and not in size. Where the denominator is 0 (possible only where
-    activations may be negative) alpha is 0.
+    two images can therefore be compared in shape and not in size. Eq. 17 and 18 need layers after A that are linear or
+    ReLU; where they are not (swish, gelu) eq. 19 is taken all the same, as an approximation. Where activations may be
+    negative the denominator can come close to 0, and a few places outweigh all others; where it is 0, alpha is 0.
 
     Parameters: `layer` with activations (h, w, K); left out: the model's last one with a spatial activation.
     Returns maps (N, H, W), >= 0, enlarged bilinearly from (h, w).
@@ -52,7 +53,8 @@ class GradCamPlusPlus:
         layer = self.layer or model.cam_layer
         if layer is None:
             raise CannotExplain(
-                "Grad-CAM++ needs a layer with a spatial activation and this model has none; use occlusion instead"
+                "Grad-CAM++ needs a layer with a spatial activation, and none is found in this model; use occlusion "
+                "instead"
             )
         maps = class_activation_map(model.layer_gradients(images.values, targets.classes, layer))
         height, width = images.values.shape[1:3]

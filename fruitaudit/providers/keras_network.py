@@ -15,8 +15,11 @@ from fruitaudit.errors import CannotExplain
 from fruitaudit.records.data import FloatArray
 
 
-def network_of(model: Model) -> Any:
-    """The Keras model, one output a class. Raises CannotExplain for anything else."""
+def network_of(model: Model, *, looked_into: bool = True) -> Any:
+    """The Keras model, one output a class. Raises CannotExplain for anything else.
+
+    `looked_into`: the library copies the model or takes its gradient, which the layer around a SavedModel forbids.
+    """
     from fruitaudit.models.backend import keras
 
     network = getattr(model, "network", None)
@@ -24,6 +27,8 @@ def network_of(model: Model) -> Any:
         raise CannotExplain("this library explains Keras models only; use the native method instead")
     if network.output_shape[-1] != model.n_classes:
         raise CannotExplain("this library explains models with one output a class only; use the native method instead")
+    if looked_into and any(isinstance(layer, keras.layers.TFSMLayer) for layer in network.layers):
+        raise CannotExplain("this library cannot look into a SavedModel; use the native method instead")
     return network
 
 

@@ -14,6 +14,7 @@ from fruitaudit.attribution.base import OPTIONS, Model, Passes, Registration, Sh
 from fruitaudit.attribution.integrated_gradients import IntegratedGradients
 from fruitaudit.attribution.occlusion import Occlusion
 from fruitaudit.attribution.saliency import Saliency
+from fruitaudit.errors import CannotExplain
 from fruitaudit.providers.keras_network import hushed, network_of
 from fruitaudit.records.data import FloatArray, Images
 from fruitaudit.records.explanations import Maps, Targets
@@ -93,6 +94,7 @@ class OcclusionByTfExplain:
 
     Differs from the native one: 1 - p_k instead of the drop, the fill is the number 127.5 whatever the input's range,
     windows do not overlap, height and width are mixed up.
+    Raises CannotExplain for images that are not square and for models whose outputs are no probabilities.
     """
 
     registration: ClassVar[Registration] = replace(
@@ -110,7 +112,17 @@ class OcclusionByTfExplain:
     def __call__(self, model: Model, images: Images, targets: Targets, streams: Streams) -> Maps:
         from tf_explain.core.occlusion_sensitivity import OcclusionSensitivity
 
-        network, theirs = network_of(model), OcclusionSensitivity(batch_size=model.batch_size)
+        network = network_of(model, looked_into=False)
+        height, width = images.values.shape[1:3]
+        if height != width:
+            raise CannotExplain(f"tf-explain swaps height and width, which are {height} and {width} pixels here; use "
+                                "the native method instead")  # fmt: skip
+        with hushed():
+            answer = np.asarray(network(images.values[:1], training=False))
+        if not np.allclose(answer, model.probabilities(images.values[:1]), atol=1e-2):
+            raise CannotExplain("tf-explain takes the model's output from 1, and this model's outputs are no "
+                                "probabilities; use the native method instead")  # fmt: skip
+        theirs = OcclusionSensitivity(batch_size=model.batch_size)
         with hushed():
             maps = [
                 theirs.get_sensitivity_map(network, values, int(k), self.patch)

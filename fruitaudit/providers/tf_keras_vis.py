@@ -95,7 +95,7 @@ class GradCamPlusPlusByTfKerasVis:
 
         layer = self.layer or model.cam_layer
         if layer is None:
-            raise CannotExplain("Grad-CAM++ needs a layer with a spatial activation and this model has none")
+            raise CannotExplain("Grad-CAM++ needs a layer with a spatial activation, and none is found in this model")
         network = with_linear_head(model, images.values)
         if layer not in {found.name for found in network.layers}:
             raise CannotExplain(f"tf-keras-vis does not reach layer {layer}, which lies inside a nested model")

@@ -117,6 +117,9 @@ def test_providers_keep_the_contract_or_say_why_not(method, kind, models):
     if method.registration.needs and model.cam_layer is None:
         assert "spatial activation" in made.reason
         return
+    if (identity(method), kind) == ("occlusion@tf-explain", "logits"):
+        assert "this model's outputs are no probabilities" in made.reason
+        return
     assert not isinstance(made, NotRun), made.reason
     assert made.values.tobytes() == run(method, model, images, targets).values.tobytes()
     assert abs(made.values).max() > 0
@@ -131,7 +134,7 @@ def test_providers_keep_the_contract_or_say_why_not(method, kind, models):
 def test_every_option_of_a_provider_changes_its_map(method, models):
     changes = dict(method.registration.option_that_changes)
     assert set(changes) == {field.name for field in dataclasses.fields(method)}
-    model = models["logits"]
+    model = models["grey"]
     images, targets = some_images(model.input_shape, n=2), some_targets(2, 4)
     usual = run(method, model, images, targets).values
     for option, value in changes.items():
