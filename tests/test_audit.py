@@ -104,7 +104,7 @@ def test_saliency_maps_are_the_gradient_of_the_logit(audited: Path, digits: Path
             for layer in model.layers[:-1]:
                 features = layer(features)
             logit = features @ model.layers[-1].kernel + model.layers[-1].bias
-            score = logit[0, int(target)]
+            score = logit[0, int(target.removeprefix("digit "))]
         np.testing.assert_allclose(expected, np.abs(tape.gradient(score, x).numpy()[0, ..., 0]), atol=1e-5)
 
 
@@ -169,7 +169,7 @@ def test_a_method_that_does_not_apply_costs_only_itself(digits: Path, tmp_path: 
 def test_bad_files_are_counted_named_and_close_the_gates(digits: Path, tmp_path: Path) -> None:
     field = tmp_path / "field"
     shutil.copytree(digits / "field", field)
-    first, second = sorted(field.glob("3/*.png"))[:2]
+    first, second = sorted(field.glob("digit 3/*.png"))[:2]
     first.write_bytes(b"")
     second.write_bytes(second.read_bytes()[:60])
     splits = f"splits=[{{name: field, path: {field}, role: field}}]"

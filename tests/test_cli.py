@@ -56,8 +56,8 @@ def test_the_summary_goes_to_stdout_and_progress_to_stderr(fruitaudit: Terminal,
         ('["accuracy[test] >= 0.9"]', 0),
         ('["accuracy[field] >= 0.9"]', 1),
         ('[{gate: "accuracy[field] >= 0.9", severity: warn}]', 0),
-        ('[{gate: "recall[field][3] >= 0", min_support: 1000}]', 3),
-        ('["accuracy[field] >= 0.9", {gate: "recall[field][3] >= 0", min_support: 1000}]', 1),
+        ('[{gate: "recall[field][digit 3] >= 0", min_support: 1000}]', 3),
+        ('["accuracy[field] >= 0.9", {gate: "recall[field][digit 3] >= 0", min_support: 1000}]', 1),
     ],
 )
 def test_exit_codes(fruitaudit: Terminal, digits: Path, tmp_path: Path, gates: str, code: int) -> None:
@@ -100,15 +100,15 @@ def test_dry_run_of_a_model_without_gradient_and_of_gates_without_images(
     counted = keras.layers.Rescaling(1 / 255)(keras.ops.cast(images, "int32"))
     scores = keras.layers.Dense(10, "softmax")(keras.layers.Flatten()(counted))
     keras.Model(images, scores).save(tmp_path / "counting.keras")
-    gates = '["accuracy[test] >= 0", {gate: "recall[field][3] >= 0", min_support: 1000}]'
+    gates = '["accuracy[test] >= 0", {gate: "recall[field][digit 3] >= 0", min_support: 1000}]'
     arguments = ["evaluate", digits / "fruitaudit.yaml", "--model", tmp_path / "counting.keras", "--dry-run", "--json"]
     assert fruitaudit(*arguments, "--set", f"gates={gates}", "--methods", "saliency,occlusion,lime") == 0
     told = json.loads(fruitaudit.out)
     assert [what for what, _ in told["not_run"]] == [
-        "saliency on errors", "saliency on true positives", "recall[field][3] >= 0",
+        "saliency on errors", "saliency on true positives", "recall[field][digit 3] >= 0",
     ]  # fmt: skip
     assert "no gradient reaches the model's input" in told["not_run"][0][1]
-    assert told["not_run"][2][1] == "3 have fewer than 1000 images in field"
+    assert told["not_run"][2][1] == "digit 3 have fewer than 1000 images in field"
     assert told["seconds"] == pytest.approx(sum(stage["seconds"] for stage in told["stages"]))
 
 

@@ -29,7 +29,7 @@ def make_case(folder: Path, *, seed: int = 9) -> Path:
         for i in range(first, last):
             framed = np.pad(digits.images[i].astype(np.float32) / 16, 1)
             ink = cv2.resize(framed, (LARGE, LARGE), interpolation=cv2.INTER_CUBIC)
-            label = str(digits.target[i])
+            label = f"digit {digits.target[i]}"
             if name == "field":
                 photo = _photograph(np.clip(ink, 0, 1), Streams(seed).rng("digits", str(i)))
                 _write(folder / "field_originals" / label / f"{i:04d}.png", photo)
@@ -68,7 +68,7 @@ def _train(folder: Path, seed: int) -> None:
     keras.utils.set_random_seed(seed)
     paths = sorted((folder / "lab/train").glob("*/*.png"))
     images = [np.asarray(cv2.imread(str(path), cv2.IMREAD_GRAYSCALE)) for path in paths]
-    labels = [int(path.parent.name) for path in paths]
+    labels = [int(path.parent.name.removeprefix("digit ")) for path in paths]
     layers = keras.layers
     model = keras.Sequential(
         [
