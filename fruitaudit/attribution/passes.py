@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import TypeVar, cast
 
 import numpy as np
 import numpy.typing as npt
 
 from fruitaudit.records.data import FloatArray, IntArray
+
+Item = TypeVar("Item")
 
 
 def rows(n_images: int, variants: int, batch: int) -> Iterator[tuple[IntArray, IntArray]]:
@@ -20,7 +24,17 @@ def rows(n_images: int, variants: int, batch: int) -> Iterator[tuple[IntArray, I
         yield flat // variants, flat % variants
 
 
+def ahead(items: Iterable[Item]) -> Iterator[Item]:
+    """The same items in the same order, each one made in a thread while the one before it is used."""
+    end, source = object(), iter(items)
+    with ThreadPoolExecutor(1, thread_name_prefix="ahead") as thread:
+        coming = thread.submit(next, source, end)
+        while (item := coming.result()) is not end:
+            coming = thread.submit(next, source, end)
+            yield cast("Item", item)
+
+
 def add_per_image(totals: npt.NDArray[np.float64], image: IntArray, values: FloatArray) -> None:
-    """Add each row of `values` to the total of its image; `image` is sorted, as `rows` yields it."""
-    starts = np.flatnonzero(np.diff(image, prepend=-1))
-    totals[image[starts]] += np.add.reduceat(values, starts, axis=0, dtype=np.float64)
+    """Add each row of `values` to the total of its image, one after the other, so that batches do not matter."""
+    for i, row in zip(image, values, strict=True):
+        totals[i] += row

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Annotated, ClassVar, Literal
 
 import numpy as np
@@ -7,8 +8,8 @@ from pydantic import Field
 from pydantic.dataclasses import dataclass
 
 from fruitaudit.attribution.base import OPTIONS, Model, Passes, Registration, Shape, reduce_channels
-from fruitaudit.attribution.passes import add_per_image, rows
-from fruitaudit.records.data import Images
+from fruitaudit.attribution.passes import add_per_image, ahead, rows
+from fruitaudit.records.data import FloatArray, Images, IntArray
 from fruitaudit.records.explanations import Maps, Targets
 from fruitaudit.runtime import Streams
 
@@ -47,19 +48,23 @@ class SmoothGrad:
     channels: Literal["maxabs", "l2", "sum"] = "maxabs"
 
     def __call__(self, model: Model, images: Images, targets: Targets, streams: Streams) -> Maps:
+        totals = np.zeros(images.values.shape)
+        for image, noisy in ahead(self._noisy(images, streams, model.batch_size)):
+            add_per_image(totals, image, model.gradient(noisy, targets.classes[image]))
+        return Maps(reduce_channels((totals / self.samples).astype(np.float32), self.channels))
+
+    def _noisy(self, images: Images, streams: Streams, batch_size: int) -> Iterator[tuple[IntArray, FloatArray]]:
+        """Batches of noisy copies, and the image of each."""
         deviation = (self.noise * (images.high - images.low)).astype(np.float32)
         # One generator an image, drawn from in the order of its samples: batches do not matter.
         generators = [streams.rng("smoothgrad", sample_id) for sample_id in images.sample_ids]
-        shape = images.values.shape[1:]
-        totals = np.zeros(images.values.shape)
-        for image, _ in rows(len(images), self.samples, model.batch_size):
-            noisy = np.empty((len(image), *shape), np.float32)
+        for image, _ in rows(len(images), self.samples, batch_size):
+            noisy = np.empty((len(image), *images.values.shape[1:]), np.float32)
             for row, i in enumerate(image):
                 generators[i].standard_normal(out=noisy[row], dtype=np.float32)
             noisy *= deviation
             noisy += images.values[image]
-            add_per_image(totals, image, model.gradient(noisy, targets.classes[image]))
-        return Maps(reduce_channels((totals / self.samples).astype(np.float32), self.channels))
+            yield image, noisy
 
     def model_passes(self, n_images: int, input_shape: Shape) -> Passes:
         return Passes(gradient=n_images * self.samples)
