@@ -42,39 +42,28 @@ for (const table of all("table.sortable")) {
   });
 }
 
-const find = document.getElementById("find");
-if (find) {
-  const show = document.getElementById("show");
-  const shown = document.getElementById("shown");
-  const rows = Array.from(document.getElementById("predictions-table").tBodies[0].rows);
-  const texts = new Map(rows.map((row) => [row, [0, 1, 2].map((i) => row.cells[i].textContent).join("\n").toLowerCase()]));
-  const filter = () => {
-    const wanted = find.value.trim().toLowerCase();
-    let count = 0;
-    for (const row of rows) {
-      const states = row.dataset.state.split(" ");
-      row.hidden = !texts.get(row).includes(wanted) || (show.value !== "" && !states.includes(show.value));
-      count += !row.hidden;
+for (const button of all(".switch button[data-value]")) {
+  button.addEventListener("click", () => {
+    const group = button.closest(".switch");
+    const { target } = group.dataset;
+    // Switches with one target, as in the page and in the enlarged view, go together.
+    const alike = target ? all(`.switch[data-target=${target}]`) : [group];
+    for (const other of alike.flatMap((one) => all("button", one))) {
+      other.setAttribute("aria-pressed", String(other.dataset.value === button.dataset.value));
     }
-    shown.textContent = `${count} of ${rows.length}`;
-  };
-  find.addEventListener("input", filter);
-  show.addEventListener("change", filter);
+    if (target) document.getElementById(target).classList.toggle("overlay", button.dataset.value === "overlay");
+    else group.closest("[data-show]").dataset.show = button.dataset.value;
+  });
 }
 
-for (const group of all(".switch")) {
-  const buttons = all("button", group);
-  for (const button of buttons) {
-    button.addEventListener("click", () => {
-      buttons.forEach((other) => other.setAttribute("aria-pressed", String(other === button)));
-      if (group.dataset.target) {
-        document.getElementById(group.dataset.target).classList.toggle("overlay", button.dataset.value === "overlay");
-      } else {
-        group.closest("[data-show]").dataset.show = button.dataset.value;
-      }
-    });
-  }
-}
+// A link into a folded part opens it.
+const unfold = () => {
+  const place = document.getElementById(decodeURIComponent(location.hash.slice(1)));
+  for (let fold = place && place.closest("details"); fold; fold = fold.parentElement.closest("details")) fold.open = true;
+  if (place && place.closest("details")) place.scrollIntoView();
+};
+window.addEventListener("hashchange", unfold);
+unfold();
 
 const links = new Map(all(".contents a").map((link) => [link.hash.slice(1), link]));
 if ("IntersectionObserver" in window) {

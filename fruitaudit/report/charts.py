@@ -7,11 +7,14 @@ from dataclasses import dataclass
 
 from fruitaudit.records.evaluation import Curve, SplitEvaluation
 from fruitaudit.records.states import Estimate
+from fruitaudit.report.words import metric_label, metric_order
 
 PLOT = 220
 """Side of the plotting area of a square chart, in SVG units."""
 LOUD = 4
 MOST_CURVES = 40
+OF_A_CLASS = {"recall": "recall", "precision": "precision", "f1": "F1", "auc": "AUC",
+              "average_precision": "average precision"}  # fmt: skip
 AVERAGES = ("micro", "macro", "weighted")
 
 
@@ -108,3 +111,25 @@ def confusion(evaluation: SplitEvaluation) -> Confusion:
         totals=tuple(totals.values()),
         left_out=len(counts) - len(shown),
     )
+
+
+def constructions(evaluations: Sequence[SplitEvaluation]) -> list[tuple[str, list[str]]]:
+    """(how an interval was made, the metrics whose intervals were), for the reader who asks."""
+    made: dict[str, dict[str, None]] = {}
+    for evaluation in evaluations:
+        for name in metric_order(evaluation.metrics):
+            quantity = evaluation.metrics[name]
+            if isinstance(quantity, Estimate) and quantity.interval != "none":
+                made.setdefault(quantity.interval, {})[metric_label(name)] = None
+    return [(how, list(labels)) for how, labels in made.items()]
+
+
+def gaps(evaluation: SplitEvaluation) -> list[tuple[str, list[str]]]:
+    """(why a figure of a class is missing, "precision of Pear", ...), what a table cell has no room for."""
+    found: dict[str, list[str]] = {}
+    for row in evaluation.classes:
+        for name, spoken in OF_A_CLASS.items():
+            quantity = getattr(row, name)
+            if not isinstance(quantity, Estimate):
+                found.setdefault(quantity.reason, []).append(f"{spoken} of {row.name}")
+    return list(found.items())

@@ -51,8 +51,12 @@ class Scale:
         ends = (
             (-self.end, 0.0, self.end) if self.signed else (0.0, self.end / 4 if self.root else self.end / 2, self.end)
         )
-        places = self.strength(np.array(ends, dtype=np.float64))
-        return [(float((p + 1) / 2 if self.signed else p), significant(v)) for p, v in zip(places, ends, strict=True)]
+        return [(self.place(value), significant(value)) for value in ends]
+
+    def place(self, value: float) -> float:
+        """Where a value stands on the colour bar, 0..1."""
+        strength = float(self.strength(np.array(value, dtype=np.float32)))
+        return (strength + 1) / 2 if self.signed else strength
 
 
 def scale_of(maps: FloatArray, end: float, *, signed: bool) -> Scale:

@@ -7,7 +7,8 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from fruitaudit.records.states import Estimate
-from fruitaudit.report import answer, charts, words
+from fruitaudit.report import answer, charts, figures, words
+from fruitaudit.report.advice import advice
 from fruitaudit.report.folder import Folder
 from fruitaudit.report.sections import SECTIONS, Section
 from fruitaudit.resources import resource
@@ -17,7 +18,7 @@ def render_html(folder: Folder) -> str:
     """The whole report. Everything the user gave is escaped: class names, paths, titles."""
     sections = [section for make in SECTIONS if (section := make(folder)) is not None]
     environment = make_environment()
-    common = {"results": folder.results, "run": folder.run}
+    common = {"results": folder.results, "run": folder.run, "headline": advice(folder.results).headline}
     bodies = [_body(environment, number, section, common) for number, section in enumerate(sections, 1)]
     template = environment.get_template("report.html")
     return template.render(**common, sections=list(zip(sections, bodies, strict=True)))
@@ -33,6 +34,8 @@ def make_environment() -> Environment:
         lstrip_blocks=True,
     )
     environment.filters.update(
+        tight=words.tight,
+        listing=words.listing,
         percent=words.percent,
         chance=words.chance,
         sentence=words.sentence,
@@ -49,8 +52,9 @@ def make_environment() -> Environment:
     )
     environment.tests["estimate"] = lambda value: isinstance(value, Estimate)
     environment.globals.update(
-        points=charts.points, is_share=words.is_share, ROLES=answer.ROLES, VERDICTS=answer.VERDICTS
-    )
+        points=charts.points, gaps=charts.gaps, bar_css=figures.colour_bar, cost=words.cost, is_share=words.is_share,
+        ROLES=answer.ROLES,
+    )  # fmt: skip
     return environment
 
 

@@ -7,12 +7,13 @@ from collections.abc import Iterator
 
 from fruitaudit.records.judgement import Finding
 from fruitaudit.records.results import Results
-from fruitaudit.report.answer import VERDICTS, answer, by_importance, gate_word, worst_classes
+from fruitaudit.report.advice import advice
+from fruitaudit.report.answer import answer, by_importance, gate_word, worst_classes
 from fruitaudit.report.folder import Folder
 from fruitaudit.report.words import quantity
 
 _MARKS = {"Pass": "✅", "Fail": "❌", "Not computed": "❔", "Warning": "⚠️"}
-_VERDICT_MARKS = {"pass": "✅", "fail": "❌", "not_run": "❔", "no_gates": "➖"}
+_TONE_MARKS = {"good": "✅", "bad": "❌", "open": "❔", "warn": "⚠️"}
 _SPECIAL = re.compile(r"([\\`*_\[\]|~])")
 _ENTITIES = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;", "@": "&#64;", "#": "&#35;"})
 
@@ -29,9 +30,11 @@ def escape(text: str) -> str:
 
 
 def _lines(results: Results) -> Iterator[str]:
-    yield f"## {_VERDICT_MARKS[results.verdict.state]} {escape(results.title)}: {VERDICTS[results.verdict.state]}"
+    advised = advice(results)
+    yield f"## {_TONE_MARKS[advised.tone]} {escape(results.title)}: {advised.headline}"
     yield ""
-    yield escape(results.verdict.sentence)
+    yield f"- **Gates:** {escape(advised.gates)}"
+    yield f"- **Findings:** {escape(advised.findings)}"
     yield ""
     yield escape(" ".join(answer(results)))
     yield ""

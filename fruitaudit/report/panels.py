@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 import statistics
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from fruitaudit.records.explanations import ExplanationNotRun, ExplanationRow, Group
 from fruitaudit.records.results import Picture
 from fruitaudit.records.states import NotRun
-from fruitaudit.report.figures import Scale, colour_bar, draw_map, empty_reason, scale_of
+from fruitaudit.report.comparison import Partner, advice_of, anchor_of, image_anchor, lead_of, partners_of
+from fruitaudit.report.figures import Scale, draw_map, empty_reason, scale_of
 from fruitaudit.report.folder import Arrays, Folder
+from fruitaudit.report.gallery import ORIGINAL_SIDE, picture_key
 from fruitaudit.report.superpixels import SuperpixelViews, superpixel_views
 from fruitaudit.report.words import decimals, percent, significant
 
-ORIGINAL_SIDE = 400
-OPEN = 4
+OPEN = 3
 """Images a group shown at once; the others open on request."""
+ONE_ROW = 3
+"""Up to so many views stand in one row with the photograph; more stand in rows beside it."""
 WEAK = 0.03
 """A map whose peak is below this share of the group's scale is called very weak."""
 TOLD = ("completeness_error", "r2")
@@ -39,9 +42,13 @@ class Tile:
 
     method: str
     title: str
+    caveat: str
+    signed: bool
     map: str | None
     peak: str
-    """Its largest value, and what share of the group's scale that is."""
+    """Its largest value, and the end of the group's scale."""
+    at: float
+    """Where the largest value stands on the colour bar, 0..1."""
     weak: bool
     """Drawn, but too pale to see beside the others of its group."""
     reason: str
@@ -55,7 +62,6 @@ class MethodPanel:
 
     row: ExplanationRow
     options: str
-    bar: str
     scale: Scale | None
     diagnostics: tuple[Diagnostic, ...]
     reason: str
@@ -63,11 +69,13 @@ class MethodPanel:
 
 @dataclass(frozen=True)
 class ImagePanel:
-    """One image of a group."""
+    """One image of a group. `key` is the class under which the report holds its pictures once for all groups."""
 
+    anchor: str
+    key: str
     picture: Picture
-    original: str | None
-    seen: str | None
+    has_original: bool
+    has_seen: bool
     bars: tuple[tuple[str, float], ...]
     tiles: tuple[Tile, ...]
 
@@ -77,28 +85,56 @@ class GroupPanel:
     """One group, with the methods that ran on it and those that did not."""
 
     group: Group
+    anchor: str
+    lead: str
+    advice: str
+    partners: tuple[Partner, ...]
     methods: tuple[MethodPanel, ...]
     not_run: tuple[ExplanationNotRun, ...]
     images: tuple[ImagePanel, ...]
 
+    @property
+    def views(self) -> int:
+        """Pictures that the methods give of one image: superpixels have three."""
+        return sum(3 if method.row.kind == "segments" else 1 for method in self.methods)
+
+    @property
+    def one_row(self) -> bool:
+        """Whether photograph, model input and all maps stand in one row."""
+        return self.views <= ONE_ROW
+
+    @property
+    def columns(self) -> int:
+        """Columns of equal width that a panel has."""
+        if self.one_row:
+            return self.views + 2
+        return 3 if self.views == 4 and all(method.row.kind == "maps" for method in self.methods) else 4
+
 
 def group_panels(folder: Folder) -> list[GroupPanel]:
     """Panels of every group, in the order of the results."""
-    return [_group(folder, group) for group in folder.results.groups]
+    keys = {picture.sample_id: picture_key(i) for i, picture in enumerate(folder.results.pictures)}
+    return [_group(folder, group, keys) for group in folder.results.groups]
 
 
-def _group(folder: Folder, group: Group) -> GroupPanel:
+def _group(folder: Folder, group: Group, keys: Mapping[str, str]) -> GroupPanel:
     rows = [row for row in folder.results.explanations if row.group == group.name]
     done = [row for row in rows if isinstance(row, ExplanationRow)]
     arrays = [folder.arrays(row) for row in done]
     methods = tuple(_method(row, stored) for row, stored in zip(done, arrays, strict=True))
     drawn = list(zip(methods, arrays, strict=True))
-    pictures = [folder.pictures[i] for i in group.sample_ids if i in folder.pictures]
+    groups, anchor = folder.results.groups, anchor_of(folder.results.groups, group)
+    shown = [(image_anchor(groups, group, i), i) for i in group.sample_ids if i in folder.pictures]
+    called = folder.pictures[shown[0][1]].predicted_class if shown else "something else"
     return GroupPanel(
         group=group,
+        anchor=anchor,
+        lead=lead_of(group, called),
+        advice=advice_of(group),
+        partners=partners_of(groups, group),
         methods=methods,
         not_run=tuple(row for row in rows if isinstance(row, ExplanationNotRun)),
-        images=tuple(_image(folder, picture, drawn) for picture in pictures),
+        images=tuple(_image(folder, folder.pictures[i], drawn, anchor=place, key=keys[i]) for place, i in shown),
     )
 
 
@@ -111,14 +147,18 @@ def _method(row: ExplanationRow, arrays: Arrays | NotRun) -> MethodPanel:
     else:
         reason = "every map of this group is empty"
     options = ", ".join(f"{name} {_option(value)}" for name, value in row.options.items())
-    return MethodPanel(row, options, colour_bar(signed=row.signed), scale, _summaries(row), reason)
+    return MethodPanel(row, options, scale, _summaries(row), reason)
 
 
-def _image(folder: Folder, picture: Picture, drawn: Sequence[tuple[MethodPanel, Arrays | NotRun]]) -> ImagePanel:
+def _image(
+    folder: Folder, picture: Picture, drawn: Sequence[tuple[MethodPanel, Arrays | NotRun]], *, anchor: str, key: str
+) -> ImagePanel:
     return ImagePanel(
+        anchor=anchor,
+        key=key,
         picture=picture,
-        original=folder.photograph(picture.original, ORIGINAL_SIDE),
-        seen=folder.photograph(picture.seen, ORIGINAL_SIDE),
+        has_original=folder.photograph(picture.original, ORIGINAL_SIDE) is not None,
+        has_seen=folder.photograph(picture.seen, ORIGINAL_SIDE) is not None,
         bars=tuple(sorted(picture.probabilities.items(), key=lambda bar: -bar[1])),
         tiles=tuple(
             _tile(panel, arrays, panel.row.sample_ids.index(picture.sample_id))
@@ -129,7 +169,7 @@ def _image(folder: Folder, picture: Picture, drawn: Sequence[tuple[MethodPanel, 
 
 
 def _tile(panel: MethodPanel, arrays: Arrays | NotRun, index: int) -> Tile:
-    row, drawn, peak, weak, views = panel.row, None, "", False, None
+    row, drawn, peak, at, weak, views = panel.row, None, "", 0.0, False, None
     reason: str | None = panel.reason
     if not isinstance(arrays, NotRun):
         values = arrays["maps"][index]
@@ -137,8 +177,8 @@ def _tile(panel: MethodPanel, arrays: Arrays | NotRun, index: int) -> Tile:
         if not reason and panel.scale:
             drawn = draw_map(values, panel.scale)
             top = values.flat[abs(values).argmax()]
-            share = abs(float(top)) / panel.scale.end
-            peak, weak = f"{significant(top)} ({percent(share, 0)})", share < WEAK
+            peak, at = f"{significant(top)} of {significant(panel.scale.end)}", panel.scale.place(float(top))
+            weak = abs(float(top)) < WEAK * panel.scale.end
             if row.kind == "segments" and {"segments", "coefficients"} <= set(arrays):
                 views = superpixel_views(arrays["segments"][index], arrays["coefficients"][index])
     # A tile has room for what tells a good map from a bad one; the table above the panels has the rest.
@@ -146,8 +186,11 @@ def _tile(panel: MethodPanel, arrays: Arrays | NotRun, index: int) -> Tile:
     return Tile(
         method=row.method,
         title=row.title,
+        caveat=row.caveat,
+        signed=row.signed,
         map=drawn,
         peak=peak,
+        at=at,
         weak=weak,
         reason=reason or "",
         segments=views,

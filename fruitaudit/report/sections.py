@@ -2,24 +2,27 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
 from fruitaudit.records.evaluation import SplitEvaluation
-from fruitaudit.records.states import Estimate
 from fruitaudit.report import charts
+from fruitaudit.report.advice import advice
 from fruitaudit.report.answer import answer, by_importance, worst_classes
+from fruitaudit.report.comparison import anchor_of, first_panels
 from fruitaudit.report.diagram import diagram
 from fruitaudit.report.folder import Folder
+from fruitaudit.report.gallery import keys_of, picture_css
 from fruitaudit.report.panels import OPEN, group_panels
+from fruitaudit.report.sheet import contact_sheet, contrasts
 from fruitaudit.report.table import prediction_table
 from fruitaudit.report.words import metric_order
 
-THUMBNAIL_SIDE = 88
-SHEET_BUDGET = 400
-"""Thumbnails on the contact sheet; of more the classes with the lowest recall are shown."""
 TOP_FINDINGS = 3
+THUMBNAILS = 8
+"""Explained images shown beside a finding that speaks of their class."""
 
 
 @dataclass(frozen=True)
@@ -30,14 +33,18 @@ class Section:
     title: str
     template: str
     context: dict[str, Any] = field(default_factory=dict)
+    css: str = ""
+    """Rules of its own for the head of the page."""
 
 
 def summary(folder: Folder) -> Section:
-    """Verdict, the answer in one paragraph, headline figures, first findings, gates."""
+    """Advice, the answer in one paragraph, headline figures, lab beside field, first findings, gates."""
     results = folder.results
     context = {
+        "advice": advice(results),
         "answer": answer(results),
-        "headline": by_importance(results.evaluations),
+        "contrasts": contrasts(folder),
+        "ranked": by_importance(results.evaluations),
         "top_findings": results.findings[:TOP_FINDINGS],
         "worst": worst_classes,
     }
@@ -51,9 +58,7 @@ def model(folder: Folder) -> Section:
 
 def data(folder: Folder) -> Section:
     """What it was audited on: splits, unusable files, a sample of every class."""
-    sheet, left_out = _sheet(folder)
-    context = {"sheet": sheet, "sheet_left_out": left_out, "sheet_splits": _sheet_splits(folder)}
-    return Section("data", "Data", "data.html", context)
+    return Section("data", "Data", "data.html", {"sheet": contact_sheet(folder)})
 
 
 def evaluation(folder: Folder) -> Section:
@@ -61,9 +66,12 @@ def evaluation(folder: Folder) -> Section:
     ranked = by_importance(folder.results.evaluations)
     names = metric_order(name for e in ranked for name in e.metrics)
     has_field = any(e.role == "field" for e in ranked)
+    table = prediction_table(folder.predictions, folder.results)
     context = {
         "ranked": ranked,
         "metric_names": names,
+        "constructions": charts.constructions(ranked),
+        "in_table": Counter((row.split, row.true, row.predicted) for row in table.rows),
         "opened": [e.split for e in ranked if e.role == "field" or not has_field],
         "charts": {e.split: _charts(e) for e in ranked},
     }
@@ -73,20 +81,25 @@ def evaluation(folder: Folder) -> Section:
 def predictions(folder: Folder) -> Section:
     """Image by image, what the model said."""
     table = prediction_table(folder.predictions, folder.results)
-    return Section("predictions", "Predictions", "predictions.html", {"table": table})
+    context = {"table": table, "panels_of": first_panels(folder.results.groups)}
+    return Section("predictions", "Predictions", "predictions.html", context)
 
 
 def explanations(folder: Folder) -> Section:
     """What in the images the model's answers depend on, by several methods."""
     context = {"panels": group_panels(folder), "open_images": OPEN}
-    return Section("explanations", "Explanations", "explanations.html", context)
+    return Section("explanations", "Explanations", "explanations.html", context, picture_css(folder))
 
 
 def findings(folder: Folder) -> Section:
     """All findings with their evidence and remedies."""
-    pictures = {i: p for i, p in folder.pictures.items() if any(i in f.sample_ids for f in folder.results.findings)}
-    shown = {i: (p, folder.photograph(p.original or p.seen, 2 * THUMBNAIL_SIDE)) for i, p in pictures.items()}
-    return Section("findings", "Findings", "findings.html", {"shown": shown})
+    groups, seen_in, shown = folder.results.groups, {}, {}
+    for i, f in enumerate(folder.results.findings):
+        about = [g for g in groups if g.split == f.split and g.class_name in f.classes and g.sample_ids]
+        seen_in[i] = [(anchor_of(groups, g), g) for g in about]
+        shown[i] = keys_of(folder, f.sample_ids or [s for g in about for s in g.sample_ids])[:THUMBNAILS]
+    context = {"seen_in": seen_in, "shown": shown}
+    return Section("findings", "Findings", "findings.html", context)
 
 
 def gates(folder: Folder) -> Section:
@@ -116,35 +129,3 @@ def _charts(split: SplitEvaluation) -> dict[str, Any]:
         "confusion": charts.confusion(split),
         "most_in_bin": max((b.n for b in split.reliability), default=0) or 1,
     }
-
-
-def _sheet_splits(folder: Folder) -> list[str]:
-    return list(dict.fromkeys(row.split for row in folder.results.contact_sheet))
-
-
-def _sheet(folder: Folder) -> tuple[list[tuple[str, dict[str, Any]]], int]:
-    """(class, split -> row with pictures) of every class, or of the worst ones within the budget."""
-    rows = folder.results.contact_sheet
-    names = list(dict.fromkeys(row.class_name for row in rows))
-    largest = max((sum(len(r.thumbnails) for r in rows if r.class_name == n) for n in names), default=0) or 1
-    kept = set(sorted(names, key=_recalls(folder))[: max(1, SHEET_BUDGET // largest)])
-    sheet = []
-    for name in (n for n in names if n in kept):
-        mine = {row.split: row for row in rows if row.class_name == name}
-        drawn = {
-            split: (row, [folder.photograph(file, THUMBNAIL_SIDE) for file in row.thumbnails])
-            for split, row in mine.items()
-        }
-        sheet.append((name, drawn))
-    return sheet, len(names) - len(sheet)
-
-
-def _recalls(folder: Folder) -> Callable[[str], float]:
-    ranked = by_importance(folder.results.evaluations)
-    found = {row.name: row.recall for e in ranked[:1] for row in e.classes}
-
-    def recall(name: str) -> float:
-        quantity = found.get(name)
-        return quantity.value if isinstance(quantity, Estimate) else 2.0
-
-    return recall

@@ -50,6 +50,21 @@ class PredictionTable:
     n_errors: int
     shown_errors: int
 
+    @property
+    def splits(self) -> list[str]:
+        """Splits of the rows shown."""
+        return list(dict.fromkeys(row.split for row in self.rows))
+
+    @property
+    def true_classes(self) -> list[str]:
+        """True classes of the rows shown, by name."""
+        return sorted({row.true for row in self.rows})
+
+    @property
+    def answers(self) -> list[str]:
+        """Answers of the rows shown, by name."""
+        return sorted({row.predicted for row in self.rows})
+
 
 def prediction_table(frame: pd.DataFrame, results: Results) -> PredictionTable:
     """Rows of explained images, then of the field split, then errors elsewhere, up to `results.table_rows`."""

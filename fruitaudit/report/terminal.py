@@ -12,10 +12,11 @@ from rich.text import Text
 
 from fruitaudit.records.results import Results, RunInfo
 from fruitaudit.records.states import Estimate, Quantity
-from fruitaudit.report.answer import VERDICTS, by_importance, gate_word, worst_classes
-from fruitaudit.report.words import count, denominator, interval, percent
+from fruitaudit.report.advice import advice
+from fruitaudit.report.answer import by_importance, gate_word, worst_classes
+from fruitaudit.report.words import cost, count, denominator, interval, percent
 
-_COLOURS = {"pass": "green", "fail": "red", "not_run": "yellow", "no_gates": "cyan",
+_COLOURS = {"bad": "red", "open": "cyan", "warn": "yellow", "good": "green",
             "Pass": "green", "Fail": "red", "Not computed": "yellow", "Warning": "yellow",
             "critical": "red", "warning": "yellow", "note": "cyan"}  # fmt: skip
 FINDINGS = 5
@@ -23,7 +24,7 @@ FINDINGS = 5
 
 
 def print_summary(console: Console, results: Results, run: RunInfo, report_path: Path) -> None:
-    """Accuracy per split, worst classes, findings, gates, verdict, and where the report is. Fits 80 columns."""
+    """Accuracy per split, worst classes, findings, gates, advice, and where the report is. Fits 80 columns."""
     _heading(console, results.title)
     console.print(_accuracies(results))
     for evaluation in by_importance(results.evaluations)[:1]:
@@ -33,19 +34,19 @@ def print_summary(console: Console, results: Results, run: RunInfo, report_path:
     if results.findings:
         _heading(console, "Findings")
         for finding in results.findings[:FINDINGS]:
-            _item(console, finding.severity, finding.sentence)
+            console.print(_item(finding.severity, finding.sentence))
         if len(results.findings) > FINDINGS:
             console.print(f"  and {len(results.findings) - FINDINGS} more in the report")
     if results.gates:
         _heading(console, "Gates")
         for gate in results.gates:
-            _item(console, gate_word(gate), f"{gate.gate}: {gate.sentence}")
+            console.print(_item(gate_word(gate), f"{gate.gate}: {gate.sentence}"))
     console.print()
-    verdict = results.verdict
-    line = Text(VERDICTS[verdict.state].upper(), style=f"bold {_COLOURS[verdict.state]}")
-    console.print(line.append(f"  {clean(verdict.sentence)}", style="default"))
-    passes = sum(timing.forward_passes + timing.gradient_passes for timing in run.timings)
-    console.print(Text(f"{run.seconds:.0f} s, {run.peak_memory_mb:,.0f} MB, {count(passes, 'model pass', 'passes')}"))
+    advised = advice(results)
+    console.print(Text(advised.headline.upper(), style=f"bold {_COLOURS[advised.tone]}"))
+    for word, text in (("gates", advised.gates), ("findings", advised.findings)):
+        console.print(_item(word, text))
+    console.print(Text(cost(run)))
     # One unbroken line, so that it can be copied and clicked.
     console.print(Text(f"Report: {report_path}"), soft_wrap=True)
 
@@ -60,12 +61,12 @@ def _heading(console: Console, text: str) -> None:
     console.print(Text(clean(text), style="bold"))
 
 
-def _item(console: Console, word: str, text: str) -> None:
+def _item(word: str, text: str) -> Padding:
     grid = Table.grid(padding=(0, 2, 0, 0))
     grid.add_column(width=12, no_wrap=True)
     grid.add_column(overflow="fold")
-    grid.add_row(Text(word, style=_COLOURS[word]), Text(clean(text)))
-    console.print(Padding(grid, (0, 0, 0, 2)))
+    grid.add_row(Text(word, style=_COLOURS.get(word, "dim")), Text(clean(text)))
+    return Padding(grid, (0, 0, 0, 2))
 
 
 def _accuracies(results: Results) -> Padding:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
+from fruitaudit.records.results import RunInfo
 from fruitaudit.records.states import Estimate, Quantity
 
 NBSP = "\u00a0"
@@ -78,9 +79,11 @@ def percent(value: float, digits: int = 1) -> str:
 
 
 def number(value: float, *, share: bool = False) -> str:
-    """The value alone: in percent, or with three decimals (four significant digits from 10 up)."""
+    """The value alone: in percent, or with three decimals (four significant digits from 10 up, 2e-05 below 0.0005)."""
     if share:
         return percent(value)
+    if 0 < abs(value) < 0.0005:
+        return f"{value:.1g}".replace("-", "\u2212")
     return decimals(value, 3) if abs(value) < 10 else f"{value:.4g}"
 
 
@@ -139,3 +142,18 @@ def sentence(text: str) -> str:
 def count(n: int, noun: str, plural: str = "") -> str:
     """`1 image`, `2,640 images`."""
     return f"{n:,} {noun if n == 1 else plural or noun + 's'}"
+
+
+def tight(text: str) -> str:
+    """With no line break between a number and its percent sign."""
+    return text.replace(" %", NBSP + "%")
+
+
+def cost(run: RunInfo) -> str:
+    """`5 s, 864 MB, 25,685 model passes`, and how many steps the cache answered."""
+    passes = sum(timing.forward_passes + timing.gradient_passes for timing in run.timings)
+    text = f"{run.seconds:,.0f} s, {run.peak_memory_mb:,.0f} MB, {count(passes, 'model pass', 'model passes')}"
+    cached = sum(timing.cached for timing in run.timings)
+    if not cached:
+        return text
+    return f"{text} ({cached} of {count(len(run.timings), 'step')} answered from the cache of an earlier run)"

@@ -87,12 +87,12 @@ def test_the_filter_finds_and_counts(open_report):
     page = open_report(1400)
     shown = page.locator("#shown")
     assert shown.inner_text() == "12 of 12"
-    page.select_option("#show", "right")
+    page.select_option("#filters [name=show]", "right")
     assert shown.inner_text() == "3 of 12"
-    page.select_option("#show", "explained")
+    page.select_option("#filters [name=show]", "explained")
     assert shown.inner_text() == "3 of 12"
-    page.select_option("#show", "")
-    page.fill("#find", "/003.PNG")
+    page.select_option("#filters [name=show]", "")
+    page.fill("#filters [name=text]", "/003.PNG")
     assert shown.inner_text() == "1 of 12"
     assert page.locator("#predictions-table tbody tr:visible").count() == 1
 
@@ -106,9 +106,9 @@ def test_switches_change_what_is_shown(open_report):
     counts = cell.inner_text()
     page.locator(".confusion-box [data-value=percent]").first.click()
     assert cell.inner_text() != counts
-    opacity = "getComputedStyle(document.querySelector('.tile .stack:not(.photo):not(.none)'), '::before').opacity"
+    opacity = "getComputedStyle(document.querySelector('.tile:not(.subject) .stack:not(.photo):not(.none)'), '::before').opacity"
     assert page.evaluate(opacity) == "0"
-    page.locator("[data-target=explanations] [data-value=overlay]").click()
+    page.locator("[data-target=explanations] [data-value=overlay]").first.click()
     assert float(page.evaluate(opacity)) > 0.5
 
 

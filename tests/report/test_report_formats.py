@@ -45,7 +45,8 @@ def test_junit_survives_characters_that_xml_cannot_hold(folder):
 def test_markdown_tells_the_verdict_the_figures_and_the_gates(folder):
     render(folder)
     text = (folder / "summary.md").read_text().replace("\u00a0", " ")
-    assert "Fail" in text.splitlines()[0]
+    assert text.splitlines()[0].endswith("Do not deploy as it is")
+    assert "Fail: 1 of 3 gates failed" in text
     assert "25.0 % (3 of 12; 95 % interval 15.0–35.0 %)" in text
     assert "| accuracy\\[test\\] &gt;= 0.9 | ✅ Pass |" in text
     assert "| recall\\[store\\]\\[\\*\\] &gt;= 0.7 | ⚠️ Warning |" in text
@@ -80,8 +81,8 @@ def test_terminal_summary_is_complete_and_fits(printed, folder):
         "Gates",
         "Not computed",
         "Warning",
-        "FAIL",
-        "1 of 3 gates failed",
+        "DO NOT DEPLOY AS IT IS",
+        "Fail: 1 of 3 gates failed",
         "1 of 13 files of store",
     ):
         assert words in text
