@@ -106,7 +106,8 @@ def test_switches_change_what_is_shown(open_report):
     counts = cell.inner_text()
     page.locator(".confusion-box [data-value=percent]").first.click()
     assert cell.inner_text() != counts
-    opacity = "getComputedStyle(document.querySelector('.tile:not(.subject) .stack:not(.photo):not(.none)'), '::before').opacity"
+    stack = "document.querySelector('.tile:not(.subject) .stack:not(.photo):not(.none)')"
+    opacity = f"getComputedStyle({stack}, '::before').opacity"
     assert page.evaluate(opacity) == "0"
     page.locator("[data-target=explanations] [data-value=overlay]").first.click()
     assert float(page.evaluate(opacity)) > 0.5
