@@ -1,0 +1,50 @@
+from __future__ import annotations
+
+import threading
+
+import numpy as np
+import pytest
+
+from fruitaudit.attribution.passes import add_per_image, ahead, rows
+
+
+def test_what_is_made_ahead_comes_in_order_and_one_step_early() -> None:
+    made, used = [], threading.Event()
+
+    def items():
+        for i in range(5):
+            made.append(i)
+            if i == 1:
+                used.set()
+            yield i
+
+    coming = ahead(items())
+    assert next(coming) == 0
+    assert used.wait(10), "the second item is made while the first one is used"
+    assert list(coming) == [1, 2, 3, 4]
+    assert made == [0, 1, 2, 3, 4]
+
+
+def test_an_error_while_making_ahead_is_not_lost() -> None:
+    def items():
+        yield 1
+        raise ValueError("no more")
+
+    coming = ahead(items())
+    assert next(coming) == 1
+    with pytest.raises(ValueError, match="no more"):
+        next(coming)
+
+
+def test_sums_an_image_do_not_depend_on_how_batches_are_cut() -> None:
+    """To the last bit, though float addition depends on its order."""
+    values = np.random.default_rng(0).normal(size=(12, 3)).astype(np.float32) * 10.0 ** np.arange(12)[:, None]
+    totals = []
+    for batch in (1, 5, 12):
+        total = np.zeros((3, 3))
+        for image, variant in rows(3, 4, batch):
+            add_per_image(total, image, values[image * 4 + variant].astype(np.float32))
+        totals.append(total)
+    np.testing.assert_array_equal(totals[0], totals[1])
+    np.testing.assert_array_equal(totals[0], totals[2])
+    np.testing.assert_allclose(totals[0], values.astype(np.float32).astype(float).reshape(3, 4, 3).sum(axis=1))
