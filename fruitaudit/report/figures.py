@@ -25,6 +25,8 @@ LEVELS = 32
 MAX_SIDE = 112
 """Maps with a longer side are averaged down to it: the raw ones lie in attributions/."""
 LOSSLESS_SIDE = 64
+LEAST_PROBABILITY = 0.01
+"""A change of probability that fills the colour bar at the least."""
 HEAVY_TAIL = 0.25
 """Where 99 % of all values lie below this share of the scale, colour follows their square root, and the bar says so."""
 
@@ -59,8 +61,14 @@ class Scale:
         return (strength + 1) / 2 if self.signed else strength
 
 
-def scale_of(maps: FloatArray, end: float, *, signed: bool) -> Scale:
-    """The scale of a group's maps (N, H, W); `end` is the row's printed one, > 0."""
+def scale_of(maps: FloatArray, end: float, *, signed: bool, probability: bool = False) -> Scale:
+    """The scale of a group's maps (N, H, W); `end` is the row's printed one, > 0.
+
+    Maps of a `probability` are drawn on at least 0..0.01: where hiding any part of the image moves the probability by
+    less than one point, nothing may look like evidence.
+    """
+    if probability and end < LEAST_PROBABILITY:
+        return Scale(LEAST_PROBABILITY, signed, root=False)
     finite = np.abs(maps[np.isfinite(maps).all(axis=(1, 2))])
     root = bool(finite.size) and float(np.percentile(finite, 99)) < HEAVY_TAIL * end
     return Scale(end, signed, root)

@@ -25,6 +25,8 @@ WEAK = 0.03
 TOLD = ("completeness_error", "r2")
 LIMITS = {"completeness_error": (0.05, 0.20)}
 """Diagnostic -> above the first it is amber, above the second red."""
+POOR_FIT = 0.5
+"""A local linear model (LIME) that explains less than this share of the probability is amber."""
 
 
 @dataclass(frozen=True)
@@ -143,7 +145,7 @@ def _method(row: ExplanationRow, arrays: Arrays | NotRun) -> MethodPanel:
     if isinstance(arrays, NotRun):
         reason = arrays.reason
     elif row.scale > 0:
-        scale = scale_of(arrays["maps"], row.scale, signed=row.signed)
+        scale = scale_of(arrays["maps"], row.scale, signed=row.signed, probability=row.explains == "probability")
     else:
         reason = "every map of this group is empty"
     options = ", ".join(f"{name} {_option(value)}" for name, value in row.options.items())
@@ -201,6 +203,8 @@ def _tile(panel: MethodPanel, arrays: Arrays | NotRun, index: int) -> Tile:
 def _diagnostic(name: str, value: float | None) -> Diagnostic:
     amber, red = LIMITS.get(name, (float("inf"), float("inf")))
     level = "red" if value is None or value > red else "amber" if value > amber else ""
+    if name == "r2" and value is not None and value < POOR_FIT:
+        level = "amber"
     return Diagnostic(_words(name), _value(name, value), level)
 
 

@@ -82,6 +82,14 @@ def test_heavy_tails_are_drawn_by_square_root_and_the_bar_says_where():
     assert flat.ticks() == [(0.0, "−4"), (0.5, "0"), (1.0, "4")]
 
 
+def test_a_change_below_a_point_of_probability_does_not_fill_the_bar():
+    values = np.full((1, 4, 4), 0.0004, np.float32)
+    scale = scale_of(values, 0.0004, signed=True, probability=True)
+    assert scale.ticks()[-1] == (1.0, "0.01")
+    assert scale.strength(values).max() == pytest.approx(0.04)
+    assert scale_of(values, 0.0004, signed=True).strength(values).max() == pytest.approx(1.0)
+
+
 def test_a_nan_map_does_not_decide_the_scale():
     values = np.ones((2, 3, 3), np.float32)
     values[1, 0, 0] = np.nan
