@@ -124,12 +124,12 @@ def constructions(evaluations: Sequence[SplitEvaluation]) -> list[tuple[str, lis
     return [(how, list(labels)) for how, labels in made.items()]
 
 
-def gaps(evaluation: SplitEvaluation) -> list[tuple[str, list[str]]]:
-    """(why a figure of a class is missing, "precision of Pear", ...), what a table cell has no room for."""
-    found: dict[str, list[str]] = {}
+def gaps(evaluation: SplitEvaluation) -> list[tuple[str, str, list[str]]]:
+    """(figure, why it is missing, classes): what a table cell has no room for."""
+    found: dict[tuple[str, str], list[str]] = {}
     for row in evaluation.classes:
         for name, spoken in OF_A_CLASS.items():
             quantity = getattr(row, name)
             if not isinstance(quantity, Estimate):
-                found.setdefault(quantity.reason, []).append(f"{spoken} of {row.name}")
-    return list(found.items())
+                found.setdefault((spoken, quantity.reason), []).append(row.name)
+    return [(spoken, reason, names) for (spoken, reason), names in found.items()]
