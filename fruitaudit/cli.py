@@ -120,12 +120,16 @@ def init(
     model: Annotated[Path, typer.Argument(help="Model file: .keras, .h5, or a SavedModel folder.")],
     data: Annotated[list[str], typer.Argument(metavar="[NAME=]PATH", help="Splits, or a folder of split folders.")],
     out: Annotated[Path, typer.Option("--out", help="File to write.")] = Path("fruitaudit.yaml"),
+    size: Annotated[
+        tuple[int, int] | None,
+        typer.Option("--size", metavar="HEIGHT WIDTH", help="Of the images, where the model takes any size."),
+    ] = None,
     trust_model: TrustOption = False,
 ) -> None:
     """Write a commented config for a model and its data."""
     from fruitaudit.scaffold import scaffold
 
-    _tell(scaffold(model, data, out, trust=trust_model), quiet=False)
+    _tell(scaffold(model, data, out, size=size, trust=trust_model), quiet=False)
     typer.echo(f"wrote {out}; read it through, then run: fruitaudit evaluate {shlex.quote(str(out))}")
 
 

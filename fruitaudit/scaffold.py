@@ -16,20 +16,25 @@ from fruitaudit.resources import resource
 from fruitaudit.runtime import Streams, write_text
 
 
-def scaffold(model: Path, data: Sequence[str], out: Path, *, trust: bool = False) -> tuple[str, ...]:
+def scaffold(
+    model: Path, data: Sequence[str], out: Path, *, size: tuple[int, int] | None = None, trust: bool = False
+) -> tuple[str, ...]:
     """Write `out`; returns what was decided without being asked, in sentences.
 
-    Opens model and data, so that a config is never written that does not run.
+    Opens model and data, so that a config is never written that does not run. `size` (height, width) is needed only
+    where the model leaves it open.
     """
     if out.exists():
         raise ConfigError(f"{out} exists; remove it or name another file with --out")
     pairs = [pair for entry in data for pair in _splits(entry)]
-    overrides = ["model.trust=true"] if trust else []
     named = [f"{name}={path}" for name, path in pairs]
+    overrides = [*(["model.trust=true"] if trust else []),
+                 *([f"model.preprocessing.size={list(size)}"] if size else [])]  # fmt: skip
     loaded = load_config(None, model=model, data=named, overrides=overrides, search=False)
     config = loaded.config
     opened = open_inputs(config, Streams(config.seed))
-    fields = [s.name for s in config.splits if s.role == "field"] or [config.splits[-1].name]
+    judged = next([s.name for s in config.splits if s.role == role] for role in ("field", "test", "reference")
+                  if any(s.role == role for s in config.splits))  # fmt: skip
     template = jinja2.Environment(undefined=jinja2.StrictUndefined, trim_blocks=True, autoescape=False).from_string(  # noqa: S701
         resource("templates", "init.yaml").read_text(encoding="utf-8")
     )
@@ -41,7 +46,8 @@ def scaffold(model: Path, data: Sequence[str], out: Path, *, trust: bool = False
         n_classes=len(opened.class_names),
         classes=_quote(opened.class_names[0]),
         class_names_from=opened.class_names_from,
-        fields=fields,
+        judged=judged,
+        size=size,
     )
     write_text(out, text)
     return loaded.said

@@ -167,6 +167,21 @@ def test_init_writes_a_commented_config_that_runs(fruitaudit: Terminal, digits: 
     assert "exists" in fruitaudit.err
 
 
+def test_init_for_a_model_of_any_size_judges_the_test_split(fruitaudit: Terminal, digits: Path, tmp_path: Path) -> None:
+    import keras
+
+    images = keras.Input((None, None, 1))
+    scores = keras.layers.Dense(10, "softmax")(keras.layers.GlobalAveragePooling2D()(images))
+    keras.Model(images, scores).save(tmp_path / "any.keras")
+    assert fruitaudit("init", tmp_path / "any.keras", digits / "lab") == 2
+    assert "--size HEIGHT WIDTH" in fruitaudit.err
+    assert not (tmp_path / "fruitaudit.yaml").exists()
+    assert fruitaudit("init", tmp_path / "any.keras", digits / "lab", "--size", 20, 24) == 0
+    config = load_config(tmp_path / "fruitaudit.yaml", ci=True).config
+    assert config.model.preprocessing.size == (20, 24)
+    assert config.gates[0].gate == "accuracy[test] >= 0.9"
+
+
 def test_init_writes_paths_that_move_with_the_config_and_gates_for_every_field(
     fruitaudit: Terminal, digits: Path
 ) -> None:

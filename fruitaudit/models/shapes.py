@@ -28,7 +28,7 @@ def input_shape_of(network: Any, size: tuple[int, int] | None) -> tuple[int, int
         return size[0], size[1], channels
     if height is None or width is None:
         raise ModelError("the model leaves the size of its images open; write it down under "
-                         "model.preprocessing.size: [height, width]")  # fmt: skip
+                         "model.preprocessing.size: [height, width] (for init: --size HEIGHT WIDTH)")  # fmt: skip
     return height, width, channels
 
 

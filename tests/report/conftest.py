@@ -246,7 +246,16 @@ def make_results(out: Path) -> Results:
         pictures=_pictures(out, store, ids),
         contact_sheet=(SheetRow("store", SCRIPT, 4, ("pictures/0.jpg", "pictures/lost.jpg"), ids[:2]),),
         findings=(
-            Finding("gap", "critical", "It fails on " + SCRIPT, ("25.0 % of 12",), "Collect <b>images</b>.", 0.75, ids),
+            Finding(
+                "gap",
+                "critical",
+                "It fails on " + SCRIPT,
+                ("25.0 % of 12",),
+                "Collect <b>images</b>.",
+                0.75,
+                ids,
+                "store",
+            ),
         ),
         gates=_gates(evaluations[1]),
         verdict=Verdict("fail", 1, "1 of 3 gates failed: accuracy[store] >= 0.9."),

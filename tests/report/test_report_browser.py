@@ -113,6 +113,63 @@ def test_switches_change_what_is_shown(open_report):
     assert float(page.evaluate(opacity)) > 0.5
 
 
+def test_a_number_of_the_confusion_matrix_leads_to_its_images(open_report):
+    page = open_report(1400)
+    link = page.locator(".confusion td.miss a").first
+    n = int(link.inner_text())
+    link.focus()
+    page.keyboard.press("Enter")
+    assert page.locator("#shown").inner_text() == f"{n} of 12"
+    page.locator("#reset").click()
+    assert page.locator("#shown").inner_text() == "12 of 12"
+
+
+def test_a_finding_leads_to_the_errors_of_its_split(open_report):
+    page = open_report(1400)
+    page.locator("#findings a[data-filter]").first.click()
+    assert page.locator("#shown").inner_text() == "9 of 12"
+
+
+@pytest.mark.parametrize("width", [420, 1400])
+def test_a_map_is_enlarged_and_left_by_keyboard(open_report, width):
+    page = open_report(width)
+    views = page.locator(".panel").first.locator(".stack:not(.none)")
+    title = page.locator("#viewer-title")
+    views.nth(2).focus()
+    before = views.nth(2).bounding_box()["width"]
+    page.keyboard.press("Enter")
+    assert page.locator("#viewer .stack").bounding_box()["width"] > 1.5 * before
+    assert "Saliency" in title.inner_text()
+    page.keyboard.press("ArrowRight")
+    assert "Gradients" in title.inner_text()
+    page.keyboard.press("ArrowLeft")
+    first = page.locator("#viewer img").get_attribute("src")
+    page.keyboard.press("ArrowDown")  # the same method on the next image that has a map
+    assert "Saliency" in title.inner_text()
+    assert page.locator("#viewer img").get_attribute("src") != first
+    page.keyboard.press("Escape")
+    assert not page.locator("#viewer").is_visible()
+    assert page.evaluate("document.activeElement.getAttribute('aria-label')") == "Enlarge: Saliency"
+    assert page.complaints == []
+
+
+def test_an_image_of_the_table_leads_to_its_maps(open_report):
+    page = open_report(1400)
+    page.evaluate("document.querySelectorAll('#explanations .panel').forEach((p) => {"
+                  " const fold = document.createElement('details'); p.replaceWith(fold); fold.append(p); })")  # fmt: skip
+    page.locator("#predictions-table tbody a").first.click()
+    assert page.evaluate("document.querySelector(location.hash).closest('details').open")
+
+
+def test_print_leaves_out_what_cannot_be_pressed(open_report):
+    page = open_report(720)
+    page.emulate_media(media="print")
+    assert not page.locator("#filters").is_visible()
+    assert not page.locator(".sticky-tools").is_visible()
+    columns = "getComputedStyle(document.querySelector('.charts')).gridTemplateColumns.split(' ').length"
+    assert page.evaluate(columns) == 2
+
+
 def test_without_scripts_the_report_is_whole(browser, folder):
     render(folder)
     context = browser.new_context(java_script_enabled=False, viewport={"width": 420, "height": 900})
