@@ -155,8 +155,10 @@ def test_a_map_is_enlarged_and_left_by_keyboard(open_report, width):
 
 def test_an_image_of_the_table_leads_to_its_maps(open_report):
     page = open_report(1400)
-    page.evaluate("document.querySelectorAll('#explanations .panel').forEach((p) => {"
-                  " const fold = document.createElement('details'); p.replaceWith(fold); fold.append(p); })")  # fmt: skip
+    page.evaluate(
+        "document.querySelectorAll('#explanations .panel').forEach((p) => {"
+        " const fold = document.createElement('details'); p.replaceWith(fold); fold.append(p); })"
+    )
     page.locator("#predictions-table tbody a").first.click()
     assert page.evaluate("document.querySelector(location.hash).closest('details').open")
 
