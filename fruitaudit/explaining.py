@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import itertools
-from collections.abc import Mapping
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -19,6 +18,7 @@ from fruitaudit.opening import Opened
 from fruitaudit.providers.registry import build
 from fruitaudit.records.data import FloatArray, Images
 from fruitaudit.records.explanations import (
+    KINDS,
     Explanation,
     ExplanationNotRun,
     ExplanationRow,
@@ -27,6 +27,7 @@ from fruitaudit.records.explanations import (
     Segments,
     Targets,
 )
+from fruitaudit.records.packing import Arrays, pack, unpack
 from fruitaudit.records.states import NotRun
 from fruitaudit.runtime import StageCache, Streams, versions, write_arrays
 
@@ -35,7 +36,6 @@ CONTROLS_BY = ("grad_cam_pp", "integrated_gradients", "occlusion", "lime")
 """Without `methods` in the config: gradient and CAM methods for errors, perturbation methods (and two to compare
 them with) for true positives."""
 
-Arrays = dict[str, npt.NDArray[Any]]
 Row = ExplanationRow | ExplanationNotRun
 
 
@@ -105,16 +105,16 @@ class Explainer:
     def _store(
         self, group: Group, images: Images, targets: Targets, settings: MethodSettings, method: Method, arrays: Arrays
     ) -> ExplanationRow:
-        explanation = unpack(arrays)
-        values, registration = explanation.values, method.registration
-        finite = np.isfinite(values).all(axis=(1, 2))
-        evidence = finite & (np.abs(values).max(axis=(1, 2)) > 0)
+        explanation, registration = unpack(arrays), method.registration
+        scale, empty = _scale(explanation, images.sample_ids)
         channels = getattr(method, "channels", registration.channels)
         names = tuple(self.opened.class_names[c] for c in targets.classes)
         file = self._free(f"attributions/{group.name}/{settings.spelling}")
         stored = {k: v for k, v in arrays.items() if k != "model_passes"}
         ids = {"sample_ids": np.array(images.sample_ids), "targets": np.array(names)}
-        write_arrays(self.out / file, stored | {"maps": values} | ids)
+        if isinstance(explanation, Segments):
+            stored["maps"] = explanation.values
+        write_arrays(self.out / file, stored | ids)
         return ExplanationRow(
             group=group.name,
             method=settings.spelling,
@@ -126,11 +126,11 @@ class Explainer:
             signed=registration.signed or channels == "sum",
             options=asdict(method),  # type: ignore[call-overload]
             file=file,
-            kind="segments" if isinstance(explanation, Segments) else "maps",
+            kind=KINDS[type(explanation)],
             sample_ids=images.sample_ids,
             target_classes=names,
-            scale=float(np.abs(values[evidence]).max()) if evidence.any() else 0.0,
-            empty=tuple(i for i, ok in zip(images.sample_ids, evidence, strict=True) if not ok),
+            scale=scale,
+            empty=empty,
             diagnostics={k: tuple(_finite(v)) for k, v in explanation.diagnostics.items()},
             notes=explanation.notes,
             model_passes=int(arrays["model_passes"]) if "model_passes" in arrays else None,
@@ -153,23 +153,16 @@ def _sha256(values: FloatArray) -> str:
     return hashlib.sha256(repr(values.shape).encode() + np.ascontiguousarray(values).tobytes()).hexdigest()
 
 
+def _scale(explanation: Explanation, sample_ids: Sequence[str]) -> tuple[float, tuple[str, ...]]:
+    """Largest |value| of all maps that are finite, and the samples whose maps hold no evidence."""
+    if not isinstance(explanation, Maps | Segments):
+        return 0.0, ()
+    parts = explanation.parts.values() if isinstance(explanation, Maps) else ()
+    peaks = np.max([np.abs(maps).max(axis=(1, 2)) for maps in (explanation.values, *parts)], axis=0)
+    evidence = np.isfinite(peaks) & (peaks > 0)
+    empty = tuple(i for i, ok in zip(sample_ids, evidence, strict=True) if not ok)
+    return (float(peaks[evidence].max()) if evidence.any() else 0.0), empty
+
+
 def _finite(values: npt.NDArray[np.float32]) -> list[float | None]:
     return [float(v) if np.isfinite(v) else None for v in values]
-
-
-def pack(explanation: Explanation) -> Arrays:
-    """The explanation as arrays that `unpack` reads back."""
-    arrays: Arrays = {f"diagnostic:{k}": np.asarray(v) for k, v in explanation.diagnostics.items()}
-    arrays["notes"] = np.array(explanation.notes, dtype=str)
-    if isinstance(explanation, Segments):
-        return arrays | {"segments": explanation.segments, "coefficients": explanation.coefficients}
-    return arrays | {"maps": explanation.values}
-
-
-def unpack(arrays: Mapping[str, npt.NDArray[Any]]) -> Explanation:
-    """The explanation that `pack` stored."""
-    diagnostics = {k.removeprefix("diagnostic:"): v for k, v in arrays.items() if k.startswith("diagnostic:")}
-    notes = tuple(str(note) for note in arrays["notes"])
-    if "segments" in arrays:
-        return Segments(arrays["segments"], arrays["coefficients"], diagnostics, notes)
-    return Maps(arrays["maps"], diagnostics, notes)

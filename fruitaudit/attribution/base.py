@@ -11,19 +11,21 @@ whenever a method is made, by a config or by hand: `SmoothGrad(samples=0)` is an
 from __future__ import annotations
 
 import functools
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal, Protocol
 
 import numpy as np
 from pydantic import ConfigDict
 
+from fruitaudit.models.counter import PassCounter
 from fruitaudit.records.data import FloatArray, Images, IntArray
 from fruitaudit.records.explanations import Channels, Explains, Explanation, Targets
 from fruitaudit.records.passes import LayerGradients as LayerGradients
 from fruitaudit.records.passes import Passes as Passes
 from fruitaudit.runtime import Streams
 
-Family = Literal["gradient", "cam", "perturbation"]
+Family = Literal["inside", "gradient", "backward", "cam", "perturbation", "counterfactual", "example", "control"]
 Shape = tuple[int, int, int]
 
 OPTIONS = ConfigDict(strict=True, extra="forbid", allow_inf_nan=False)
@@ -54,6 +56,8 @@ class Registration:
     """The distribution that must be installed, where the method needs a library of its own."""
     caveat: str = ""
     """What this provider gets wrong, one sentence with its measured figure: printed wherever its maps are."""
+    subject: Literal["image", "model"] = "image"
+    """"model": runs once an audit, on no image; reference images lie in `images.background`, targets are empty."""
 
 
 class Model(Protocol):
@@ -89,6 +93,51 @@ class Model(Protocol):
         """Activation of `layer` and d logit[classes] / d activation. Raises CannotExplain for an unknown layer."""
         ...
 
+    @property
+    def passes(self) -> PassCounter:
+        """What was computed so far; whoever calls `in_graph` adds what its own function computes."""
+        ...
+
+    @property
+    def layers(self) -> Sequence[Layer]:
+        """The layers in the order in which they answer."""
+        ...
+
+    def in_graph(self, images: Any) -> InGraph:
+        """The network on a (N, H, W, C) float32 tensor, as part of somebody's `tf.function`: nothing is counted."""
+        ...
+
+
+class Layer(Protocol):
+    """One layer of the network, nested ones included, as it is called in a pass."""
+
+    layer: Any
+    """The Keras object: weights, activation, configuration."""
+    path: str
+    """Its name below the model, e.g. "mobilenet/Conv_1": what `InGraph.layer` and `layer_gradients` take."""
+
+    @property
+    def kind(self) -> str:
+        """Its class, e.g. "Conv2D"."""
+        ...
+
+    @property
+    def shape(self) -> tuple[int | None, ...]:
+        """Of the output, without the batch axis; () where there are several outputs."""
+        ...
+
+
+class InGraph(Protocol):
+    """Symbolic tensors of one call of the network."""
+
+    @property
+    def probabilities(self) -> Any: ...
+    @property
+    def logits(self) -> Any: ...
+    def layer(self, path: str) -> Any:
+        """The output of a layer, in its own type. Raises CannotExplain for an unknown one."""
+        ...
+
 
 class Method(Protocol):
     """A method with its options set; options are the dataclass fields."""
@@ -102,6 +151,11 @@ class Method(Protocol):
     def model_passes(self, n_images: int, input_shape: Shape) -> Passes:
         """What it must cost on images of this (H, W, C), for progress, plan and benchmark."""
         ...
+
+
+def background_of(method: Method) -> int:
+    """How many reference images a method wants in `images.background`: its property `background_size`, else none."""
+    return int(getattr(method, "background_size", 0))
 
 
 def reduce_channels(values: FloatArray, how: Channels) -> FloatArray:

@@ -7,7 +7,7 @@ import logging
 from fruitaudit.attribution.base import Method, Model
 from fruitaudit.errors import AuditError, CannotExplain
 from fruitaudit.records.data import Images
-from fruitaudit.records.explanations import Explanation, Targets
+from fruitaudit.records.explanations import Explanation, Maps, Segments, Targets
 from fruitaudit.records.states import NotRun
 from fruitaudit.runtime import Streams
 
@@ -17,7 +17,7 @@ log = logging.getLogger(__name__)
 def explain(method: Method, model: Model, images: Images, targets: Targets, streams: Streams) -> Explanation | NotRun:
     """Run a method. Whatever goes wrong in it or its library costs this method alone, with a reason."""
     title = method.registration.title
-    if len(images) == 0:
+    if len(images) == 0 and method.registration.subject == "image":
         return NotRun(f"{title}: there are no images to explain")
     try:
         explanation = method(model, images, targets, streams)
@@ -33,10 +33,14 @@ def explain(method: Method, model: Model, images: Images, targets: Targets, stre
 
 
 def _kept_contract(title: str, explanation: Explanation, images: Images) -> Explanation | NotRun:
-    values, expected = explanation.values, images.values.shape[:3]
-    if values.shape != expected or values.dtype != "float32":
-        return NotRun(
-            f"{title} returned maps of shape {values.shape} and type {values.dtype} "
-            f"where {expected} and float32 were due; nothing was drawn of them"
-        )
+    maps = [explanation.values] if isinstance(explanation, Maps | Segments) else []
+    if isinstance(explanation, Maps):
+        maps += explanation.parts.values()
+    expected = images.values.shape[:3]
+    for values in maps:
+        if values.shape != expected or values.dtype != "float32":
+            return NotRun(
+                f"{title} returned maps of shape {values.shape} and type {values.dtype} "
+                f"where {expected} and float32 were due; nothing was drawn of them"
+            )
     return explanation

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
@@ -33,6 +34,26 @@ def open_classifier(path: Path, *, trust: bool = False, batch_size: int = 64, si
         return Classifier(loaded.network, batch_size=batch_size, size=size, loaded=loaded)
     except ModelError as error:
         raise ModelError(f"{path}: {error}") from error
+
+
+@dataclass(frozen=True)
+class InGraph:
+    """Symbolic tensors of one call of the network: (N, K) each, and what every layer gave."""
+
+    probabilities: Any
+    logits: Any
+    trace: taps.Trace
+
+    def layer(self, path: str) -> Any:
+        """The output of a layer, in its own type (float16 in a mixed-precision model).
+
+        Raises CannotExplain for an unknown layer, or one with several outputs.
+        """
+        call = self.trace.find(path)
+        if call is None:
+            known = ", ".join(call.path for call in self.trace.begun[-6:])
+            raise CannotExplain(f"the model has no layer {path} with one output; its last layers are {known}")
+        return call.output
 
 
 class Classifier:
@@ -125,6 +146,17 @@ class Classifier:
         self.passes.forward += len(images)
         return features
 
+    @property
+    def layers(self) -> list[taps.Call]:
+        """The layers in the order in which they answer."""
+        return self.trace.done
+
+    def in_graph(self, images: Any) -> InGraph:
+        """The network on a (N, H, W, C) float32 tensor, as part of somebody's `tf.function`: nothing is counted."""
+        with taps.recorded() as trace:
+            probabilities, logits = self.head.read(self.network(images, training=False))
+        return InGraph(probabilities, logits, trace)
+
     @cached_property
     def _scores(self) -> Callable[..., Any]:
         return self._compile(lambda images: self.head.read(self.network(images, training=False)))
@@ -161,10 +193,9 @@ class Classifier:
 
     def _make_layer_function(self, layer: str) -> Callable[..., Any]:
         def run(images: Any, classes: Any) -> Any:
-            with taps.recorded() as trace:
-                logits = self.head.read(self.network(images, training=False))[1]
-            activation = self._tap(trace, layer)
-            scores = tf.gather(logits, classes, batch_dims=1)
+            called = self.in_graph(images)
+            activation = called.layer(layer)
+            scores = tf.gather(called.logits, classes, batch_dims=1)
             [gradient] = tf.gradients(scores, activation)
             if gradient is None:
                 raise CannotExplain(f"the model's output does not depend on layer {layer} by any gradient")
@@ -174,19 +205,11 @@ class Classifier:
 
     def _make_feature_function(self, layer: str | None) -> Callable[..., Any]:
         def run(images: Any) -> Any:
-            with taps.recorded() as trace:
-                self.network(images, training=False)
-            tensor = taps.last_dense_input(trace) if layer is None else self._tap(trace, layer)
+            called = self.in_graph(images)
+            tensor = taps.last_dense_input(called.trace) if layer is None else called.layer(layer)
             return (tf.reshape(tf.cast(tensor, tf.float32), (tf.shape(images)[0], -1)),)
 
         return self._compile(run)
-
-    def _tap(self, trace: taps.Trace, layer: str) -> Any:
-        call = trace.find(layer)
-        if call is None:
-            known = ", ".join(call.path for call in trace.begun[-6:])
-            raise CannotExplain(f"the model has no layer {layer} with one output; its last layers are {known}")
-        return call.output
 
     def _compile(self, function: Callable[..., Any], *, with_classes: bool = False) -> Any:
         signature = [tf.TensorSpec((None, *self.input_shape), tf.float32)]

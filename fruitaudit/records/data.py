@@ -89,17 +89,33 @@ class PreprocessingSummary:
 
 
 @dataclass(frozen=True)
+class Background:
+    """Images of the reference split, drawn with the seed: what the model knows, for methods that compare with it."""
+
+    values: FloatArray
+    """(M, H, W, C), preprocessed."""
+    labels: IntArray
+    sample_ids: tuple[str, ...]
+    population: int
+    """Images of the split that these were drawn of."""
+
+
+@dataclass(frozen=True)
 class Images:
     """A batch of model inputs.
 
     `values` is (N, H, W, C) float32, preprocessed. `low` and `high` (C,) are what a black and a white pixel become
-    under the same preprocessing: the ends of the range that a fill or a baseline may use.
+    under the same preprocessing: the ends of the range that a fill or a baseline may use. `masks` (N, H, W) are 1 on
+    the object, 0 beside it, NaN for an image without a mask; None where no image has one.
     """
 
     values: FloatArray
     sample_ids: tuple[str, ...]
     low: FloatArray
     high: FloatArray
+    masks: FloatArray | None = None
+    background: Background | None = None
+    """Set for a method that asks for it: see `attribution.base.background_of`."""
 
     def __len__(self) -> int:
         return len(self.values)
@@ -112,7 +128,8 @@ class Images:
     def select(self, rows: slice | IntArray) -> Images:
         """The images of these rows."""
         ids = np.asarray(self.sample_ids, dtype=object)[rows]
-        return Images(self.values[rows], tuple(ids), self.low, self.high)
+        masks = None if self.masks is None else self.masks[rows]
+        return Images(self.values[rows], tuple(ids), self.low, self.high, masks, self.background)
 
     def one_by_one(self) -> Iterator[Images]:
         """Each image as a batch of its own."""

@@ -10,9 +10,10 @@ import numpy as np
 import numpy.typing as npt
 
 from fruitaudit.records.data import FloatArray, IntArray
+from fruitaudit.records.evidence import Counterfactuals, FeatureMaps, Filters, Neighbours, Synthetic
 from fruitaudit.records.states import NotRun
 
-GroupKind = Literal["false_negative", "false_positive", "true_positive", "confused"]
+GroupKind = Literal["false_negative", "false_positive", "true_positive", "confused", "misclassified"]
 Explains = Literal["logit", "probability"]
 Channels = Literal["sum", "l2", "maxabs", "none"]
 
@@ -49,11 +50,13 @@ class Maps:
     """One attribution map an image: `values` (N, H, W) float32, raw, signed where the method is, unscaled.
 
     `diagnostics` holds numbers a method knows about its own result, (N,) each, e.g. "completeness_error".
+    `parts` are further maps (N, H, W) in the same unit, by name, drawn on the same scale: other classes, other layers.
     """
 
     values: FloatArray
     diagnostics: Mapping[str, FloatArray] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    parts: Mapping[str, FloatArray] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -77,7 +80,20 @@ class Segments:
         return np.nan_to_num(self.coefficients)[rows, self.segments].astype(np.float32)
 
 
-Explanation = Maps | Segments
+Explanation = Maps | Segments | FeatureMaps | Filters | Synthetic | Counterfactuals | Neighbours
+"""What a method may return; `Maps` and `Segments` have `values` (N, H, W), one map an image."""
+Kind = Literal["maps", "segments", "feature_maps", "filters", "synthetic", "counterfactuals", "neighbours"]
+KINDS: dict[type, Kind] = {
+    Maps: "maps",
+    Segments: "segments",
+    FeatureMaps: "feature_maps",
+    Filters: "filters",
+    Synthetic: "synthetic",
+    Counterfactuals: "counterfactuals",
+    Neighbours: "neighbours",
+}
+OF_THE_MODEL = "model"
+"""The `group` of an explanation that is about the model, not about images."""
 
 
 @dataclass(frozen=True)
@@ -94,11 +110,12 @@ class ExplanationRow:
     signed: bool
     options: dict[str, float | int | str | bool | None]
     file: str
-    kind: Literal["maps", "segments"]
+    kind: Kind
     sample_ids: tuple[str, ...]
     target_classes: tuple[str, ...]
     scale: float
-    """Largest |value| over all maps of the row: the one scale its pictures are printed with. 0: every map is empty."""
+    """Largest |value| over all maps of the row: the one scale its pictures are printed with. 0: every map is empty, or
+    the method gives no maps."""
     empty: tuple[str, ...]
     """Samples whose map is zero everywhere or not finite: no evidence, and said so."""
     diagnostics: dict[str, tuple[float | None, ...]]
