@@ -5,20 +5,24 @@ from __future__ import annotations
 import hashlib
 import itertools
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
-from fruitaudit.attribution.base import Method
+from fruitaudit.attribution.base import Method, background_of
 from fruitaudit.attribution.explain import explain
 from fruitaudit.config.schema import Config, MethodSettings
+from fruitaudit.data.masks import read_masks
+from fruitaudit.data.stream import read_images
 from fruitaudit.opening import Opened
-from fruitaudit.providers.registry import build
-from fruitaudit.records.data import FloatArray, Images
+from fruitaudit.providers.registry import build, registration
+from fruitaudit.records.data import Background, FloatArray, Images
+from fruitaudit.records.evaluation import Predictions
 from fruitaudit.records.explanations import (
     KINDS,
+    OF_THE_MODEL,
     Explanation,
     ExplanationNotRun,
     ExplanationRow,
@@ -44,39 +48,78 @@ def methods_of(config: Config, group: Group) -> tuple[MethodSettings, ...]:
     if config.groups != "auto":
         for settings in config.groups:
             if settings.name == group.name and settings.methods is not None:
-                return settings.methods
+                return tuple(method for method in settings.methods if not _of_the_model(method))
     if config.methods is not None:
-        return config.methods
+        return tuple(settings for settings in config.methods if not _of_the_model(settings))
     names = CONTROLS_BY if group.kind == "true_positive" else ERRORS_BY
     return tuple(MethodSettings(name=name) for name in names)
 
 
+def model_methods(config: Config) -> tuple[MethodSettings, ...]:
+    """The methods that are about the model itself: each runs once, however many groups ask for it."""
+    own = () if config.groups == "auto" else tuple(group.methods or () for group in config.groups)
+    asked = [settings for methods in (config.methods or (), *own) for settings in methods if _of_the_model(settings)]
+    return tuple(settings for i, settings in enumerate(asked) if settings not in asked[:i])
+
+
+def _of_the_model(settings: MethodSettings) -> bool:
+    return registration(settings).subject == "model"
+
+
 @dataclass(frozen=True)
 class Explainer:
-    """What methods need besides themselves: the model, the random streams, and where maps are kept."""
+    """What methods need besides themselves: model, random streams, reference images, and a place for maps."""
 
     opened: Opened
     streams: Streams
     cache: StageCache
     out: Path
+    reference: Predictions | None = None
+    """The split that background images are drawn of."""
 
-    def explain(self, group: Group, images: Images, targets: Targets, settings: MethodSettings) -> tuple[Row, bool]:
-        """Run one method on one group and store its maps in attributions/<group>/<method>.npz.
+    def images(self, sample_ids: Sequence[str]) -> Images:
+        """Images to explain, with the masks of their objects."""
+        samples = [self.opened.samples[i] for i in sample_ids]
+        images = read_images(samples, self.opened.preprocessor)
+        return replace(images, masks=read_masks(samples, self.opened.preprocessor))
 
-        Returns what came out, and whether the maps came from the cache.
+    def background(self, n: int) -> Background | None:
+        """`n` images of the reference split (all of a smaller one), drawn with the seed; None without such a split."""
+        if self.reference is None or not len(self.reference.labels):
+            return None
+        drawn = self.streams.rng("background", self.reference.split).permutation(len(self.reference.labels))[:n]
+        ids = [self.reference.sample_ids[i] for i in drawn]
+        images = read_images([self.opened.samples[i] for i in ids], self.opened.preprocessor)
+        return Background(images.values, self.reference.labels[drawn], tuple(ids), len(self.reference.labels))
+
+    def explain_model(self, settings: MethodSettings) -> tuple[Row, bool]:
+        """Run one method that is about the model, not about images."""
+        return self.explain(OF_THE_MODEL, self.images(()), Targets(np.empty(0, np.int64)), settings)
+
+    def explain(self, group: str, images: Images, targets: Targets, settings: MethodSettings) -> tuple[Row, bool]:
+        """Run one method on one group and store what it shows in attributions/<group>/<method>.npz.
+
+        Returns what came out, and whether it came from the cache.
 
         Cached by model, pixels as the model sees them, targets, method with its options, seed and versions. A method
         that does not apply or fails costs only itself.
         """
         method = build(settings)
-        title = method.registration.title
-        if not len(images):
+        title, wanted = method.registration.title, background_of(method)
+        if not len(images) and method.registration.subject == "image":
             reason = NotRun("no image fits the group's rule")
-            return ExplanationNotRun(group.name, settings.spelling, title, reason), False
+            return ExplanationNotRun(group, settings.spelling, title, reason), False
+        if wanted:
+            images = replace(images, background=self.background(wanted))
+            if images.background is None:
+                reason = NotRun(f"{title} compares with images that the model knows; add a split with role: reference")
+                return ExplanationNotRun(group, settings.spelling, title, reason), False
         key = {
             "model": self.opened.classifier.sha256,
             # What was done to the files shows in the pixels: another resize or interpolation is another key.
             "images": (_sha256(images.values), images.sample_ids, images.low.tolist(), images.high.tolist()),
+            "masks": _sha256(images.masks),
+            "background": images.background and (_sha256(images.background.values), images.background.labels.tolist()),
             "targets": targets.classes.tolist(),
             "method": (settings.spelling, asdict(method)),  # type: ignore[call-overload]
             "seed": self.streams.seed,
@@ -99,24 +142,24 @@ class Explainer:
         try:
             arrays, cached = self.cache.get_or_make(f"maps-{settings.spelling}", key, make)
         except _GaveUp:
-            return ExplanationNotRun(group.name, settings.spelling, title, outcome[0]), False
+            return ExplanationNotRun(group, settings.spelling, title, outcome[0]), False
         return self._store(group, images, targets, settings, method, arrays), cached
 
     def _store(
-        self, group: Group, images: Images, targets: Targets, settings: MethodSettings, method: Method, arrays: Arrays
+        self, group: str, images: Images, targets: Targets, settings: MethodSettings, method: Method, arrays: Arrays
     ) -> ExplanationRow:
         explanation, registration = unpack(arrays), method.registration
         scale, empty = _scale(explanation, images.sample_ids)
         channels = getattr(method, "channels", registration.channels)
         names = tuple(self.opened.class_names[c] for c in targets.classes)
-        file = self._free(f"attributions/{group.name}/{settings.spelling}")
+        file = self._free(f"attributions/{group}/{settings.spelling}")
         stored = {k: v for k, v in arrays.items() if k != "model_passes"}
         ids = {"sample_ids": np.array(images.sample_ids), "targets": np.array(names)}
         if isinstance(explanation, Segments):
             stored["maps"] = explanation.values
         write_arrays(self.out / file, stored | ids)
         return ExplanationRow(
-            group=group.name,
+            group=group,
             method=settings.spelling,
             title=registration.title,
             provider=settings.provider,
@@ -149,7 +192,9 @@ class _GaveUp(Exception):
     """Leaves the cache without an entry: what failed once is tried again by the next run."""
 
 
-def _sha256(values: FloatArray) -> str:
+def _sha256(values: FloatArray | None) -> str | None:
+    if values is None:
+        return None
     return hashlib.sha256(repr(values.shape).encode() + np.ascontiguousarray(values).tobytes()).hexdigest()
 
 

@@ -18,6 +18,9 @@ from fruitaudit.runtime import Streams
 
 Mask = npt.NDArray[np.bool_]
 
+ANY = -1
+"""Instead of a class index: images of any class."""
+
 
 def choose_groups(config: Config, predictions: Mapping[str, Predictions], streams: Streams) -> tuple[Group, ...]:
     """The groups of the config, or of the `auto` rule, with their images drawn."""
@@ -29,22 +32,29 @@ def choose_groups(config: Config, predictions: Mapping[str, Predictions], stream
 def check_groups(config: Config, class_names: Sequence[str]) -> None:
     """Raise ConfigError for a group of a class that the model does not know."""
     for group in () if config.groups == "auto" else config.groups:
-        if group.class_ not in class_names:
+        if group.class_ is not None and group.class_ not in class_names:
             near = get_close_matches(group.class_, class_names, n=1)
             hint = f"did you mean {near[0]!r}?" if near else f"its classes are {', '.join(class_names)}"
             raise ConfigError(f"group {group.name}: the model has no class {group.class_!r}; {hint}")
 
 
 def _by_hand(settings: GroupSettings, predictions: Predictions, streams: Streams) -> Group:
-    return _draw(
-        settings.name,
-        predictions,
-        settings.kind,
-        predictions.class_names.index(settings.class_),
-        "chosen in the config",
-        settings.max_images,
-        streams,
-    )
+    rule, among = "chosen in the config", None
+    if settings.per_class is not None:
+        among = _per_class(predictions, settings.per_class, streams)
+        rule += f", among {settings.per_class} images of every class ({among.sum()} in all) drawn with the seed"
+    class_ = ANY if settings.class_ is None else predictions.class_names.index(settings.class_)
+    return _draw(settings.name, predictions, settings.kind, class_, rule, settings.max_images, streams, among=among)
+
+
+def _per_class(predictions: Predictions, n: int, streams: Streams) -> Mask:
+    """`n` images of every class; all groups of a split that ask for as many choose among the same ones."""
+    chosen = np.zeros(len(predictions.labels), bool)
+    for index, name in enumerate(predictions.class_names):
+        there = np.flatnonzero(predictions.labels == index)
+        rng = streams.rng("per class", predictions.split, name)
+        chosen[rng.permutation(there)[:n]] = True
+    return chosen
 
 
 def _auto_groups(splits: Sequence[Predictions], max_images: int, streams: Streams) -> tuple[Group, ...]:
@@ -83,11 +93,11 @@ def _suspects(predictions: Predictions) -> list[tuple[str, GroupKind, int, int, 
         return []
     most_called = int(wrong.sum(axis=0).argmax())
     suspects: list[tuple[str, GroupKind, int, int, str]] = [
-        ("most_false_positives", "false_positive", -1, most_called, "the class with the most false positives")
+        ("most_false_positives", "false_positive", ANY, most_called, "the class with the most false positives")
     ]
     missed = _lowest_recall(predictions, confusion)
     suspects.append(
-        ("lowest_recall", "false_negative", missed, -1,
+        ("lowest_recall", "false_negative", missed, ANY,
          "the class with the lowest recall; ties broken by the mean probability given to wrong classes")
     )  # fmt: skip
     ranks = ("largest", "second largest")
@@ -131,22 +141,26 @@ def _draw(
     max_images: int,
     streams: Streams,
     *,
-    called: int = -1,
+    called: int = ANY,
+    among: Mask | None = None,
 ) -> Group:
     labels, predicted, names = predictions.labels, predictions.predicted, predictions.class_names
     fits: dict[GroupKind, Mask] = {
         "false_negative": (labels == class_) & (predicted != class_),
         "false_positive": (predicted == class_) & (labels != class_),
-        "true_positive": (predicted == class_) & (labels == class_),
+        "true_positive": (predicted == labels) & ((labels == class_) | (class_ == ANY)),
+        "misclassified": (predicted != labels) & ((labels == class_) | (class_ == ANY)),
         "confused": (labels == class_) & (predicted == called),
     }
+    what = "Any class" if class_ == ANY else names[class_]
     titles: dict[GroupKind, str] = {
-        "false_negative": f"{names[class_]} called something else",
-        "false_positive": f"Something else called {names[class_]}",
-        "true_positive": f"{names[class_]}, recognised",
-        "confused": f"{names[class_]} called {names[called]}",
+        "false_negative": f"{what} called something else",
+        "false_positive": f"Something else called {what}",
+        "true_positive": f"{what}, recognised",
+        "misclassified": f"{what}, misclassified",
+        "confused": f"{what} called {names[called]}",
     }
-    population: IntArray = np.flatnonzero(fits[kind])
+    population: IntArray = np.flatnonzero(fits[kind] if among is None else fits[kind] & among)
     drawn = population
     if len(population) > max_images:
         drawn = np.sort(streams.rng("group", name).choice(population, max_images, replace=False))
@@ -156,7 +170,7 @@ def _draw(
         title=f"{titles[kind]} ({predictions.split})",
         split=predictions.split,
         kind=kind,
-        class_name=names[class_],
+        class_name="" if class_ == ANY else names[class_],
         rule=rule,
         draw=how,
         population=len(population),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,10 +11,9 @@ import numpy as np
 from fruitaudit import __version__
 from fruitaudit.config.load import dump_config
 from fruitaudit.config.schema import Config
-from fruitaudit.data.stream import read_images
 from fruitaudit.evaluation.class_order import judge_class_orders
 from fruitaudit.evaluation.evaluate import evaluate
-from fruitaudit.explaining import Explainer, Row, methods_of
+from fruitaudit.explaining import Explainer, Row, methods_of, model_methods
 from fruitaudit.findings import find
 from fruitaudit.gates import asked_top_k, check_gates, judge
 from fruitaudit.groups import check_groups, choose_groups
@@ -23,6 +22,7 @@ from fruitaudit.opening import Opened, class_names, open_inputs
 from fruitaudit.pictures import Album
 from fruitaudit.prediction import Predicted, predict
 from fruitaudit.providers.registry import build
+from fruitaudit.records.evaluation import Predictions
 from fruitaudit.records.explanations import Group, Targets
 from fruitaudit.records.results import Results, RunInfo
 from fruitaudit.report.artefacts import save_results, save_run
@@ -85,7 +85,9 @@ class _Story:
             album = Album(self.out, opened.preprocessor, opened.samples)
             pictures = album.explained(predictions, list(dict.fromkeys(i for g in groups for i in g.sample_ids)))
             sheet = album.contact_sheet(list(predictions.values()), config.sheet_images, streams)
-        rows = tuple(row for group in groups for row in self._explain(opened, group, predicted[group.split], streams))
+        explainer = Explainer(opened, streams, self._cache, self.out, _reference(predictions.values()))
+        rows = [*self._explain_model(explainer)]
+        rows += [row for group in groups for row in self._explain(explainer, group, predictions[group.split])]
         verdicts, verdict = judge(config.gates, evaluations, splits, config.max_bad_share)
         results = Results(
             title=config.title,
@@ -98,10 +100,10 @@ class _Story:
             evaluations=evaluations,
             class_orders=orders,
             groups=groups,
-            explanations=rows,
+            explanations=tuple(rows),
             pictures=pictures,
             contact_sheet=sheet,
-            findings=find(evaluations, splits, orders, opened.preprocessing, rows),
+            findings=find(evaluations, splits, orders, opened.preprocessing, tuple(rows)),
             gates=verdicts,
             verdict=verdict,
             config_sha256=sha256_of(config.model_dump(mode="json", exclude={"out"})),
@@ -122,18 +124,27 @@ class _Story:
             step.cached = predicted.cached
         return predicted
 
-    def _explain(self, opened: Opened, group: Group, source: Predicted, streams: Streams) -> Iterator[Row]:
-        at = {sample_id: i for i, sample_id in enumerate(source.predictions.sample_ids)}
+    def _explain_model(self, explainer: Explainer) -> Iterator[Row]:
+        for settings in model_methods(self.config):
+            with self.steps.step(f"look inside by {settings.spelling}", 1) as step:
+                row, step.cached = explainer.explain_model(settings)
+                step.advance(1)
+            yield row
+
+    def _explain(self, explainer: Explainer, group: Group, source: Predictions) -> Iterator[Row]:
+        at = {sample_id: i for i, sample_id in enumerate(source.sample_ids)}
         rows = np.array([at[i] for i in group.sample_ids], dtype=np.int64)
-        images = read_images([opened.samples[i] for i in group.sample_ids], opened.preprocessor)
-        targets = Targets(source.predictions.predicted[rows])
-        explainer = Explainer(opened, streams, self._cache, self.out)
+        images, targets = explainer.images(group.sample_ids), Targets(source.predicted[rows])
         for settings in methods_of(self.config, group):
             with self.steps.step(f"explain {group.name} by {settings.spelling}", 1) as step:
-                row, step.cached = explainer.explain(group, images, targets, settings)
+                row, step.cached = explainer.explain(group.name, images, targets, settings)
                 step.advance(1)
             yield row
 
     @property
     def _cache(self) -> StageCache:
         return StageCache(self.config.out / ".cache")
+
+
+def _reference(predictions: Iterable[Predictions]) -> Predictions | None:
+    return next((p for p in predictions if p.role == "reference"), None)

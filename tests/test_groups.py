@@ -90,3 +90,28 @@ def test_a_class_the_model_does_not_know_is_one_sentence() -> None:
     with pytest.raises(ConfigError, match="did you mean 'Apple'"):
         check_groups(config(groups=[{**by_hand[0], "class": "apple"}]), NAMES)
     check_groups(config(groups=[{**by_hand[0], "class": "Apple"}]), NAMES)
+
+
+def by_hand(**group: object):
+    settings = config(groups=[{"name": "g", "split": "store", **group}])
+    return choose_groups(settings, BOTH, Streams(9))[0]
+
+
+def test_groups_of_any_class() -> None:
+    assert by_hand(kind="misclassified").population == 8
+    assert by_hand(kind="true_positive").population == 5
+    assert by_hand(kind="misclassified", **{"class": "Pear"}).sample_ids == ("store/10", "store/11")
+    assert by_hand(kind="misclassified").class_name == ""
+
+
+def test_groups_choose_among_the_same_images_of_every_class() -> None:
+    wrong, right = (by_hand(kind=kind, per_class=2) for kind in ("misclassified", "true_positive"))
+    assert wrong.population + right.population == 6
+    labels = [STORE.labels[STORE.sample_ids.index(i)] for i in (*wrong.sample_ids, *right.sample_ids)]
+    assert sorted(labels) == [0, 0, 1, 1, 2, 2]
+    assert "among 2 images of every class (6 in all)" in wrong.rule
+
+
+def test_a_missed_class_must_be_named() -> None:
+    with pytest.raises(ValueError, match="kind false_negative needs a class"):
+        by_hand(kind="false_negative")

@@ -16,9 +16,13 @@ from fruitaudit.errors import ConfigError
 from fruitaudit.records.data import Role
 
 DEFAULT_FILE = Path("fruitaudit.yaml")
-_PATHS: tuple[tuple[str | None, ...], ...] = (
-    ("model", "path"), ("model", "classes"), ("splits", None, "path"), ("splits", None, "originals"), ("out",),
+_METHODS: tuple[tuple[str | None, ...], ...] = (("methods", None), ("groups", None, "methods", None))
+_INPUTS: tuple[tuple[str | None, ...], ...] = (
+    ("model", "path"), ("model", "classes"),
+    *(("splits", None, key) for key in ("path", "originals", "masks")),
+    *((*methods, name, "autoencoder") for methods in _METHODS for name in ("cem", "cem@alibi")),
 )  # fmt: skip
+"""Keys that name a file or folder that must be there."""
 _ROLES: dict[str, Role] = {
     **dict.fromkeys(("train", "training", "reference"), "reference"),
     **dict.fromkeys(("test", "testing", "val", "valid", "validation"), "test"),
@@ -150,7 +154,7 @@ class _Reading:
 
     def validated(self) -> Config:
         document = self.document
-        for pattern in _PATHS:
+        for pattern in (*_INPUTS, ("out",)):
             for path, value in list(document.walk(*pattern)):
                 if isinstance(value, str) and value:
                     origin = document.origin(path)
@@ -159,7 +163,7 @@ class _Reading:
             config = Config.model_validate(document.data)
         except ValidationError as error:
             raise ConfigError(complaint(error, document, config_schema())) from None
-        for pattern in _PATHS[:-1]:
+        for pattern in _INPUTS:
             for path, value in document.walk(*pattern):
                 if isinstance(value, str) and not Path(value).exists():
                     label = document.origin(path).label
@@ -174,7 +178,7 @@ def _refuse_out_in_data(config: Config, document: Document) -> None:
     """The report's pictures would be images of the next audit."""
     out = config.out.resolve()
     for split in config.splits:
-        for folder in (split.path, split.originals):
+        for folder in (split.path, split.originals, split.masks):
             if folder is not None and folder.is_dir() and out.is_relative_to(folder.resolve()):
                 raise ConfigError(f"{document.origin(('out',)).label}: 'out': {config.out} lies within the images of "
                                   f"split {split.name}; name a folder outside of {folder}")  # fmt: skip

@@ -94,6 +94,9 @@ class SplitSettings(Settings):
     originals: Path | None = Field(
         None, description="high-resolution photographs, paired by relative path without suffix"
     )
+    masks: Path | None = Field(
+        None, description="pictures that are white on the object and black beside it, paired as originals are"
+    )
 
 
 class GroupSettings(Settings):
@@ -101,10 +104,23 @@ class GroupSettings(Settings):
 
     name: Name
     split: str
-    kind: Literal["false_negative", "false_positive", "true_positive"]
-    class_: str = Field(alias="class")
+    kind: Literal["false_negative", "false_positive", "true_positive", "misclassified"]
+    class_: str | None = Field(
+        None, alias="class", description="true_positive and misclassified: left out, images of any class"
+    )
     max_images: int = Field(16, gt=0)
+    per_class: int | None = Field(
+        None, gt=0, description="choose among so many images of every class, drawn of the split with the seed"
+    )
     methods: tuple[MethodSettings, ...] | None = Field(None, description="instead of the config's methods")
+
+    @model_validator(mode="after")
+    def _class_where_needed(self) -> GroupSettings:
+        if self.class_ is None and self.kind.startswith("false"):
+            raise Misfit(
+                f"a group of kind {self.kind} needs a class: the one that is missed or wrongly called", "class"
+            )
+        return self
 
 
 class MethodSettings(Settings):

@@ -52,14 +52,15 @@ def open_split(settings: SplitSettings, class_names: tuple[str, ...]) -> Split:
     listing = _list(settings)
     if not listing.entries and not listing.bad:
         raise DataError(f"split {settings.name}: {settings.path} holds no images")
-    originals = _originals(settings, listing)
+    originals = _paired(settings.name, settings.originals, "originals", listing)
+    masks = _paired(settings.name, settings.masks, "masks", listing)
     numbers = {name: i for i, name in enumerate(class_names)}
     if listing.labels_are_indices:
         numbers = {str(i): i for i in range(len(class_names))} | numbers
     samples, bad = [], list(listing.bad)
     for entry in listing.entries:
         if entry.label in numbers:
-            samples.append(_sample(settings.name, entry, numbers[entry.label], originals))
+            samples.append(_sample(settings.name, entry, numbers[entry.label], originals, masks))
         else:
             bad.append(
                 BadFile(entry.name, f"its label {entry.label!r} is none of the model's {len(class_names)} classes")
@@ -72,6 +73,8 @@ def open_split(settings: SplitSettings, class_names: tuple[str, ...]) -> Split:
     notes = list(listing.notes)
     if settings.originals is not None:
         notes.append(f"{sum(s.original is not None for s in samples)} of {len(samples)} samples have an original")
+    if any(s.mask is not None for s in samples):
+        notes.append(f"{sum(s.mask is not None for s in samples)} of {len(samples)} samples have a mask of the object")
     source = f"{listing.kind} {PurePosixPath(*settings.path.parts[-2:])}"
     return Split(
         settings.name, settings.role, source, tuple(samples), tuple(bad), len(samples) + len(bad), tuple(notes)
@@ -89,7 +92,7 @@ def _list(settings: SplitSettings) -> Listing:
     return _FORMATS[path.suffix.lower()](settings)
 
 
-def _sample(split: str, entry: Entry, label: int, originals: dict[str, Path]) -> Sample:
+def _sample(split: str, entry: Entry, label: int, originals: dict[str, Path], masks: dict[str, Path]) -> Sample:
     return Sample(
         f"{split}/{entry.name}",
         label,
@@ -97,25 +100,24 @@ def _sample(split: str, entry: Entry, label: int, originals: dict[str, Path]) ->
         entry.index,
         entry.group_id,
         entry.original or originals.get(_stem(entry.name)),
-        entry.mask,
+        entry.mask or masks.get(_stem(entry.name)),
         entry.metadata,
     )
 
 
-def _originals(settings: SplitSettings, listing: Listing) -> dict[str, Path]:
-    """Photographs by relative path without suffix: store/Avocado/001.png pairs with store_hi/Avocado/001.jpg."""
-    folder = settings.originals
+def _paired(split: str, folder: Path | None, what: str, listing: Listing) -> dict[str, Path]:
+    """Pictures by relative path without suffix: store/Avocado/001.png pairs with store_hi/Avocado/001.jpg."""
     if folder is None:
         return {}
     if not folder.is_dir():
-        raise DataError(f"split {settings.name}: the folder of originals {folder} does not exist; correct its path")
+        raise DataError(f"split {split}: the folder of {what} {folder} does not exist; correct its path")
     # Reversed, so that of 001.jpg and 001.png the first one stays.
-    files = list(images_below(folder, settings.name))
+    files = list(images_below(folder, split))
     found = {_stem(readable(path.relative_to(folder).as_posix())): path for path in reversed(files)}
     if not any(_stem(entry.name) in found for entry in listing.entries):
         raise DataError(
-            f"split {settings.name}: none of the {len(files)} images in {folder} has the relative path of a sample "
-            f"({', '.join(_stem(entry.name) for entry in listing.entries[:2])}, ...), which is how originals pair"
+            f"split {split}: none of the {len(files)} images in {folder} has the relative path of a sample "
+            f"({', '.join(_stem(entry.name) for entry in listing.entries[:2])}, ...), which is how {what} pair"
         )
     return found
 

@@ -33,10 +33,11 @@ def first_panels(groups: Sequence[Group]) -> dict[str, str]:
 
 def lead_of(group: Group, called: str) -> str:
     """What the images are. `called` is the answer to the first of them, for a confusion of two classes."""
-    name = group.class_name
+    name = group.class_name or "all kinds of things"
     return {
         "false_positive": f"These {group.split} images show something else, but the model called them {name}.",
         "false_negative": f"These {group.split} images show {name}, but the model called them something else.",
+        "misclassified": f"These {group.split} images show {name}, and the model called them something else.",
         "confused": f"These {group.split} images show {name}, but the model called them {called}.",
         "true_positive": f"These {group.split} images show {name}, and the model said so: right answers, as a control.",
     }[group.kind]

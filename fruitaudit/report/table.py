@@ -17,7 +17,8 @@ if TYPE_CHECKING:
 
 COLUMNS = 24
 """Classes that get a column of their own; the others share "rest"."""
-_CHOSEN = {"false_positive": "chosen-fp", "false_negative": "chosen-fn", "confused": "chosen-fn"}
+_CHOSEN = {"false_positive": "chosen-fp", "false_negative": "chosen-fn", "confused": "chosen-fn",
+           "misclassified": "chosen-fn"}  # fmt: skip
 
 
 @dataclass(frozen=True)

@@ -88,7 +88,7 @@ MISTAKES = {
         "audit.yaml:6: 'groups.0.split': there is no split 'shop'; splits are train, store"
     ),
     BASE + "groups: [{name: a, split: store, kind: tp, class: b}]": (
-        "'groups.0.kind' should be 'false_negative', 'false_positive' or 'true_positive', not 'tp'"
+        "'groups.0.kind' should be 'false_negative', 'false_positive', 'true_positive' or 'misclassified', not 'tp'"
     ),
     BASE + "methods: [{a: {}, b: {}}]": "audit.yaml:5: 'methods.0': write one method an entry",
     BASE + "methods: [3]": "audit.yaml:5: 'methods.0': write a method as `saliency`",
