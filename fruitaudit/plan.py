@@ -14,7 +14,7 @@ from dataclasses import asdict, dataclass
 from rich.console import Console
 from rich.table import Table
 
-from fruitaudit.attribution.base import Passes
+from fruitaudit.attribution.base import Passes, passes_of
 from fruitaudit.config.schema import Config, MethodSettings
 from fruitaudit.data.stream import stream
 from fruitaudit.errors import CannotExplain, DataError
@@ -73,7 +73,7 @@ def plan(config: Config) -> Plan:
                 not_run.append((f"{settings.spelling} on {title}", "the model has no layer with a spatial activation"))
                 continue
             try:
-                passes = method.model_passes(images, opened.classifier.input_shape)
+                passes = passes_of(method, opened.classifier, images)
             except CannotExplain as reason:
                 not_run.append((f"{settings.spelling} on {title}", str(reason)))
                 continue

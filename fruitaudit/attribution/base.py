@@ -11,7 +11,7 @@ whenever a method is made, by a config or by hand: `SmoothGrad(samples=0)` is an
 from __future__ import annotations
 
 import functools
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal, Protocol
 
@@ -93,6 +93,13 @@ class Model(Protocol):
         """Activation of `layer` and d logit[classes] / d activation. Raises CannotExplain for an unknown layer."""
         ...
 
+    def features(self, values: FloatArray, layer: str | None = None) -> FloatArray:
+        """(N, D) what the last dense layer sees, or the output of `layer`, each image's numbers in one row.
+
+        Raises CannotExplain where the layers are hidden or `layer` is unknown.
+        """
+        ...
+
     @property
     def passes(self) -> PassCounter:
         """What was computed so far; whoever calls `in_graph` adds what its own function computes."""
@@ -115,6 +122,9 @@ class Layer(Protocol):
     """The Keras object: weights, activation, configuration."""
     path: str
     """Its name below the model, e.g. "mobilenet/Conv_1": what `InGraph.layer` and `layer_gradients` take."""
+    inputs: list[Any]
+    """The symbolic tensors it got, and below the one it gave (None: several): who feeds whom is told by identity."""
+    output: Any
 
     @property
     def kind(self) -> str:
@@ -138,6 +148,10 @@ class InGraph(Protocol):
         """The output of a layer, in its own type. Raises CannotExplain for an unknown one."""
         ...
 
+    def input(self, path: str) -> Any:
+        """What a layer got, the first of several. Raises CannotExplain for an unknown one."""
+        ...
+
 
 class Method(Protocol):
     """A method with its options set; options are the dataclass fields."""
@@ -156,6 +170,16 @@ class Method(Protocol):
 def background_of(method: Method) -> int:
     """How many reference images a method wants in `images.background`: its property `background_size`, else none."""
     return int(getattr(method, "background_size", 0))
+
+
+def passes_of(method: Method, model: Model, n_images: int) -> Passes:
+    """What a method must cost on this model.
+
+    A method whose cost depends on more than the size of the images, such as on the number of channels of a layer, has
+    `passes_on(model, n_images)`; its `model_passes` is then what it costs at least.
+    """
+    on_model: Callable[[Model, int], Passes] | None = getattr(method, "passes_on", None)
+    return on_model(model, n_images) if on_model else method.model_passes(n_images, model.input_shape)
 
 
 def reduce_channels(values: FloatArray, how: Channels) -> FloatArray:

@@ -49,11 +49,18 @@ class InGraph:
 
         Raises CannotExplain for an unknown layer, or one with several outputs.
         """
+        return self._call(path).output
+
+    def input(self, path: str) -> Any:
+        """What a layer got, the first of several. Raises CannotExplain for an unknown layer."""
+        return self._call(path).inputs[0]
+
+    def _call(self, path: str) -> taps.Call:
         call = self.trace.find(path)
         if call is None:
             known = ", ".join(call.path for call in self.trace.begun[-6:])
             raise CannotExplain(f"the model has no layer {path} with one output; its last layers are {known}")
-        return call.output
+        return call
 
 
 class Classifier:

@@ -14,7 +14,8 @@ from fruitaudit.records.evidence import Counterfactuals, FeatureMaps, Filters, N
 from fruitaudit.records.states import NotRun
 
 GroupKind = Literal["false_negative", "false_positive", "true_positive", "confused", "misclassified"]
-Explains = Literal["logit", "probability"]
+Explains = Literal["logit", "probability", "activation"]
+"""What is explained: the class's logit or probability, or what layers answer, whatever the class."""
 Channels = Literal["sum", "l2", "maxabs", "none"]
 
 
@@ -108,7 +109,7 @@ class ExplanationRow:
     explains: Explains
     channels: Channels
     signed: bool
-    options: dict[str, float | int | str | bool | None]
+    options: dict[str, float | int | str | bool | list[str] | None]
     file: str
     kind: Kind
     sample_ids: tuple[str, ...]
