@@ -140,6 +140,18 @@ def palette_png(indices: ByteArray, colours: ByteArray) -> str:
     return data_uri(buffer.getvalue(), "png")
 
 
+def pixels_of(values: FloatArray, low: FloatArray, high: FloatArray, *, bgr: bool = False) -> ByteArray:
+    """Model inputs (..., C) -> uint8 RGB or grey (..., C), as a person would see them."""
+    unit = np.clip((values - low) / (high - low), 0, 1)
+    pixels = np.rint(np.nan_to_num(unit) * 255).astype(np.uint8)
+    return pixels[..., ::-1] if bgr else pixels
+
+
+def draw_pixels(pixels: ByteArray) -> str:
+    """A picture (H, W, 1 or 3) as a data URI: small ones exactly, larger ones compressed for the mail."""
+    return _encoded(Image.fromarray(pixels[..., 0] if pixels.shape[-1] == 1 else pixels))
+
+
 def photograph(path: Path, side: int) -> str | None:
     """A photograph at most `side` pixels a side as a data URI, None where the file is missing or unreadable.
 
@@ -151,6 +163,10 @@ def photograph(path: Path, side: int) -> str | None:
     except (OSError, Image.DecompressionBombError):
         return None
     image.thumbnail((side, side), Image.Resampling.LANCZOS)
+    return _encoded(image)
+
+
+def _encoded(image: Image.Image) -> str:
     buffer = BytesIO()
     if max(image.size) <= LOSSLESS_SIDE:
         image.save(buffer, "PNG", optimize=True)

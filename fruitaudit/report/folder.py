@@ -6,13 +6,14 @@ import zipfile
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
-import numpy.typing as npt
 
+from fruitaudit.config.scales import APPLICATIONS
 from fruitaudit.errors import AuditError
-from fruitaudit.records.explanations import ExplanationRow
+from fruitaudit.records.explanations import KINDS, Explanation, ExplanationRow, Maps, Segments
+from fruitaudit.records.packing import unpack
 from fruitaudit.records.results import Picture, Results, RunInfo
 from fruitaudit.records.states import NotRun
 from fruitaudit.report.artefacts import PREDICTIONS, load_results, load_run
@@ -21,8 +22,6 @@ from fruitaudit.report.predictions import read_predictions
 
 if TYPE_CHECKING:
     import pandas as pd
-
-Arrays = dict[str, npt.NDArray[Any]]
 
 
 @dataclass(frozen=True)
@@ -40,18 +39,20 @@ class Folder:
             raise AuditError(f"{self.path}/results.json names {name}, which is outside the folder: do not trust it.")
         return path
 
-    def arrays(self, row: ExplanationRow) -> Arrays | NotRun:
-        """The raw maps of one method on one group, or why they cannot be drawn."""
+    def shown(self, row: ExplanationRow) -> Explanation | NotRun:
+        """What one method showed of one group, or why it cannot be drawn."""
         try:
             with np.load(self.file(row.file), allow_pickle=False) as stored:
-                arrays = dict(stored)
+                n, explanation = len(stored["sample_ids"]), unpack(stored)
         except FileNotFoundError:
             return NotRun(f"{row.file} is missing from the folder")
-        except (OSError, ValueError, zipfile.BadZipFile):
-            return NotRun(f"{row.file} is damaged")
-        if arrays.get("maps", np.empty(0)).shape[:1] != (len(row.sample_ids),):
-            return NotRun(f"{row.file} does not hold the {len(row.sample_ids)} maps that results.json names")
-        return arrays
+        except (OSError, ValueError, KeyError, TypeError, zipfile.BadZipFile):
+            return NotRun(f"{row.file} is damaged or was written by another version of fruitaudit")
+        if n != len(row.sample_ids) or KINDS[type(explanation)] != row.kind:
+            return NotRun(f"{row.file} does not hold what results.json says of its {len(row.sample_ids)} images")
+        if isinstance(explanation, Maps | Segments) and len(explanation.values) != n:
+            return NotRun(f"{row.file} does not hold the {n} maps that results.json names")
+        return explanation
 
     def photograph(self, name: str | None, side: int) -> str | None:
         """A picture at most `side` pixels a side as a data URI, None where there is none."""
@@ -65,6 +66,11 @@ class Folder:
     def _drawn(self) -> dict[tuple[str, int], str | None]:
         """Photographs already made small: an image may stand in several groups."""
         return {}
+
+    @property
+    def bgr(self) -> bool:
+        """Whether the model's inputs have blue first."""
+        return APPLICATIONS.get(self.results.preprocessing.scale) == "caffe"
 
     @cached_property
     def pictures(self) -> dict[str, Picture]:

@@ -6,22 +6,24 @@ import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from fruitaudit.records.explanations import ExplanationNotRun, ExplanationRow, Group
+import numpy as np
+
+from fruitaudit.records.explanations import Explanation, ExplanationNotRun, ExplanationRow, Group
 from fruitaudit.records.results import Picture
 from fruitaudit.records.states import NotRun
 from fruitaudit.report.comparison import Partner, advice_of, anchor_of, image_anchor, lead_of, partners_of
-from fruitaudit.report.figures import Scale, draw_map, empty_reason, scale_of
-from fruitaudit.report.folder import Arrays, Folder
+from fruitaudit.report.figures import Scale, scale_of
+from fruitaudit.report.folder import Folder
 from fruitaudit.report.gallery import ORIGINAL_SIDE, picture_key
-from fruitaudit.report.superpixels import SuperpixelViews, superpixel_views
-from fruitaudit.report.words import decimals, percent, significant
+from fruitaudit.report.views import View, maps_of, views_of
+from fruitaudit.report.words import decimals, percent
 
 OPEN = 3
 """Images a group shown at once; the others open on request."""
 ONE_ROW = 3
 """Up to so many views stand in one row with the photograph; more stand in rows beside it."""
-WEAK = 0.03
-"""A map whose peak is below this share of the group's scale is called very weak."""
+MAX_SPAN = 3
+"""Columns that one method may fill; more views stand in further rows."""
 TOLD = ("completeness_error", "r2")
 LIMITS = {"completeness_error": (0.05, 0.20)}
 """Diagnostic -> above the first it is amber, above the second red."""
@@ -40,22 +42,19 @@ class Diagnostic:
 
 @dataclass(frozen=True)
 class Tile:
-    """One method on one image: a picture, three views of superpixels, or words that say why there is none."""
+    """One method on one image: the views it gives."""
 
     method: str
     title: str
     caveat: str
     signed: bool
-    map: str | None
-    peak: str
-    """Its largest value, and the end of the group's scale."""
-    at: float
-    """Where the largest value stands on the colour bar, 0..1."""
-    weak: bool
-    """Drawn, but too pale to see beside the others of its group."""
-    reason: str
-    segments: SuperpixelViews | None
+    views: tuple[View, ...]
     diagnostics: tuple[Diagnostic, ...]
+
+    @property
+    def span(self) -> int:
+        """Columns of the panel that the tile fills."""
+        return min(len(self.views), MAX_SPAN)
 
 
 @dataclass(frozen=True)
@@ -97,8 +96,8 @@ class GroupPanel:
 
     @property
     def views(self) -> int:
-        """Pictures that the methods give of one image: superpixels have three."""
-        return sum(3 if method.row.kind == "segments" else 1 for method in self.methods)
+        """Columns that the methods fill with one image, at the most."""
+        return max((sum(tile.span for tile in image.tiles) for image in self.images), default=0)
 
     @property
     def one_row(self) -> bool:
@@ -110,7 +109,7 @@ class GroupPanel:
         """Columns of equal width that a panel has."""
         if self.one_row:
             return self.views + 2
-        return 3 if self.views == 4 and all(method.row.kind == "maps" for method in self.methods) else 4
+        return 3 if self.views == 4 and all(tile.span == 1 for image in self.images for tile in image.tiles) else 4
 
 
 def group_panels(folder: Folder) -> list[GroupPanel]:
@@ -121,10 +120,10 @@ def group_panels(folder: Folder) -> list[GroupPanel]:
 
 def _group(folder: Folder, group: Group, keys: Mapping[str, str]) -> GroupPanel:
     rows = [row for row in folder.results.explanations if row.group == group.name]
-    done = [row for row in rows if isinstance(row, ExplanationRow)]
-    arrays = [folder.arrays(row) for row in done]
-    methods = tuple(_method(row, stored) for row, stored in zip(done, arrays, strict=True))
-    drawn = list(zip(methods, arrays, strict=True))
+    done = [row for row in rows if isinstance(row, ExplanationRow) and row.kind != "feature_maps"]
+    explanations = [folder.shown(row) for row in done]
+    methods = tuple(_method(row, shown) for row, shown in zip(done, explanations, strict=True))
+    drawn = list(zip(methods, explanations, strict=True))
     groups, anchor = folder.results.groups, anchor_of(folder.results.groups, group)
     shown = [(image_anchor(groups, group, i), i) for i in group.sample_ids if i in folder.pictures]
     called = folder.pictures[shown[0][1]].predicted_class if shown else "something else"
@@ -140,20 +139,29 @@ def _group(folder: Folder, group: Group, keys: Mapping[str, str]) -> GroupPanel:
     )
 
 
-def _method(row: ExplanationRow, arrays: Arrays | NotRun) -> MethodPanel:
+def _method(row: ExplanationRow, shown: Explanation | NotRun) -> MethodPanel:
     scale, reason = None, ""
-    if isinstance(arrays, NotRun):
-        reason = arrays.reason
-    elif row.scale > 0:
-        scale = scale_of(arrays["maps"], row.scale, signed=row.signed, probability=row.explains == "probability")
-    else:
-        reason = "every map of this group is empty"
+    maps = None if isinstance(shown, NotRun) else maps_of(shown)
+    if isinstance(shown, NotRun):
+        reason = shown.reason
+    elif maps is not None:
+        end = row.scale or (float(np.abs(maps).max()) if row.kind == "counterfactuals" else 0.0)
+        signed = row.signed or row.kind == "counterfactuals"
+        if end > 0:
+            scale = scale_of(maps, end, signed=signed, probability=row.explains == "probability" and row.scale > 0)
+        else:
+            reason = "every map of this group is empty"
     options = ", ".join(f"{name} {_option(value)}" for name, value in row.options.items())
     return MethodPanel(row, options, scale, _summaries(row), reason)
 
 
 def _image(
-    folder: Folder, picture: Picture, drawn: Sequence[tuple[MethodPanel, Arrays | NotRun]], *, anchor: str, key: str
+    folder: Folder,
+    picture: Picture,
+    drawn: Sequence[tuple[MethodPanel, Explanation | NotRun]],
+    *,
+    anchor: str,
+    key: str,
 ) -> ImagePanel:
     return ImagePanel(
         anchor=anchor,
@@ -163,39 +171,26 @@ def _image(
         has_seen=folder.photograph(picture.seen, ORIGINAL_SIDE) is not None,
         bars=tuple(sorted(picture.probabilities.items(), key=lambda bar: -bar[1])),
         tiles=tuple(
-            _tile(panel, arrays, panel.row.sample_ids.index(picture.sample_id))
-            for panel, arrays in drawn
+            _tile(panel, shown, panel.row.sample_ids.index(picture.sample_id), folder)
+            for panel, shown in drawn
             if picture.sample_id in panel.row.sample_ids
         ),
     )
 
 
-def _tile(panel: MethodPanel, arrays: Arrays | NotRun, index: int) -> Tile:
-    row, drawn, peak, at, weak, views = panel.row, None, "", 0.0, False, None
-    reason: str | None = panel.reason
-    if not isinstance(arrays, NotRun):
-        values = arrays["maps"][index]
-        reason = empty_reason(values)
-        if not reason and panel.scale:
-            drawn = draw_map(values, panel.scale)
-            top = values.flat[abs(values).argmax()]
-            peak, at = f"{significant(top)} of {significant(panel.scale.end)}", panel.scale.place(float(top))
-            weak = abs(float(top)) < WEAK * panel.scale.end
-            if row.kind == "segments" and {"segments", "coefficients"} <= set(arrays):
-                views = superpixel_views(arrays["segments"][index], arrays["coefficients"][index])
+def _tile(panel: MethodPanel, shown: Explanation | NotRun, index: int, folder: Folder) -> Tile:
+    row = panel.row
+    views: tuple[View, ...] = (View(None, reason=panel.reason),)
+    if not isinstance(shown, NotRun):
+        views = views_of(shown, index, panel.scale, folder.results.model.class_names, bgr=folder.bgr)
     # A tile has room for what tells a good map from a bad one; the table above the panels has the rest.
     told = [name for name in TOLD if name in row.diagnostics] or list(row.diagnostics)[:1]
     return Tile(
         method=row.method,
         title=row.title,
         caveat=row.caveat,
-        signed=row.signed,
-        map=drawn,
-        peak=peak,
-        at=at,
-        weak=weak,
-        reason=reason or "",
-        segments=views,
+        signed=row.signed or row.kind == "counterfactuals",
+        views=views,
         diagnostics=tuple(_diagnostic(name, row.diagnostics[name][index]) for name in told),
     )
 
@@ -232,5 +227,7 @@ def _words(name: str) -> str:
     return {"r2": "fit R\u00b2"}.get(name, name.replace("_", " "))
 
 
-def _option(value: float | int | str | bool | None) -> str:
+def _option(value: object) -> str:
+    if isinstance(value, list | tuple):
+        return ", ".join(map(str, value))
     return "automatic" if value is None else str(value)

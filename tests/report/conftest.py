@@ -11,9 +11,10 @@ from PIL import Image
 
 from fruitaudit.records.data import BadFile, ColourNote, PreprocessingSummary, SplitSummary
 from fruitaudit.records.evaluation import AverageRow, ClassRow, Curve, Predictions, ReliabilityBin, SplitEvaluation
-from fruitaudit.records.explanations import ExplanationNotRun, ExplanationRow, Group, Segments
+from fruitaudit.records.explanations import ExplanationNotRun, ExplanationRow, Group, Maps, Segments
 from fruitaudit.records.judgement import Finding, GateResult, Verdict
 from fruitaudit.records.model import LayerRow, ModelSummary
+from fruitaudit.records.packing import pack
 from fruitaudit.records.results import ClassOrder, Picture, Results, RunInfo, SheetRow, Timing
 from fruitaudit.records.states import Estimate, NotRun
 from fruitaudit.report.artefacts import save_results, save_run
@@ -122,12 +123,12 @@ def _explanations(out: Path, ids: tuple[str, ...]) -> tuple[ExplanationRow | Exp
     lime = Segments(segments, coefficients)
     end = float(np.nanmax(np.abs(signed[:2])))
     extra = {"sample_ids": np.array(ids)}
-    write_arrays(out / "attributions/missed/saliency.npz", {"maps": unsigned, **extra})
-    write_arrays(out / "attributions/missed/gradients.npz", {"maps": signed, **extra})
-    write_arrays(out / "attributions/missed/blank.npz", {"maps": np.zeros_like(unsigned), **extra})
+    write_arrays(out / "attributions/missed/saliency.npz", {**pack(Maps(unsigned)), **extra})
+    write_arrays(out / "attributions/missed/gradients.npz", {**pack(Maps(signed)), **extra})
+    write_arrays(out / "attributions/missed/blank.npz", {**pack(Maps(np.zeros_like(unsigned))), **extra})
     write_arrays(
         out / "attributions/missed/lime.npz",
-        {"maps": lime.values, "segments": segments, "coefficients": coefficients, **extra},
+        {"maps": lime.values, **pack(lime), **extra},
     )
     return (
         _row("saliency", signed=False, scale=float(unsigned.max()), ids=ids, empty=(ids[1],)),
