@@ -1,0 +1,128 @@
+from __future__ import annotations
+
+from typing import Annotated, Any, ClassVar, Literal
+
+import numpy as np
+from pydantic import Field
+from pydantic.dataclasses import dataclass
+
+from fruitaudit.attribution.base import OPTIONS, Model, Passes, Registration, Shape
+from fruitaudit.attribution.convolutions import (
+    Convolution,
+    activated,
+    chosen,
+    compiled,
+    convolutions,
+    in_batches,
+    tensors,
+)
+from fruitaudit.records.data import FloatArray, Images, IntArray
+from fruitaudit.records.evidence import FeatureLayer, FeatureMaps
+from fruitaudit.records.explanations import Targets
+from fruitaudit.runtime import Streams
+
+TOLERANCE = 1e-3
+"""What a recomputed value may differ by, as a share of the layer's largest activation; float16 has 3 digits."""
+
+
+@dataclass(frozen=True, config=OPTIONS)
+class Activations:
+    """What each convolution answers to the image, before and after its activation function.
+
+    Z^l = W^l * A^(l-1) + b^l (normalized, where BatchNormalization follows),  A^l = f(Z^l).
+    Paper: Yosinski, Clune, Nguyen, Fuchs, Lipson 2015, arXiv:1506.06579, sec. 2.
+    Differs from the paper: nothing; a choice of channels is shown, the same for all images.
+    Where the layer computes f itself, Z is computed once more from its input, and shown only where f(Z) is A.
+
+    Parameters: `layers` paths of convolutions, left out: all of them, 8 at most, evenly spread; `channels` how many of
+    each layer; `choose` the "strongest" by mean |A| over all images, strongest first, or the "first".
+    Returns values (N, h, w, channels) for each layer and stage. Negative values occur before f, and after some.
+    Raises CannotExplain where no convolution is to be seen.
+    """
+
+    registration: ClassVar[Registration] = Registration(
+        name="activations",
+        title="Activations",
+        family="inside",
+        question="What does each layer of the model still see of the image?",
+        paper="Yosinski et al. 2015, arXiv:1506.06579",
+        explains="activation",
+        channels="none",
+        signed=True,
+        cost="2 forward, 1 with the first channels",
+        needs="a convolution",
+        option_that_changes=(("layers", ["early"]), ("channels", 2), ("choose", "first")),
+    )
+
+    layers: list[str] | None = None
+    channels: Annotated[int, Field(ge=1)] = 16
+    choose: Literal["strongest", "first"] = "strongest"
+
+    def __call__(self, model: Model, images: Images, targets: Targets, streams: Streams) -> FeatureMaps:
+        shown = chosen(model, self.layers)
+        channels = [np.arange(min(self.channels, int(c.layer.shape[-1] or 0)), dtype=np.int64) for c in shown]
+        if self.choose == "strongest":
+            channels = [_strongest(m, self.channels) for m in _mean_magnitudes(model, shown, images)]
+        found = _values(model, shown, channels, images)
+        layers, notes = list[FeatureLayer](), list[str]()
+        for convolution, which, (before, after, difference) in zip(shown, channels, found, strict=True):
+            n_channels, function = int(convolution.layer.shape[-1] or 0), convolution.activation
+            normal = ", after BatchNormalization" if convolution.normalized else ""
+            if function and difference <= TOLERANCE:
+                layers.append(FeatureLayer(convolution.path, f"before {function}{normal}", which, n_channels, before))
+            elif function:
+                notes.append(f"{convolution.path}: {function} of what was recomputed differs from the output by "
+                             f"{difference:.1g} of its largest value, so that only the output is shown")  # fmt: skip
+            stage = f"after {function}" if function else f"output{normal}"
+            layers.append(FeatureLayer(convolution.path, stage, which, n_channels, after))
+        total = len(convolutions(model))
+        if self.layers is None and len(shown) < total:
+            notes.append(f"{len(shown)} of {total} convolutions, evenly spread")
+        return FeatureMaps(tuple(layers), notes=tuple(notes))
+
+    def model_passes(self, n_images: int, input_shape: Shape) -> Passes:
+        return Passes(forward=n_images * (2 if self.choose == "strongest" else 1))
+
+
+def _strongest(magnitudes: FloatArray, k: int) -> IntArray:
+    return np.argsort(-magnitudes, kind="stable")[:k].astype(np.int64)
+
+
+def _mean_magnitudes(model: Model, shown: list[Convolution], images: Images) -> list[FloatArray]:
+    """(K,) mean |A| of every channel over places and images, for each layer."""
+    from fruitaudit.models.backend import tf
+
+    def run(values: Any) -> Any:
+        called = model.in_graph(values)
+        return [tf.reduce_mean(tf.abs(tensors(called, c)[1]), axis=(1, 2)) for c in shown]
+
+    means = in_batches(compiled(model, run), images.values, model.batch_size)
+    model.passes.forward += len(images)
+    return [m.mean(axis=0) for m in means]
+
+
+def _values(
+    model: Model, shown: list[Convolution], channels: list[IntArray], images: Images
+) -> list[tuple[FloatArray, FloatArray, float]]:
+    """(before, after, difference) for each layer; the difference of f(before) and after is a share of the largest."""
+    from fruitaudit.models.backend import tf
+
+    def run(values: Any) -> Any:
+        called, made = model.in_graph(values), []
+        for convolution, which in zip(shown, channels, strict=True):
+            before, after = tensors(called, convolution)
+            difference = tf.zeros(tf.shape(values)[:1])
+            if convolution.fused:
+                again = tf.cast(activated(convolution, before), tf.float32)
+                largest = tf.maximum(tf.reduce_max(tf.abs(after)), 1e-30)
+                difference += tf.reduce_max(tf.abs(again - after)) / largest
+            made += [tf.gather(after if before is None else before, which, axis=-1), tf.gather(after, which, axis=-1)]
+            made.append(difference)
+        return made
+
+    found = in_batches(compiled(model, run), images.values, model.batch_size)
+    model.passes.forward += len(images)
+    return [(found[i], found[i + 1], float(found[i + 2].max())) for i in range(0, len(found), 3)]
+
+
+METHODS = (Activations,)

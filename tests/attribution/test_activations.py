@@ -1,0 +1,113 @@
+import numpy as np
+import pytest
+import zoo
+from analytic_models import some_images, some_targets
+
+from fruitaudit.attribution.activations import Activations
+from fruitaudit.errors import CannotExplain
+from fruitaudit.models.backend import keras
+from fruitaudit.models.classifier import Classifier
+from fruitaudit.runtime import Streams
+
+L = keras.layers
+
+
+def made_by(kind, **options):
+    model = Classifier.from_network(zoo.KINDS[kind]() if isinstance(kind, str) else kind, batch_size=2)
+    images = some_images(model.input_shape, n=3, high=zoo.TOP.get(kind, 1.0) if isinstance(kind, str) else 1.0)
+    return model, images, Activations(**options)(model, images, some_targets(3, model.n_classes), Streams(0))
+
+
+def convolve(values, kernel, bias):
+    """A valid convolution written out, in float64."""
+    height, width = kernel.shape[:2]
+    rows, columns = values.shape[1] - height + 1, values.shape[2] - width + 1
+    made = np.zeros((len(values), rows, columns, kernel.shape[3]))
+    for i in range(height):
+        for j in range(width):
+            made += values[:, i : i + rows, j : j + columns].astype(float) @ kernel[i, j].astype(float)
+    return made + bias
+
+
+def test_equals_a_convolution_written_out_before_and_after():
+    model, images, made = made_by("sequential", choose="first", channels=5)
+    layer = model.network.get_layer("conv_1")
+    expected = convolve(images.values, *map(np.asarray, layer.weights))
+    before, after = made.layers[:2]
+    assert (before.layer, before.stage, after.stage, after.n_channels) == ("conv_1", "before relu", "after relu", 8)
+    np.testing.assert_allclose(before.values, expected[..., :5], atol=1e-5)
+    np.testing.assert_allclose(after.values, np.maximum(expected, 0)[..., :5], atol=1e-5)
+    assert before.values.min() < -0.1
+    pooled = np.maximum(expected, 0)[:, :30, :30].reshape(3, 15, 2, 15, 2, 8).max(axis=(2, 4))
+    second = convolve(pooled, *map(np.asarray, model.network.get_layer("conv_2").weights))
+    np.testing.assert_allclose(made.layers[2].values, second[..., :5], atol=1e-4)
+
+
+def test_the_strongest_channels_over_the_group_come_first():
+    _, _, every = made_by("sequential", choose="first", channels=99)
+    _, _, made = made_by("sequential", channels=4)
+    for some, all_ in zip(made.layers[1::2], every.layers[1::2], strict=True):
+        order = np.argsort(-abs(all_.values).mean(axis=(0, 1, 2)))[:4]
+        assert some.channels.tolist() == order.tolist()
+        np.testing.assert_allclose(some.values, all_.values[..., order], rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("kind", "function"),
+    [
+        ("swish", lambda z: z / (1 + np.exp(-z))),
+        ("relu6", lambda z: np.clip(z, 0, 6)),
+        ("mixed_float16", lambda z: np.maximum(z, 0)),
+        ("resnet", lambda z: np.maximum(z, 0)),
+        ("nested_functional", lambda z: np.clip(z, 0, 6)),
+    ],
+)
+def test_after_is_the_function_of_before_on_every_kind(kind, function):
+    _, _, made = made_by(kind)
+    pairs = [(a, b) for a, b in zip(made.layers, made.layers[1:], strict=False) if a.stage.startswith("before")]
+    assert len(pairs) >= 2
+    for before, after in pairs:
+        assert after.stage.startswith("after")
+        assert before.layer == after.layer
+        np.testing.assert_allclose(after.values, function(before.values), rtol=1e-2, atol=2e-3)
+
+
+def test_says_what_was_tapped_where_layers_are_apart():
+    _, _, made = made_by("resnet")
+    stages = {}
+    for layer in made.layers:
+        stages.setdefault(layer.layer, []).append(layer.stage)
+    assert stages["stem"] == ["before relu, after BatchNormalization", "after relu"]
+    assert stages["block1_conv2"] == ["output, after BatchNormalization"]
+    assert stages["block1_shortcut"] == ["output"]
+
+
+def test_what_cannot_be_recomputed_is_left_out_and_said():
+    class Shifted(L.Conv2D):
+        def call(self, inputs):
+            return super().call(inputs) + 0.5
+
+    _, _, made = made_by(
+        keras.Sequential(
+            [L.Input((12, 12, 3)), Shifted(4, 3, activation="sigmoid", name="odd"), L.Flatten(), L.Dense(3)]
+        )
+    )
+    assert [layer.stage for layer in made.layers] == ["after sigmoid"]
+    assert "odd: sigmoid of what was recomputed differs from the output" in made.notes[0]
+
+
+def test_a_deep_network_shows_eight_convolutions_evenly_spread():
+    _, _, made = made_by("nested_functional")
+    paths = list(dict.fromkeys(layer.layer for layer in made.layers))
+    assert len(paths) == 8
+    assert (paths[0], paths[-1]) == ("mobilenet/Conv1", "mobilenet/Conv_1")
+    assert made.notes == ("8 of 52 convolutions, evenly spread",)
+
+
+def test_named_layers_and_unknown_ones():
+    _, _, made = made_by("nested_functional", layers=["Conv_1"], channels=3)
+    assert {layer.layer for layer in made.layers} == {"mobilenet/Conv_1"}
+    with pytest.raises(CannotExplain, match=r"the model has no convolution hidden; its last ones are conv_1, conv_2"):
+        made_by("sequential", layers=["hidden"])
+    with pytest.raises(CannotExplain, match="use saliency or occlusion instead"):
+        made_by("mlp")
