@@ -15,7 +15,8 @@ PACKAGE = Path(fruitaudit.__file__).parent
 ROOMS = [
     "errors", "records", "resources", "runtime", "config", "data", "models", "opening", "steps", "prediction",
     "evaluation",
-    "groups", "pictures", "attribution", "providers", "explaining", "findings", "gates", "report", "demo",
+    "groups", "diagnosis", "pictures", "attribution", "providers", "explaining", "trust", "findings", "gates",
+    "report", "demo",
     "pipeline", "plan", "listing",
     "scaffold", "progress", "cli", "__main__",
 ]  # fmt: skip

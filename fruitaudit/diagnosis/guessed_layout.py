@@ -1,0 +1,84 @@
+"""Size and number of objects where nothing can be cut out of the field's photos: the layout that looks most alike.
+
+Lab objects are laid out on coarse field colours at several sizes, once and filling the picture; the layout whose
+texture, scale by scale, comes nearest to the field's is taken.
+Paper: McFadden 1989, Econometrica 57(5), 995-1026 (simulated moments).
+Differs from the paper: a grid of candidates instead of an optimiser; the moments are band energies.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+
+from fruitaudit.diagnosis.change import Change, changed
+from fruitaudit.diagnosis.contrast import Contrast, Values
+from fruitaudit.diagnosis.layout import PILE, scale_change, several_change
+from fruitaudit.records.data import ByteArray
+
+SCALES = (1.0, 0.7, 0.5, 0.35, 0.25)
+_TRIED = 48
+"""Lab images that each candidate is tried on."""
+_BANDS = 4
+_NOTE = "estimated without masks, by the layout whose texture comes nearest to the field's photos"
+
+
+@dataclass(frozen=True)
+class GuessedLayout:
+    """`scale` 1 and `pile` False where the lab's own layout comes nearest."""
+
+    scale: float
+    pile: bool
+
+
+def guess_layout(contrast: Contrast, others: tuple[Change, ...]) -> GuessedLayout:
+    """Of 5 sizes, each once and as a pile; `others` (light, background) are done to every candidate."""
+    rows = np.linspace(0, len(contrast.lab.material) - 1, _TRIED).astype(np.int64)
+    field = _moments(contrast.field.material.pixels)
+    centre, spread = field.mean(axis=0), field.std(axis=0) + 1e-3
+    distances = {}
+    for scale in SCALES:
+        for pile in (False, True):
+            layout = _changes(contrast, GuessedLayout(scale, pile))
+            pixels = changed(contrast.lab.material, contrast.lab.masks, (*others, *layout), np.unique(rows))
+            distances[scale, pile] = float((((_moments(pixels).mean(axis=0) - centre) / spread) ** 2).sum())
+    return GuessedLayout(*min(distances, key=lambda key: distances[key]))
+
+
+def _changes(contrast: Contrast, layout: GuessedLayout) -> tuple[Change, ...]:
+    """The layout as changes: every object between 0.8 and 1.25 of the guessed size."""
+    ids, n = contrast.lab.material.ids, len(contrast.lab.material)
+    vary = np.array([contrast.streams.rng("guessed scale", i).uniform(0.8, 1.25) for i in ids])
+    found: tuple[Change, ...] = ()
+    if layout.scale < 1:
+        scales = np.minimum(1.0, layout.scale * vary)
+        dose = f"objects at {scales.min():.2f}–{scales.max():.2f} of their size"
+        found += (scale_change(scales, np.zeros((n, 2)), dose, (_NOTE,)),)
+    if layout.pile:
+        found += (several_change(contrast, np.full(n, PILE), "the picture filled with copies of the object", (_NOTE,)),)
+    return found
+
+
+def changes_of(contrast: Contrast, layout: GuessedLayout) -> dict[str, Change]:
+    """By factor, those of `scale` and `several` that the guessed layout needs."""
+    return {change.factor: change for change in _changes(contrast, layout)}
+
+
+def _moments(pixels: ByteArray) -> Values:
+    """(N, 2 * bands): log energy of each band of a Laplacian pyramid, over the middle and over the rim."""
+    rows = []
+    for image in pixels:
+        level = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY).astype(np.float32)
+        energies = []
+        for _ in range(_BANDS):
+            smaller = cv2.pyrDown(level)
+            band = (level - cv2.pyrUp(smaller, dstsize=level.shape[::-1])) ** 2
+            h, w = band.shape
+            middle = np.zeros(band.shape, bool)
+            middle[h // 5 : h - h // 5, w // 5 : w - w // 5] = True
+            energies += [np.log(band[middle].mean() + 1), np.log(band[~middle].mean() + 1)]
+            level = smaller
+        rows.append(energies)
+    return np.array(rows, np.float64)

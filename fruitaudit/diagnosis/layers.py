@@ -1,0 +1,90 @@
+"""Images as layers: object, its alpha, what lies behind; each can be changed alone and all put together again."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from fruitaudit.diagnosis.masks import SURE, Masks
+from fruitaudit.diagnosis.material import Material
+from fruitaudit.records.data import ByteArray, FloatArray, IntArray
+
+Flags = npt.NDArray[np.bool_]
+_SOFT = 0.7
+"""Standard deviation, in pixels, of the blur that softens a mask's edge."""
+
+
+@dataclass(frozen=True)
+class Layers:
+    """`objects` and `backgrounds` (N, H, W, 3) float32 0..255; `alpha` (N, H, W) float32, 1 where the object covers."""
+
+    objects: FloatArray
+    alpha: FloatArray
+    backgrounds: FloatArray
+
+    def flat(self) -> ByteArray:
+        """(N, H, W, 3) uint8: the object laid on what is behind it."""
+        return np.clip(np.rint(self._composed()), 0, 255).astype(np.uint8)
+
+    def flattened(self) -> Layers:
+        """One opaque layer: for what a camera does to the whole picture."""
+        return Layers(self._composed(), np.ones_like(self.alpha), self.backgrounds)
+
+    def _composed(self) -> FloatArray:
+        alpha = self.alpha[..., None]
+        return alpha * self.objects + (1 - alpha) * self.backgrounds
+
+    def __len__(self) -> int:
+        return len(self.alpha)
+
+    def with_objects(self, change: Callable[[int, FloatArray], npt.NDArray[np.generic]]) -> Layers:
+        """Every object layer changed by `change(i, object)`."""
+        changed = [change(i, image) for i, image in enumerate(self.objects)]
+        return replace(self, objects=np.stack(changed).astype(np.float32))
+
+
+def cut(material: Material, masks: Masks, rows: IntArray) -> Layers:
+    """The images of these rows as layers. An unsure mask gives one opaque layer over itself."""
+    layers = [_cut(material.pixels[i], masks.values[i], bool(masks.confidence[i] >= SURE)) for i in rows]
+    objects, alpha, backgrounds = (np.stack(part).astype(np.float32) for part in zip(*layers, strict=True))
+    return Layers(objects, alpha, backgrounds)
+
+
+def _cut(image: ByteArray, mask: Flags, sure: bool) -> tuple[FloatArray, FloatArray, FloatArray]:
+    pixels = image.astype(np.float32)
+    if not sure:
+        return pixels, np.ones(mask.shape, np.float32), pixels
+    cross = np.ones((3, 3), np.uint8)
+    inside = cv2.erode(mask.astype(np.uint8), cross).astype(bool)
+    outside = ~cv2.dilate(mask.astype(np.uint8), cross, iterations=2).astype(bool)
+    if not inside.any() or not outside.any():
+        return pixels, mask.astype(np.float32), pixels
+    alpha = cv2.GaussianBlur(mask.astype(np.float32), (0, 0), _SOFT)
+    # Pixels of the rim are a mixture of both: each layer takes its colours from farther in.
+    return fill(pixels, inside), alpha.astype(np.float32), fill(pixels, outside)
+
+
+def fill(image: FloatArray, known: Flags) -> FloatArray:
+    """Pixels that are not `known` from the known ones around them, smoothly. (H, W, 3) -> (H, W, 3).
+
+    Paper: Gortler et al. 1996, SIGGRAPH, "The Lumigraph", section 3.4.1 (pull-push).
+    Differs from the paper: OpenCV's area and bilinear filters.
+    """
+    weight = known.astype(np.float32)[..., None]
+    values, weights = [image * weight], [weight]
+    while min(values[-1].shape[:2]) > 2:
+        size = (max(1, values[-1].shape[1] // 2), max(1, values[-1].shape[0] // 2))
+        values.append(cv2.resize(values[-1], size, interpolation=cv2.INTER_AREA))
+        weights.append(cv2.resize(weights[-1], size, interpolation=cv2.INTER_AREA)[..., None])
+    total = max(float(weights[-1].sum()), 1e-6)
+    found = np.broadcast_to(values[-1].sum(axis=(0, 1)) / total, values[-1].shape).astype(np.float32)
+    for value, held in zip(reversed(values), reversed(weights), strict=True):
+        height, width = value.shape[:2]
+        above = cv2.resize(found, (width, height), interpolation=cv2.INTER_LINEAR)
+        certain = np.minimum(held, 1.0)
+        found = np.where(held > 1e-6, value / np.maximum(held, 1e-6), 0) * certain + above * (1 - certain)
+    return found.astype(np.float32)

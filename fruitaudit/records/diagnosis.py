@@ -1,0 +1,260 @@
+"""What the experiments found: each effect with its interval, each thing that could not be tried with its reason."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from fruitaudit.records.states import Estimate, NotRun, Quantity
+
+Direction = Literal["toward_field", "undo_in_field", "probe"]
+
+
+@dataclass(frozen=True)
+class Effect:
+    """One change, paired on the same images of `split`: accuracy `before`, `after`, and `change` = after - before.
+
+    `dose` says how much was changed, `distance` is the root mean square change of pixels, 0..1. `flipped` are images
+    whose answer the change turned from right to wrong (for "undo_in_field": from wrong to right), the first few.
+    """
+
+    factor: str
+    title: str
+    direction: Direction
+    split: str
+    dose: str
+    before: Estimate
+    after: Estimate
+    change: Estimate
+    distance: float
+    flipped: tuple[str, ...]
+    notes: tuple[str, ...] = ()
+    state: Literal["done"] = "done"
+
+
+@dataclass(frozen=True)
+class EffectNotRun:
+    """A change that could not be made, or that there is no reason to make because the field does not differ in it."""
+
+    factor: str
+    title: str
+    direction: Direction
+    split: str
+    reason: NotRun
+    state: Literal["not_run"] = "not_run"
+
+
+@dataclass(frozen=True)
+class GapShare:
+    """Points of accuracy (0..1) of the lab-to-field gap that one factor explains, by its Shapley share.
+
+    `counts` only where the checks allow it; `why` says which one decided. `alone` is the drop when the factor alone is
+    changed, `last` when it comes after all others.
+    """
+
+    factor: str
+    title: str
+    points: Estimate
+    alone: float
+    last: float
+    counts: bool
+    why: str
+
+
+@dataclass(frozen=True)
+class GapCheck:
+    """A control that a decomposition must pass. `passed` is None where it could not be made."""
+
+    name: str
+    passed: bool | None
+    measured: Quantity
+    sentence: str
+
+
+@dataclass(frozen=True)
+class Decomposition:
+    """The fall of accuracy from `lab` to `field`, divided among factors.
+
+    lab accuracy - `recomposition` - sum of the shares' points - `unexplained` = field accuracy. `transformed` is the
+    accuracy of the lab images under all the factors together. `method` says how subsets were chosen.
+    """
+
+    lab_split: str
+    field_split: str
+    lab: Estimate
+    field: Estimate
+    gap: Estimate
+    transformed: Estimate
+    recomposition: Estimate
+    shares: tuple[GapShare, ...]
+    unexplained: Estimate
+    checks: tuple[GapCheck, ...]
+    method: str
+    state: Literal["done"] = "done"
+
+
+@dataclass(frozen=True)
+class Listing:
+    """A check of the data: how many of `n` images it concerns, and the first of them.
+
+    `rows` are lines of a worksheet under `columns`, worst first; `total` counts them all.
+    """
+
+    name: str
+    split: str
+    n: int
+    total: int
+    sentence: str
+    columns: tuple[str, ...] = ()
+    rows: tuple[tuple[str, ...], ...] = ()
+    sample_ids: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class ListingNotRun:
+    """A check of the data that could not be made."""
+
+    name: str
+    split: str
+    reason: NotRun
+    state: Literal["not_run"] = "not_run"
+
+
+@dataclass(frozen=True)
+class Shift:
+    """One property on two splits: medians, and the difference of means over the pooled deviation (Hedges' g)."""
+
+    property: str
+    unit: str
+    lab_split: str
+    field_split: str
+    lab: float
+    field: float
+    effect: Quantity
+
+
+@dataclass(frozen=True)
+class FeatureShift:
+    """How well a classifier of the model's features tells two splits apart, cross-validated: 0.5 is not at all.
+
+    `most_lab` and `most_field` are the images by which it tells them.
+    """
+
+    lab_split: str
+    field_split: str
+    auc: Quantity
+    most_lab: tuple[str, ...] = ()
+    most_field: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Distance:
+    """One wrong answer and the training image of its true class that is nearest to it in the model's features.
+
+    `rank` is the share, 0..1, of right answers' distances that are smaller: near 1, training showed nothing like it.
+    """
+
+    sample_id: str
+    true_class: str
+    predicted_class: str
+    nearest: str
+    distance: float
+    rank: float
+
+
+@dataclass(frozen=True)
+class PreprocessingTrial:
+    """Accuracy on one split under another way of preparing the same files; `gain` is paired with the given way."""
+
+    setting: str
+    value: str
+    split: str
+    accuracy: Estimate
+    gain: Estimate
+
+
+@dataclass(frozen=True)
+class Shortcut:
+    """A region outside the object whose replacement changes many answers, or that gives a class away by itself.
+
+    `flips` is the share of `n` images whose answer changes; `control` the same for an equal region elsewhere.
+    """
+
+    region: str
+    split: str
+    class_name: str
+    flips: Estimate
+    control: Estimate
+    box: tuple[int, int, int, int] | None
+    """Top, left, bottom, right in pixels of the model's input; None for the whole background."""
+    sample_ids: tuple[str, ...]
+    sentence: str
+
+
+@dataclass(frozen=True)
+class AttackCurve:
+    """Accuracy on `n` images after an attack of each strength `epsilon` (0..1 of the range from black to white)."""
+
+    attack: str
+    norm: Literal["Linf", "L2"]
+    split: str
+    epsilon: tuple[float, ...]
+    accuracy: tuple[Estimate, ...]
+    median_epsilon: Quantity
+    """Smallest strength, among those tried, at which half of the right answers are lost."""
+
+
+@dataclass(frozen=True)
+class ClaimResult:
+    """What was claimed, and what an experiment says to it."""
+
+    claim: str
+    state: Literal["supported", "refuted", "undecided"]
+    sentence: str
+
+
+@dataclass(frozen=True)
+class Remedy:
+    """What to do. `layers` are Keras preprocessing layers, one constructor a line; `limits` keep the label true."""
+
+    sentence: str
+    layers: tuple[str, ...] = ()
+    limits: str = ""
+
+
+@dataclass(frozen=True)
+class CauseFinding:
+    """A finding of the experiments. `severity` "cause": something that must be mended was shown by an experiment.
+
+    `effect` is in points of accuracy, 0..1; `certainty` 0..1 is the share of the checks that could be made and were
+    passed. Findings are ranked by severity, then by effect times certainty.
+    """
+
+    slug: str
+    severity: Literal["cause", "warning", "note"]
+    sentence: str
+    evidence: tuple[str, ...]
+    remedy: Remedy
+    effect: float
+    certainty: float
+    sample_ids: tuple[str, ...] = ()
+    split: str = ""
+
+
+@dataclass(frozen=True)
+class Diagnosis:
+    """Everything the experiments found, for one lab split and each field split."""
+
+    listings: tuple[Listing | ListingNotRun, ...]
+    shifts: tuple[Shift, ...]
+    feature_shifts: tuple[FeatureShift, ...]
+    distances: tuple[Distance, ...]
+    trials: tuple[PreprocessingTrial, ...]
+    effects: tuple[Effect | EffectNotRun, ...]
+    decompositions: tuple[Decomposition, ...]
+    shortcuts: tuple[Shortcut, ...]
+    attacks: tuple[AttackCurve, ...]
+    claims: tuple[ClaimResult, ...]
+    findings: tuple[CauseFinding, ...]
+    not_run: dict[str, NotRun]
+    """Experiments that were not made as a whole, by name."""
