@@ -18,11 +18,12 @@ from fruitaudit.data.masks import read_masks
 from fruitaudit.data.stream import read_images
 from fruitaudit.opening import Opened
 from fruitaudit.providers.registry import build, registration
-from fruitaudit.records.data import Background, FloatArray, Images
+from fruitaudit.records.data import Background, FloatArray, Images, IntArray
 from fruitaudit.records.evaluation import Predictions
 from fruitaudit.records.explanations import (
     KINDS,
     OF_THE_MODEL,
+    Asked,
     Explanation,
     ExplanationNotRun,
     ExplanationRow,
@@ -60,6 +61,18 @@ def model_methods(config: Config) -> tuple[MethodSettings, ...]:
     own = () if config.groups == "auto" else tuple(group.methods or () for group in config.groups)
     asked = [settings for methods in (config.methods or (), *own) for settings in methods if _of_the_model(settings)]
     return tuple(settings for i, settings in enumerate(asked) if settings not in asked[:i])
+
+
+def targets_of(asked: Asked, predictions: Predictions, rows: IntArray) -> Targets:
+    """The classes to explain. A contrast is with the true class on errors, with the runner-up on right answers."""
+    predicted, labels = predictions.predicted[rows], predictions.labels[rows]
+    if asked == "predicted":
+        return Targets(predicted)
+    if asked == "true":
+        return Targets(labels, asked=asked)
+    others = predictions.probabilities[rows].copy()
+    others[np.arange(len(rows)), predicted] = -1
+    return Targets(predicted, np.where(predicted == labels, others.argmax(axis=1), labels), asked)
 
 
 def _of_the_model(settings: MethodSettings) -> bool:
@@ -120,7 +133,7 @@ class Explainer:
             "images": (_sha256(images.values), images.sample_ids, images.low.tolist(), images.high.tolist()),
             "masks": _sha256(images.masks),
             "background": images.background and (_sha256(images.background.values), images.background.labels.tolist()),
-            "targets": targets.classes.tolist(),
+            "targets": (targets.classes.tolist(), None if targets.against is None else targets.against.tolist()),
             "method": (settings.spelling, asdict(method)),  # type: ignore[call-overload]
             "seed": self.streams.seed,
             "versions": versions(),
@@ -151,7 +164,8 @@ class Explainer:
         explanation, registration = unpack(arrays), method.registration
         scale, empty = _scale(explanation, images.sample_ids)
         channels = getattr(method, "channels", registration.channels)
-        names = tuple(self.opened.class_names[c] for c in targets.classes)
+        against = () if targets.against is None else targets.against
+        names, rivals = (tuple(self.opened.class_names[c] for c in some) for some in (targets.classes, against))
         file = self._free(f"attributions/{group}/{settings.spelling}")
         stored = {k: v for k, v in arrays.items() if k != "model_passes"}
         ids = {"sample_ids": np.array(images.sample_ids), "targets": np.array(names)}
@@ -163,7 +177,7 @@ class Explainer:
             method=settings.spelling,
             title=registration.title,
             provider=settings.provider,
-            explains=registration.explains,
+            explains="logit" if rivals else getattr(method, "explains", registration.explains),
             channels=channels,
             # Channels that are summed keep the sign of the gradient, whatever the method's default does.
             signed=registration.signed or channels == "sum",
@@ -180,6 +194,8 @@ class Explainer:
             question=registration.question,
             paper=registration.paper,
             caveat=registration.caveat,
+            target=targets.asked,
+            against_classes=rivals,
         )
 
     def _free(self, stem: str) -> str:

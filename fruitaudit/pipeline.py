@@ -13,7 +13,7 @@ from fruitaudit.config.load import dump_config
 from fruitaudit.config.schema import Config
 from fruitaudit.evaluation.class_order import judge_class_orders
 from fruitaudit.evaluation.evaluate import evaluate
-from fruitaudit.explaining import Explainer, Row, methods_of, model_methods
+from fruitaudit.explaining import Explainer, Row, methods_of, model_methods, targets_of
 from fruitaudit.findings import find
 from fruitaudit.gates import asked_top_k, check_gates, judge
 from fruitaudit.groups import check_groups, choose_groups
@@ -23,7 +23,7 @@ from fruitaudit.pictures import Album
 from fruitaudit.prediction import Predicted, predict
 from fruitaudit.providers.registry import build
 from fruitaudit.records.evaluation import Predictions
-from fruitaudit.records.explanations import Group, Targets
+from fruitaudit.records.explanations import Group
 from fruitaudit.records.results import Results, RunInfo
 from fruitaudit.report.artefacts import save_results, save_run
 from fruitaudit.report.predictions import write_predictions
@@ -134,7 +134,7 @@ class _Story:
     def _explain(self, explainer: Explainer, group: Group, source: Predictions) -> Iterator[Row]:
         at = {sample_id: i for i, sample_id in enumerate(source.sample_ids)}
         rows = np.array([at[i] for i in group.sample_ids], dtype=np.int64)
-        images, targets = explainer.images(group.sample_ids), Targets(source.predicted[rows])
+        images, targets = explainer.images(group.sample_ids), targets_of(self.config.target, source, rows)
         for settings in methods_of(self.config, group):
             with self.steps.step(f"explain {group.name} by {settings.spelling}", 1) as step:
                 row, step.cached = explainer.explain(group.name, images, targets, settings)

@@ -9,8 +9,10 @@ import numpy as np
 import pytest
 
 from fruitaudit.config.schema import Config
+from fruitaudit.explaining import targets_of
 from fruitaudit.pipeline import audit
 from fruitaudit.progress import Quiet
+from fruitaudit.records.evaluation import Predictions
 from fruitaudit.records.explanations import ExplanationRow
 from fruitaudit.records.results import Results
 
@@ -30,13 +32,14 @@ def case(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def run(case: Path, out: Path, methods: list[object], **preprocessing: str) -> Results:
+def run(case: Path, out: Path, methods: list[object], target: str = "predicted", **preprocessing: str) -> Results:
     written = {"resize": "stretch", "interpolation": "area", "scale": "0-1"} | preprocessing
     config = Config.model_validate(
         {
             "model": {"path": case / "model.keras", "preprocessing": written},
             "splits": [{"name": "photos", "path": case / "photos", "role": "field"}],
             "methods": methods,
+            "target": target,
             "out": out,
         }
     )
@@ -81,3 +84,30 @@ def test_passes_of_another_library_are_not_counted_instead_of_none(case: Path, t
     assert native.model_passes == len(native.sample_ids)
     assert theirs.model_passes is None
     assert "not counted" in (tmp_path / "report.html").read_text()
+
+
+def test_a_contrast_is_with_the_true_class_on_errors_and_with_the_runner_up_on_right_answers() -> None:
+    probabilities = np.array([[0.5, 0.2, 0.3], [0.5, 0.2, 0.3], [0.1, 0.8, 0.1]], np.float32)
+    said = Predictions(
+        "s", "field", ("a", "b", "c"), ("0", "1", "2"), np.array([0, 1, 2]), probabilities, probabilities
+    )
+    rows = np.array([2, 0, 1])
+    asked = {rule: targets_of(rule, said, rows) for rule in ("predicted", "true", "contrast")}
+    assert [t.classes.tolist() for t in asked.values()] == [[1, 0, 0], [2, 0, 1], [1, 0, 0]]
+    assert [t.against is None for t in asked.values()] == [True, True, False]
+    assert asked["contrast"].against.tolist() == [2, 2, 1]
+
+
+def test_a_contrast_is_told_row_by_row_and_methods_without_one_say_so(case: Path, tmp_path: Path) -> None:
+    usual = run(case, tmp_path, ["saliency", "grad_cam_pp"])
+    results = run(case, tmp_path, ["saliency", "grad_cam_pp"], target="contrast")
+    before = [row for row in done(usual) if row.method == "saliency"]
+    assert len(done(results)) == len(before) > 0
+    for row, plain in zip(done(results), before, strict=True):
+        assert (plain.target, plain.against_classes) == ("predicted", ())
+        assert (row.target, row.explains) == ("contrast", "logit")
+        assert row.target_classes == plain.target_classes
+        assert all(a != b for a, b in zip(row.target_classes, row.against_classes, strict=True))
+        assert row.scale != plain.scale  # also: not from the cache of the other question
+    reasons = {row.reason.reason for row in results.explanations if not isinstance(row, ExplanationRow)}
+    assert any("Grad-CAM++ explains one class, not why it was preferred to another" in reason for reason in reasons)

@@ -56,6 +56,8 @@ class Registration:
     """The distribution that must be installed, where the method needs a library of its own."""
     caveat: str = ""
     """What this provider gets wrong, one sentence with its measured figure: printed wherever its maps are."""
+    contrast: bool = False
+    """Whether it can explain why one class rather than another: `Targets.against`. Where not, it is NotRun."""
     subject: Literal["image", "model"] = "image"
     """"model": runs once an audit, on no image; reference images lie in `images.background`, targets are empty."""
 
@@ -85,8 +87,10 @@ class Model(Protocol):
         """(N, H, W, C) -> (N, K), softmax(logits) == probabilities."""
         ...
 
-    def gradient(self, values: FloatArray, classes: IntArray, explains: Explains = "logit") -> FloatArray:
-        """d score[classes] / d values, (N, H, W, C)."""
+    def gradient(
+        self, values: FloatArray, classes: IntArray, explains: Explains = "logit", *, against: IntArray | None = None
+    ) -> FloatArray:
+        """d score[classes] / d values, (N, H, W, C); with `against` of score[classes] - score[against]."""
         ...
 
     def layer_gradients(self, values: FloatArray, classes: IntArray, layer: str) -> LayerGradients:

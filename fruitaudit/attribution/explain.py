@@ -19,6 +19,11 @@ def explain(method: Method, model: Model, images: Images, targets: Targets, stre
     title = method.registration.title
     if len(images) == 0 and method.registration.subject == "image":
         return NotRun(f"{title}: there are no images to explain")
+    if targets.against is not None and not method.registration.contrast:
+        return NotRun(
+            f"{title} explains one class, not why it was preferred to another; use integrated gradients or occlusion, "
+            "or ask for target: predicted"
+        )
     try:
         explanation = method(model, images, targets, streams)
     except CannotExplain as reason:

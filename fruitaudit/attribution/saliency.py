@@ -6,6 +6,7 @@ import numpy as np
 from pydantic.dataclasses import dataclass
 
 from fruitaudit.attribution.base import OPTIONS, Model, Passes, Registration, Shape, reduce_channels
+from fruitaudit.attribution.scores import gradients_of
 from fruitaudit.records.data import Images
 from fruitaudit.records.explanations import Maps, Targets
 from fruitaudit.runtime import Streams
@@ -33,14 +34,14 @@ class Saliency:
         channels="maxabs",
         signed=False,
         cost="1 gradient",
+        contrast=True,
         option_that_changes=(("channels", "sum"),),
     )
 
     channels: Literal["maxabs", "l2", "sum"] = "maxabs"
 
     def __call__(self, model: Model, images: Images, targets: Targets, streams: Streams) -> Maps:
-        gradient = model.gradient(images.values, targets.classes)
-        return Maps(reduce_channels(gradient, self.channels).astype(np.float32))
+        return Maps(reduce_channels(gradients_of(model, images.values, targets), self.channels).astype(np.float32))
 
     def model_passes(self, n_images: int, input_shape: Shape) -> Passes:
         return Passes(gradient=n_images)

@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_serializer, model_validator
 
 from fruitaudit.config.scales import known_scale
+from fruitaudit.records.explanations import Asked
 
 Resize = Literal["stretch", "center_crop", "pad"]
 Interpolation = Literal["nearest", "bilinear", "bicubic", "area", "lanczos"]
@@ -195,6 +196,10 @@ class Config(Settings):
     methods: tuple[MethodSettings, ...] | None = Field(
         None,
         description="methods for every group; left out: gradient and CAM methods for errors, perturbation for controls",
+    )
+    target: Asked = Field(
+        "predicted",
+        description="the class explained; contrast: the one predicted against the true one, or against the runner-up",
     )
     gates: tuple[GateSettings, ...] = ()
     seed: int = Field(9, ge=0)

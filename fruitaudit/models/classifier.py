@@ -81,6 +81,7 @@ class Classifier:
         self.passes = PassCounter()
         self.trace, self.head = self._look()
         # One compiled function a layer, made when first asked for; the caches go with this object.
+        self._gradient_function = cache(self._make_gradient_function)
         self._layer_function = cache(self._make_layer_function)
         self._feature_function = cache(self._make_feature_function)
 
@@ -132,10 +133,17 @@ class Classifier:
         self.passes.forward += len(images)
         return probabilities, logits
 
-    def gradient(self, values: FloatArray, classes: IntArray, explains: Explains = "logit") -> FloatArray:
-        """d score[classes] / d values, (N, H, W, C), of the logit or the probability."""
-        images, targets = self._images(values), self._targets(classes, len(values))
-        [gradients] = self._batched(self._gradients[explains], images, targets)
+    def gradient(
+        self, values: FloatArray, classes: IntArray, explains: Explains = "logit", *, against: IntArray | None = None
+    ) -> FloatArray:
+        """d score[classes] / d values, (N, H, W, C), of the logit or the probability.
+
+        With `against` that of the difference score[classes] - score[against], at the cost of one pass.
+        """
+        images, targets = self._images(values), [self._targets(classes, len(values))]
+        if against is not None:
+            targets.append(self._targets(against, len(values)))
+        [gradients] = self._batched(self._gradient_function(explains, len(targets)), images, *targets)
         self.passes.gradient += len(images)
         return gradients
 
@@ -168,20 +176,17 @@ class Classifier:
     def _scores(self) -> Callable[..., Any]:
         return self._compile(lambda images: self.head.read(self.network(images, training=False)))
 
-    @cached_property
-    def _gradients(self) -> dict[Explains, Callable[..., Any]]:
-        def function(index: int) -> Callable[..., Any]:
-            def run(images: Any, classes: Any) -> Any:
-                scores = self.head.read(self.network(images, training=False))[index]
-                [gradient] = tf.gradients(tf.gather(scores, classes, batch_dims=1), images)
-                if gradient is None:
-                    raise CannotExplain("no gradient reaches the model's input; use a perturbation method such as "
-                                        "occlusion")  # fmt: skip
-                return (gradient,)
+    def _make_gradient_function(self, explains: Explains, n_targets: int) -> Callable[..., Any]:
+        def run(images: Any, *targets: Any) -> Any:
+            scores = self.head.read(self.network(images, training=False))[explains == "logit"]
+            score, *against = (tf.gather(scores, classes, batch_dims=1) for classes in targets)
+            [gradient] = tf.gradients(score - against[0] if against else score, images)
+            if gradient is None:
+                raise CannotExplain("no gradient reaches the model's input; use a perturbation method such as "
+                                    "occlusion")  # fmt: skip
+            return (gradient,)
 
-            return self._compile(run, with_classes=True)
-
-        return {"probability": function(0), "logit": function(1)}
+        return self._compile(run, n_targets)
 
     def _look(self) -> tuple[taps.Trace, heads.Head]:
         """Trace the network once: its layers, and where its logits are."""
@@ -208,7 +213,7 @@ class Classifier:
                 raise CannotExplain(f"the model's output does not depend on layer {layer} by any gradient")
             return tf.cast(activation, tf.float32), tf.cast(gradient, tf.float32), scores
 
-        return self._compile(run, with_classes=True)
+        return self._compile(run, 1)
 
     def _make_feature_function(self, layer: str | None) -> Callable[..., Any]:
         def run(images: Any) -> Any:
@@ -218,10 +223,10 @@ class Classifier:
 
         return self._compile(run)
 
-    def _compile(self, function: Callable[..., Any], *, with_classes: bool = False) -> Any:
+    def _compile(self, function: Callable[..., Any], n_targets: int = 0) -> Any:
+        """`function` of images and of `n_targets` classes an image."""
         signature = [tf.TensorSpec((None, *self.input_shape), tf.float32)]
-        if with_classes:
-            signature.append(tf.TensorSpec((None,), tf.int64))
+        signature += n_targets * [tf.TensorSpec((None,), tf.int64)]
         # No jit: XLA halves the forward speed and quarters the gradient's on a CPU.
         return tf.function(function, input_signature=signature, autograph=False, jit_compile=False)
 

@@ -17,6 +17,8 @@ GroupKind = Literal["false_negative", "false_positive", "true_positive", "confus
 Explains = Literal["logit", "probability", "activation"]
 """What is explained: the class's logit or probability, or what layers answer, whatever the class."""
 Channels = Literal["sum", "l2", "maxabs", "none"]
+Asked = Literal["predicted", "true", "contrast"]
+"""The class explained: the one predicted, the true one, or the one predicted against its rival."""
 
 
 @dataclass(frozen=True)
@@ -38,12 +40,22 @@ class Group:
 
 @dataclass(frozen=True)
 class Targets:
-    """The class to explain of each image: `classes` (N,) indices into the model's classes."""
+    """The class to explain of each image: `classes` (N,) indices into the model's classes.
+
+    With `against` (N,) the question is why this class rather than that one: the difference of their logits.
+    """
 
     classes: IntArray
+    against: IntArray | None = None
+    asked: Asked = "predicted"
+    """By what rule the classes were chosen."""
 
     def __len__(self) -> int:
         return len(self.classes)
+
+    def select(self, rows: slice | IntArray) -> Targets:
+        """The targets of these images."""
+        return Targets(self.classes[rows], None if self.against is None else self.against[rows], self.asked)
 
 
 @dataclass(frozen=True)
@@ -129,6 +141,9 @@ class ExplanationRow:
     paper: str = ""
     caveat: str = ""
     """What this provider gets wrong, printed wherever its maps are."""
+    target: Asked = "predicted"
+    against_classes: tuple[str, ...] = ()
+    """With target "contrast" the rival of each target class; the maps explain the difference of the two logits."""
     state: Literal["done"] = "done"
 
 

@@ -36,9 +36,11 @@ class Counting:
     def probabilities(self, values):
         return softmax(self._logits(self._count(values, forward=1)))
 
-    def gradient(self, values, classes, explains="logit"):
+    def gradient(self, values, classes, explains="logit", *, against=None):
         assert explains == "logit"
-        return self._gradient(self._count(values, gradient=1), classes).astype(np.float32)
+        x = self._count(values, gradient=1)
+        gradient = self._gradient(x, classes)
+        return (gradient if against is None else gradient - self._gradient(x, against)).astype(np.float32)
 
     def layer_gradients(self, values, classes, layer):
         raise CannotExplain(f"no layer {layer}")

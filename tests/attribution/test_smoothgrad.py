@@ -25,9 +25,9 @@ def test_signed_gradients_are_averaged_before_channels_are_joined():
 
 def test_noise_is_a_share_of_the_input_range():
     class Recording(Quadratic):
-        def gradient(self, values, classes, explains="logit"):
+        def gradient(self, values, classes, **more):
             self.seen = values
-            return super().gradient(values, classes)
+            return super().gradient(values, classes, **more)
 
     model = Recording(batch_size=400)
     images = some_images((12, 10, 3), n=1, low=-1, high=3)

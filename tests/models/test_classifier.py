@@ -12,6 +12,7 @@ import pytest
 import zoo
 
 from fruitaudit.errors import CannotExplain, ModelError
+from fruitaudit.records.explanations import Explains
 from fruitaudit.records.passes import Passes
 
 KINDS = sorted(zoo.KINDS)
@@ -189,6 +190,21 @@ def test_every_image_is_counted_once(classifier: Get, images: Draw) -> None:
     assert model.passes.total == 36
     model.passes.reset()
     assert model.passes.total == 0
+
+
+@pytest.mark.parametrize("explains", ["logit", "probability"])
+def test_the_gradient_of_a_difference_is_the_difference_of_gradients_at_the_cost_of_one(
+    classifier: Get, images: Draw, explains: Explains
+) -> None:
+    model = classifier("sequential")
+    x, a, b = images(model), np.arange(6) % 5, (np.arange(6) + 2) % 5
+    expected = model.gradient(x, a, explains) - model.gradient(x, b, explains)
+    model.passes.reset()
+    found = model.gradient(x, a, explains, against=b)
+    np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-5 * abs(expected).max())
+    assert model.passes.gradient == 6
+    with pytest.raises(ModelError, match="6 classes between 0 and 4"):
+        model.gradient(x, a, explains, against=a + 1)
 
 
 def test_no_images_give_empty_arrays(classifier: Get, images: Draw) -> None:
