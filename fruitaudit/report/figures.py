@@ -81,9 +81,9 @@ def empty_reason(values: FloatArray) -> str | None:
     return None if values.any() else "the map is zero everywhere"
 
 
-def draw_map(values: FloatArray, scale: Scale) -> str:
+def draw_map(values: FloatArray, scale: Scale, *, shrunk: bool = True) -> str:
     """The map (H, W) as the data URI of a palette PNG; transparent at 0. Draw no empty map."""
-    strength = scale.strength(shrink(values))
+    strength = scale.strength(shrink(values) if shrunk else values)
     centre = LEVELS - 1 if scale.signed else 0
     indices = np.rint(strength * (LEVELS - 1)).astype(np.int64) + centre
     return palette_png(indices.astype(np.uint8), palette(signed=scale.signed))

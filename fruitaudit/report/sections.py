@@ -15,6 +15,7 @@ from fruitaudit.report.comparison import anchor_of, first_panels
 from fruitaudit.report.diagram import diagram
 from fruitaudit.report.folder import Folder
 from fruitaudit.report.gallery import keys_of, picture_css
+from fruitaudit.report.inside import blocks
 from fruitaudit.report.panels import OPEN, group_panels
 from fruitaudit.report.sheet import contact_sheet, contrasts
 from fruitaudit.report.table import prediction_table
@@ -85,6 +86,14 @@ def predictions(folder: Folder) -> Section:
     return Section("predictions", "Predictions", "predictions.html", context)
 
 
+def inside(folder: Folder) -> Section | None:
+    """What the network has learned and what it computes, where a method was asked."""
+    drawn, not_run = blocks(folder)
+    if not drawn and not not_run:
+        return None
+    return Section("inside", "Inside the model", "inside.html", {"blocks": drawn, "not_run": not_run})
+
+
 def explanations(folder: Folder) -> Section:
     """What in the images the model's answers depend on, by several methods."""
     context = {"panels": group_panels(folder), "open_images": OPEN}
@@ -117,8 +126,8 @@ def glossary(folder: Folder) -> Section:
     return Section("glossary", "Glossary", "glossary.html")
 
 
-SECTIONS: tuple[Callable[[Folder], Section], ...] = (
-    summary, model, data, evaluation, predictions, explanations, findings, gates, provenance, glossary,
+SECTIONS: tuple[Callable[[Folder], Section | None], ...] = (
+    summary, model, data, evaluation, predictions, inside, explanations, findings, gates, provenance, glossary,
 )  # fmt: skip
 
 
