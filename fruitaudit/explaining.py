@@ -163,7 +163,9 @@ class Explainer:
     ) -> ExplanationRow:
         explanation, registration = unpack(arrays), method.registration
         scale, empty = _scale(explanation, images.sample_ids)
-        channels = getattr(method, "channels", registration.channels)
+        # For maps the option says how colour channels become one; `activations` counts those of a layer by it.
+        own = isinstance(explanation, Maps | Segments)
+        channels = getattr(method, "channels", registration.channels) if own else registration.channels
         against = () if targets.against is None else targets.against
         names, rivals = (tuple(self.opened.class_names[c] for c in some) for some in (targets.classes, against))
         file = self._free(f"attributions/{group}/{settings.spelling}")
