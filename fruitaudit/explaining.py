@@ -13,11 +13,11 @@ import numpy.typing as npt
 
 from fruitaudit.attribution.base import Method, background_of
 from fruitaudit.attribution.explain import explain
-from fruitaudit.config.schema import Config, MethodSettings
+from fruitaudit.config.schema import MethodSettings
 from fruitaudit.data.masks import read_masks
 from fruitaudit.data.stream import read_images
 from fruitaudit.opening import Opened
-from fruitaudit.providers.registry import build, registration
+from fruitaudit.providers.registry import build
 from fruitaudit.records.data import Background, FloatArray, Images, IntArray
 from fruitaudit.records.evaluation import Predictions
 from fruitaudit.records.explanations import (
@@ -27,7 +27,6 @@ from fruitaudit.records.explanations import (
     Explanation,
     ExplanationNotRun,
     ExplanationRow,
-    Group,
     Maps,
     Segments,
     Targets,
@@ -36,31 +35,7 @@ from fruitaudit.records.packing import Arrays, pack, unpack
 from fruitaudit.records.states import NotRun
 from fruitaudit.runtime import StageCache, Streams, versions, write_arrays
 
-ERRORS_BY = ("saliency", "smoothgrad", "grad_cam_pp", "integrated_gradients")
-CONTROLS_BY = ("grad_cam_pp", "integrated_gradients", "occlusion", "lime")
-"""Without `methods` in the config: gradient and CAM methods for errors, perturbation methods (and two to compare
-them with) for true positives."""
-
 Row = ExplanationRow | ExplanationNotRun
-
-
-def methods_of(config: Config, group: Group) -> tuple[MethodSettings, ...]:
-    """The group's own methods, else the config's, else the default for its kind."""
-    if config.groups != "auto":
-        for settings in config.groups:
-            if settings.name == group.name and settings.methods is not None:
-                return tuple(method for method in settings.methods if not _of_the_model(method))
-    if config.methods is not None:
-        return tuple(settings for settings in config.methods if not _of_the_model(settings))
-    names = CONTROLS_BY if group.kind == "true_positive" else ERRORS_BY
-    return tuple(MethodSettings(name=name) for name in names)
-
-
-def model_methods(config: Config) -> tuple[MethodSettings, ...]:
-    """The methods that are about the model itself: each runs once, however many groups ask for it."""
-    own = () if config.groups == "auto" else tuple(group.methods or () for group in config.groups)
-    asked = [settings for methods in (config.methods or (), *own) for settings in methods if _of_the_model(settings)]
-    return tuple(settings for i, settings in enumerate(asked) if settings not in asked[:i])
 
 
 def targets_of(asked: Asked, predictions: Predictions, rows: IntArray) -> Targets:
@@ -73,10 +48,6 @@ def targets_of(asked: Asked, predictions: Predictions, rows: IntArray) -> Target
     others = predictions.probabilities[rows].copy()
     others[np.arange(len(rows)), predicted] = -1
     return Targets(predicted, np.where(predicted == labels, others.argmax(axis=1), labels), asked)
-
-
-def _of_the_model(settings: MethodSettings) -> bool:
-    return registration(settings).subject == "model"
 
 
 @dataclass(frozen=True)

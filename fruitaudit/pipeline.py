@@ -9,11 +9,12 @@ from pathlib import Path
 import numpy as np
 
 from fruitaudit import __version__
+from fruitaudit.choice import methods_of, model_methods
 from fruitaudit.config.load import dump_config
 from fruitaudit.config.schema import Config
 from fruitaudit.evaluation.class_order import judge_class_orders
 from fruitaudit.evaluation.evaluate import evaluate
-from fruitaudit.explaining import Explainer, Row, methods_of, model_methods, targets_of
+from fruitaudit.explaining import Explainer, Row, targets_of
 from fruitaudit.findings import find
 from fruitaudit.gates import asked_top_k, check_gates, judge
 from fruitaudit.groups import check_groups, choose_groups
@@ -135,7 +136,7 @@ class _Story:
         at = {sample_id: i for i, sample_id in enumerate(source.sample_ids)}
         rows = np.array([at[i] for i in group.sample_ids], dtype=np.int64)
         images, targets = explainer.images(group.sample_ids), targets_of(self.config.target, source, rows)
-        for settings in methods_of(self.config, group):
+        for settings in methods_of(self.config, group.name, group.kind):
             with self.steps.step(f"explain {group.name} by {settings.spelling}", 1) as step:
                 row, step.cached = explainer.explain(group.name, images, targets, settings)
                 step.advance(1)

@@ -15,10 +15,10 @@ from rich.console import Console
 from rich.table import Table
 
 from fruitaudit.attribution.base import Passes, passes_of
+from fruitaudit.choice import methods_of, model_methods
 from fruitaudit.config.schema import Config, MethodSettings
 from fruitaudit.data.stream import stream
 from fruitaudit.errors import CannotExplain, DataError
-from fruitaudit.explaining import CONTROLS_BY, ERRORS_BY
 from fruitaudit.gates import parse_gate
 from fruitaudit.gates.grammar import EVERY_CLASS
 from fruitaudit.opening import Opened, open_inputs
@@ -88,18 +88,13 @@ def plan(config: Config) -> Plan:
 
 
 def _groups(config: Config) -> list[tuple[str, int, tuple[MethodSettings, ...]]]:
-    """(title, images at most, methods) of every group there will be."""
+    """(title, images at most, methods) of every group there will be, the model itself first."""
+    model: list[tuple[str, int, tuple[MethodSettings, ...]]] = [("the model", 0, model_methods(config))]
     if config.groups != "auto":
-        return [(g.name, g.max_images, g.methods if g.methods is not None else config.methods or _default(g.kind))
-                for g in config.groups]  # fmt: skip
+        return model + [(g.name, g.max_images, methods_of(config, g.name, g.kind)) for g in config.groups]
     images = AUTO_ERROR_GROUPS * config.max_images
-    errors, controls = (config.methods if config.methods is not None else _default(kind)
-                        for kind in ("false_positive", "true_positive"))  # fmt: skip
-    return [("errors", images, errors), ("true positives", images, controls)]
-
-
-def _default(kind: str) -> tuple[MethodSettings, ...]:
-    return tuple(MethodSettings(name=name) for name in (CONTROLS_BY if kind == "true_positive" else ERRORS_BY))
+    errors, controls = methods_of(config, "", "false_positive"), methods_of(config, "", "true_positive")
+    return [*model, ("errors", images, errors), ("true positives", images, controls)]
 
 
 def _gates_not_run(config: Config, opened: Opened) -> Iterator[tuple[str, str]]:

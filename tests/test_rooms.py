@@ -15,7 +15,7 @@ PACKAGE = Path(fruitaudit.__file__).parent
 ROOMS = [
     "errors", "records", "resources", "runtime", "config", "data", "models", "opening", "steps", "prediction",
     "evaluation",
-    "groups", "diagnosis", "pictures", "attribution", "providers", "explaining", "trust", "findings", "gates",
+    "groups", "diagnosis", "pictures", "attribution", "providers", "choice", "explaining", "trust", "findings", "gates",
     "report", "demo",
     "pipeline", "plan", "listing",
     "scaffold", "progress", "cli", "__main__",
