@@ -1,0 +1,34 @@
+"""Which methods explain what: the group's own, the config's, or the default for its kind."""
+
+from __future__ import annotations
+
+from fruitaudit.config.schema import Config, MethodSettings
+from fruitaudit.providers.registry import registration
+from fruitaudit.records.explanations import GroupKind
+
+ERRORS_BY = ("saliency", "smoothgrad", "grad_cam_pp", "integrated_gradients")
+CONTROLS_BY = ("grad_cam_pp", "integrated_gradients", "occlusion", "lime")
+"""Without `methods` in the config: gradient and CAM methods for errors, perturbation methods (and two to compare
+them with) for true positives."""
+
+
+def methods_of(config: Config, group: str, kind: GroupKind) -> tuple[MethodSettings, ...]:
+    """The methods that explain the images of a group."""
+    own = {} if config.groups == "auto" else {settings.name: settings.methods for settings in config.groups}
+    chosen = own.get(group)
+    if chosen is None:
+        chosen = config.methods
+    if chosen is None:
+        return tuple(MethodSettings(name=name) for name in (CONTROLS_BY if kind == "true_positive" else ERRORS_BY))
+    return tuple(settings for settings in chosen if not _of_the_model(settings))
+
+
+def model_methods(config: Config) -> tuple[MethodSettings, ...]:
+    """The methods that are about the model itself: each runs once, however many groups ask for it."""
+    own = () if config.groups == "auto" else tuple(group.methods or () for group in config.groups)
+    asked = [settings for methods in (config.methods or (), *own) for settings in methods if _of_the_model(settings)]
+    return tuple(settings for i, settings in enumerate(asked) if settings not in asked[:i])
+
+
+def _of_the_model(settings: MethodSettings) -> bool:
+    return registration(settings).subject == "model"
