@@ -2,21 +2,29 @@
 
 from __future__ import annotations
 
+from typing import TypeVar
+
 import numpy as np
+import numpy.typing as npt
 
 from fruitaudit.attribution.base import Model
 from fruitaudit.records.data import FloatArray
 from fruitaudit.records.explanations import Explains, Targets
 
+Number = TypeVar("Number", np.float32, np.float64)
+
+
+def pick(scores: npt.NDArray[Number], targets: Targets) -> npt.NDArray[Number]:
+    """(N, K) -> (N,): the score of each image's class, less that of `targets.against`."""
+    rows = np.arange(len(scores))
+    chosen = scores[rows, targets.classes]
+    return chosen if targets.against is None else chosen - scores[rows, targets.against]
+
 
 def scores_of(model: Model, values: FloatArray, targets: Targets, explains: Explains) -> FloatArray:
     """(N,) logit or probability of each image's class; with `targets.against` always the difference of two logits."""
-    rows = np.arange(len(values))
-    if targets.against is not None:
-        logits = model.logits(values)
-        return logits[rows, targets.classes] - logits[rows, targets.against]
-    every = model.probabilities(values) if explains == "probability" else model.logits(values)
-    return every[rows, targets.classes]
+    probability = explains == "probability" and targets.against is None
+    return pick(model.probabilities(values) if probability else model.logits(values), targets)
 
 
 def gradients_of(model: Model, values: FloatArray, targets: Targets) -> FloatArray:

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Annotated, ClassVar, Literal
 
 import numpy as np
@@ -8,8 +7,9 @@ from pydantic import Field
 from pydantic.dataclasses import dataclass
 
 from fruitaudit.attribution.base import OPTIONS, Model, Passes, Registration, Shape, reduce_channels
-from fruitaudit.attribution.passes import add_per_image, ahead, rows
-from fruitaudit.records.data import FloatArray, Images, IntArray
+from fruitaudit.attribution.noise import noisy_gradients
+from fruitaudit.attribution.passes import add_per_image
+from fruitaudit.records.data import Images
 from fruitaudit.records.explanations import Maps, Targets
 from fruitaudit.runtime import Streams
 
@@ -40,6 +40,7 @@ class SmoothGrad:
         channels="maxabs",
         signed=False,
         cost="samples gradients",
+        contrast=True,
         option_that_changes=(("samples", 7), ("noise", 0.05), ("channels", "sum")),
     )
 
@@ -49,22 +50,9 @@ class SmoothGrad:
 
     def __call__(self, model: Model, images: Images, targets: Targets, streams: Streams) -> Maps:
         totals = np.zeros(images.values.shape)
-        for image, noisy in ahead(self._noisy(images, streams, model.batch_size)):
-            add_per_image(totals, image, model.gradient(noisy, targets.classes[image]))
+        for image, gradients in noisy_gradients(model, images, targets, streams, self.samples, self.noise):
+            add_per_image(totals, image, gradients)
         return Maps(reduce_channels((totals / self.samples).astype(np.float32), self.channels))
-
-    def _noisy(self, images: Images, streams: Streams, batch_size: int) -> Iterator[tuple[IntArray, FloatArray]]:
-        """Batches of noisy copies, and the image of each."""
-        deviation = (self.noise * (images.high - images.low)).astype(np.float32)
-        # One generator an image, drawn from in the order of its samples: batches do not matter.
-        generators = [streams.rng("smoothgrad", sample_id) for sample_id in images.sample_ids]
-        for image, _ in rows(len(images), self.samples, batch_size):
-            noisy = np.empty((len(image), *images.values.shape[1:]), np.float32)
-            for row, i in enumerate(image):
-                generators[i].standard_normal(out=noisy[row], dtype=np.float32)
-            noisy *= deviation
-            noisy += images.values[image]
-            yield image, noisy
 
     def model_passes(self, n_images: int, input_shape: Shape) -> Passes:
         return Passes(gradient=n_images * self.samples)

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
+from fruitaudit.attribution.base import background_of
 from fruitaudit.errors import CannotExplain
-from fruitaudit.records.data import Images
+from fruitaudit.records.data import Background, Images
 from fruitaudit.records.explanations import Targets
 from fruitaudit.records.passes import LayerGradients, Passes
 
@@ -163,6 +166,17 @@ def some_images(shape, n=5, low=0.0, high=1.0, seed=0):
     low, high = np.full(channels, low, np.float32), np.full(channels, high, np.float32)
     values = (low + unit * (high - low)).astype(np.float32)
     return Images(values, tuple(f"store/{seed}-{i}.png" for i in range(n)), low, high)
+
+
+def with_background(method, images):
+    """The images with as many reference images of their range as the method wants, 0..3 of each class."""
+    n = background_of(method)
+    if not n:
+        return images
+    low, high = (float(end[0]) for end in (images.low, images.high))
+    values = some_images(images.values.shape[1:], n, low, high, seed=77).values
+    ids = tuple(f"train/{i}.png" for i in range(n))
+    return replace(images, background=Background(values, np.arange(n, dtype=np.int64) % 4, ids, 10 * n))
 
 
 def some_targets(n, n_classes):

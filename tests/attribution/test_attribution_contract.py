@@ -7,7 +7,7 @@ import typing
 
 import numpy as np
 import pytest
-from analytic_models import Quadratic, SmallCnn, some_images, some_targets
+from analytic_models import Quadratic, SmallCnn, some_images, some_targets, with_background
 
 from fruitaudit.attribution.base import Passes
 from fruitaudit.attribution.explain import explain
@@ -23,6 +23,8 @@ MODELS = {
     "cnn grey": lambda **more: SmallCnn((8, 12, 1), **more),
     "no layers": lambda **more: Quadratic((12, 10, 3), **more),
 }
+PER_INPUT = {"saliency": 1, "smoothgrad": 1, "vargrad": 2}
+"""Methods whose unit is per unit of input, and its power."""
 WITH_GRAPH: set[str] = set()
 """Methods that build the network into a graph of their own: their contract is `test_attribution_on_keras`."""
 METHODS = {
@@ -41,7 +43,7 @@ CASES = [
 def run(method, model, images=None, classes=None):
     images = some_images(model.input_shape) if images is None else images
     targets = some_targets(len(images), model.n_classes) if classes is None else Targets(classes)
-    made = explain(method, model, images, targets, STREAMS)
+    made = explain(method, model, with_background(method, images), targets, STREAMS)
     assert not isinstance(made, NotRun), made.reason
     return made
 
@@ -103,11 +105,11 @@ def test_same_seed_same_bytes_and_images_left_alone(method, kind):
     np.testing.assert_array_equal(images.values, before)
 
 
-@pytest.mark.parametrize("name", ["smoothgrad", "lime"])
+@pytest.mark.parametrize("name", ["smoothgrad", "lime", "vargrad", "smoothgrad_sweep", "expected_gradients"])
 def test_another_seed_gives_another_map(name):
     model, images = SmallCnn(), some_images((12, 8, 3))
     method, targets = quick(native_methods()[name]), some_targets(5, 4)
-    maps = [method(model, images, targets, Streams(seed)).values for seed in (1, 2)]
+    maps = [method(model, with_background(method, images), targets, Streams(seed)).values for seed in (1, 2)]
     assert not np.array_equal(*maps)
 
 
@@ -130,6 +132,22 @@ def test_the_class_explained_matters(method):
 
 
 @pytest.mark.parametrize("method", METHODS.values(), ids=METHODS)
+def test_a_contrast_is_of_logits_or_refused(method):
+    """Where it is exact, "A rather than B" is the map of A less that of B; and it never is the map of A alone."""
+    model, images = SmallCnn(), some_images((12, 8, 3))
+    targets = Targets(np.full(5, 2), against=np.full(5, 1), asked="contrast")
+    made = explain(quick(method), model, with_background(quick(method), images), targets, STREAMS)
+    if not method.registration.contrast:
+        assert "not why it was preferred to another" in made.reason
+        return
+    alone = run(quick(method), model, classes=np.full(5, 2)).values
+    assert abs(made.values - alone).max() > 1e-2 * abs(alone).max()
+    if method.registration.channels == "sum":
+        rival = run(quick(method), model, classes=np.full(5, 1)).values
+        np.testing.assert_allclose(made.values, alone - rival, rtol=1e-3, atol=1e-5 * abs(alone).max())
+
+
+@pytest.mark.parametrize("method", METHODS.values(), ids=METHODS)
 def test_fills_and_segments_follow_the_range_of_the_input(method):
     """The same picture in 0..1 and, to a model that undoes the scale, in -1..3: the same superpixels, the same map."""
 
@@ -142,8 +160,7 @@ def test_fills_and_segments_follow_the_range_of_the_input(method):
 
     usual = run(quick(method), SmallCnn()).values
     scaled = run(quick(method), Rescaling(), some_images((12, 8, 3), low=-1, high=3)).values
-    if method.registration.name in ("saliency", "smoothgrad"):  # these are per unit of input
-        scaled = scaled * 4
+    scaled = scaled * 4 ** PER_INPUT.get(method.registration.name, 0)
     np.testing.assert_allclose(scaled, usual, rtol=1e-3, atol=1e-4 * abs(usual).max())
 
 

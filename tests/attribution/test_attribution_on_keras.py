@@ -6,7 +6,7 @@ import dataclasses
 
 import numpy as np
 import pytest
-from analytic_models import some_images, some_targets
+from analytic_models import some_images, some_targets, with_background
 
 from fruitaudit.attribution.base import passes_of
 from fruitaudit.attribution.explain import explain
@@ -21,7 +21,13 @@ from fruitaudit.records.states import NotRun
 from fruitaudit.runtime import Streams
 
 L = keras.layers
-QUICK = {"lime": {"samples": 100}, "smoothgrad": {"samples": 4}, "integrated_gradients": {"steps": 5}}
+QUICK = {
+    "lime": {"samples": 100},
+    "smoothgrad": {"samples": 4},
+    "vargrad": {"samples": 4},
+    "integrated_gradients": {"steps": 5},
+    "expected_gradients": {"samples": 6, "references": 12},
+}
 
 
 def cnn(shape, *head):
@@ -69,7 +75,9 @@ def identity(method):
 
 
 def run(method, model, images, targets, **options):
-    return explain(method(**QUICK.get(method.registration.name, {}) | options), model, images, targets, Streams(9))
+    made = method(**QUICK.get(method.registration.name, {}) | options)
+    images = images if images.background else with_background(made, images)
+    return explain(made, model, images, targets, Streams(9))
 
 
 def case(method, model):

@@ -36,12 +36,13 @@ def test_builds_what_a_config_writes():
         ({"smoothgrad": {"samples": True}}, "smoothgrad: samples must be a valid integer, not True"),
         ({"smoothgrad": {"noise": float("nan")}}, "smoothgrad: noise must be a finite number, not nan"),
         (
-            {"integrated_gradients": {"steps": "auto"}},
-            "integrated_gradients: steps must be a valid integer, not 'auto'",
+            {"integrated_gradients": {"steps": "many"}},
+            "integrated_gradients: steps must be a valid integer, not 'many'",
         ),
         (
-            {"integrated_gradients": {"baseline": "blurred"}},
-            "integrated_gradients: baseline must be 'black', 'grey' or 'white', not 'blurred'",
+            {"integrated_gradients": {"baseline": "red"}},
+            "integrated_gradients: baseline must be 'black', 'grey', 'white', 'blurred', 'mean_image' or 'uniform', "
+            "not 'red'",
         ),
         (
             {"occlusion": {"patch": 3, "stride": 4}},
