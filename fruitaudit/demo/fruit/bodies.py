@@ -163,7 +163,7 @@ def _onion(rng: np.random.Generator) -> tuple[Part, ...]:
     for _ in range(9):
         x, z = rng.normal(0, 0.09, 2)
         parts.append(
-            Part(rod([(0.5 * x, -0.82, 0.5 * z), (x, -0.9, z), (1.8 * x, -0.98, 1.8 * z)], [0.03, 0.01], 7), "roots")
+            Part(rod([(0.5 * x, -0.82, 0.5 * z), (x, -0.9, z), (1.8 * x, -0.98, 1.8 * z)], [0.035, 0.02], 7), "roots")
         )
     return tuple(parts)
 

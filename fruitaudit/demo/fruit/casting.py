@@ -180,7 +180,7 @@ class Tube:
         centres = self.path @ pose.turn.T * pose.radius + np.array([*pose.centre, pose.depth], np.float32)
         radii = pose.radius * self.radii
         low, high = (centres[:, :2] - radii[:, None]).min(axis=0), (centres[:, :2] + radii[:, None]).max(axis=0)
-        whole = _window(tuple((low + high) / 2), float((high - low).max()) / 2, side)
+        whole = _window(tuple((low + high) / 2), float((high - low).max()) / 2 + 2, side)
         if whole is None:
             return None
         y0, y1, x0, x1 = whole

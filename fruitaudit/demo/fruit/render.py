@@ -48,7 +48,7 @@ def render(scene: Scene, side: int) -> tuple[ByteArray, npt.NDArray[np.bool_]]:
         cover = cover * (1 - over)
     if grid != side:
         picture, cover = (cv2.resize(a, (side, side), interpolation=cv2.INTER_AREA) for a in (picture, cover))
-    return _photograph(scene, picture, streams), cover > 0.5
+    return _photograph(scene, picture, streams), cover > 0.3
 
 
 def _lamp(light: Light) -> Lamp:
@@ -122,7 +122,7 @@ def _heap(scene: Scene, grid: int, streams: Streams) -> Surfaces:
 def _lay(
     picture: FloatArray, cover: FloatArray, surfaces: Surfaces, lamp: Lamp, scene: Scene
 ) -> tuple[FloatArray, FloatArray]:
-    """Put lit surfaces over the picture, with their shadow on it (none on the white of the lab)."""
+    """Put lit surfaces over the picture, with their shadow on it."""
     grid = len(picture)
     light, solid = surfaces.lit(lamp), surfaces.covered.astype(np.float32)
     fruit = (surfaces.covered & surfaces.fruit).astype(np.float32)
@@ -130,13 +130,14 @@ def _lay(
         light, solid, fruit = (
             cv2.resize(a, (grid, grid), interpolation=cv2.INTER_LINEAR) for a in (light, solid, fruit)
         )
-    if scene.background != "white":
-        x, y, z = scene.light.direction
-        reach = 0.1 * scene.scale * grid * scene.light.hardness / max(z, 0.3)
-        slide = np.array([[1, 0, -x * reach], [0, 1, y * reach]], np.float32)
-        small = cv2.resize(cv2.warpAffine(solid, slide, (grid, grid)), (100, 100), interpolation=cv2.INTER_AREA)
-        shadow = cv2.resize(cv2.GaussianBlur(small, (0, 0), 5 * scene.scale), (grid, grid))
-        picture = picture * (1 - 0.75 * shadow)[..., None]
+    x, y, z = scene.light.direction
+    reach = 0.1 * scene.scale * grid * scene.light.hardness / max(z, 0.3)
+    slide = np.array([[1, 0, -x * reach], [0, 1, y * reach]], np.float32)
+    small = cv2.resize(cv2.warpAffine(solid, slide, (grid, grid)), (100, 100), interpolation=cv2.INTER_AREA)
+    shadow = cv2.resize(cv2.GaussianBlur(small, (0, 0), 5 * scene.scale), (grid, grid))
+    # The white of the lab takes no shadow; fruit takes it from fruit on any background.
+    dimmed = shadow * cover if scene.background == "white" else shadow
+    picture = picture * (1 - 0.75 * dimmed)[..., None]
     over = solid[..., None]
     return picture * (1 - over) + light, np.maximum(cover * (1 - solid), fruit)
 
