@@ -121,7 +121,8 @@ def test_native_methods_keep_the_contract(method, kind, models):
 def keeps_the_contract_of_maps(method, model, images, targets, made):
     assert made.values.shape == images.values.shape[:3]
     assert np.isfinite(made.values).all()
-    assert abs(made.values).max() > 0
+    constant = method.registration.name == "vargrad" and model.cam_layer is None  # the gradient of a linear model
+    assert (abs(made.values).max() == 0) == constant
     model.batch_size, usual = 1, model.batch_size
     alone = run(method, model, images.select(np.array([2, 0])), type(targets)(targets.classes[[2, 0]]))
     model.batch_size = usual
