@@ -162,7 +162,9 @@ def number_sources(samples: Sequence[Sample]) -> tuple[IntArray, bool]:
 
 def read_photos(samples: Sequence[Sample], fitter: Preprocessor) -> Iterator[Photo | None]:
     """Each sample decoded and fitted, in order; None for one that cannot be read."""
-    with ThreadPoolExecutor(min(8, os.cpu_count() or 2), thread_name_prefix="decode") as pool:
+    # Rows of an NPZ can only be unpacked one after the other.
+    threads = 1 if samples and samples[0].index is not None else min(8, os.cpu_count() or 2)
+    with ThreadPoolExecutor(threads, thread_name_prefix="decode") as pool:
         yield from pool.map(lambda sample: _read(sample, fitter), samples)
 
 

@@ -122,14 +122,14 @@ class ListingNotRun:
 
 @dataclass(frozen=True)
 class Shift:
-    """One property on two splits: medians, and the difference of means over the pooled deviation (Hedges' g)."""
+    """One property on two splits: medians (None without images that have it), and the difference of means over the pooled deviation (Hedges' g)."""
 
     property: str
     unit: str
     lab_split: str
     field_split: str
-    lab: float
-    field: float
+    lab: float | None
+    field: float | None
     effect: Quantity
 
 

@@ -1,0 +1,112 @@
+"""The same files prepared in other ways: if one is far better on the lab's own test split, the pipeline is wrong."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from fruitaudit.data.decode import BadImage, decode, read_bytes
+from fruitaudit.data.preprocess import Preprocessor
+from fruitaudit.diagnosis.material import Eye, Material, rgb_fitter
+from fruitaudit.diagnosis.resampling import mean_of
+from fruitaudit.errors import AuditError
+from fruitaudit.records.data import ByteArray, IntArray
+from fruitaudit.records.diagnosis import PreprocessingTrial
+from fruitaudit.runtime import Streams
+
+_SCALES = ("0-1", "-1-1", "0-255", "densenet", "resnet50")
+_SCALE_NAMES = {"densenet": "ImageNet mean and deviation", "resnet50": "BGR minus the ImageNet mean"}
+_RESIZES = ("stretch", "center_crop", "pad")
+_INTERPOLATIONS = ("nearest", "bilinear", "area", "lanczos")
+
+
+@dataclass(frozen=True)
+class Tried:
+    """A way of preparing and what the model then says, (N,)."""
+
+    setting: str
+    value: str
+    predicted: IntArray
+
+
+def try_preparations(eye: Eye, material: Material, streams: Streams) -> Iterator[PreprocessingTrial]:
+    """Channel order, scale, resize, interpolation, class order: accuracy of each, paired with the given way."""
+    for tried in (*_values(eye, material), *_geometry(eye, material), *_class_orders(material)):
+        right = tried.predicted == material.labels
+        key = (material.split, tried.setting, tried.value)
+
+        yield PreprocessingTrial(
+            tried.setting,
+            tried.value,
+            material.split,
+            mean_of(right, material.sources, material.sources_known, streams, "preparation", *key),
+            mean_of(right - material.correct, material.sources, material.sources_known, streams, "gain", *key),
+        )
+
+
+def _values(eye: Eye, material: Material) -> Iterator[Tried]:
+    pixels = eye.channels(material.pixels)
+    given = eye.preprocessor
+    if given.channels == 3:
+        swapped = eye.classifier.probabilities(given.scaled(pixels[..., ::-1]))
+        yield Tried("channel order", "blue and red swapped", swapped.argmax(axis=1))
+    for scale in _SCALES:
+        if scale == given.scale or (given.channels != 3 and scale in _SCALE_NAMES):
+            continue
+        values = replace(given, scale=scale).scaled(pixels)
+        called = np.nan_to_num(eye.classifier.probabilities(values)).argmax(axis=1)
+        yield Tried("scale", _SCALE_NAMES.get(scale, scale), called)
+
+
+def _geometry(eye: Eye, material: Material) -> Iterator[Tried]:
+    """Only where files have another size than the model: there is nothing to resize otherwise."""
+    height, width = material.pixels.shape[1:3]
+    if (material.sizes == (height, width)).all():
+        return
+    given = rgb_fitter(eye.preprocessor)
+    ways: dict[tuple[str, str], Preprocessor] = {}
+    if (material.sizes[:, 0] * width != material.sizes[:, 1] * height).any():
+        ways |= {("resize", how): replace(given, resize=how) for how in _RESIZES if how != given.resize}  # type: ignore[arg-type]
+    ways |= {("interpolation", how): replace(given, interpolation=how)  # type: ignore[arg-type]
+             for how in _INTERPOLATIONS if how != given.interpolation}  # fmt: skip
+    fitted = _refit(material, ways)
+    for (setting, value), pixels in fitted.items():
+        yield Tried(setting, value, eye.predicted(pixels))
+
+
+def _refit(material: Material, ways: dict[tuple[str, str], Preprocessor]) -> dict[tuple[str, str], ByteArray]:
+    """Each file decoded once and fitted in every way."""
+    found: dict[tuple[str, str], list[ByteArray]] = {way: [] for way in ways}
+    for sample in material.samples:
+        try:
+            pixels = decode(read_bytes(sample)).pixels
+        except (OSError, BadImage) as error:  # it could be read a moment ago
+            raise AuditError(f"image {sample.id} changed while it was audited: {error}") from error
+        for way, fitter in ways.items():
+            found[way].append(fitter.fitted(pixels))
+    return {way: np.stack(images) for way, images in found.items()}
+
+
+def _class_orders(material: Material) -> Iterator[Tried]:
+    """The assignment of names to outputs that fits best, found on one half of the images and judged on the other.
+
+    Kuhn 1955, Nav. Res. Logist. 2, 83-97 (the Hungarian method), on the confusion matrix; both halves take turns.
+    """
+    from scipy.optimize import linear_sum_assignment
+
+    n_classes = int(max(material.labels.max(), material.predicted.max())) + 1
+    half = np.zeros(len(material), bool)
+    for label in np.unique(material.labels):
+        half[np.flatnonzero(material.labels == label)[::2]] = True
+    called = material.predicted.copy()
+    for learn in (half, ~half):
+        counts = np.zeros((n_classes, n_classes))
+        np.add.at(counts, (material.predicted[learn], material.labels[learn]), 1)
+        counts += 1e-3 * np.eye(n_classes)  # where nothing is known, names stay as they are
+        outputs, names = linear_sum_assignment(counts, maximize=True)
+        order = np.empty(n_classes, np.int64)
+        order[outputs] = names
+        called[~learn] = order[material.predicted[~learn]]
+    yield Tried("class order", "the best assignment of names to outputs", called)

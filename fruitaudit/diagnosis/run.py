@@ -1,0 +1,175 @@
+"""All experiments in order: what the data says, how the field differs, what explains the loss, and what to do."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from fruitaudit.diagnosis.contrast import Contrast, Side
+from fruitaudit.diagnosis.decomposition import decompose
+from fruitaudit.diagnosis.factors import Factors, measure_factors
+from fruitaudit.diagnosis.integrity import check_data
+from fruitaudit.diagnosis.interventions import measure_effects
+from fruitaudit.diagnosis.labels import LabelCheck, check_labels
+from fruitaudit.diagnosis.masks import find_masks
+from fruitaudit.diagnosis.material import Eye, Material, draw
+from fruitaudit.diagnosis.preparation import try_preparations
+from fruitaudit.diagnosis.ranking import Evidence, rank
+from fruitaudit.diagnosis.shift import features_of, measure_feature_shift, measure_shift, nearest_training
+from fruitaudit.diagnosis.shortcuts import find_shortcuts
+from fruitaudit.diagnosis.variety import Variety, find_varieties
+from fruitaudit.errors import CannotExplain
+from fruitaudit.opening import Opened
+from fruitaudit.records.data import FloatArray
+from fruitaudit.records.diagnosis import (
+    Decomposition,
+    Diagnosis,
+    Distance,
+    Effect,
+    EffectNotRun,
+    FeatureShift,
+    Listing,
+    ListingNotRun,
+    PreprocessingTrial,
+    Shift,
+    Shortcut,
+)
+from fruitaudit.records.evaluation import Predictions
+from fruitaudit.records.states import NotRun
+from fruitaudit.runtime import Streams
+
+
+@dataclass(frozen=True)
+class Budget:
+    """Images of a split: `images` for experiments, `checked` for checks of the data, `attacked` for attacks (0: none)."""
+
+    images: int = 320
+    checked: int = 2000
+    attacked: int = 100
+
+
+def diagnose(
+    opened: Opened, predictions: Mapping[str, Predictions], streams: Streams, budget: Budget | None = None
+) -> Diagnosis:
+    """Every experiment on one lab split (test, else reference) and each field split; nothing is judged here."""
+    return _Experiments(opened, predictions, streams, budget or Budget()).run()
+
+
+@dataclass
+class _Experiments:
+    opened: Opened
+    predictions: Mapping[str, Predictions]
+    streams: Streams
+    budget: Budget
+    listings: list[Listing | ListingNotRun] = field(default_factory=list)
+    labels: list[LabelCheck] = field(default_factory=list)
+    shifts: list[Shift] = field(default_factory=list)
+    feature_shifts: list[FeatureShift] = field(default_factory=list)
+    distances: list[Distance] = field(default_factory=list)
+    varieties: list[Variety] = field(default_factory=list)
+    trials: list[PreprocessingTrial] = field(default_factory=list)
+    effects: list[Effect | EffectNotRun] = field(default_factory=list)
+    decompositions: list[Decomposition] = field(default_factory=list)
+    factors: dict[str, Factors] = field(default_factory=dict)
+    shortcuts: list[Shortcut] = field(default_factory=list)
+    not_run: dict[str, NotRun] = field(default_factory=dict)
+
+    def run(self) -> Diagnosis:
+        self.eye = Eye(self.opened.classifier, self.opened.preprocessor)
+        checked = {
+            name: draw(self.opened, p, self.budget.checked, self.streams) for name, p in self.predictions.items()
+        }
+        self.listings += check_data(self.opened.splits, checked, self.predictions)
+        self._check_labels(checked)
+        lab = self._lab()
+        if lab is None:
+            self.not_run["experiments"] = NotRun("there is no test or reference split to compare the field with")
+            return self._diagnosis("")
+        side = self._side(lab)
+        self.trials += try_preparations(self.eye, side.material, self.streams)
+        if side.separable:
+            self.shortcuts += find_shortcuts(self.eye, side, self.opened.class_names, self.streams)
+        else:
+            self.not_run["shortcuts"] = NotRun(f"what is outside the object is not known: {side.masks.text}")
+        fields = [p for p in self.predictions.values() if p.role == "field"]
+        if not fields:
+            self.not_run["field experiments"] = NotRun("there is no field split; add photos of where the model is used")
+        for told in fields:
+            self._field(side, self._side(told))
+        return self._diagnosis(lab.split)
+
+    def _lab(self) -> Predictions | None:
+        by_role = [p for role in ("test", "reference") for p in self.predictions.values() if p.role == role]
+        return by_role[0] if by_role else None
+
+    def _side(self, told: Predictions) -> Side:
+        material = draw(self.opened, told, self.budget.images, self.streams)
+        return Side(material, find_masks(material))
+
+    def _check_labels(self, checked: Mapping[str, Material]) -> None:
+        for name, told in self.predictions.items():
+            if told.role == "field":
+                continue  # where the model fails anyway, its doubt says nothing about labels
+            try:
+                self.labels.append(check_labels(self.eye, checked[name], told))
+            except CannotExplain as reason:
+                self.not_run[f"labels of {name}"] = NotRun(str(reason))
+        self.listings += [check.listing for check in self.labels]
+
+    def _field(self, lab: Side, there: Side) -> None:
+        name = there.material.split
+        self.trials += try_preparations(self.eye, there.material, self.streams)
+        contrast = Contrast.of(lab, there, self.streams)
+        self.shifts += measure_shift(contrast)
+        try:
+            self._features(lab.material, there.material)
+        except CannotExplain as reason:
+            self.not_run[f"feature space of {name}"] = NotRun(str(reason))
+        factors = self.factors[name] = measure_factors(contrast)
+        effects = tuple(measure_effects(self.eye, contrast, factors))
+        self.effects += effects
+        gap = decompose(self.eye, contrast, factors, effects)
+        if isinstance(gap, NotRun):
+            self.not_run[f"decomposition of {name}"] = gap
+        else:
+            self.decompositions.append(gap)
+
+    def _features(self, lab: Material, there: Material) -> None:
+        ours, theirs = self._of(lab), self._of(there)
+        self.feature_shifts.append(measure_feature_shift(lab, there, ours[1], theirs[1], self.streams))
+        train = next((p for p in self.predictions.values() if p.role == "reference"), None)
+        if train is None:
+            self.not_run["nearest training image"] = NotRun(
+                "there is no reference split: nobody said what was trained on"
+            )
+            return
+        shown = self._of(draw(self.opened, train, self.budget.checked, self.streams))
+        names = self.opened.class_names
+        self.distances += nearest_training(names, *shown, ours, theirs)
+        self.varieties += find_varieties(names, shown, ours, theirs)
+
+    def _of(self, material: Material) -> tuple[Material, FloatArray]:
+        return material, features_of(self.eye, material)
+
+    def _diagnosis(self, lab: str) -> Diagnosis:
+        evidence = Evidence(
+            self.listings, self.labels, self.trials, self.effects, self.decompositions, self.factors, self.varieties,
+            self.shortcuts, self.predictions, lab,
+        )  # fmt: skip
+        return Diagnosis(
+            listings=tuple(self.listings),
+            shifts=tuple(self.shifts),
+            feature_shifts=tuple(self.feature_shifts),
+            distances=tuple(self.distances),
+            trials=tuple(self.trials),
+            effects=tuple(self.effects),
+            decompositions=tuple(self.decompositions),
+            shortcuts=tuple(self.shortcuts),
+            attacks=(),
+            claims=(),
+            findings=rank(evidence),
+            not_run=self.not_run,
+        )
+
+
+__all__: Sequence[str] = ["Budget", "diagnose"]

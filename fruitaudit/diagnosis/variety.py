@@ -1,0 +1,61 @@
+"""A class that the field shows as training never did, while the other classes look as they should."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from fruitaudit.diagnosis.material import Material
+from fruitaudit.diagnosis.shift import to_own_class
+from fruitaudit.evaluation.intervals import difference, wilson
+from fruitaudit.records.data import FloatArray
+from fruitaudit.records.states import Estimate
+
+_FAR = 0.97
+"""Median rank of a class's distances from which it is far from training."""
+_NEAR = 0.9
+"""Median rank up to which another class still looks as in the lab."""
+_LEAST_DROP = 0.2
+_FEWEST = 5
+
+
+@dataclass(frozen=True)
+class Variety:
+    """`drop` of the class's recall from lab to field; `rank` and `others_rank`, medians, 0..1; `effect` in accuracy."""
+
+    class_name: str
+    split: str
+    drop: Estimate
+    rank: float
+    others_rank: float
+    effect: float
+    sample_ids: tuple[str, ...]
+
+
+def find_varieties(
+    names: Sequence[str], train: tuple[Material, FloatArray], lab: tuple[Material, FloatArray],
+    field: tuple[Material, FloatArray],
+) -> Iterator[Variety]:  # fmt: skip
+    """Classes far from training, whose recall falls by 20 points or more, where most others are near."""
+    usual, _ = to_own_class(*lab, *train)
+    usual = np.sort(usual[np.isfinite(usual)])
+    own, _ = to_own_class(*field, *train)
+    ranks = np.searchsorted(usual, own) / max(1, len(usual))
+    material = field[0]
+    medians = {int(c): float(np.median(ranks[material.labels == c])) for c in np.unique(material.labels)}
+    near = [rank for rank in medians.values() if rank <= _NEAR]
+    if len(near) <= len(medians) / 2:
+        return
+    for label, rank in medians.items():
+        rows = np.flatnonzero(material.labels == label)
+        home = lab[0].correct[lab[0].labels == label]
+        if rank < _FAR or min(len(rows), len(home)) < _FEWEST:
+            continue
+        drop = difference(*(wilson(int(right.sum()), len(right)) for right in (home, material.correct[rows])))
+        if (drop.low or 0) <= 0 or drop.value < _LEAST_DROP:
+            continue
+        effect = drop.value * len(rows) / len(material)
+        ids = tuple(material.ids[i] for i in rows[np.argsort(-own[rows])][:8])
+        yield Variety(names[label], material.split, drop, rank, float(np.median(near)), effect, ids)
