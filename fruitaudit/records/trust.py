@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from fruitaudit.records.passes import Passes
-from fruitaudit.records.states import NotRun, Quantity
+from fruitaudit.records.states import Estimate, NotRun, Quantity
 
 TrustLevel = Literal["quick", "standard", "full"]
 Reading = Literal["read", "with_care", "do_not_read"]
@@ -112,7 +112,7 @@ class MethodTrust:
     options: dict[str, float | int | str | bool | None]
     reduced: tuple[str, ...]
     images: int
-    telling: Quantity
+    telling: Estimate
     """Share of the images whose map tells pixels apart: finite and not constant."""
     faithfulness: dict[str, Beside | NotRun]
     randomization: Randomization | NotRun
@@ -120,6 +120,8 @@ class MethodTrust:
     changes: tuple[Change, ...] | NotRun
     seeds: Quantity
     settings: tuple[SettingSpread, ...]
+    promises_sum: bool
+    """Whether the maps should add up to a score; `completeness` is the relative error."""
     completeness: Quantity
     other_class: Quantity
     """Rank correlation with the maps of another class of the same image."""

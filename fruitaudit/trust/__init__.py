@@ -1,0 +1,1 @@
+"""Tests of the explanations themselves: one axis a file. These measure; only `rules` judges."""

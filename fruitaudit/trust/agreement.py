@@ -1,0 +1,26 @@
+"""Do methods say the same about the same images?"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from fruitaudit.records.data import FloatArray
+from fruitaudit.records.trust import Agreement
+from fruitaudit.runtime import Streams
+from fruitaudit.trust.estimates import mean_over_images
+from fruitaudit.trust.similarity import standard_ranks
+
+
+def agreement(maps: Mapping[str, FloatArray], streams: Streams) -> Agreement:
+    """Mean rank correlation of |maps| for each pair, over the images that both have: the first ones of the longer.
+
+    Magnitudes, because some methods have no sign.
+    """
+    ranks = {name: standard_ranks(abs(values)) for name, values in maps.items()}
+    table = []
+    for a in ranks.values():
+        pairs = [(a[: len(b)], b[: len(a)]) for b in ranks.values()]
+        table.append(tuple(mean_over_images(np.einsum("np,np->n", *pair), streams) for pair in pairs))
+    return Agreement(tuple(maps), tuple(table))

@@ -1,0 +1,169 @@
+"""Each axis for one method: makes the maps it needs and measures them. What cannot be measured says why."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from fruitaudit.attribution.base import Model
+from fruitaudit.errors import CannotExplain
+from fruitaudit.evaluation.intervals import wilson
+from fruitaudit.records.data import FloatArray, IntArray
+from fruitaudit.records.explanations import Targets
+from fruitaudit.records.states import Estimate, NotRun, Quantity
+from fruitaudit.records.trust import Beside, Change, Depth, EdgeLikeness, Localization, Randomization, SettingSpread
+from fruitaudit.trust.bench import FAITHFULNESS, LOWER_IS_BETTER, Bench
+from fruitaudit.trust.beside import beside
+from fruitaudit.trust.changes import Changed, stability
+from fruitaudit.trust.controls import EDGES, control_maps
+from fruitaudit.trust.edges import edge_likeness
+from fruitaudit.trust.estimates import mean_over_images
+from fruitaudit.trust.localization import localization
+from fruitaudit.trust.mosaics import grid_pointing
+from fruitaudit.trust.plan import Allowance
+from fruitaudit.trust.randomization import depth, steps
+from fruitaudit.trust.similarity import ranks_pixels, spearman
+from fruitaudit.trust.subject import Subject
+
+FEWEST_PAIRS = 4
+"""Mosaics with a class to be found, below which the grid pointing game is not played."""
+
+
+@dataclass(frozen=True)
+class Tested:
+    """A method, its share of the budget, and its maps of the first images: what every axis starts from."""
+
+    subject: Subject
+    allowance: Allowance
+    maps: FloatArray
+
+
+def telling(maps: FloatArray) -> Estimate:
+    """Share of the images whose map tells pixels apart."""
+    return wilson(int(ranks_pixels(maps).sum()), len(maps))
+
+
+def faithfulness(bench: Bench, tested: Tested) -> dict[str, Beside | NotRun]:
+    """Every test of faithfulness, beside the controls."""
+    return {test: _faithfulness(bench, tested, test) for test in FAITHFULNESS}
+
+
+def _faithfulness(bench: Bench, tested: Tested, test: str) -> Beside | NotRun:
+    try:
+        own, controls = bench.scores(test, tested.maps, tested.subject.method.registration.explains)
+    except CannotExplain as reason:
+        return NotRun(str(reason))
+    return beside(own, controls, bench.streams, higher_is_better=test not in LOWER_IS_BETTER)
+
+
+def randomization(bench: Bench, tested: Tested) -> tuple[Randomization | NotRun, FloatArray | NotRun]:
+    """Similarity of the maps per depth of destruction, and the maps of the network of which nothing is left."""
+    network, allowance = bench.network, tested.allowance
+    if isinstance(network, NotRun):
+        return network, network
+    images, targets = bench.first(len(tested.maps))
+    found: dict[bool, list[Depth]] = {True: [], False: []}
+    last: FloatArray | NotRun = NotRun("no layer was drawn anew")
+    for step in steps(network.layers, cascading=allowance.cascading, independent=allowance.independent):
+        maps = tested.subject.maps(network.redrawn(step.layers), images, targets)
+        if isinstance(maps, NotRun):
+            found[step.cascading].append(Depth(step.layers, maps, maps, maps, maps))
+        else:
+            found[step.cascading].append(depth(step.layers, tested.maps, maps, bench.streams))
+        last = maps if step.cascading else last
+    return Randomization(tuple(found[True]), tuple(found[False]), len(network.layers)), last
+
+
+def on_copy(bench: Bench, tested: Tested, copy: Model | NotRun) -> Quantity:
+    """Rank correlation of the maps' magnitudes with those of another network of the same kind."""
+    if isinstance(copy, NotRun):
+        return copy
+    maps = tested.subject.maps(copy, *bench.first(len(tested.maps)))
+    return maps if isinstance(maps, NotRun) else mean_over_images(spearman(abs(tested.maps), abs(maps)), bench.streams)
+
+
+def changes(bench: Bench, tested: Tested) -> tuple[Change, ...] | NotRun:
+    """The maps after every small change of the images that leaves the prediction as it is."""
+    made = [_change(bench, tested, changed) for changed in bench.changes(tested.allowance)]
+    failed = next((m for m in made if isinstance(m, NotRun)), None)
+    return failed or tuple(m for m in made if not isinstance(m, NotRun))
+
+
+def _change(bench: Bench, tested: Tested, changed: Changed) -> Change | NotRun:
+    n = len(tested.maps)
+    rows = np.flatnonzero(changed.kept[:n])
+    after = np.full(tested.maps.shape, np.nan, np.float32)
+    if len(rows):
+        targets = Targets(bench.targets.classes[rows])
+        maps = tested.subject.maps(bench.model, changed.images.select(rows), targets)
+        if isinstance(maps, NotRun):
+            return maps
+        after[rows] = maps
+    return stability(bench.first(n)[0], changed.first(n), tested.maps, after, bench.streams)
+
+
+def seeds(bench: Bench, tested: Tested) -> Quantity:
+    """Mean rank correlation of the maps with those of other seeds."""
+    found = []
+    for k in range(tested.allowance.seeds):
+        other = tested.subject.seeded(bench.streams.integer("trust", "seed", str(k)))
+        maps = other.maps(bench.model, *bench.first(len(tested.maps)))
+        if isinstance(maps, NotRun):
+            return maps
+        if np.array_equal(maps, tested.maps):
+            return mean_over_images(spearman(maps, tested.maps), bench.streams, note="draws no random numbers")
+        found.append(spearman(tested.maps, maps))
+    return mean_over_images(np.mean(found, axis=0), bench.streams)
+
+
+def settings(bench: Bench, tested: Tested) -> tuple[SettingSpread, ...]:
+    """Rank correlation of the maps with those under another value of each option."""
+    n = min(tested.allowance.settings, len(tested.maps))
+    found = []
+    for option, value in tested.subject.method.registration.option_that_changes:
+        other = tested.subject.with_option(option, value)
+        maps = other if isinstance(other, NotRun) else other.maps(bench.model, *bench.first(n))
+        alike = maps if isinstance(maps, NotRun) else mean_over_images(spearman(maps, tested.maps[:n]), bench.streams)
+        found.append(SettingSpread(option, str(value), alike))
+    return tuple(found)
+
+
+def other_class(bench: Bench, tested: Tested) -> Quantity:
+    """Rank correlation of the maps with those of the most probable other class of the same images."""
+    n = len(tested.maps)
+    maps = tested.subject.maps(bench.model, bench.first(n)[0], Targets(bench.other_classes.classes[:n]))
+    return maps if isinstance(maps, NotRun) else mean_over_images(spearman(tested.maps, maps), bench.streams)
+
+
+def pointing_game(bench: Bench, tested: Tested) -> Beside | NotRun:
+    """The grid pointing game, beside the controls on the same mosaics."""
+    if bench.mosaics is None:
+        return NotRun("a mosaic takes images of four classes, and the model must see each class in its quarter")
+    mosaics = bench.mosaics.first(tested.allowance.pairs)
+    if len(mosaics.images) < FEWEST_PAIRS:
+        return NotRun(f"of {mosaics.asked} classes shown in mosaics the model sees only {len(mosaics.images)} in their "
+                      "quarter")  # fmt: skip
+    maps = tested.subject.maps(bench.model, mosaics.images, mosaics.targets)
+    if isinstance(maps, NotRun):
+        return maps
+    controls = control_maps(mosaics.images, bench.streams)
+    scores = {name: grid_pointing(mosaics, control) for name, control in controls.items()}
+    return beside(grid_pointing(mosaics, maps), scores, bench.streams)
+
+
+def edges(bench: Bench, tested: Tested, redrawn: FloatArray | NotRun) -> EdgeLikeness:
+    """Likeness to Sobel edges, with what was learned and without."""
+    return edge_likeness(bench.controls[EDGES][: len(tested.maps)], tested.maps, redrawn, bench.streams)
+
+
+def on_object(bench: Bench, tested: Tested, class_names: Sequence[str]) -> Localization | NotRun:
+    """Evidence on the object, where masks exist."""
+    n = len(tested.maps)
+    masks = bench.first(n)[0].masks
+    if masks is None:
+        return NotRun("the images have no masks that show where the object is")
+    classes: IntArray = bench.targets.classes[:n]
+    controls = {name: control[:n] for name, control in bench.controls.items()}
+    return localization(tested.maps, controls, masks == 1, [class_names[c] for c in classes], bench.streams)

@@ -1,0 +1,118 @@
+"""What all methods are tested on: images, changed images, mosaics, a redrawable network, and the controls' scores.
+
+Each of these is made once, when it is first asked for; a method on fewer images takes the first rows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import cached_property
+
+import numpy as np
+
+from fruitaudit.attribution.base import Model
+from fruitaudit.errors import CannotExplain
+from fruitaudit.records.data import FloatArray, Images
+from fruitaudit.records.explanations import Explains, Targets
+from fruitaudit.records.states import NotRun
+from fruitaudit.runtime import Streams
+from fruitaudit.trust.changes import Changed, Kind, change
+from fruitaudit.trust.controls import control_maps
+from fruitaudit.trust.deletion import deletion, insertion
+from fruitaudit.trust.mosaics import Mosaics, make_mosaics
+from fruitaudit.trust.mu_fidelity import Effects, mu_fidelity, subset_effects
+from fruitaudit.trust.neighbours import neighbours
+from fruitaudit.trust.plan import OTHER_CHANGES, Allowance, Budget
+from fruitaudit.trust.randomization import Redrawable
+from fruitaudit.trust.road import road
+from fruitaudit.trust.similarity import Scores
+
+LOWER_IS_BETTER = frozenset({"deletion"})
+FAITHFULNESS = ("deletion", "insertion", "road", "mu_fidelity", "neighbours")
+
+
+@dataclass
+class Bench:
+    """`redraw` makes the redrawable copy of the network, or raises CannotExplain; `features` likewise."""
+
+    model: Model
+    images: Images
+    targets: Targets
+    streams: Streams
+    budget: Budget
+    redraw: Callable[[], Redrawable]
+    features: Callable[[FloatArray], FloatArray]
+    _changed: dict[tuple[Kind, float], Changed] = field(default_factory=dict)
+    _controls: dict[tuple[str, str, Explains], Scores] = field(default_factory=dict)
+
+    def first(self, n: int) -> tuple[Images, Targets]:
+        """The first n images and their targets."""
+        return self.images.select(slice(0, n)), Targets(self.targets.classes[:n])
+
+    @cached_property
+    def controls(self) -> dict[str, FloatArray]:
+        """(N, H, W) each."""
+        return control_maps(self.images, self.streams)
+
+    @cached_property
+    def other_classes(self) -> Targets:
+        """Of each image the most probable class that is not explained."""
+        logits = self.model.logits(self.images.values).copy()
+        logits[np.arange(len(logits)), self.targets.classes] = -np.inf
+        return Targets(logits.argmax(axis=1).astype(np.int64))
+
+    @cached_property
+    def mosaics(self) -> Mosaics | None:
+        """Mosaics of the images, with the classes that the model sees in them."""
+        return make_mosaics(self.model, self.images, self.targets.classes, self.streams, n=self.budget.mosaics)
+
+    @cached_property
+    def network(self) -> Redrawable | NotRun:
+        """The copy whose weights may be drawn anew."""
+        try:
+            return self.redraw()
+        except CannotExplain as reason:
+            return NotRun(str(reason))
+
+    def changes(self, allowance: Allowance) -> list[Changed]:
+        """All images after each change: noise of every strength, a one-pixel shift, JPEG."""
+        kinds = [*(("noise", strength) for strength in allowance.noise), *OTHER_CHANGES]
+        for kind, strength in kinds:
+            if (kind, strength) not in self._changed:
+                self._changed[kind, strength] = change(self.model, self.images, kind, strength, self.streams)
+        return [self._changed[key] for key in kinds]
+
+    def scores(self, test: str, maps: FloatArray, explains: Explains) -> tuple[Scores, dict[str, Scores]]:
+        """Scores of maps of the first images in a test of faithfulness, and those of the controls beside them.
+
+        Raises CannotExplain where the model lacks what the test needs.
+        """
+        maps = maps[: self.budget.road_images] if test == "road" else maps
+        n = len(maps)
+        # Neighbours are looked for among the images at hand: its scores for fewer images are others.
+        kept = len(self.images) if test != "neighbours" else n
+        kept = min(kept, self.budget.road_images) if test == "road" else kept
+        controls = {}
+        for name, control in self.controls.items():
+            key = (f"{test} of {kept}", name, explains)
+            if key not in self._controls:
+                self._controls[key] = self._score(test, control[:kept], explains)
+            controls[name] = self._controls[key][:n]
+        return self._score(test, maps, explains), controls
+
+    def _score(self, test: str, maps: FloatArray, explains: Explains) -> Scores:
+        if test == "mu_fidelity":
+            return mu_fidelity(self._effects.first(len(maps)), maps, explains)
+        if test == "neighbours":
+            return neighbours(self._features[: len(maps)], maps)
+        along_pixels = {"deletion": deletion, "insertion": insertion, "road": road}[test]
+        return along_pixels(self.model, *self.first(len(maps)), maps, self.streams)
+
+    @cached_property
+    def _effects(self) -> Effects:
+        return subset_effects(self.model, self.images, self.targets, self.streams)
+
+    @cached_property
+    def _features(self) -> FloatArray:
+        return self.features(self.images.values)

@@ -1,0 +1,27 @@
+"""A method's scores beside those of the controls, paired by image."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from fruitaudit.records.states import NotRun
+from fruitaudit.records.trust import Beside
+from fruitaudit.runtime import Streams
+from fruitaudit.trust.estimates import mean_over_images
+from fruitaudit.trust.similarity import Scores
+
+
+def beside(
+    own: Scores, controls: Mapping[str, Scores], streams: Streams, *, higher_is_better: bool = True
+) -> Beside | NotRun:
+    """Means of the method and of each control on the same images, and the mean paired gain over each control."""
+    mean = mean_over_images(own, streams)
+    if isinstance(mean, NotRun):
+        return mean
+    sign = 1 if higher_is_better else -1
+    return Beside(
+        mean,
+        {name: mean_over_images(scores, streams) for name, scores in controls.items()},
+        {name: mean_over_images(sign * (own - scores), streams) for name, scores in controls.items()},
+        higher_is_better,
+    )

@@ -1,0 +1,24 @@
+"""Is the map an edge detector?"""
+
+from __future__ import annotations
+
+from fruitaudit.records.data import FloatArray
+from fruitaudit.records.states import NotRun
+from fruitaudit.records.trust import EdgeLikeness
+from fruitaudit.runtime import Streams
+from fruitaudit.trust.estimates import mean_over_images
+from fruitaudit.trust.similarity import spearman
+
+
+def edge_likeness(edges: FloatArray, maps: FloatArray, redrawn: FloatArray | NotRun, streams: Streams) -> EdgeLikeness:
+    """Rank correlation of |maps| with Sobel edges: of the trained network, and after its weights were drawn anew.
+
+    What remains with weights that were never trained comes from the image and the architecture, not from learning.
+    Paper: Adebayo et al. 2018, arXiv:1810.03292, sec. 5.1 (edge detectors pass for explanations).
+    """
+    trained = spearman(edges, abs(maps))
+    if isinstance(redrawn, NotRun):
+        return EdgeLikeness(mean_over_images(trained, streams), redrawn, redrawn)
+    after = spearman(edges, abs(redrawn))
+    means = (mean_over_images(scores, streams) for scores in (trained, after, trained - after))
+    return EdgeLikeness(*means)

@@ -1,0 +1,40 @@
+"""The mean of one number an image, with an interval that owns up to how few images there are."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from fruitaudit.records.states import Estimate, NotRun, Quantity
+from fruitaudit.runtime import Streams
+from fruitaudit.trust.similarity import Scores
+
+RESAMPLES = 4000
+LEAST_SHARE = 0.5
+"""A mean over fewer of the images than this is not given: those that are left are no sample of all."""
+
+
+def mean_over_images(scores: Scores, streams: Streams, *, note: str = "") -> Quantity:
+    """Mean of (N,) scores with its expanded percentile interval; NaN scores are left out and counted in the note.
+
+    The percentiles alpha' = Phi(-sqrt(n / (n - 1)) t_{0.975, n-1}) instead of 2.5 %, so that 8 images give an interval
+    as wide as the t distribution asks for.
+    Paper: Hesterberg 2015, Am. Stat. 69(4), 371-386, arXiv:1411.5279, sec. 3.3. Differs from the paper: nothing.
+    Returns NotRun where fewer than half of the scores are defined. No interval, and a note, where all are equal.
+    """
+    from scipy.stats import norm, t
+
+    defined = scores[np.isfinite(scores)]
+    missing, n = len(scores) - len(defined), len(defined)
+    if n < max(1.0, LEAST_SHARE * len(scores)):
+        return NotRun(f"defined on only {n} of {len(scores)} images: the maps of the others are empty, constant or "
+                      "not finite")  # fmt: skip
+    notes = [text for text in (note, f"undefined on {missing} of {len(scores)} images" if missing else "") if text]
+    value = float(defined.mean())
+    if n < 2 or np.ptp(defined) <= 1e-12:
+        why = "one image has no spread" if n < 2 else "the same on every image"
+        return Estimate(value, n, note="; ".join([*notes, f"no interval: {why}"]))
+    share = norm.cdf(-np.sqrt(n / (n - 1)) * t.ppf(0.975, n - 1))
+    drawn = streams.rng("trust", "bootstrap", str(n)).integers(0, n, (RESAMPLES, n))
+    low, high = np.quantile(defined[drawn].mean(axis=1), [share, 1 - share]).tolist()
+    name = f"bootstrap over images, {RESAMPLES} resamples, percentiles widened for few images"
+    return Estimate(value, n, min(low, value), max(high, value), interval=name, note="; ".join(notes))

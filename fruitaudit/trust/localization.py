@@ -1,0 +1,63 @@
+"""Where masks of the objects exist: is the evidence on the object or on the background?"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+from fruitaudit.records.data import FloatArray, IntArray
+from fruitaudit.records.states import NotRun
+from fruitaudit.records.trust import Localization
+from fruitaudit.runtime import Streams
+from fruitaudit.trust.beside import beside
+from fruitaudit.trust.estimates import mean_over_images
+from fruitaudit.trust.mosaics import share_inside
+from fruitaudit.trust.ordering import score_telling
+from fruitaudit.trust.similarity import Scores
+
+
+def pointing(maps: FloatArray, masks: npt.NDArray[np.bool_]) -> Scores:
+    """Whether the highest value lies inside the mask, (N,), 0..1; of several highest pixels, their share inside.
+
+    Paper: Zhang, Bargal, Lin, Brandt, Shen, Sclaroff 2016, arXiv:1608.00507, sec. 4.1.
+    Differs from the paper: no tolerance of 15 pixels around the mask.
+    """
+
+    def score(telling: IntArray) -> Scores:
+        chosen = maps[telling]
+        highest = chosen == chosen.max(axis=(1, 2), keepdims=True)
+        return (highest & masks[telling]).sum(axis=(1, 2)) / highest.sum(axis=(1, 2))
+
+    return score_telling(maps, score)
+
+
+def localization(
+    maps: FloatArray,
+    controls: Mapping[str, FloatArray],
+    masks: npt.NDArray[np.bool_],
+    class_names: Sequence[str],
+    streams: Streams,
+) -> Localization | NotRun:
+    """Energy inside the object (Wang et al. 2020, arXiv:1910.01279, sec. 4.3) and pointing game, beside the controls.
+
+    `class_names` (N,) is the true class of each image. A mask that is empty or covers all says nothing and is left
+    out.
+    """
+    covers = masks.mean(axis=(1, 2))
+    says = (covers > 0) & (covers < 1)
+    if not says.any():
+        return NotRun("no image has a mask of its object that leaves background over")
+    maps, masks = maps[says], masks[says]
+    others = {name: control[says] for name, control in controls.items()}
+    inside = share_inside(maps, masks)
+    energy = beside(inside, {name: share_inside(m, masks) for name, m in others.items()}, streams)
+    hits = beside(pointing(maps, masks), {name: pointing(m, masks) for name, m in others.items()}, streams)
+    if isinstance(energy, NotRun):
+        return energy
+    if isinstance(hits, NotRun):
+        return hits
+    names = np.array(class_names)[says]
+    background = {name: mean_over_images(1 - inside[names == name], streams) for name in sorted(set(names.tolist()))}
+    return Localization(energy, hits, mean_over_images(covers[says], streams), background)

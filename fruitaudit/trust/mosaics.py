@@ -1,0 +1,121 @@
+"""The grid pointing game: four images of four classes in one, and whether the evidence for a class lies in its tile."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+import numpy.typing as npt
+
+from fruitaudit.attribution.base import Model
+from fruitaudit.attribution.fills import colour
+from fruitaudit.records.data import FloatArray, Images, IntArray
+from fruitaudit.records.explanations import Targets
+from fruitaudit.runtime import Streams
+from fruitaudit.trust.ordering import score_telling
+from fruitaudit.trust.similarity import Scores
+
+CHANCE = 0.25
+
+
+@dataclass(frozen=True)
+class Mosaics:
+    """Mosaics with one class each to be found: `targets` and the `tile` (M, H, W) in which it is."""
+
+    images: Images
+    targets: Targets
+    tile: npt.NDArray[np.bool_]
+    asked: int
+    """Pairs of mosaic and class there were, of which these are the ones that the model itself settles."""
+
+    def first(self, n: int) -> Mosaics:
+        """The first n of them."""
+        rows = np.arange(min(n, len(self.images)))
+        return Mosaics(self.images.select(rows), Targets(self.targets.classes[rows]), self.tile[rows], self.asked)
+
+
+def make_mosaics(model: Model, images: Images, classes: IntArray, streams: Streams, *, n: int) -> Mosaics | None:
+    """Up to 4 n pairs (mosaic, class) for which the model sees the class in its tile, else None.
+
+    The model shows where the class is: a pair counts where turning the class's own tile grey costs its logit more
+    than turning any other tile grey, and costs something. Each tile is half the input high and wide.
+    Paper: Boehle, Fritz, Schiele 2021, arXiv:2104.00032, sec. 4 (grid pointing game).
+    Differs from the paper: tiles are shrunk to keep the model's input size, and pairs are checked as said, because a
+    model that does not know shrunk images has no evidence to point at.
+    Returns None where the images are of fewer than four classes, or no pair counts.
+    """
+    groups = _draw(classes, streams, n)
+    if not groups:
+        return None
+    height, width = images.values.shape[1:3]
+    half = height // 2, width // 2
+    corners = [np.s_[top : top + half[0], left : left + half[1]] for top in (0, half[0]) for left in (0, half[1])]
+    small = _halved(images.values, half)
+    values = np.empty((len(groups), *images.values.shape[1:]), np.float32)
+    values[:] = colour(images, "grey")
+    for mosaic, group in zip(values, groups, strict=True):
+        for corner, i in zip(corners, group, strict=True):
+            mosaic[corner] = small[i]
+    mosaic, own = (a.ravel() for a in np.indices((len(groups), 4)))
+    targets = classes[np.array(groups)].ravel()
+    seen = _own_tile_counts(model, values, corners, colour(images, "grey"), mosaic, targets, own)
+    if not seen.any():
+        return None
+    tiles = np.zeros((4, height, width), bool)
+    for tile, corner in zip(tiles, corners, strict=True):
+        tile[corner] = True
+    ids = tuple(f"mosaic/{m}-{t}" for m, t in zip(mosaic[seen], own[seen], strict=True))
+    chosen = replace(images, values=values[mosaic[seen]], sample_ids=ids, masks=None)
+    return Mosaics(chosen, Targets(targets[seen]), tiles[own[seen]], len(targets))
+
+
+def grid_pointing(mosaics: Mosaics, maps: FloatArray) -> Scores:
+    """Share of the positive evidence that lies in the tile of the class, (M,), 0..1; chance 0.25."""
+    return share_inside(maps, mosaics.tile)
+
+
+def share_inside(maps: FloatArray, area: npt.NDArray[np.bool_]) -> Scores:
+    """Share of the positive values of each map that lies inside its area, (N,); NaN where there are none."""
+
+    def score(telling: IntArray) -> Scores:
+        positive = np.maximum(maps[telling].astype(np.float64), 0)
+        total, inside = positive.sum(axis=(1, 2)), (positive * area[telling]).sum(axis=(1, 2))
+        return np.divide(inside, total, out=np.full(len(telling), np.nan), where=total > 0)
+
+    return score_telling(maps, score)
+
+
+def _draw(classes: IntArray, streams: Streams, n: int) -> list[IntArray]:
+    """Rows of four images of four different classes, n times."""
+    kinds = np.unique(classes)
+    if len(kinds) < 4:
+        return []
+    rng = streams.rng("trust", "mosaics")
+    four = [rng.choice(kinds, 4, replace=False) for _ in range(n)]
+    return [np.array([rng.choice(np.flatnonzero(classes == c)) for c in some]) for some in four]
+
+
+def _halved(values: FloatArray, half: tuple[int, int]) -> FloatArray:
+    import cv2
+
+    small = [cv2.resize(image, half[::-1], interpolation=cv2.INTER_AREA) for image in values]
+    return np.stack(small).reshape(len(values), *half, values.shape[-1])
+
+
+def _own_tile_counts(
+    model: Model,
+    values: FloatArray,
+    corners: list[tuple[slice, slice]],
+    grey: FloatArray,
+    mosaic: IntArray,
+    targets: IntArray,
+    own: IntArray,
+) -> npt.NDArray[np.bool_]:
+    """(4 n,): whether greying the class's own tile costs its logit most, and costs something."""
+    variants = np.repeat(values[:, None], 5, axis=1)
+    for t, corner in enumerate(corners):
+        variants[:, t + 1][:, corner[0], corner[1]] = grey
+    logits = model.logits(variants.reshape(-1, *values.shape[1:])).reshape(len(values), 5, -1)
+    of_class = logits[mosaic, :, targets]
+    drops = of_class[:, :1] - of_class[:, 1:]
+    return (drops.argmax(axis=1) == own) & (drops.max(axis=1) > 0)

@@ -1,0 +1,34 @@
+"""Pixels in the order of their evidence."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import numpy.typing as npt
+
+from fruitaudit.records.data import FloatArray, Images, IntArray
+from fruitaudit.runtime import Streams
+from fruitaudit.trust.similarity import Scores, ranks_pixels
+
+Places = npt.NDArray[np.int32]
+"""(N, H, W): 0 for the pixel with the highest value of its map, H * W - 1 for the lowest."""
+
+
+def places(maps: FloatArray, images: Images, streams: Streams) -> Places:
+    """Each pixel's place in the order of descending value. Ties are broken by chance, not by position in the image."""
+    found = np.empty(maps.shape, np.int32)
+    for i, sample_id in enumerate(images.sample_ids):
+        chance = streams.rng("trust", "ties", sample_id).random(maps[i].size)
+        order = np.lexsort((chance, -maps[i].ravel()))
+        found[i].flat[order] = np.arange(len(order))
+    return found
+
+
+def score_telling(maps: FloatArray, score: Callable[[IntArray], Scores]) -> Scores:
+    """(N,): what `score` says of the rows whose map tells pixels apart; NaN for the others."""
+    scores = np.full(len(maps), np.nan)
+    rows = np.flatnonzero(ranks_pixels(maps))
+    if len(rows):
+        scores[rows] = score(rows)
+    return scores

@@ -1,0 +1,161 @@
+"""What the tests may cost: how many images and repetitions a method gets at each level, and the passes they take."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields, replace
+
+from fruitaudit.attribution.base import Method, Shape
+from fruitaudit.errors import CannotExplain
+from fruitaudit.records.passes import Passes
+from fruitaudit.records.trust import TrustLevel
+from fruitaudit.trust import deletion, mu_fidelity, road
+from fruitaudit.trust.changes import Kind
+from fruitaudit.trust.controls import CONTROLS
+from fruitaudit.trust.randomization import steps
+
+OTHER_CHANGES: tuple[tuple[Kind, float], ...] = (("shift", 1.0), ("jpeg", 90.0))
+"""Beside noise of every strength: by one pixel; at a quality that nobody tells from the original."""
+
+
+@dataclass(frozen=True)
+class Allowance:
+    """What one method gets: images and repetitions of its explanations."""
+
+    images: int
+    cascading: int
+    independent: int
+    noise: tuple[float, ...]
+    seeds: int
+    pairs: int
+    """Mosaics with a class to be found."""
+    settings: int
+    """Images for each other setting."""
+
+
+@dataclass(frozen=True)
+class Budget:
+    """A level: `cheap` for methods of at most `cheap_passes` an explanation, `dear` for the others.
+
+    A dear method's options are made smaller until an explanation takes about `most_passes`.
+    """
+
+    cheap: Allowance
+    dear: Allowance
+    road_images: int
+    mosaics: int
+    cheap_passes: int = 50
+    most_passes: int = 200
+
+
+LEVELS: dict[TrustLevel, Budget] = {
+    "quick": Budget(
+        Allowance(16, 3, 3, (0.02,), 1, 16, 4),
+        Allowance(8, 2, 0, (0.02,), 1, 8, 2),
+        road_images=8,
+        mosaics=8,
+        most_passes=100,
+    ),
+    "standard": Budget(
+        Allowance(32, 6, 6, (0.01, 0.02, 0.05), 2, 32, 8),
+        Allowance(8, 2, 0, (0.02,), 1, 8, 4),
+        road_images=16,
+        mosaics=12,
+    ),
+    "full": Budget(
+        Allowance(100, 12, 12, (0.01, 0.02, 0.05), 4, 64, 16),
+        Allowance(32, 6, 6, (0.01, 0.02, 0.05), 2, 32, 8),
+        road_images=32,
+        mosaics=24,
+        most_passes=1000,
+    ),
+}
+
+
+@dataclass(frozen=True)
+class Trial:
+    """A method as it is tested: its options, `reduced` where they are smaller than those asked for, and its share."""
+
+    method: Method
+    reduced: tuple[str, ...]
+    allowance: Allowance
+
+
+def trial(method: Method, shape: Shape, budget: Budget) -> Trial:
+    """The method within the budget. Raises CannotExplain where it does not fit images of this shape."""
+    passes = _per_image(method, shape)
+    if passes <= budget.cheap_passes:
+        return Trial(method, (), budget.cheap)
+    smaller = _smaller(method, budget.most_passes / passes) if passes > budget.most_passes else method
+    changed = tuple(
+        f"{f.name} {getattr(smaller, f.name)} instead of {getattr(method, f.name)}"
+        for f in fields(method)  # type: ignore[arg-type]
+        if getattr(smaller, f.name) != getattr(method, f.name)
+    )
+    return Trial(smaller, changed, budget.dear)
+
+
+def _smaller(method: Method, share: float) -> Method:
+    """The method with about this share of its passes: fewer samples, or windows that do not overlap."""
+    if hasattr(method, "samples"):
+        return replace(method, samples=max(10, int(method.samples * share)))  # type: ignore[type-var]
+    if hasattr(method, "stride") and hasattr(method, "patch"):
+        return replace(method, stride=method.patch)  # type: ignore[type-var]
+    return method
+
+
+def _per_image(method: Method, shape: Shape) -> float:
+    """Passes an image, without what is paid once."""
+    one, three = (method.model_passes(n, shape) for n in (1, 3))
+    return (three.forward + three.gradient - one.forward - one.gradient) / 2
+
+
+def cost(
+    methods: Mapping[str, Method], level: TrustLevel, *, images: int, shape: Shape, layers: int
+) -> dict[str, Passes]:
+    """Model passes of the tests by method, as config writes it, and under "" those that all methods share.
+
+    `images` there are; `layers` with weights the network has. An upper bound: images whose prediction changes, and
+    mosaics that the model does not see, cost less. A method that does not fit the images costs nothing.
+    """
+    budget = LEVELS[level]
+    found = {"": _shared(budget, images)}
+    for name, method in methods.items():
+        try:
+            found[name] = _passes(trial(method, shape, budget), budget, images, shape, layers)
+        except CannotExplain:
+            found[name] = Passes()
+    return found
+
+
+def _passes(tested: Trial, budget: Budget, images: int, shape: Shape, layers: int) -> Passes:
+    share = tested.allowance
+    n = min(share.images, images)
+    repeats = len(steps(_names(layers), cascading=share.cascading, independent=share.independent))
+    # The maps themselves, those of another class, every change, every seed.
+    repeats += 2 + len(share.noise) + len(OTHER_CHANGES) + share.seeds
+    total = _scored(n, min(n, budget.road_images))
+    for _ in range(repeats):
+        total += tested.method.model_passes(n, shape)
+    total += tested.method.model_passes(share.pairs, shape)
+    for _ in tested.method.registration.option_that_changes:
+        total += tested.method.model_passes(min(share.settings, n), shape)
+    return total
+
+
+def _shared(budget: Budget, images: int) -> Passes:
+    n = min(budget.cheap.images, images)
+    changes = 2 * (len({*budget.cheap.noise, *budget.dear.noise}) + len(OTHER_CHANGES))
+    shared = Passes(forward=n * (1 + mu_fidelity.SUBSETS + 1 + changes + 1) + budget.mosaics * 5)
+    for _ in CONTROLS:
+        shared += _scored(n, min(n, budget.road_images))
+    return shared
+
+
+def _scored(images: int, road_images: int) -> Passes:
+    """Deletion, insertion and ROAD of one set of maps."""
+    return Passes(forward=images * 2 * (deletion.STEPS + 1) + road_images * 2 * len(road.SHARES))
+
+
+def _names(layers: int) -> list[str]:
+    return [str(i) for i in range(layers)]

@@ -1,0 +1,66 @@
+"""Model randomization: do the maps change when what the network learned is destroyed?
+
+Paper: Adebayo, Gilmer, Muelly, Goodfellow, Hardt, Kim 2018, arXiv:1810.03292, sec. 3.1.
+Weights are drawn anew by each layer's own initializer: cascading from the output down, and one layer at a time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+
+from fruitaudit.attribution.base import Model
+from fruitaudit.records.data import FloatArray
+from fruitaudit.records.trust import Depth
+from fruitaudit.runtime import Streams
+from fruitaudit.trust.estimates import mean_over_images
+from fruitaudit.trust.similarity import spearman, ssim
+
+
+class Redrawable(Protocol):
+    """A copy of a network whose layers can lose what they learned."""
+
+    @property
+    def layers(self) -> Sequence[str]:
+        """Its layers with weights, from the output to the input."""
+        ...
+
+    def redrawn(self, layers: Sequence[str]) -> Model:
+        """The network with these layers drawn anew and all others as trained. The last answer is then void."""
+        ...
+
+
+@dataclass(frozen=True)
+class Step:
+    """Layers to draw anew at once."""
+
+    cascading: bool
+    layers: tuple[str, ...]
+
+
+def steps(layers: Sequence[str], *, cascading: int, independent: int) -> tuple[Step, ...]:
+    """At most so many steps of each kind, evenly spaced over the layers, the first and the last among them.
+
+    The cascade's last step draws every layer anew.
+    """
+    depths = _spread(len(layers), cascading)
+    # A cascade of one step is everything; layers one at a time begin at the output.
+    depths = depths if len(depths) != 1 else [len(layers)]
+    down = (Step(True, tuple(layers[:depth])) for depth in depths)
+    alone = (Step(False, (layers[depth - 1],)) for depth in _spread(len(layers), independent))
+    return (*down, *alone)
+
+
+def _spread(n: int, most: int) -> list[int]:
+    """At most `most` of 1..n, evenly spaced from 1 to n."""
+    return np.unique(np.linspace(1, n, min(n, most)).round().astype(int)).tolist()
+
+
+def depth(layers: tuple[str, ...], maps: FloatArray, redrawn: FloatArray, streams: Streams) -> Depth:
+    """Spearman and SSIM of the maps before and after, as they are and of their magnitudes."""
+    pairs = ((maps, redrawn), (abs(maps), abs(redrawn)))
+    ranks, structures = ([mean_over_images(score(a, b), streams) for a, b in pairs] for score in (spearman, ssim))
+    return Depth(layers, *ranks, *structures)

@@ -1,0 +1,160 @@
+"""Runs all tests on all methods of one model: the one place of this room that knows every axis."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from functools import partial
+
+import numpy as np
+
+from fruitaudit.attribution.base import Method, Model
+from fruitaudit.errors import CannotExplain
+from fruitaudit.models.classifier import Classifier
+from fruitaudit.records.data import FloatArray, Images
+from fruitaudit.records.explanations import Targets
+from fruitaudit.records.states import NotRun, Quantity
+from fruitaudit.records.trust import ExplanationCost, MethodTrust, TrustLevel, TrustNotRun, TrustReport
+from fruitaudit.runtime import Streams
+from fruitaudit.trust import axes
+from fruitaudit.trust.agreement import agreement
+from fruitaudit.trust.bench import Bench
+from fruitaudit.trust.completeness import completeness
+from fruitaudit.trust.estimates import mean_over_images
+from fruitaudit.trust.plan import LEVELS, Trial, trial
+from fruitaudit.trust.redraw import RedrawableNetwork
+from fruitaudit.trust.rules import RULES, judge
+from fruitaudit.trust.subject import Subject, maps_of
+
+NOT_ASKED = NotRun("label randomization was not asked for: it trains a copy of the network on shuffled labels")
+
+NO_PROMISE = NotRun("the method does not promise that its maps add up to anything")
+
+
+@dataclass(frozen=True)
+class TrustRun:
+    """What goes into `results.json`, and what into `run.json`."""
+
+    report: TrustReport
+    costs: tuple[ExplanationCost, ...]
+
+
+def measure(
+    classifier: Classifier,
+    images: Images,
+    targets: Targets,
+    methods: Mapping[str, Method],
+    streams: Streams,
+    level: TrustLevel,
+    *,
+    class_names: Sequence[str],
+    shuffled: Model | NotRun = NOT_ASKED,
+    advance: Callable[[int], None] = lambda done: None,
+) -> TrustRun:
+    """Test methods, named as the config writes them, on some of these images, and judge them.
+
+    `targets` are the classes explained; `shuffled` a copy trained on shuffled labels (`labels.train_on_shuffled`);
+    `advance` is called with 1 after each method. A method that fails costs only itself.
+    """
+    redraw = partial(RedrawableNetwork, classifier, streams)
+    rows = _draw(len(images), LEVELS[level].cheap.images, streams)
+    chosen, chosen_targets = images.select(rows), Targets(targets.classes[rows])
+    bench = Bench(classifier, chosen, chosen_targets, streams, LEVELS[level], redraw, classifier.features)
+    return measure_on(bench, methods, level, class_names=class_names, shuffled=shuffled, advance=advance)
+
+
+def measure_on(
+    bench: Bench,
+    methods: Mapping[str, Method],
+    level: TrustLevel,
+    *,
+    class_names: Sequence[str],
+    shuffled: Model | NotRun = NOT_ASKED,
+    advance: Callable[[int], None] = lambda done: None,
+) -> TrustRun:
+    """`measure` on a bench of one's own."""
+    found: list[MethodTrust | TrustNotRun] = []
+    maps: dict[str, FloatArray] = {}
+    costs = []
+    for name, method in methods.items():
+        subject, outcome, own = _one(bench, name, method, class_names, shuffled)
+        found.append(outcome)
+        if own is not None and subject is not None:
+            maps[name] = own
+            costs.append(subject.cost())
+        advance(1)
+    return TrustRun(
+        TrustReport(
+            level=level,
+            images=len(bench.images),
+            sample_ids=bench.images.sample_ids,
+            methods=tuple(found),
+            verdicts=tuple(judge(method) for method in found),
+            agreement=agreement(maps, bench.streams),
+            rules=RULES,
+        ),
+        tuple(costs),
+    )
+
+
+def _draw(n: int, most: int, streams: Streams) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
+    """Rows of at most so many images, in an order that makes the first few a fair draw as well."""
+    return streams.rng("trust", "draw").permutation(n)[:most].astype(np.int64)
+
+
+def _one(
+    bench: Bench, name: str, method: Method, class_names: Sequence[str], shuffled: Model | NotRun
+) -> tuple[Subject | None, MethodTrust | TrustNotRun, FloatArray | None]:
+    title = method.registration.title
+    try:
+        chosen = trial(method, bench.model.input_shape, bench.budget)
+    except CannotExplain as reason:
+        return None, TrustNotRun(name, title, NotRun(str(reason))), None
+    subject = Subject(name, chosen.method, bench.streams)
+    images, targets = bench.first(chosen.allowance.images)
+    explanation = subject.explain(bench.model, images, targets)
+    maps = maps_of(explanation, title)
+    if isinstance(explanation, NotRun):
+        return subject, TrustNotRun(name, title, explanation), None
+    if isinstance(maps, NotRun):
+        return subject, TrustNotRun(name, title, maps), None
+    promised = completeness(maps, explanation.diagnostics)
+    adds_up = None if promised is None else mean_over_images(promised, bench.streams)
+    tested = axes.Tested(subject, chosen.allowance, maps)
+    return subject, _measure(bench, tested, chosen, adds_up, class_names, shuffled), maps
+
+
+def _measure(
+    bench: Bench,
+    tested: axes.Tested,
+    chosen: Trial,
+    adds_up: Quantity | None,
+    class_names: Sequence[str],
+    shuffled: Model | NotRun,
+) -> MethodTrust:
+    subject, registration = tested.subject, chosen.method.registration
+    destroyed, redrawn = axes.randomization(bench, tested)
+    return MethodTrust(
+        method=subject.name,
+        title=registration.title,
+        family=registration.family,
+        options=asdict(chosen.method),  # type: ignore[call-overload]
+        reduced=chosen.reduced,
+        images=len(tested.maps),
+        telling=axes.telling(tested.maps),
+        faithfulness=axes.faithfulness(bench, tested),
+        randomization=destroyed,
+        label_randomization=axes.on_copy(bench, tested, shuffled),
+        changes=axes.changes(bench, tested),
+        seeds=axes.seeds(bench, tested),
+        settings=axes.settings(bench, tested),
+        promises_sum=adds_up is not None,
+        completeness=adds_up or NO_PROMISE,
+        other_class=axes.other_class(bench, tested),
+        grid_pointing=axes.pointing_game(bench, tested),
+        edges=axes.edges(bench, tested, redrawn),
+        localization=axes.on_object(bench, tested, class_names),
+        # The meter runs until the last axis is done.
+        passes=subject.meter.passes,
+        explanations=subject.meter.explanations,
+    )

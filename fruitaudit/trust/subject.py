@@ -1,0 +1,80 @@
+"""One method under test: makes maps, and keeps count of what they cost."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+
+from fruitaudit.attribution.base import Method, Model
+from fruitaudit.attribution.explain import explain
+from fruitaudit.records.data import FloatArray, Images
+from fruitaudit.records.explanations import Explanation, Targets
+from fruitaudit.records.passes import Passes
+from fruitaudit.records.states import NotRun
+from fruitaudit.records.trust import ExplanationCost
+from fruitaudit.runtime import Streams
+
+
+@dataclass
+class Meter:
+    """What was spent so far."""
+
+    explanations: int = 0
+    seconds: float = 0.0
+    passes: Passes = field(default_factory=Passes)
+
+
+@dataclass(frozen=True)
+class Subject:
+    """A method with its options, called `name` in the config. Variants of it run on the same meter."""
+
+    name: str
+    method: Method
+    streams: Streams
+    meter: Meter = field(default_factory=Meter)
+
+    def explain(self, model: Model, images: Images, targets: Targets) -> Explanation | NotRun:
+        """The method's explanation, counted and timed."""
+        begin = time.perf_counter()
+        made = explain(self.method, model, images, targets, self.streams)
+        if not isinstance(made, NotRun):
+            self.meter.seconds += time.perf_counter() - begin
+            self.meter.explanations += len(images)
+            self.meter.passes += self.method.model_passes(len(images), images.values.shape[1:])
+        return made
+
+    def maps(self, model: Model, images: Images, targets: Targets) -> FloatArray | NotRun:
+        """(N, H, W), or why there are none."""
+        if not len(images):
+            return NotRun("there are no images for it")
+        return maps_of(self.explain(model, images, targets), self.method.registration.title)
+
+    def seeded(self, seed: int) -> Subject:
+        """The same method with other random numbers."""
+        return replace(self, streams=Streams(seed))
+
+    def with_option(self, option: str, value: Any) -> Subject | NotRun:
+        """The same method with another value of an option."""
+        try:
+            return replace(self, method=replace(self.method, **{option: value}))  # type: ignore[type-var]
+        except ValueError as error:
+            return NotRun(f"{option} = {value} does not go with the other options: {str(error).splitlines()[0]}")
+
+    def cost(self) -> ExplanationCost:
+        """Seconds and passes an explanation so far."""
+        spent, n = self.meter, max(self.meter.explanations, 1)
+        return ExplanationCost(self.name, spent.explanations, spent.seconds / n, spent.passes.forward / n,
+                               spent.passes.gradient / n)  # fmt: skip
+
+
+def maps_of(explanation: Explanation | NotRun, title: str) -> FloatArray | NotRun:
+    """The maps of an explanation that has one an image."""
+    if isinstance(explanation, NotRun):
+        return explanation
+    values = getattr(explanation, "values", None)
+    if not isinstance(values, np.ndarray) or values.ndim != 3:
+        return NotRun(f"{title} gives no map of the image, and these tests are of maps")
+    return values

@@ -1,0 +1,294 @@
+"""Similarity, intervals, controls, stability, class discrimination, localization and the other plain measures."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from scipy.stats import spearmanr
+from skimage.metrics import structural_similarity
+from trust.oracles import SHAPE, STREAMS, Oracle, chance, images, linear, lit, perfect, planted, predicted
+
+from fruitaudit.records.data import Images
+from fruitaudit.records.explanations import Targets
+from fruitaudit.records.states import Estimate, NotRun
+from fruitaudit.trust.agreement import agreement
+from fruitaudit.trust.beside import beside
+from fruitaudit.trust.changes import change, stability
+from fruitaudit.trust.completeness import completeness
+from fruitaudit.trust.controls import CONTROLS, control_maps
+from fruitaudit.trust.edges import edge_likeness
+from fruitaudit.trust.estimates import mean_over_images
+from fruitaudit.trust.localization import localization, pointing
+from fruitaudit.trust.mosaics import grid_pointing, make_mosaics, share_inside
+from fruitaudit.trust.neighbours import neighbours
+from fruitaudit.trust.similarity import ranks_pixels, spearman, ssim
+
+SMALL = (12, 8)
+
+
+def maps(n=5, seed=0, size=SMALL):
+    return np.random.default_rng(seed).normal(size=(n, *size)).astype(np.float32)
+
+
+def test_spearman_is_scipys_with_ties() -> None:
+    a, b = np.round(maps()), maps(seed=1)
+    expected = [spearmanr(x.ravel(), y.ravel()).statistic for x, y in zip(a, b, strict=True)]
+    np.testing.assert_allclose(spearman(a, b), expected, atol=1e-12)
+    np.testing.assert_allclose(spearman(a, -a), -1, atol=1e-12)
+
+
+@pytest.mark.parametrize("signed", [True, False])
+def test_ssim_is_skimages(signed: bool) -> None:
+    a, b = maps(), maps(seed=1)
+    a, b = (a, b) if signed else (abs(a), abs(b))
+    for i, found in enumerate(ssim(a, b)):
+        x, y = (m[i].astype(np.float64) / abs(m[i]).max() for m in (a, b))
+        expected = structural_similarity(x, y, data_range=2.0 if signed else 1.0, use_sample_covariance=False)
+        assert found == pytest.approx(expected, abs=1e-6)
+    np.testing.assert_allclose(ssim(a, 3 * a), 1, atol=1e-6)
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf, 0.0, 2.0])
+def test_maps_that_rank_no_pixels_are_like_nothing(bad: float) -> None:
+    a, b = maps(), maps(seed=1)
+    a[2] = bad
+    assert ranks_pixels(a).tolist() == [True, True, False, True, True]
+    for score in (spearman, ssim):
+        assert np.isnan(score(a, b)).tolist() == [False, False, True, False, False]
+        assert np.isnan(score(a, a))[2]
+
+
+def test_an_interval_of_few_images_covers_as_often_as_it_says() -> None:
+    """Of 8 normal images: the plain percentile interval covers 88-90 % here, the widened one about 95 %."""
+    rng = np.random.default_rng(0)
+    found = [mean_over_images(rng.normal(size=8), STREAMS) for _ in range(400)]
+    covered = np.mean([q.low <= 0 <= q.high for q in found])
+    assert 0.92 <= covered <= 0.98
+
+
+def test_a_mean_counts_what_is_undefined_and_is_not_given_when_most_is() -> None:
+    some = mean_over_images(np.array([1.0, 2.0, np.nan, 4.0]), STREAMS)
+    assert isinstance(some, Estimate)
+    assert (some.value, some.n) == (pytest.approx(7 / 3), 3)
+    assert "undefined on 1 of 4" in some.note
+    assert isinstance(mean_over_images(np.array([1.0, np.nan, np.nan]), STREAMS), NotRun)
+    assert isinstance(mean_over_images(np.array([]), STREAMS), NotRun)
+    same = mean_over_images(np.ones(5), STREAMS)
+    assert isinstance(same, Estimate)
+    assert same.low is None
+
+
+def test_gains_are_paired_and_positive_when_better() -> None:
+    own = np.array([0.1, 0.5, 0.9, 0.4])
+    lower = beside(own, {"x": own + 0.2}, STREAMS, higher_is_better=False)
+    higher = beside(own, {"x": own + 0.2}, STREAMS)
+    assert lower.gains["x"].value == pytest.approx(0.2)
+    assert higher.gains["x"].value == pytest.approx(-0.2)
+
+
+def test_controls_know_nothing_of_the_model_and_tell_pixels_apart() -> None:
+    made = images(4)
+    found = control_maps(made, STREAMS)
+    assert tuple(found) == CONTROLS
+    for control in found.values():
+        assert control.shape == (4, *SHAPE[:2])
+        assert control.dtype == np.float32
+        assert ranks_pixels(control).all()
+    swapped = control_maps(made.select(np.array([2, 0])), STREAMS)
+    for name, control in found.items():
+        np.testing.assert_array_equal(swapped[name], control[[2, 0]])
+    assert found["centre"][0].argmax() == np.ravel_multi_index((9, 7), SHAPE[:2])
+
+
+def test_edges_are_those_of_a_step() -> None:
+    values = np.zeros((1, 8, 8, 1), np.float32)
+    values[:, :, 4:] = 1
+    edges = control_maps(Images(values, ("a",), np.zeros(1, "f4"), np.ones(1, "f4")), STREAMS)["edges"][0]
+    assert (edges[:, 3:5] > 0).all()
+    assert (edges[:, :3] == 0).all()
+    assert (edges[:, 5:] == 0).all()
+
+
+# --- stability
+
+
+def test_noise_is_on_every_channel_of_the_strength_asked_and_in_range() -> None:
+    model, made = linear(), images(30)
+    noisy = change(model, made, "noise", 0.02, STREAMS).images.values
+    moved = noisy - made.values
+    inside = (made.values > 0.1) & (made.values < 0.9)
+    assert np.std(moved[inside]) == pytest.approx(0.02, rel=0.03)
+    assert (abs(moved).max(axis=(0, 1, 2)) > 0.02).all()
+    assert noisy.min() >= 0
+    assert noisy.max() <= 1
+
+
+def test_a_shift_moves_one_pixel_and_jpeg_keeps_the_order_of_the_channels() -> None:
+    model, made = linear(), images(3)
+    shifted = change(model, made, "shift", 1, STREAMS).images.values
+    np.testing.assert_array_equal(shifted[:, 1:, 1:], made.values[:, :-1, :-1])
+    pressed = change(model, made, "jpeg", 90, STREAMS).images.values
+    assert abs(pressed - made.values).max() > 0.01
+    red = Images(np.full_like(made.values, [0.9, 0.2, 0.1]), made.sample_ids, made.low, made.high)
+    np.testing.assert_allclose(change(model, red, "jpeg", 90, STREAMS).images.values, red.values, atol=0.02)
+    grey = Images(made.values[..., :1], made.sample_ids, made.low[:1], made.high[:1])
+    assert change(Oracle(np.zeros((2, *SHAPE[:2], 1))), grey, "jpeg", 90, STREAMS).images.values.shape[-1] == 1
+
+
+def test_only_images_with_the_same_prediction_count() -> None:
+    model, made = linear(), images(40)
+    near = made.values.mean()
+    dull = Images((near + 0.02 * (made.values - near)).astype("f4"), made.sample_ids, made.low, made.high)
+    changed = change(model, dull, "noise", 0.2, STREAMS)
+    flipped = model.logits(changed.images.values).argmax(1) != model.logits(dull.values).argmax(1)
+    assert flipped.any()
+    np.testing.assert_array_equal(changed.kept, ~flipped)
+
+
+def test_stability_of_the_right_map_is_high_and_of_new_noise_zero() -> None:
+    model, made = linear(), images(20)
+    targets = predicted(model, made)
+    for kind, strength in (("noise", 0.02), ("jpeg", 90)):
+        changed = change(model, made, kind, strength, STREAMS)
+        right = stability(
+            made, changed, perfect(model, made, targets), perfect(model, changed.images, targets), STREAMS
+        )
+        wrong = stability(made, changed, chance(made, 1), chance(made, 2), STREAMS)
+        assert right.spearman.value > 0.9
+        assert right.relative_change.value < 3
+        assert abs(wrong.spearman.value) < 0.05
+        assert wrong.relative_change.value > 5
+
+
+def test_the_relative_change_of_a_map_that_is_the_image_is_one() -> None:
+    model, made = linear(), images(6)
+    grey = lambda i: i.values.mean(axis=-1)  # noqa: E731
+    grey_images = Images(np.repeat(grey(made)[..., None], 3, axis=-1), made.sample_ids, made.low, made.high)
+    changed = change(model, grey_images, "noise", 0.02, STREAMS)
+    changed.images.values[:] = changed.images.values.mean(axis=-1, keepdims=True)
+    found = stability(grey_images, changed, grey(grey_images), grey(changed.images), STREAMS)
+    assert found.relative_change.value == pytest.approx(1, abs=1e-4)
+
+
+def test_a_shifted_map_is_compared_where_it_came_from() -> None:
+    model, made = linear(), images(5)
+    changed = change(model, made, "shift", 1, STREAMS)
+    before = maps(5, size=SHAPE[:2])
+    after = np.zeros_like(before)
+    after[:, 1:, 1:] = before[:, :-1, :-1]
+    assert stability(made, changed, before, after, STREAMS).spearman.value == pytest.approx(1)
+    assert stability(made, changed, before, before, STREAMS).spearman.value < 0.2
+    assert isinstance(stability(made, changed, before, np.full_like(before, np.nan), STREAMS).spearman, NotRun)
+
+
+# --- the rest
+
+
+CORNERS = np.array([[1, 1, 1], [1, -1, -1], [-1, 1, -1], [-1, -1, 1]])
+"""White, red, green and blue, seen from grey: each speaks against the three others."""
+
+
+def colours():
+    """Four classes: how white, red, green or blue the image is, anywhere."""
+    return Oracle(np.broadcast_to(0.02 * CORNERS[:, None, None], (4, *SHAPE)))
+
+
+def coloured(n=16):
+    rng = np.random.default_rng(1)
+    values = 0.5 + 0.35 * CORNERS[np.arange(n) % 4][:, None, None] + rng.normal(0, 0.05, (n, *SHAPE))
+    return Images(values.astype(np.float32), tuple(f"c/{i}" for i in range(n)), np.zeros(3, "f4"), np.ones(3, "f4"))
+
+
+def test_the_grid_pointing_game_is_won_by_the_right_map() -> None:
+    model, made = colours(), coloured()
+    found = make_mosaics(model, made, predicted(model, made).classes, STREAMS, n=6)
+    assert found is not None
+    assert found.asked == 24
+    assert len(found.images) >= 20
+    right = perfect(model, found.images, found.targets)
+    assert grid_pointing(found, right).mean() > 0.9
+    assert grid_pointing(found, -right).mean() < 0.25
+    assert grid_pointing(found, chance(found.images)).mean() == pytest.approx(0.25, abs=0.02)
+    assert grid_pointing(found, control_maps(found.images, STREAMS)["centre"]).mean() == pytest.approx(0.25, abs=0.01)
+
+
+def test_mosaics_need_four_classes_and_a_model_that_sees_them() -> None:
+    made = coloured()
+    assert make_mosaics(colours(), made, np.zeros(16, np.int64), STREAMS, n=4) is None
+    blind = Oracle(np.zeros((4, *SHAPE)))
+    assert make_mosaics(blind, made, np.arange(16) % 4, STREAMS, n=4) is None
+
+
+def test_localization_of_the_right_map_its_inverse_and_chance() -> None:
+    model, mask = planted()
+    made = lit(mask, n=30)
+    targets = Targets(np.zeros(30, np.int64))
+    masks = np.repeat(mask[None], 30, axis=0)
+    names = ["apple"] * 10 + ["pear"] * 20
+    right = perfect(model, made, targets)
+
+    def run(values):
+        return localization(values, control_maps(made, STREAMS), masks, names, STREAMS)
+
+    best, worst, noise = run(right), run(mask * -1.0 + abs(chance(made)) * ~mask), run(abs(chance(made)))
+    assert best.inside.own.value == pytest.approx(1)
+    assert best.pointing.own.value == 1
+    assert best.background["pear"].value == pytest.approx(0, abs=1e-6)
+    assert worst.inside.own.value == 0
+    assert worst.pointing.own.value == 0
+    assert noise.inside.own.value == pytest.approx(mask.mean(), abs=0.02)
+    assert best.object_share.value == pytest.approx(mask.mean())
+    assert isinstance(run(np.full_like(right, np.nan)), NotRun)
+    assert isinstance(localization(right, {}, np.zeros_like(masks), names, STREAMS), NotRun)
+
+
+def test_a_map_against_the_class_points_nowhere_and_ties_share_the_point() -> None:
+    mask = np.zeros((1, 2, 2), bool)
+    mask[0, 0] = True
+    assert np.isnan(share_inside(np.array([[[-1.0, -2.0], [-3.0, -4.0]]], "f4"), mask)[0])
+    assert pointing(np.array([[[5.0, 1.0], [5.0, 0.0]]], "f4"), mask)[0] == 0.5
+
+
+def test_completeness_is_relative_and_only_where_it_is_promised() -> None:
+    values = maps(3)
+    total = values.sum(axis=(1, 2), dtype=np.float64)
+    np.testing.assert_allclose(completeness(values, {"score_difference": total}), 0, atol=1e-6)
+    np.testing.assert_allclose(completeness(values, {"score_difference": total / 1.1}), 0.1, atol=1e-5)
+    assert np.isnan(completeness(values, {"score_difference": np.zeros(3)})).all()
+    assert np.isnan(completeness(np.full_like(values, np.nan), {"score_difference": total})).all()
+    assert completeness(values, {"r2": total}) is None
+
+
+def test_like_images_have_like_maps_when_maps_follow_the_features() -> None:
+    rng = np.random.default_rng(2)
+    kinds = np.repeat(np.eye(4), 3, axis=0)
+    features = (kinds + rng.normal(0, 0.05, kinds.shape)).astype("f4")
+    own = rng.normal(size=(4, *SMALL))
+    consistent = own[kinds.argmax(1)] + rng.normal(0, 0.1, (12, *SMALL))
+    assert neighbours(features, consistent.astype("f4")).mean() > 0.5
+    # Maps like those of every other kind, and unlike those of their own.
+    assert abs(np.nanmean([neighbours(features, maps(12, seed=s)).mean() for s in range(10)])) < 0.05
+    assert np.isnan(neighbours(features[:3], maps(3))).all()
+    assert np.isnan(neighbours(features, np.zeros((12, *SMALL), "f4"))).all()
+
+
+def test_an_edge_detector_is_found_out() -> None:
+    made = images(8)
+    edges = control_maps(made, STREAMS)["edges"]
+    detector = edge_likeness(edges, edges * 2, edges, STREAMS)
+    assert detector.trained.value == pytest.approx(1)
+    assert detector.difference.value == pytest.approx(0)
+    noise = edge_likeness(edges, chance(made), NotRun("no copy"), STREAMS)
+    assert abs(noise.trained.value) < 0.1
+    assert isinstance(noise.difference, NotRun)
+
+
+def test_agreement_is_symmetric_and_takes_the_images_both_have() -> None:
+    a = maps(6)
+    found = agreement({"a": a, "b": -a[:3], "c": maps(6, seed=9), "d": np.zeros_like(a)}, STREAMS)
+    table = found.spearman
+    assert table[0][1].value == pytest.approx(1)
+    assert table[0][1].n == 3
+    assert abs(table[0][2].value) < 0.2
+    assert table[1][2].value == pytest.approx(table[2][1].value)
+    assert isinstance(table[0][3], NotRun)
