@@ -1,0 +1,160 @@
+from __future__ import annotations
+
+from typing import Annotated, ClassVar, Literal
+
+import numpy as np
+from pydantic import Field
+from pydantic.dataclasses import dataclass
+
+from fruitaudit.attribution.base import OPTIONS, Model, Passes, Registration, Shape
+from fruitaudit.attribution.cem_autoencoder import open_autoencoder
+from fruitaudit.attribution.cem_finds import Finds, Mode, counterfactuals
+from fruitaudit.attribution.cem_search import Rows, Search, leads
+from fruitaudit.attribution.fills import Fill, colour
+from fruitaudit.errors import CannotExplain
+from fruitaudit.records.data import FloatArray, Images
+from fruitaudit.records.evidence import Counterfactuals
+from fruitaudit.records.explanations import Targets
+from fruitaudit.runtime import Streams
+
+BACKGROUND = 512
+"""Reference images that the median is taken of."""
+
+
+@dataclass(frozen=True, config=OPTIONS)
+class Cem:
+    """The least that must be added for another class (pertinent negative), and the least that is enough for this one.
+
+    min_d  c f(d) + beta |d|_1 + |d|_2^2 + gamma |AE(z) - z|_2^2.
+    PN: z = x + d, f = max(0, kappa + s_t(z) - max_{i != t} s_i(z)), d leads away from no information b, z within the
+    colours there are. PP: z = b + d, f = max(0, kappa + max_{i != t} s_i(z) - s_t(z)), d between 0 and x - b.
+    FISTA: d' = P(S_beta(y - a_k grad(y))), y' = P(d' + k / (k + 3) (d' - d)), S_beta the soft threshold, P the
+    projection on what is allowed. c is multiplied by 10 until there is a find, then bisected. Of all iterates that are
+    finds, the one of least beta |d|_1 + |d|_2^2 is kept, and is fed to the model once more.
+    Paper: Dhurandhar, Chen, Luss, Tu, Ting, Shanmugam, Das 2018, arXiv:1802.07623, eq. 1-7 and alg. 1. The scores s
+    are logits, as in the authors' own code; alibi 0.9.6 takes probabilities, which have no gradient left where the
+    model is sure of itself.
+    Differs from the paper: a_k = learning_rate sqrt(1 - k / max_iterations) and |gradient| <= clip, as in alibi (the
+    paper leaves them open). A PP is b + d, as in the paper, where b is 0; alibi feeds d alone to the model whatever b
+    is, which is black where b is white. An iteration that leaves y = 0 where it was ends the round of its c, as the
+    rest would repeat it.
+
+    Parameters, in colours from 0 (black) to 1 (white): `autoencoder` a Keras file that returns the model's inputs, in
+    their range, or None; `gamma` >= 0 its weight; `beta` >= 0 of the L1 norm; `kappa` >= 0 by how much the winner must
+    lead, in units of `score`; `c_init` > 0 of PN and `c_init_pp` of PP; `c_steps` rounds of the search for c;
+    `max_iterations` of each; `learning_rate` > 0; `clip` > 0; `score` what s is; `no_information` the median of 512
+    reference images, pixel by pixel, or a colour.
+    Returns PN and PP of each image, in model input units. Diagnostics, (N,), as "pn_..." and "pp_...": l1 and l2 (norms
+    of the change in 0..1 colour) and c of the find, NaN where there is none, and iterations; with an autoencoder
+    "reconstruction_error", root mean square in 0..1 colour.
+    Raises CannotExplain without a gradient, or where the autoencoder does not fit the model.
+    """
+
+    registration: ClassVar[Registration] = Registration(
+        name="cem",
+        title="Contrastive explanations",
+        family="counterfactual",
+        question="What is the least to add for another class, and the least that is enough for this one?",
+        paper="Dhurandhar et al. 2018, arXiv:1802.07623",
+        explains="logit",
+        channels="none",
+        signed=True,
+        cost="at most 2 x c_steps x max_iterations gradients and as many forward, and 4 forward",
+        option_that_changes=(
+            ("gamma", 3.0),
+            ("beta", 0.02),
+            ("kappa", 0.2),
+            ("c_init", 7.0),
+            ("c_init_pp", 7.0),
+            ("c_steps", 2),
+            ("max_iterations", 7),
+            ("learning_rate", 0.02),
+            ("clip", 20.0),
+            ("score", "probability"),
+            ("no_information", "grey"),
+        ),
+    )
+
+    autoencoder: str | None = None
+    gamma: Annotated[float, Field(ge=0)] = 100.0
+    beta: Annotated[float, Field(ge=0)] = 0.1
+    kappa: Annotated[float, Field(ge=0)] = 0.0
+    c_init: Annotated[float, Field(gt=0)] = 1.0
+    c_init_pp: Annotated[float, Field(gt=0)] = 0.5
+    c_steps: Annotated[int, Field(ge=1)] = 10
+    max_iterations: Annotated[int, Field(ge=1)] = 100
+    learning_rate: Annotated[float, Field(gt=0)] = 0.01
+    clip: Annotated[float, Field(gt=0)] = 100.0
+    score: Literal["logit", "probability"] = "logit"
+    no_information: Literal["median"] | Fill = "median"
+
+    @property
+    def background_size(self) -> int:
+        return BACKGROUND if self.no_information == "median" else 0
+
+    def __call__(self, model: Model, images: Images, targets: Targets, streams: Streams) -> Counterfactuals:
+        if targets.against is not None:
+            raise CannotExplain("CEM asks what makes an image any other class, not one rival; set target: predicted")
+        nothing = self.without_information(images)
+        autoencoder, made = None, None
+        if self.autoencoder is not None:
+            autoencoder, made = open_autoencoder(self.autoencoder, model, images)
+        search = Search(
+            gamma=self.gamma,
+            beta=self.beta,
+            kappa=self.kappa,
+            max_iterations=self.max_iterations,
+            c_steps=self.c_steps,
+            learning_rate=self.learning_rate,
+            clip=self.clip,
+            score=self.score,
+            low=images.low,
+            span=images.high - images.low,
+            autoencoder=autoencoder,
+        )
+        rows, n = self._rows(model, images, nothing, targets), len(images)
+        nearest = search(model, rows)
+        halves: tuple[tuple[Mode, slice], ...] = (("PN", slice(n)), ("PP", slice(n, None)))
+        finds = [
+            Finds(
+                mode=mode,
+                origin=rows.origin[half],
+                change=nearest.change[half],
+                found=nearest.found[half],
+                further={"c": nearest.c[half], "iterations": nearest.iterations[half]},
+            )
+            for mode, half in halves
+        ]
+        return counterfactuals(model, images, targets, finds, reconstructions=made)
+
+    def without_information(self, images: Images) -> FloatArray:
+        """(H, W, C) in model input."""
+        if self.no_information != "median":
+            return np.broadcast_to(colour(images, self.no_information), images.values.shape[1:])
+        if images.background is None:
+            raise CannotExplain("CEM takes the median of reference images as no information, and there are none; name "
+                                "a split with role: reference, or set no_information to a colour")  # fmt: skip
+        return np.median(images.background.values, axis=0).astype(np.float32)
+
+    def _rows(self, model: Model, images: Images, nothing: FloatArray, targets: Targets) -> Rows:
+        """PN of every image, then PP of every image; settled where nothing need be changed."""
+        n, unchanged = len(images), np.concatenate([images.values, nothing[None]])
+        scores = model.probabilities(unchanged) if self.score == "probability" else model.logits(unchanged)
+        positive = np.arange(2 * n) >= n
+        target = np.tile(targets.classes, 2)
+        lead = leads(scores[np.minimum(np.arange(2 * n), n)], target, positive).numpy()
+        return Rows(
+            origin=unchanged[np.minimum(np.arange(2 * n), n)],
+            room=np.tile((images.values - nothing) / (images.high - images.low), (2, 1, 1, 1)),
+            positive=positive,
+            target=target,
+            c=np.where(positive, self.c_init_pp, self.c_init).astype(np.float32),
+            settled=lead < -self.kappa,
+        )
+
+    def model_passes(self, n_images: int, input_shape: Shape) -> Passes:
+        rounds = 2 * n_images * self.c_steps * self.max_iterations
+        return Passes(forward=rounds + 3 * n_images + 1, gradient=rounds)
+
+
+METHODS = (Cem,)
