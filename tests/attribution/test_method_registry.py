@@ -84,3 +84,13 @@ def test_looking_methods_up_imports_nothing_heavy():
     loaded = json.loads(subprocess.run([sys.executable, "-c", program], capture_output=True, check=True).stdout)
     heavy = {"tensorflow", "keras", "lime", "skimage", "sklearn", "cv2", "tf_keras_vis", "tf_explain", "pandas"}
     assert heavy.isdisjoint(loaded)
+
+
+def test_looking_for_methods_changes_nothing_in_the_process():
+    code = (
+        "import os; before = dict(os.environ)\n"
+        "from fruitaudit.providers.registry import all_methods; all_methods()\n"
+        "assert dict(os.environ) == before, set(os.environ.items()) ^ set(before.items())\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
