@@ -26,7 +26,14 @@ def choose_groups(config: Config, predictions: Mapping[str, Predictions], stream
     """The groups of the config, or of the `auto` rule, with their images drawn."""
     if config.groups == "auto":
         return _auto_groups(list(predictions.values()), config.max_images, streams)
-    return tuple(_by_hand(settings, predictions[settings.split], streams) for settings in config.groups)
+    groups: dict[str, Group] = {}
+    for settings in config.groups:
+        group = _by_hand(settings, predictions[settings.split], streams)
+        if settings.like is not None:
+            model = groups[settings.like]
+            group = _like(group, predictions[settings.split], model, predictions[model.split], streams)
+        groups[group.name] = group
+    return tuple(groups.values())
 
 
 def check_groups(config: Config, class_names: Sequence[str]) -> None:
@@ -45,6 +52,22 @@ def _by_hand(settings: GroupSettings, predictions: Predictions, streams: Streams
         rule += f", among {settings.per_class} images of every class ({among.sum()} in all) drawn with the seed"
     class_ = ANY if settings.class_ is None else predictions.class_names.index(settings.class_)
     return _draw(settings.name, predictions, settings.kind, class_, rule, settings.max_images, streams, among=among)
+
+
+def _like(group: Group, predictions: Predictions, model: Group, theirs: Predictions, streams: Streams) -> Group:
+    """For each image of `model` one of the same true class among those that fit `group`, none twice."""
+    labels = dict(zip(theirs.sample_ids, theirs.labels.tolist(), strict=True))
+    left = [i for i, fits in enumerate(_fits(predictions, group.kind, ANY)) if fits]
+    left = streams.rng("group", group.name).permutation(left).tolist()
+    drawn = []
+    for sample_id in model.sample_ids:
+        row = next((i for i in left if predictions.labels[i] == labels[sample_id]), None)
+        if row is not None:
+            left.remove(row)
+            drawn.append(predictions.sample_ids[row])
+    rule = f"one image of the same class for each of {model.name}"
+    how = f"{len(drawn)} of {len(model.sample_ids)} found, drawn at random with seed {streams.seed}"
+    return replace(group, rule=rule, draw=how, sample_ids=tuple(drawn), control_of=model.name)
 
 
 def _per_class(predictions: Predictions, n: int, streams: Streams) -> Mask:
@@ -144,14 +167,7 @@ def _draw(
     called: int = ANY,
     among: Mask | None = None,
 ) -> Group:
-    labels, predicted, names = predictions.labels, predictions.predicted, predictions.class_names
-    fits: dict[GroupKind, Mask] = {
-        "false_negative": (labels == class_) & (predicted != class_),
-        "false_positive": (predicted == class_) & (labels != class_),
-        "true_positive": (predicted == labels) & ((labels == class_) | (class_ == ANY)),
-        "misclassified": (predicted != labels) & ((labels == class_) | (class_ == ANY)),
-        "confused": (labels == class_) & (predicted == called),
-    }
+    names, fits = predictions.class_names, _fits(predictions, kind, class_, called)
     what = "Any class" if class_ == ANY else names[class_]
     titles: dict[GroupKind, str] = {
         "false_negative": f"{what} called something else",
@@ -160,7 +176,7 @@ def _draw(
         "misclassified": f"{what}, misclassified",
         "confused": f"{what} called {names[called]}",
     }
-    population: IntArray = np.flatnonzero(fits[kind] if among is None else fits[kind] & among)
+    population: IntArray = np.flatnonzero(fits if among is None else fits & among)
     drawn = population
     if len(population) > max_images:
         drawn = np.sort(streams.rng("group", name).choice(population, max_images, replace=False))
@@ -176,3 +192,15 @@ def _draw(
         population=len(population),
         sample_ids=tuple(predictions.sample_ids[i] for i in drawn),
     )
+
+
+def _fits(predictions: Predictions, kind: GroupKind, class_: int, called: int = ANY) -> Mask:
+    labels, predicted = predictions.labels, predictions.predicted
+    fits: dict[GroupKind, Mask] = {
+        "false_negative": (labels == class_) & (predicted != class_),
+        "false_positive": (predicted == class_) & (labels != class_),
+        "true_positive": (predicted == labels) & ((labels == class_) | (class_ == ANY)),
+        "misclassified": (predicted != labels) & ((labels == class_) | (class_ == ANY)),
+        "confused": (labels == class_) & (predicted == called),
+    }
+    return fits[kind]

@@ -115,3 +115,24 @@ def test_groups_choose_among_the_same_images_of_every_class() -> None:
 def test_a_missed_class_must_be_named() -> None:
     with pytest.raises(ValueError, match="kind false_negative needs a class"):
         by_hand(kind="false_negative")
+
+
+def test_a_group_like_another_has_an_image_of_the_same_class_for_each_of_its() -> None:
+    lab = predictions("test", "test", [(0, 0)] * 5 + [(1, 1)] + [(2, 2)] * 5)
+    settings = config(
+        groups=[
+            {"name": "wrong", "split": "store", "kind": "misclassified"},
+            {"name": "lab", "split": "test", "kind": "true_positive", "like": "wrong"},
+        ]
+    )
+    wrong, beside = choose_groups(settings, {"test": lab, "store": STORE}, Streams(9))
+    labels = [int(lab.labels[lab.sample_ids.index(i)]) for i in beside.sample_ids]
+    assert sorted(labels) == [0, 1, 2, 2]  # five of class 1 were wrong, but the lab has one
+    assert len(set(beside.sample_ids)) == 4
+    assert beside.control_of == "wrong"
+    assert beside.draw.startswith(f"4 of {len(wrong.sample_ids)} found")
+
+
+def test_a_group_like_one_that_is_not_there_is_refused() -> None:
+    with pytest.raises(ValueError, match="there is no group 'gone' above lab"):
+        config(groups=[{"name": "lab", "split": "test", "kind": "true_positive", "like": "gone"}])

@@ -113,6 +113,9 @@ class GroupSettings(Settings):
     per_class: int | None = Field(
         None, gt=0, description="choose among so many images of every class, drawn of the split with the seed"
     )
+    like: str | None = Field(
+        None, description="another group: for each of its images draw one of the same true class, to lay beside it"
+    )
     methods: tuple[MethodSettings, ...] | None = Field(None, description="instead of the config's methods")
 
     @model_validator(mode="after")
@@ -224,6 +227,9 @@ class Config(Settings):
             if group.split not in names:
                 message = f"there is no split {group.split!r}; splits are {', '.join(names)}"
                 raise Misfit(message, "groups", i, "split")
+            if group.like is not None and group.like not in [g.name for g in groups[:i]]:
+                message = f"there is no group {group.like!r} above {group.name}, which is to be like it"
+                raise Misfit(message, "groups", i, "like")
             if group.name in [g.name for g in groups[:i]]:
                 raise Misfit(f"two groups are named {group.name}; give each its own name", "groups", i, "name")
         return self
