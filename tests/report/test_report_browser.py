@@ -153,6 +153,26 @@ def test_a_map_is_enlarged_and_left_by_keyboard(open_report, width):
     assert page.complaints == []
 
 
+@pytest.mark.parametrize("width", [420, 1400])
+def test_two_images_are_laid_side_by_side(open_report, width):
+    page = open_report(width)
+    buttons = page.locator(".panel .lay-beside")
+    buttons.nth(0).click()
+    assert "now choose another image" in page.locator("#beside-said").inner_text()
+    page.locator(".group h3 .lay-beside").first.click()  # an image is not laid beside a group: the group is chosen
+    assert "now choose another group" in page.locator("#beside-said").inner_text()
+    buttons.nth(0).click()
+    buttons.nth(2).click()
+    names = page.locator("#beside .panel h5").all_inner_texts()
+    assert len(names) == 2
+    assert page.locator("#beside .panel").nth(0).bounding_box()["width"] > 300 if width > 700 else True
+    assert page.evaluate("document.querySelectorAll('#beside [id]:not(#beside)').length") == 0
+    page.keyboard.press("Escape")
+    assert not page.locator("#beside").is_visible()
+    assert not page.locator("#beside-said").is_visible()
+    assert page.complaints == []
+
+
 def test_an_image_of_the_table_leads_to_its_maps(open_report):
     page = open_report(1400)
     page.evaluate(
