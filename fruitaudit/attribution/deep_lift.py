@@ -1,0 +1,95 @@
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+import numpy as np
+from pydantic.dataclasses import dataclass
+
+from fruitaudit.attribution.base import OPTIONS, Model, Passes, Registration, Shape
+from fruitaudit.attribution.fills import Fill, colour
+from fruitaudit.records.data import FloatArray, Images
+from fruitaudit.records.explanations import Maps, Targets
+from fruitaudit.runtime import Streams
+
+
+@dataclass(frozen=True, config=OPTIONS)
+class DeepLift:
+    """How the class score comes about when the image replaces an empty one, told layer by layer in one pass.
+
+    C_i = m_i (x_i - b_i), sum_i C_i = S(x) - S(b) for the logit S. The multipliers m are passed back like gradients,
+    with (f(x) - f(b)) / (x - b) in place of the derivative of each function of one number (rescale rule).
+    Paper: Shrikumar, Greenside, Kundaje 2017, arXiv:1704.02685, eq. 1-3 and sec. 3.5.1.
+    Differs from the paper: products of two values that both depend on the image (swish, attention) take half of their
+    difference each way; maxima are given to where the larger one lies. Softmax is made of these. All of them keep the
+    sum. Channels are summed to one map.
+
+    Parameters: `baseline` the empty image b.
+    Returns maps (N, H, W) in logits, signed. Diagnostics, (N,): "score_difference" S(x) - S(b) and
+    "additivity_error" |sum C - (S(x) - S(b))| / |S(x) - S(b)|, which only rounding makes.
+    Raises CannotExplain with the operations of the model that have no rule.
+    """
+
+    registration: ClassVar[Registration] = Registration(
+        name="deep_lift",
+        title="DeepLIFT",
+        family="backward",
+        question="Which pixels make up the score, for and against, when the image replaces an empty one?",
+        paper="Shrikumar et al. 2017, arXiv:1704.02685",
+        explains="logit",
+        channels="sum",
+        signed=True,
+        cost="1 gradient, 1 forward",
+        option_that_changes=(("baseline", "white"),),
+    )
+
+    baseline: Fill = "black"
+
+    def __call__(self, model: Model, images: Images, targets: Targets, streams: Streams) -> Maps:
+        from fruitaudit.models import backward
+        from fruitaudit.models.backend import tf
+
+        black = np.broadcast_to(colour(images, self.baseline), (1, *model.input_shape))
+        of_images = tf.TensorSpec((None, *model.input_shape), tf.float32)
+        of_classes = tf.TensorSpec((None,), tf.int64)
+        function = backward.compiled(model, "deep_lift", against_one, of_images, of_classes, of_images)
+        values, difference = backward.batches_of(
+            model, lambda v, c: function(v, c, black), images.values, targets.classes
+        )
+        model.passes.gradient += len(images)
+        model.passes.forward += len(images)
+        return Maps(values, additivity(values, difference))
+
+    def model_passes(self, n_images: int, input_shape: Shape) -> Passes:
+        return Passes(forward=n_images, gradient=n_images)
+
+
+def against_one(model: Model, images: Any, classes: Any, baseline: Any) -> tuple[Any, Any]:
+    """In a graph: (maps (N, H, W), differences of the logits (N,)) of images against one baseline."""
+    from fruitaudit.models.backend import tf
+
+    of_images, of_baseline = model.in_graph(images), model.in_graph(baseline)
+    seed = tf.one_hot(classes, model.n_classes)
+    multipliers = multipliers_of(model, (images, of_images.logits), (baseline, of_baseline.logits), seed)
+    difference = tf.reduce_sum((of_images.logits - of_baseline.logits) * seed, axis=1)
+    return tf.reduce_sum(multipliers * (images - baseline), axis=-1), difference
+
+
+def multipliers_of(model: Model, many: tuple[Any, Any], one: tuple[Any, Any], seed: Any) -> Any:
+    """In a graph: multipliers at the images of `many`, (images, logits) each; the other trace holds a single image."""
+    from fruitaudit.models import backward
+    from fruitaudit.models.rules_deep_lift import RULES, joined_relus, require_batch_axis
+
+    steps = backward.steps_between(*many, one)
+    backward.require_rules(steps, RULES, "DeepLIFT", "integrated_gradients")
+    require_batch_axis(model)
+    return backward.walk_back(joined_relus(steps), many[1], seed, many[0], RULES)
+
+
+def additivity(values: FloatArray, difference: FloatArray) -> dict[str, FloatArray]:
+    """The diagnostics: what the maps must add up to, and by how much of it they do not."""
+    gap = abs(values.sum(axis=(1, 2), dtype=np.float64) - difference)
+    error = gap / np.maximum(abs(difference), np.finfo(np.float32).eps)
+    return {"additivity_error": error.astype(np.float32), "score_difference": difference.astype(np.float32)}
+
+
+METHODS = (DeepLift,)

@@ -1,0 +1,186 @@
+"""Walks the traced network from its scores back to its images, each operation by a rule of its own.
+
+What is passed back is a *signal* a tensor: a gradient, or whatever the rules make of it. Rules are written for the
+operations that TensorFlow executes (Conv2D, Relu, ...), not for layers, so that nested, subclassed and functional
+models are all the same to them. The network is only read: no layer, weight or registered gradient is touched.
+
+An operation that the table of rules does not know is named in `CannotExplain`; none is ever skipped over.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+from weakref import WeakKeyDictionary, ref
+
+import numpy as np
+
+from fruitaudit.errors import CannotExplain
+from fruitaudit.models.backend import tf
+
+Signals = Sequence[Any]
+"""Tensors or None ("nothing arrives here")."""
+
+_SHAPES = {"Shape", "ShapeN", "Rank", "Size", "ZerosLike", "OnesLike"}
+"""What these return does not depend on the values of their inputs."""
+
+
+@dataclass(frozen=True)
+class Step:
+    """One operation on the way from the images to the scores."""
+
+    op: Any
+    partner: Any
+    """The same operation in another trace of the network, for rules that compare two inputs; else `op` itself."""
+    needed: tuple[int, ...]
+    """Which of its inputs depend on the images."""
+
+    @property
+    def inputs(self) -> list[Any]:
+        """The inputs that depend on the images."""
+        return [self.op.inputs[i] for i in self.needed]
+
+    @property
+    def partner_inputs(self) -> list[Any]:
+        """The same inputs in the other trace."""
+        return [self.partner.inputs[i] for i in self.needed]
+
+
+Rule = Callable[[Step, Signals], Signals]
+"""From the signals at the outputs of an operation to those at its `needed` inputs."""
+Rules = Mapping[str, Rule]
+
+
+def steps_between(images: Any, scores: Any, partner: tuple[Any, Any] | None = None) -> list[Step]:
+    """The operations that lead from `images` to `scores`, each after those that it depends on.
+
+    `partner`: images and scores of another trace of the same network, to be walked in step with the first.
+    """
+    found = _between(images, scores)
+    others = found if partner is None else _between(*partner)
+    if [(op.type, needed) for op, needed in found] != [(op.type, needed) for op, needed in others]:
+        raise CannotExplain("two traces of this model differ in their operations, so that no reference can be "
+                            "compared with an image; use integrated_gradients instead")  # fmt: skip
+    return [Step(op, other, needed) for (op, needed), (other, _) in zip(found, others, strict=True)]
+
+
+def _between(images: Any, scores: Any) -> list[tuple[Any, tuple[int, ...]]]:
+    """Operations whose values depend on those of the images, with the inputs that do, in order."""
+    depends = {images.ref()}
+    needed: dict[Any, tuple[int, ...]] = {images.op: ()}
+    for op in _in_order(scores.op, {images.op}, lambda op: op.inputs):
+        needed[op] = () if op.type in _SHAPES else tuple(i for i, t in enumerate(op.inputs) if t.ref() in depends)
+        if needed[op]:
+            depends |= {t.ref() for t in op.outputs}
+    # Once more along these inputs alone, so that constants of different make do not change the order.
+    if not needed[scores.op]:
+        return []
+    ordered = _in_order(scores.op, {images.op}, lambda op: [op.inputs[i] for i in needed[op]])
+    return [(op, needed[op]) for op in ordered]
+
+
+def _in_order(op: Any, seen: set[Any], inputs_of: Callable[[Any], Sequence[Any]]) -> Iterator[Any]:
+    """Every operation that `op` is made of, each after its inputs; networks are too deep to recurse."""
+    stack = [(op, False)]
+    while stack:
+        op, entered = stack.pop()
+        if entered:
+            yield op
+        elif op not in seen:
+            seen.add(op)
+            stack.append((op, True))
+            stack += [(t.op, False) for t in inputs_of(op)]
+
+
+def require_rules(steps: Sequence[Step], rules: Rules, title: str, instead: str) -> None:
+    """Raises CannotExplain with the operations that have no rule, and the method to use instead."""
+    missing = sorted({step.op.type for step in steps} - rules.keys())
+    if missing:
+        raise CannotExplain(f"{title} has no rule for {', '.join(missing)} in this model; use {instead} instead")
+    if not steps:
+        raise CannotExplain(f"the model's scores do not depend on its images by any known operation; use {instead}")
+
+
+def walk_back(steps: Sequence[Step], scores: Any, signal: Any, images: Any, rules: Rules) -> Any:
+    """The signal that arrives at `images` when `signal` starts at `scores`; zero where none arrives."""
+    arrived: dict[Any, list[Any]] = {scores.ref(): [signal]}
+    for step in reversed(steps):
+        signals = [_joined(arrived.pop(t.ref(), [])) for t in step.op.outputs]
+        if all(s is None for s in signals):
+            continue
+        for tensor, found in zip(step.inputs, rules[step.op.type](step, signals), strict=True):
+            if found is not None:
+                arrived.setdefault(tensor.ref(), []).append(found)
+    found = _joined(arrived.get(images.ref(), []))
+    return tf.zeros_like(images) if found is None else found
+
+
+def _joined(signals: list[Any]) -> Any:
+    return None if not signals else signals[0] if len(signals) == 1 else tf.add_n(signals)
+
+
+def replay(op: Any, inputs: Sequence[Any]) -> list[Any]:
+    """The outputs of the same operation on other inputs, in the graph that is being built."""
+    attrs = {name: value for name, value in op.node_def.attr.items() if not name.startswith("_")}
+    graph = tf.compat.v1.get_default_graph()
+    made = graph.create_op(op.type, list(inputs), [t.dtype for t in op.outputs], attrs=attrs, op_def=op.op_def)
+    return list(made.outputs)
+
+
+def transposed(op: Any, inputs: Sequence[Any], signals: Signals, needed: Sequence[int]) -> list[Any]:
+    """`signals` times the Jacobian of the operation at `inputs`, for its `needed` inputs."""
+    # Copies have no other consumers, which keeps the search of tf.gradients to this one operation.
+    copies = [tf.identity(t) if t.dtype.is_floating else t for t in inputs]
+    outputs = replay(op, copies)
+    given = [(y, s) for y, s in zip(outputs, signals, strict=True) if s is not None]
+    found = tf.gradients([y for y, _ in given], [copies[i] for i in needed], [s for _, s in given])
+    return [s if s is None else tf.convert_to_tensor(s) for s in found]
+
+
+def gradient(step: Step, signals: Signals) -> Signals:
+    """The ordinary chain rule."""
+    return transposed(step.op, step.op.inputs, signals, step.needed)
+
+
+def passed_on(step: Step, signals: Signals) -> Signals:
+    """Each input gets what arrived at the output of the same number, which it equals."""
+    return [signals[i] if i < len(signals) else None for i in step.needed]
+
+
+UNCHANGED: Rules = dict.fromkeys(("Identity", "PreventGradient", "EnsureShape"), passed_on)
+"""Outputs equal inputs."""
+LOOKED_THROUGH: Rules = dict.fromkeys(("IdentityN", "StopGradient"), passed_on)
+"""Outputs equal inputs, although their gradient is written by hand (swish) or withheld: what they are is walked."""
+
+MOVES = ("Reshape", "Squeeze", "ExpandDims", "Transpose", "Pack", "Unpack", "ConcatV2", "Split", "SplitV", "Slice",
+         "StridedSlice", "Pad", "PadV2", "MirrorPad", "Tile", "BroadcastTo", "GatherV2", "ReverseV2", "Roll", "Cast",
+         "SpaceToBatchND", "BatchToSpaceND", "SpaceToDepth", "DepthToSpace")  # fmt: skip
+"""Values are moved and stay what they are."""
+SUMS = ("AddV2", "Add", "AddN", "BiasAdd", "Sub", "Neg", "Sum", "Mean", "AvgPool", "ResizeBilinear",
+        "ResizeNearestNeighbor")  # fmt: skip
+"""Linear in their values together, up to a constant."""
+WEIGHTED = ("Conv2D", "DepthwiseConv2dNative", "Conv2DBackpropInput", "MatMul")
+PRODUCTS = ("Mul", "BatchMatMulV2", "BatchMatMulV3", "Einsum")
+"""Linear in each factor."""
+
+
+_functions: WeakKeyDictionary[Any, dict[Hashable, Any]] = WeakKeyDictionary()
+
+
+def compiled(model: Any, key: Hashable, function: Callable[..., Any], *signature: Any) -> Any:
+    """`function(model, *tensors)` as a graph, traced once for a model and a key, and forgotten with the model."""
+    known = _functions.setdefault(model, {})
+    if key not in known:
+        alive = ref(model)
+        known[key] = tf.function(
+            lambda *tensors: function(alive(), *tensors), input_signature=signature, autograph=False, jit_compile=False
+        )
+    return known[key]
+
+
+def batches_of(model: Any, function: Any, *arrays: Any) -> list[Any]:
+    """A compiled function on all rows of the arrays, as many at a time as the model takes, and its joined outputs."""
+    starts = range(0, len(arrays[0]), model.batch_size)
+    parts = [[t.numpy() for t in function(*(a[i : i + model.batch_size] for a in arrays))] for i in starts]
+    return [np.concatenate(outputs) for outputs in zip(*parts, strict=True)]

@@ -1,0 +1,206 @@
+"""DeepLIFT's rescale rule for every kind of operation: multipliers m with sum_i m_i (x_i - r_i) = f(x) - f(r), exactly.
+
+A step's `op` and `partner` belong to two traces, one of images and one of references; which of them is which does not
+matter, because every rule is symmetric. One of the two holds a single image, the partner's, which broadcasts.
+
+- Linear operations: their transpose. Products, squares: their gradient at the midpoint, which is exact for them.
+- Functions of one number: (f(x) - f(r)) / (x - r). Maxima: the larger of the two traces says where it comes from.
+- Softmax, log-softmax, quotients: made of the above.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from typing import Any
+
+from fruitaudit.errors import CannotExplain
+from fruitaudit.models import backward
+from fruitaudit.models.backend import tf
+from fruitaudit.models.backward import Rules, Signals, Step, transposed
+
+_NEAR = 1e-4
+"""Below this relative difference a slope is taken as the derivative: float32 leaves too few digits to divide."""
+_N = 7
+"""A number of images that no axis of a network has by chance."""
+_MAXIMA = ("MaxPool", "Max")
+
+
+def require_batch_axis(model: Any) -> None:
+    """Raises CannotExplain where an operation moves images from the first axis, on which references are laid."""
+
+    def run(images: Any) -> Any:
+        scores = model.in_graph(images).logits
+        for step in filter(_compares, backward.steps_between(images, scores)):
+            if any(t.shape.rank == 0 or t.shape[0] not in (None, _N) for t in step.inputs):
+                raise CannotExplain(
+                    f"{step.op.type} in this model moves images from the first axis, so that they cannot be compared "
+                    "with references; use integrated_gradients instead"
+                )
+        return scores
+
+    tf.function(run, autograph=False).get_concrete_function(tf.TensorSpec((_N, *model.input_shape), tf.float32))
+
+
+def _compares(step: Step) -> bool:
+    """Whether the rule looks at both traces, or only at this one: the rule of linear operations."""
+    rule = RULES.get(step.op.type)
+    return rule not in (backward.gradient, backward.passed_on, _product) or (rule is _product and len(step.needed) > 1)
+
+
+def _midpoint(step: Step, signals: Signals) -> Signals:
+    """The gradient halfway, exact for whatever is at most quadratic."""
+    inputs = list(step.op.inputs)
+    for i in step.needed:
+        inputs[i] = (inputs[i] + step.partner.inputs[i]) / 2
+    return transposed(step.op, inputs, signals, step.needed)
+
+
+def _product(step: Step, signals: Signals) -> Signals:
+    return (backward.gradient if len(step.needed) == 1 else _midpoint)(step, signals)
+
+
+def _piecewise(step: Step, signals: Signals) -> Signals:
+    """`_rescale` of ReLUs, whose slope is exact in float32 however near the two are; nothing where they are equal."""
+    [signal], [x], [r], [y], [q] = signals, step.op.inputs, step.partner.inputs, step.op.outputs, step.partner.outputs
+    return [signal * tf.math.divide_no_nan(y - q, x - r)]
+
+
+def _rescale(step: Step, signals: Signals) -> Signals:
+    """m (f(x) - f(r)) / (x - r), with a constant for every other input of the operation."""
+    [signal], [i] = signals, step.needed
+    x, r, y, q = step.op.inputs[i], step.partner.inputs[i], step.op.outputs[0], step.partner.outputs[0]
+    near = abs(x - r) <= _NEAR * tf.maximum(abs(x), abs(r))
+    inputs = list(step.op.inputs)
+    inputs[i] = (x + r) / 2
+    [derivative] = transposed(step.op, inputs, [tf.ones_like(signal)], step.needed)
+    return [signal * tf.where(near, derivative, (y - q) / tf.where(near, tf.ones_like(x - r), x - r))]
+
+
+def _one_input(rule: backward.Rule, step: Step, signals: Signals) -> Signals:
+    if len(step.needed) != 1:
+        raise CannotExplain(f"DeepLIFT has no rule for {step.op.type} of two values in this model; use "
+                            "integrated_gradients instead")  # fmt: skip
+    return rule(step, signals)
+
+
+def _maximum(step: Step, signals: Signals) -> Signals:
+    """What the maximum gains comes from where the larger of the two traces has it.
+
+    That is where the larger values of both have it, and there |x - r| is at least the difference of the maxima.
+    """
+    [signal], [i] = signals, step.needed
+    x, r, y, q = step.op.inputs[i], step.partner.inputs[i], step.op.outputs[0], step.partner.outputs[0]
+    inputs = list(step.op.inputs)
+    inputs[i] = tf.maximum(x, r)
+    [gained] = transposed(step.op, inputs, [signal * (y - q)], step.needed)
+    # Where a ReLU comes before (`_AfterRelu`), its own slope has x - r, after it, in the numerator.
+    [x], [r] = step.inputs, step.partner_inputs
+    return [tf.math.divide_no_nan(gained, x - r)]
+
+
+@dataclass(frozen=True)
+class _AfterRelu(Step):
+    """A maximum and the ReLU before it as one step, which spares two passes over the largest tensors of a network."""
+
+    relu: Step
+
+    @property
+    def inputs(self) -> list[Any]:
+        return self.relu.inputs
+
+    @property
+    def partner_inputs(self) -> list[Any]:
+        return self.relu.partner_inputs
+
+
+def joined_relus(steps: list[Step]) -> list[Step]:
+    """The same steps, with a ReLU that only a maximum reads joined to it."""
+    readers = Counter(t.ref() for step in steps for t in step.inputs)
+    relus = {step.op.outputs[0].ref(): step for step in steps if step.op.type == "Relu"}
+    made = [_joined_relu(step, relus, readers) for step in steps]
+    gone = {id(step.relu) for step in made if isinstance(step, _AfterRelu)}
+    return [step for step in made if id(step) not in gone]
+
+
+def _joined_relu(step: Step, relus: dict[Any, Step], readers: Counter[Any]) -> Step:
+    read = step.inputs[0].ref()
+    if step.op.type not in _MAXIMA or read not in relus or readers[read] != 1:
+        return step
+    return _AfterRelu(step.op, step.partner, step.needed, relus[read])
+
+
+def _quotient(step: Step, signals: Signals) -> Signals:
+    """a / b as a times 1 / b."""
+    if step.needed == (0,):
+        return backward.gradient(step, signals)
+    [signal] = signals
+    (a, b), (a_r, b_r) = step.op.inputs, step.partner.inputs
+    found = {0: _summed_to(signal * (1 / b + 1 / b_r) / 2, a), 1: _summed_to(-signal * (a + a_r) / 2 / (b * b_r), b)}
+    return [found[i] for i in step.needed]
+
+
+def _summed_to(values: Any, like: Any) -> Any:
+    """The sum over the axes along which `like` was broadcast."""
+    axes = tf.raw_ops.BroadcastGradientArgs(s0=tf.shape(like), s1=tf.shape(values))[0]
+    return tf.reshape(tf.reduce_sum(values, axes), tf.shape(like))
+
+
+def _softmax(step: Step, signals: Signals) -> Signals:
+    """e_k / sum e, e = exp(z): each e_k by its share, and through the sum."""
+    [signal], e, e_r, slope = signals, *_exponentials(step)
+    total, total_r = (tf.reduce_sum(v, -1, keepdims=True) for v in (e, e_r))
+    through_sum = -tf.reduce_sum(signal * (e + e_r) / 2, -1, keepdims=True) / (total * total_r)
+    return [(signal * (1 / total + 1 / total_r) / 2 + through_sum) * slope]
+
+
+def _log_softmax(step: Step, signals: Signals) -> Signals:
+    """z_k - log(sum e), e = exp(z)."""
+    [signal], e, e_r, slope = signals, *_exponentials(step)
+    total, total_r = (tf.reduce_sum(v, -1, keepdims=True) for v in (e, e_r))
+    log_slope = _log_mean_inverse(total, total_r)
+    return [signal - tf.reduce_sum(signal, -1, keepdims=True) * log_slope * slope]
+
+
+def _exponentials(step: Step) -> tuple[Any, Any, Any]:
+    """exp(z) of both traces and (exp(z) - exp(z_r)) / (z - z_r), all divided by the same number a row."""
+    [z], [z_r] = step.op.inputs, step.partner.inputs
+    z, z_r = z + tf.zeros_like(z_r), z_r + tf.zeros_like(z)
+    top = tf.reduce_max(tf.maximum(z, z_r), -1, keepdims=True)
+    e, e_r = tf.exp(z - top), tf.exp(z_r - top)
+    half = (z - z_r) / 2
+    # exp((z + z_r) / 2) sinh(half) / half, which is even and smooth where the two meet.
+    near = abs(half) < 1e-2
+    ratio = tf.where(near, 1 + half**2 / 6, (e - e_r) / tf.where(near, tf.ones_like(half), 2 * half))
+    return e, e_r, tf.where(near, tf.exp((z + z_r) / 2 - top) * ratio, ratio)
+
+
+def _log_mean_inverse(a: Any, b: Any) -> Any:
+    """(log a - log b) / (a - b), 2 / (a + b) where the two meet."""
+    near = abs(a - b) <= _NEAR * tf.maximum(a, b)
+    return tf.where(near, 2 / (a + b), (tf.math.log(a) - tf.math.log(b)) / tf.where(near, tf.ones_like(a), a - b))
+
+
+_OF_ONE_NUMBER = (
+    "Sigmoid", "Tanh", "Elu", "Selu", "Softplus", "Softsign", "LeakyRelu", "Erf", "Erfc", "Exp", "Expm1", "Log",
+    "Log1p", "Sqrt", "Rsqrt", "Reciprocal", "Inv", "Abs", "Pow", "ClipByValue", "Maximum", "Minimum",
+)  # fmt: skip
+
+
+def _alone(rule: backward.Rule) -> backward.Rule:
+    return lambda step, signals: _one_input(rule, step, signals)
+
+
+RULES: Rules = {
+    **backward.UNCHANGED,
+    **backward.LOOKED_THROUGH,
+    **dict.fromkeys((*backward.MOVES, *backward.SUMS), backward.gradient),
+    **dict.fromkeys((*backward.WEIGHTED, *backward.PRODUCTS), _product),
+    **dict.fromkeys(("Square", "SquaredDifference"), _midpoint),
+    **dict.fromkeys(_OF_ONE_NUMBER, _alone(_rescale)),
+    **dict.fromkeys(_MAXIMA, _alone(_maximum)),
+    **dict.fromkeys(("Relu", "Relu6"), _piecewise),
+    "RealDiv": _quotient,
+    "Softmax": _softmax,
+    "LogSoftmax": _log_softmax,
+}

@@ -1,0 +1,117 @@
+import numpy as np
+import pytest
+from backward_cases import TOLERANCE, L, case, logits_of, network, of_kind, reason, run, worst_gap
+
+from fruitaudit.attribution.deep_lift import DeepLift
+from fruitaudit.models import rules_deep_lift
+from fruitaudit.models.backend import keras
+from fruitaudit.models.classifier import Classifier
+
+
+@pytest.mark.parametrize("kind", ["nested_functional", "resnet", "swish", "mixed_float16", "vit", "log_softmax"])
+def test_adds_up_to_the_difference_of_the_logits(kind):
+    model, images, targets = of_kind(kind)
+    weights, gradient = model.network.get_weights(), model.gradient(images.values, targets.classes)
+    made = run(DeepLift(), model, images, targets)
+    black = np.broadcast_to(images.low, images.values.shape).astype(np.float32)
+    difference = logits_of(model, images.values, targets) - logits_of(model, black, targets)
+    tolerance = TOLERANCE.get(kind, 1e-4)
+    np.testing.assert_allclose(made.values.sum(axis=(1, 2)), difference, atol=tolerance * abs(difference).max())
+    assert worst_gap(made) < tolerance
+    # The network is only read: weights, and gradients traced from now on, are as before.
+    fresh = Classifier.from_network(model.network)
+    np.testing.assert_allclose(fresh.gradient(images.values, targets.classes), gradient, rtol=1e-5, atol=1e-9)
+    for now, then in zip(model.network.get_weights(), weights, strict=True):
+        np.testing.assert_array_equal(now, then)
+
+
+def test_on_a_linear_model_it_is_weight_times_difference():
+    model = network(L.Flatten(), L.Dense(4))
+    images, targets = case(model)
+    w = np.asarray(model.network.layers[-1].kernel).reshape(8, 8, 3, 4)[..., targets.classes]
+    expected = np.einsum("hwcn,nhwc->nhw", w, images.values - 1)
+    np.testing.assert_allclose(run(DeepLift(baseline="white"), model, images, targets).values, expected, atol=1e-6)
+
+
+def replica(model, x, r, k):
+    """The rescale rule in loops, from the paper: two dense ReLU layers."""
+    (w1, b1), (w2, _) = (layer.get_weights() for layer in model.network.layers if layer.weights)
+    x, r = x.ravel(), r.ravel()
+    z, z_r = x @ w1 + b1, r @ w1 + b1
+    contributions = np.zeros(len(x))
+    for j in range(len(z)):
+        slope = (max(z[j], 0) - max(z_r[j], 0)) / (z[j] - z_r[j])
+        contributions += w2[j, k] * slope * w1[:, j] * (x - r)
+    return contributions
+
+
+def test_is_the_papers_rescale_rule():
+    model = network(L.Flatten(), L.Dense(12, activation="relu"), L.Dense(4, activation="softmax"))
+    images, targets = case(model)
+    made = run(DeepLift(), model, images, targets).values
+    for values, x, k in zip(made, images.values, targets.classes, strict=True):
+        expected = replica(model, x, np.zeros_like(x), k).reshape(8, 8, 3).sum(axis=-1)
+        np.testing.assert_allclose(values, expected, atol=1e-6)
+
+
+@pytest.mark.parametrize("layers", [
+    [L.MaxPooling2D(3, strides=2, padding="same")],
+    [L.ReLU(), L.MaxPooling2D(3, strides=1)],
+    [L.AveragePooling2D(2)],
+    [L.DepthwiseConv2D(3), L.LeakyReLU()],
+    [L.SeparableConv2D(4, 3, dilation_rate=2), L.ELU()],
+    [L.Conv2DTranspose(4, 3, strides=2), L.Activation("softplus")],
+    [L.ZeroPadding2D(2), L.UpSampling2D(interpolation="bilinear"), L.Activation("tanh")],
+    [L.LayerNormalization(), L.Activation("hard_swish")],
+    [L.GroupNormalization(3), L.Activation("selu")],
+    [L.Conv2D(4, 3, activation="mish")],
+    [L.Softmax()],
+    [L.Activation("log_softmax")],
+    [L.Cropping2D(1), L.GlobalMaxPooling2D()],
+    [L.UnitNormalization()],
+], ids=lambda layers: "-".join(layer.name.rstrip("_0123456789") for layer in layers))  # fmt: skip
+def test_adds_up_whatever_the_layers(layers):
+    model = network(L.Conv2D(6, 3), *layers, L.Flatten(), L.Dense(4))
+    images, targets = case(model)
+    assert worst_gap(run(DeepLift(baseline="grey"), model, images, targets)) < 1e-4
+
+
+def test_flat_images_with_ties_in_every_maximum_add_up():
+    model = network(L.Conv2D(6, 3), L.ReLU(), L.MaxPooling2D(), L.GlobalMaxPooling2D(), L.Dense(4))
+    images, targets = case(model)
+    images.values[:] = np.float32([0.2, 0.9, 0.4])
+    assert run(DeepLift(), model, images, targets).diagnostics["additivity_error"].max() < 1e-5
+
+
+def test_an_image_equal_to_the_baseline_has_an_empty_map():
+    model = network(L.Conv2D(6, 3, activation="relu"), L.MaxPooling2D(), L.Flatten(), L.Dense(4))
+    images, targets = case(model)
+    images.values[0] = 0
+    made = run(DeepLift(), model, images, targets)
+    assert made.values[0].max() == made.values[0].min() == 0
+    assert made.diagnostics["additivity_error"][0] == 0
+
+
+def test_a_wrong_rule_shows_in_the_additivity_error(monkeypatch):
+    monkeypatch.setitem(rules_deep_lift.RULES, "Relu", rules_deep_lift.backward.gradient)
+    model = network(L.Conv2D(6, 3, activation="relu"), L.Flatten(), L.Dense(9, activation="relu"), L.Dense(4))
+    assert run(DeepLift(), model, *case(model)).diagnostics["additivity_error"].max() > 0.01
+
+
+def test_operations_without_a_rule_are_named():
+    class Odd(keras.layers.Layer):
+        def call(self, x):
+            return keras.ops.cumsum(keras.ops.sin(x), axis=1)
+
+    model = network(Odd(), L.Flatten(), L.Dense(4))
+    said = reason(DeepLift(), model, *case(model))
+    assert said == "DeepLIFT has no rule for Cumsum, Sin in this model; use integrated_gradients instead"
+
+
+def test_a_network_that_moves_images_from_the_first_axis_is_refused():
+    class Aside(keras.layers.Layer):
+        def call(self, x):
+            return keras.ops.transpose(keras.ops.relu(keras.ops.transpose(x, (1, 0, 2, 3)) - 0.5), (1, 0, 2, 3))
+
+    model = network(Aside(), L.Flatten(), L.Dense(4))
+    assert "Relu in this model moves images from the first axis" in reason(DeepLift(), model, *case(model))
