@@ -25,7 +25,7 @@ MODELS = {
 }
 PER_INPUT = {"saliency": 1, "smoothgrad": 1, "vargrad": 2}
 """Methods whose unit is per unit of input, and its power."""
-WITH_GRAPH: set[str] = set()
+WITH_GRAPH = {"deep_lift", "deep_shap", "guided_backprop", "deconvolution", "guided_grad_cam", "lrp"}
 """Methods that build the network into a graph of their own: their contract is `test_attribution_on_keras`."""
 METHODS = {
     name: method
