@@ -93,8 +93,6 @@ class Cem:
         return BACKGROUND if self.no_information == "median" else 0
 
     def __call__(self, model: Model, images: Images, targets: Targets, streams: Streams) -> Counterfactuals:
-        if targets.against is not None:
-            raise CannotExplain("CEM asks what makes an image any other class, not one rival; set target: predicted")
         nothing = self.without_information(images)
         autoencoder, made = None, None
         if self.autoencoder is not None:

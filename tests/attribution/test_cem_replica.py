@@ -1,4 +1,4 @@
-"""CEM against a slow replica from the paper: one image at a time, NumPy, no early end of anything, on a linear model."""
+"""CEM on a linear model against a slow replica from the paper: one image at a time, NumPy, nothing left out."""
 
 from __future__ import annotations
 
