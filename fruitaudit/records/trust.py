@@ -137,7 +137,7 @@ class MethodTrust:
 
 @dataclass(frozen=True)
 class TrustNotRun:
-    """A method that gave no maps to test."""
+    """A method that gave no maps to test; there is no verdict on it."""
 
     method: str
     title: str

@@ -22,7 +22,7 @@ from fruitaudit.trust.edges import edge_likeness
 from fruitaudit.trust.estimates import mean_over_images
 from fruitaudit.trust.localization import localization
 from fruitaudit.trust.mosaics import grid_pointing
-from fruitaudit.trust.plan import Allowance
+from fruitaudit.trust.plan import Allowance, variants
 from fruitaudit.trust.randomization import depth, steps
 from fruitaudit.trust.similarity import ranks_pixels, spearman
 from fruitaudit.trust.subject import Subject
@@ -122,9 +122,8 @@ def settings(bench: Bench, tested: Tested) -> tuple[SettingSpread, ...]:
     """Rank correlation of the maps with those under another value of each option."""
     n = min(tested.allowance.settings, len(tested.maps))
     found = []
-    for option, value in tested.subject.method.registration.option_that_changes:
-        other = tested.subject.with_option(option, value)
-        maps = other if isinstance(other, NotRun) else other.maps(bench.model, *bench.first(n))
+    for option, value, other in variants(tested.subject.method):
+        maps = other if isinstance(other, NotRun) else tested.subject.using(other).maps(bench.model, *bench.first(n))
         alike = maps if isinstance(maps, NotRun) else mean_over_images(spearman(maps, tested.maps[:n]), bench.streams)
         found.append(SettingSpread(option, str(value), alike))
     return tuple(found)

@@ -44,7 +44,7 @@ class Bench:
     redraw: Callable[[], Redrawable]
     features: Callable[[FloatArray], FloatArray]
     _changed: dict[tuple[Kind, float], Changed] = field(default_factory=dict)
-    _controls: dict[tuple[str, str, Explains], Scores] = field(default_factory=dict)
+    _controls: dict[tuple[str, str, int, str], Scores] = field(default_factory=dict)
 
     def first(self, n: int) -> tuple[Images, Targets]:
         """The first n images and their targets."""
@@ -95,7 +95,7 @@ class Bench:
         kept = min(kept, self.budget.road_images) if test == "road" else kept
         controls = {}
         for name, control in self.controls.items():
-            key = (f"{test} of {kept}", name, explains)
+            key = (test, name, kept, explains if test == "mu_fidelity" else "")
             if key not in self._controls:
                 self._controls[key] = self._score(test, control[:kept], explains)
             controls[name] = self._controls[key][:n]

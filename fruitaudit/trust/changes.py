@@ -58,7 +58,7 @@ def stability(images: Images, changed: Changed, maps: FloatArray, maps_after: Fl
         return Change(changed.kind, changed.strength, 0, len(images), nothing, nothing)
     relative: Quantity = NotRun("a shift is no small change of the pixels' values")
     if changed.kind != "shift":
-        x, x_after = (i.unit()[rows].reshape(len(rows), -1) for i in (images, changed.images))
+        x, x_after = (i.unit()[rows] for i in (images, changed.images))
         relative = mean_over_images(_relative(before, after) / _norm(x_after - x) * _norm(x), streams)
     alike = mean_over_images(spearman(before, after), streams)
     return Change(changed.kind, changed.strength, len(rows), len(images), alike, relative)
@@ -66,14 +66,14 @@ def stability(images: Images, changed: Changed, maps: FloatArray, maps_after: Fl
 
 def _relative(before: FloatArray, after: FloatArray) -> Scores:
     usable = ranks_pixels(before) & ranks_pixels(after)
-    flat, moved = (maps[usable].reshape(usable.sum(), -1) for maps in (before, after))
     scores = np.full(len(before), np.nan)
-    scores[usable] = _norm(moved - flat) / _norm(flat)
+    scores[usable] = _norm(after[usable] - before[usable]) / _norm(before[usable])
     return scores
 
 
-def _norm(rows: FloatArray) -> Scores:
-    return np.linalg.norm(rows.astype(np.float64), axis=1)
+def _norm(arrays: FloatArray) -> Scores:
+    """(N, ...) -> (N,)."""
+    return np.sqrt((arrays.astype(np.float64) ** 2).sum(axis=tuple(range(1, arrays.ndim))))
 
 
 def _noisy(images: Images, strength: float, streams: Streams) -> FloatArray:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields, replace
+from typing import Any
 
 from fruitaudit.attribution.base import Method, Shape
 from fruitaudit.errors import CannotExplain
 from fruitaudit.records.passes import Passes
+from fruitaudit.records.states import NotRun
 from fruitaudit.records.trust import TrustLevel
 from fruitaudit.trust import deletion, mu_fidelity, road
 from fruitaudit.trust.changes import Kind
@@ -104,6 +106,16 @@ def _smaller(method: Method, share: float) -> Method:
     return method
 
 
+def variants(method: Method) -> Iterator[tuple[str, Any, Method | NotRun]]:
+    """The method with one option at a time set to the other value that its registration names."""
+    for option, value in method.registration.option_that_changes:
+        try:
+            yield option, value, replace(method, **{option: value})  # type: ignore[type-var]
+        except ValueError as error:
+            why = str(error).splitlines()[0]
+            yield option, value, NotRun(f"{option} = {value} does not go with the other options: {why}")
+
+
 def _per_image(method: Method, shape: Shape) -> float:
     """Passes an image, without what is paid once."""
     one, three = (method.model_passes(n, shape) for n in (1, 3))
@@ -138,8 +150,9 @@ def _passes(tested: Trial, budget: Budget, images: int, shape: Shape, layers: in
     for _ in range(repeats):
         total += tested.method.model_passes(n, shape)
     total += tested.method.model_passes(share.pairs, shape)
-    for _ in tested.method.registration.option_that_changes:
-        total += tested.method.model_passes(min(share.settings, n), shape)
+    for _, _, other in variants(tested.method):
+        if not isinstance(other, NotRun):
+            total += other.model_passes(min(share.settings, n), shape)
     return total
 
 

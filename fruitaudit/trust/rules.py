@@ -7,7 +7,7 @@ to "with care", never to "read".
 from __future__ import annotations
 
 from fruitaudit.records.states import Estimate, NotRun, Quantity
-from fruitaudit.records.trust import Beside, MethodTrust, MethodVerdict, Reading, Reason, TrustNotRun
+from fruitaudit.records.trust import Beside, MethodTrust, MethodVerdict, Reading, Reason
 from fruitaudit.trust.controls import CENTRE
 
 TELLING, HALF = 0.9, 0.5
@@ -44,17 +44,13 @@ RULES = {
 """"Surely": the whole 95 % interval. "May": a part of it."""
 
 
-def judge(measured: MethodTrust | TrustNotRun) -> MethodVerdict:
+def judge(measured: MethodTrust) -> MethodVerdict:
     """Apply every rule to one method."""
-    if isinstance(measured, TrustNotRun):
-        reasons = [Reason("maps", "do_not_read", f"It gave no maps to test: {measured.reason.reason}.")]
-    else:
-        reasons = [_telling(measured), _weights(measured), _controls(measured), _stability(measured), _seeds(measured)]
-        reasons += [_completeness(measured), _class(measured)]
+    reasons = tuple(rule(measured) for rule in _RULES)
     reading = max((reason.points_to for reason in reasons), key=ORDER.index)
     leading = [r.sentence for r in reasons if r.points_to == reading and (reading != "read" or r.rule in _PROVES)]
     sentence = " ".join([f"{WORDS[reading]}.", *leading])
-    return MethodVerdict(measured.method, measured.title, reading, sentence, tuple(reasons))
+    return MethodVerdict(measured.method, measured.title, reading, sentence, reasons)
 
 
 _PROVES = ("weights", "controls", "stability")
@@ -156,6 +152,9 @@ def _class(m: MethodTrust) -> Reason:
     if _low(m.other_class) >= _high(noise):
         return Reason("class", "with_care", f"Its maps do not speak of the class: {numbers}.")
     return Reason("class", "read", f"Its maps speak of the class: {numbers}.")
+
+
+_RULES = (_telling, _weights, _controls, _stability, _seeds, _completeness, _class)
 
 
 def _under_noise(m: MethodTrust) -> Quantity:

@@ -11,7 +11,7 @@ import numpy as np
 from fruitaudit.attribution.base import Method, Model
 from fruitaudit.errors import CannotExplain
 from fruitaudit.models.classifier import Classifier
-from fruitaudit.records.data import FloatArray, Images
+from fruitaudit.records.data import FloatArray, Images, IntArray
 from fruitaudit.records.explanations import Targets
 from fruitaudit.records.states import NotRun, Quantity
 from fruitaudit.records.trust import ExplanationCost, MethodTrust, TrustLevel, TrustNotRun, TrustReport
@@ -57,7 +57,7 @@ def measure(
     `advance` is called with 1 after each method. A method that fails costs only itself.
     """
     redraw = partial(RedrawableNetwork, classifier, streams)
-    rows = _draw(len(images), LEVELS[level].cheap.images, streams)
+    rows = _draw(images, LEVELS[level].cheap.images, streams)
     chosen, chosen_targets = images.select(rows), Targets(targets.classes[rows])
     bench = Bench(classifier, chosen, chosen_targets, streams, LEVELS[level], redraw, classifier.features)
     return measure_on(bench, methods, level, class_names=class_names, shuffled=shuffled, advance=advance)
@@ -89,7 +89,7 @@ def measure_on(
             images=len(bench.images),
             sample_ids=bench.images.sample_ids,
             methods=tuple(found),
-            verdicts=tuple(judge(method) for method in found),
+            verdicts=tuple(judge(method) for method in found if isinstance(method, MethodTrust)),
             agreement=agreement(maps, bench.streams),
             rules=RULES,
         ),
@@ -97,9 +97,10 @@ def measure_on(
     )
 
 
-def _draw(n: int, most: int, streams: Streams) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
+def _draw(images: Images, most: int, streams: Streams) -> IntArray:
     """Rows of at most so many images, in an order that makes the first few a fair draw as well."""
-    return streams.rng("trust", "draw").permutation(n)[:most].astype(np.int64)
+    lots = [streams.integer("trust", "draw", sample_id) for sample_id in images.sample_ids]
+    return np.array(sorted(range(len(lots)), key=lots.__getitem__)[:most], dtype=np.int64)
 
 
 def _one(

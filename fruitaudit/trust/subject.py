@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass, field, replace
-from typing import Any
 
 import numpy as np
 
@@ -56,12 +55,9 @@ class Subject:
         """The same method with other random numbers."""
         return replace(self, streams=Streams(seed))
 
-    def with_option(self, option: str, value: Any) -> Subject | NotRun:
-        """The same method with another value of an option."""
-        try:
-            return replace(self, method=replace(self.method, **{option: value}))  # type: ignore[type-var]
-        except ValueError as error:
-            return NotRun(f"{option} = {value} does not go with the other options: {str(error).splitlines()[0]}")
+    def using(self, method: Method) -> Subject:
+        """The same subject with other options."""
+        return replace(self, method=method)
 
     def cost(self) -> ExplanationCost:
         """Seconds and passes an explanation so far."""

@@ -1,0 +1,135 @@
+"""The verdict rules, on records made by hand: each rule can fail, and nothing unmeasured passes."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from fruitaudit.records.passes import Passes
+from fruitaudit.records.states import Estimate, NotRun
+from fruitaudit.records.trust import Beside, Change, Depth, EdgeLikeness, MethodTrust, Randomization
+from fruitaudit.trust.controls import CONTROLS
+from fruitaudit.trust.rules import RULES, judge
+
+GONE = NotRun("the method failed")
+
+
+def at(value, half=0.05, n=32):
+    return Estimate(value, n, value - half, value + half)
+
+
+def beside(gain, centre=None):
+    gains = {name: at(gain) for name in CONTROLS}
+    gains["centre"] = at(gain if centre is None else centre)
+    return Beside(at(0.5), {name: at(0.5 - gain) for name in CONTROLS}, gains)
+
+
+def depth(value):
+    q = value if isinstance(value, NotRun) else at(value)
+    return Depth(("layer",), q, q, q, q)
+
+
+def changes(noise=0.95, shift=0.9, jpeg=0.9):
+    kinds = (("noise", 0.02, noise), ("noise", 0.05, 0.1), ("shift", 1.0, shift), ("jpeg", 90.0, jpeg))
+    return tuple(Change(k, s, 30, 32, q if isinstance(q, NotRun) else at(q), GONE) for k, s, q in kinds)
+
+
+GOOD = MethodTrust(
+    method="good", title="Good", family="gradient", options={}, reduced=(), images=32,
+    telling=Estimate(1.0, 32, 0.9, 1.0, successes=32),
+    faithfulness={name: beside(0.2) for name in ("deletion", "insertion", "road", "mu_fidelity")},
+    randomization=Randomization((depth(0.6), depth(0.3)), (), 5),
+    label_randomization=GONE, changes=changes(), seeds=at(1.0), settings=(), promises_sum=False, completeness=GONE,
+    other_class=at(0.3), grid_pointing=GONE, edges=EdgeLikeness(GONE, GONE, GONE), localization=GONE, passes=Passes(),
+    explanations=1,
+)  # fmt: skip
+
+
+def destroyed(first, last):
+    return Randomization((depth(first), depth(last)), (), 5)
+
+
+def faithful(*gains, centre=None):
+    return {n: beside(g, centre) for n, g in zip(("deletion", "insertion", "road", "mu_fidelity"), gains, strict=True)}
+
+
+CASES = {
+    "telling": [
+        ({"telling": Estimate(0.8, 32)}, "with_care"),
+        ({"telling": Estimate(0.4, 32)}, "do_not_read"),
+    ],
+    "weights": [
+        ({"randomization": destroyed(0.9, 0.8)}, "do_not_read"),
+        ({"randomization": destroyed(1.0, 0.3), "changes": changes(noise=0.85)}, "do_not_read"),
+        ({"randomization": destroyed(0.95, 0.3)}, "read"),
+        ({"randomization": Randomization((depth(0.5), replace(depth(1), spearman=Estimate(1.0, 32))), (), 5)},
+         "do_not_read"),
+        ({"randomization": destroyed(GONE, 0.3)}, "with_care"),
+        ({"randomization": destroyed(0.5, GONE)}, "with_care"),
+        ({"randomization": GONE}, "with_care"),
+    ],
+    "controls": [
+        ({"faithfulness": faithful(0.2, 0.2, 0, 0)}, "read"),
+        ({"faithfulness": faithful(0.2, 0.2, 0.2, 0.2, centre=0)}, "read"),
+        ({"faithfulness": faithful(0.2, 0.2, 0.2, -0.2)}, "with_care"),
+        ({"faithfulness": faithful(0.2, 0, 0, 0)}, "with_care"),
+        ({"faithfulness": faithful(0, 0, 0, 0)}, "do_not_read"),
+        ({"faithfulness": faithful(0, 0, 0, 0), "images": 8}, "with_care"),
+        ({"faithfulness": faithful(0.2, 0.2, -0.2, -0.2)}, "do_not_read"),
+        ({"faithfulness": faithful(0.2, 0.2, 0.2, 0.2, centre=-0.2)}, "do_not_read"),
+        ({"faithfulness": dict.fromkeys(("deletion", "insertion", "road", "mu_fidelity"), GONE)}, "with_care"),
+        ({"faithfulness": {}}, "with_care"),
+    ],
+    "stability": [
+        ({"changes": changes(noise=0.52)}, "with_care"),
+        ({"changes": changes(shift=0.2)}, "with_care"),
+        ({"changes": changes(jpeg=GONE)}, "with_care"),
+        ({"changes": ()}, "with_care"),
+        ({"changes": GONE}, "with_care"),
+    ],
+    "seeds": [
+        ({"seeds": at(0.52)}, "with_care"),
+        ({"seeds": GONE}, "with_care"),
+        ({"seeds": Estimate(1.0, 32)}, "read"),
+    ],
+    "completeness": [
+        ({"promises_sum": True, "completeness": at(0.2)}, "with_care"),
+        ({"promises_sum": True, "completeness": at(0.01, 0.005)}, "read"),
+        ({"promises_sum": True}, "with_care"),
+    ],
+    "class": [({"other_class": Estimate(1.0, 32)}, "with_care"), ({"other_class": GONE}, "with_care")],
+}  # fmt: skip
+
+
+def test_a_good_method_is_to_be_read_and_says_why() -> None:
+    verdict = judge(GOOD)
+    assert verdict.reading == "read"
+    assert verdict.sentence.startswith(
+        "Read. Its maps change when what was learned is destroyed: rank correlation 0.30"
+    )
+    assert "wins deletion, insertion, ROAD, mu-fidelity and loses none" in verdict.sentence
+
+
+@pytest.mark.parametrize(
+    ("rule", "change", "expected"), [(rule, *case) for rule, cases in CASES.items() for case in cases]
+)
+def test_each_rule(rule: str, change: dict, expected: str) -> None:
+    verdict = judge(replace(GOOD, **change))
+    reasons = {reason.rule: reason for reason in verdict.reasons}
+    assert reasons[rule].points_to == expected
+    if expected != "read":
+        assert reasons[rule].sentence in verdict.sentence
+        assert verdict.reading != "read"
+
+
+def test_every_rule_is_told_and_can_fail() -> None:
+    assert set(RULES) == set(CASES) == {reason.rule for reason in judge(GOOD).reasons}
+    assert all(any(expected != "read" for _, expected in cases) for cases in CASES.values())
+
+
+def test_the_verdict_is_the_worst_that_any_rule_points_to() -> None:
+    verdict = judge(replace(GOOD, seeds=at(0.1), faithfulness=faithful(-0.2, -0.2, 0, 0)))
+    assert verdict.reading == "do_not_read"
+    assert "loses deletion to random and edges and intensity and centre" in verdict.sentence
+    assert "two seeds" not in verdict.sentence
