@@ -62,6 +62,8 @@ class MethodPanel:
     """One method on one group: how to read its maps. `drawn` is None where its file cannot be read."""
 
     row: ExplanationRow
+    title: str
+    """The method's title, with the options in which it differs from its namesakes of this group."""
     options: str
     scale: Scale | None
     diagnostics: tuple[Diagnostic, ...]
@@ -122,7 +124,7 @@ def _group(folder: Folder, group: Group, keys: Mapping[str, str]) -> GroupPanel:
     rows = [row for row in folder.results.explanations if row.group == group.name]
     done = [row for row in rows if isinstance(row, ExplanationRow) and row.kind != "feature_maps"]
     explanations = [folder.shown(row) for row in done]
-    methods = tuple(_method(row, shown) for row, shown in zip(done, explanations, strict=True))
+    methods = tuple(_method(row, _title(row, done), shown) for row, shown in zip(done, explanations, strict=True))
     drawn = list(zip(methods, explanations, strict=True))
     groups, anchor = folder.results.groups, anchor_of(folder.results.groups, group)
     shown = [(image_anchor(groups, group, i), i) for i in group.sample_ids if i in folder.pictures]
@@ -139,7 +141,13 @@ def _group(folder: Folder, group: Group, keys: Mapping[str, str]) -> GroupPanel:
     )
 
 
-def _method(row: ExplanationRow, shown: Explanation | NotRun) -> MethodPanel:
+def _title(row: ExplanationRow, rows: Sequence[ExplanationRow]) -> str:
+    twins = [other for other in rows if other.method == row.method and other is not row]
+    differs = [name for name in row.options if any(twin.options.get(name) != row.options[name] for twin in twins)]
+    return ", ".join([row.title, *(f"{name} {_option(row.options[name])}" for name in differs)])
+
+
+def _method(row: ExplanationRow, title: str, shown: Explanation | NotRun) -> MethodPanel:
     scale, reason = None, ""
     maps = None if isinstance(shown, NotRun) else maps_of(shown)
     if isinstance(shown, NotRun):
@@ -152,7 +160,7 @@ def _method(row: ExplanationRow, shown: Explanation | NotRun) -> MethodPanel:
         else:
             reason = "every map of this group is empty"
     options = ", ".join(f"{name} {_option(value)}" for name, value in row.options.items())
-    return MethodPanel(row, options, scale, _summaries(row), reason)
+    return MethodPanel(row, title, options, scale, _summaries(row), reason)
 
 
 def _image(
@@ -187,7 +195,7 @@ def _tile(panel: MethodPanel, shown: Explanation | NotRun, index: int, folder: F
     told = [name for name in TOLD if name in row.diagnostics] or list(row.diagnostics)[:1]
     return Tile(
         method=row.method,
-        title=row.title,
+        title=panel.title,
         caveat=row.caveat,
         signed=row.signed or row.kind == "counterfactuals",
         views=views,

@@ -138,6 +138,16 @@ def test_parts_of_a_map_share_its_scale(show):
     assert views[2].reason == "the map is zero everywhere"
 
 
+def test_one_method_asked_twice_is_told_apart_by_its_options(show):
+    ones = np.ones((3, SIDE, SIDE), np.float32)
+    folder = show(("occlusion", "missed", Maps(ones)), ("occlusion", "missed", Maps(ones)))
+    rows = folder.results.explanations
+    other = dataclasses.replace(rows[1], options=rows[1].options | {"steps": 50})
+    results = dataclasses.replace(folder.results, explanations=(rows[0], other))
+    panel, _ = group_panels(dataclasses.replace(folder, results=results))
+    assert [tile.title for tile in panel.images[0].tiles] == ["OCCLUSION, steps 25", "OCCLUSION, steps 50"]
+
+
 def test_neighbours_are_named_with_their_distance(show):
     values = np.stack([PICTURES, PICTURES[::-1]], axis=1)
     boxes = np.full((3, 2, 2, 4), -1)
