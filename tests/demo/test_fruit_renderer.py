@@ -1,4 +1,4 @@
-"""The renderer against geometry, and its law: scenes that differ in one factor give pictures that differ in it alone."""
+"""The renderer against geometry, and its law: what differs in one factor of the scene differs in it alone."""
 
 from __future__ import annotations
 

@@ -105,9 +105,11 @@ class Star:
     ) -> tuple[FloatArray, np.ndarray]:
         """Walk down each ray by a part of the gap to the surface, until it is closed or the body passed."""
         near = np.float32(max(0.4 / pose.radius, 0.004))
-        turn = pose.turn
-        base = [turn[0, i] * x[None] + turn[1, i] * y[:, None] for i in range(3)]
+        base = [pose.turn[0, i] * x[None] + pose.turn[1, i] * y[:, None] for i in range(3)]
         n_polar, n_around = self.table.shape
+        # A column more, so that a full turn needs no modulo.
+        table = np.concatenate([self.table, self.table[:, :1]], axis=1).ravel()
+        to_row, to_column = np.float32((n_polar - 1) / np.pi), np.float32(n_around / (2 * np.pi))
         z, met = start.ravel().copy(), np.zeros(start.size, bool)
         live = np.flatnonzero(chord)
         flat, height = [b.ravel()[live] for b in base], z[live]
@@ -115,17 +117,12 @@ class Star:
         for k in range(MARCH):
             if not len(live):
                 break
-            q = [f + turn[2, i] * height for i, f in enumerate(flat)]
+            q = [f + pose.turn[2, i] * height for i, f in enumerate(flat)]
             across = cv2.magnitude(q[0], q[2]).ravel()
             # Nearest-neighbour reading of the table: the Newton step after the march is exact.
-            row = (cv2.phase(q[1], across).ravel() * np.float32((n_polar - 1) / np.pi) + np.float32(0.5)).astype(
-                np.int32
-            )
-            column = (cv2.phase(q[0], q[2]).ravel() * np.float32(n_around / (2 * np.pi)) + np.float32(0.5)).astype(
-                np.int32
-            )
-            at = np.minimum(row, n_polar - 1) * n_around + column % n_around
-            gap = cv2.magnitude(across, q[1]).ravel() - self.table.ravel()[at]
+            row = np.rint(cv2.phase(q[1], across).ravel() * to_row).astype(np.int32)
+            column = np.rint(cv2.phase(q[0], q[2]).ravel() * to_column).astype(np.int32)
+            gap = cv2.magnitude(across, q[1]).ravel() - table.take(row * (n_around + 1) + column)
             closed = gap < near
             z[live[closed]], met[live[closed]] = height[closed], True
             # Never smaller, ever larger steps: a ray that grazes a rim must still reach what lies behind it.

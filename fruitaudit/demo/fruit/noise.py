@@ -29,7 +29,7 @@ def solid_noise(
     at = (points * np.float32(frequency) + offset[:, None]) * np.float32(SIDE)
     if 2 * frequency * SIDE >= resolution:
         i, j, k = np.floor(at).astype(np.int32) & (SIDE - 1)
-        return _volume(grain)[i, j, k]
+        return _volume(grain).take((i * SIDE + j) * SIDE + k)
     return ndimage.map_coordinates(_volume(grain), at, order=1, mode="grid-wrap", output=np.float32)
 
 

@@ -84,7 +84,7 @@ def store_scene(class_name: str, index: int, seed: int) -> Scene:
         return Streams(seed).rng("store", class_name, str(index), factor)
 
     crowded = rng("crowd").random()
-    scale = rng("scale").uniform(0.5, 0.85) if crowded < 0.3 else rng("scale").uniform(0.38, 0.6)
+    scale = rng("scale").uniform(0.48, 0.75) if crowded < 0.3 else rng("scale").uniform(0.36, 0.56)
     return Scene(
         class_name,
         _object_seed(rng("seed")),
@@ -93,7 +93,7 @@ def store_scene(class_name: str, index: int, seed: int) -> Scene:
         light=_store_light(rng("light")),
         blur=float(rng("blur").choice([0.0, 0.3, 0.6, 0.9])),
         wetness=float(max(rng("wetness").uniform(-0.6, 1.0), 0.0)),
-        ripeness=float(rng("ripeness").uniform(-0.7, 0.7)),
+        ripeness=float(rng("ripeness").uniform(-0.85, 0.85)),
         scale=float(scale),
         position=tuple(float(v) for v in rng("position").uniform(-0.12, 0.12, 2)),  # type: ignore[arg-type]
         fruits=int(rng("fruits").integers(1, 3) if crowded < 0.3 else rng("fruits").integers(4, 10)),
@@ -106,8 +106,8 @@ def store_scene(class_name: str, index: int, seed: int) -> Scene:
 def _store_light(rng: np.random.Generator) -> Light:
     side, height = rng.uniform(-1, 1), rng.uniform(0.2, 1)
     return Light(
-        intensity=float(rng.uniform(0.5, 1.15)),
-        warmth=float(rng.uniform(-0.4, 0.8)),
+        intensity=float(rng.uniform(0.42, 1.1)),
+        warmth=float(rng.uniform(-0.5, 1.0)),
         direction=(float(side), float(height), float(rng.uniform(0.25, 0.8))),
         hardness=float(rng.uniform(0.4, 0.85)),
     )

@@ -64,14 +64,13 @@ class Surfaces:
         """(side, side, 3) linear light; zero where nothing is."""
         inside = self.covered
         n = self.normals[:, inside]
-        light = np.asarray(lamp.direction, np.float32) / np.linalg.norm(lamp.direction)
+        light = _unit(np.asarray(lamp.direction, np.float32))
         facing = light @ n
         wrapped = np.clip((facing + 0.25) / 1.25, 0, 1)
         around = 0.72 + 0.28 * n[1] - 0.12 * (1 - np.clip(n[2], 0, 1))
         rim = (1 - np.clip(n[2], 0, 1)) ** 2
         energy = (lamp.ambient * around + lamp.key * wrapped) * self.shade[inside]
-        half = light + np.array([0, 0, 1], np.float32)
-        sheen = np.clip((half / np.linalg.norm(half)) @ n, 1e-6, 1)
+        sheen = np.clip(_unit(light + np.array([0, 0, 1], np.float32)) @ n, 1e-6, 1)
         polish = self.polish[inside]
         dot = np.exp(polish * np.log(sheen)) * (polish + 8) / 60 * lamp.key * np.clip(3 * facing, 0, 1)
         gloss = self.gloss[inside] * (0.5 * dot + 0.12 * lamp.ambient * rim)
@@ -82,6 +81,10 @@ class Surfaces:
         picture = np.zeros((self.side, self.side, 3), np.float32)
         picture[inside] = light_map * np.asarray(lamp.colour, np.float32)
         return picture
+
+
+def _unit(vector: FloatArray) -> FloatArray:
+    return vector / np.float32(np.linalg.norm(vector))
 
 
 def _relief(hit: Hit, height: FloatArray | float, radius: float, side: int) -> FloatArray:
