@@ -37,6 +37,11 @@ class Step:
     """Which of its inputs depend on the images."""
 
     @property
+    def kind(self) -> str:
+        """What its rule is found under."""
+        return str(self.op.type)
+
+    @property
     def inputs(self) -> list[Any]:
         """The inputs that depend on the images."""
         return [self.op.inputs[i] for i in self.needed]
@@ -95,7 +100,7 @@ def _in_order(op: Any, seen: set[Any], inputs_of: Callable[[Any], Sequence[Any]]
 
 def require_rules(steps: Sequence[Step], rules: Rules, title: str, instead: str) -> None:
     """Raises CannotExplain with the operations that have no rule, and the method to use instead."""
-    missing = sorted({step.op.type for step in steps} - rules.keys())
+    missing = sorted({step.kind for step in steps} - rules.keys())
     if missing:
         raise CannotExplain(f"{title} has no rule for {', '.join(missing)} in this model; use {instead} instead")
     if not steps:
@@ -109,7 +114,7 @@ def walk_back(steps: Sequence[Step], scores: Any, signal: Any, images: Any, rule
         signals = [_joined(arrived.pop(t.ref(), [])) for t in step.op.outputs]
         if all(s is None for s in signals):
             continue
-        for tensor, found in zip(step.inputs, rules[step.op.type](step, signals), strict=True):
+        for tensor, found in zip(step.inputs, rules[step.kind](step, signals), strict=True):
             if found is not None:
                 arrived.setdefault(tensor.ref(), []).append(found)
     found = _joined(arrived.get(images.ref(), []))

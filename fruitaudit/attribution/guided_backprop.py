@@ -1,0 +1,71 @@
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
+
+import numpy as np
+from pydantic.dataclasses import dataclass
+
+from fruitaudit.attribution.base import OPTIONS, Model, Passes, Registration, Shape, reduce_channels
+from fruitaudit.records.data import FloatArray, Images, IntArray
+from fruitaudit.records.explanations import Maps, Targets
+from fruitaudit.runtime import Streams
+
+if TYPE_CHECKING:
+    from fruitaudit.models.backward import Rules
+
+
+@dataclass(frozen=True, config=OPTIONS)
+class GuidedBackprop:
+    """The gradient of the class score, where only what excites is passed back through each ReLU.
+
+    R^l = 1[f^l > 0] 1[R^(l+1) > 0] R^(l+1) at a ReLU, the gradient everywhere else.
+    Paper: Springenberg, Dosovitskiy, Brox, Riedmiller 2014, arXiv:1412.6806, sec. 3.4 and fig. 1.
+    Differs from the paper: starts at the logit of the class, not at a unit of a layer.
+    Its maps follow edges of the image and depend little on the class (Adebayo et al. 2018, arXiv:1810.03292).
+
+    Parameters: `channels` joins the colour channels ("sum" keeps the sign).
+    Returns maps (N, H, W) in logit per unit of model input, >= 0 unless `channels` is "sum".
+    Raises CannotExplain where the network has other nonlinearities than ReLU, with their operations.
+    """
+
+    registration: ClassVar[Registration] = Registration(
+        name="guided_backprop",
+        title="Guided backpropagation",
+        family="backward",
+        question="Which details of the image excite the parts of the network that speak for the class?",
+        paper="Springenberg et al. 2014, arXiv:1412.6806",
+        explains="logit",
+        channels="maxabs",
+        signed=False,
+        cost="1 gradient",
+        option_that_changes=(("channels", "sum"),),
+    )
+
+    channels: Literal["maxabs", "l2", "sum"] = "maxabs"
+
+    def __call__(self, model: Model, images: Images, targets: Targets, streams: Streams) -> Maps:
+        from fruitaudit.models.rules_relu import GUIDED
+
+        found = modified_gradients(model, images.values, targets.classes, GUIDED, self.registration.title)
+        return Maps(reduce_channels(found, self.channels).astype(np.float32))
+
+    def model_passes(self, n_images: int, input_shape: Shape) -> Passes:
+        return Passes(gradient=n_images)
+
+
+def modified_gradients(model: Model, values: FloatArray, classes: IntArray, rules: Rules, title: str) -> FloatArray:
+    """(N, H, W, C) what arrives at the images by these `rules` of `models.rules_relu`; counted as gradients."""
+    from fruitaudit.models import backward, rules_relu
+    from fruitaudit.models.backend import tf
+
+    signature = tf.TensorSpec((None, *model.input_shape), tf.float32), tf.TensorSpec((None,), tf.int64)
+
+    def function(alive: Model, images: Any, targets: Any) -> Any:
+        return rules_relu.modified_gradient(alive, images, targets, rules, title)
+
+    [found] = backward.batches_of(model, backward.compiled(model, title, function, *signature), values, classes)
+    model.passes.gradient += len(values)
+    return found
+
+
+METHODS = (GuidedBackprop,)
