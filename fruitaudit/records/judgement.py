@@ -53,3 +53,7 @@ class Finding:
     """The split it speaks of; empty where it speaks of none or of several."""
     classes: tuple[str, ...] = ()
     """The classes it names: the report lays the explained images of these beside it."""
+    cause: bool = False
+    """Whether an experiment showed it to be a cause."""
+    code: tuple[str, ...] = ()
+    """Keras layers that carry out the remedy, one constructor a line."""

@@ -1,8 +1,4 @@
-"""Numbers -> ranked plain sentences, each with its evidence and a remedy.
-
-A finding says what was measured and what to do; it never says why unless an experiment did. Thresholds here decide
-only what is worth a sentence: passing and failing is the business of `gates`.
-"""
+"""What the evaluation says of each field split."""
 
 from __future__ import annotations
 
@@ -13,55 +9,33 @@ import numpy as np
 from fruitaudit.evaluation.bootstrap import ROUGH_BELOW
 from fruitaudit.evaluation.class_order import far_better
 from fruitaudit.evaluation.intervals import difference, mcnemar, wilson
-from fruitaudit.records.data import PreprocessingSummary, SplitSummary
+from fruitaudit.findings.words import share, width_of
 from fruitaudit.records.evaluation import SplitEvaluation
-from fruitaudit.records.explanations import ExplanationNotRun, ExplanationRow
 from fruitaudit.records.judgement import Finding
 from fruitaudit.records.results import ClassOrder
-from fruitaudit.records.states import Estimate, Quantity
+from fruitaudit.records.states import Estimate
 
 WIDE = 0.2
 """Width of the interval of accuracy from which a split has too few images."""
 GAP = 0.05
 """Smallest drop in accuracy (lower end of its interval) worth a critical finding."""
-COMPLETENESS = 0.05
-"""Largest relative completeness error at which an integrated-gradients map is taken as it is."""
-FIT = 0.5
-"""Smallest share of variance (R^2) that a local linear model must explain for its map to be read."""
 CHANCE = 0.05
 """Largest probability of chance, over all classes together, at which a class is said to be called too often."""
 ANSWERED = 0.3
 """Share of images, the surest, whose accuracy is told where the model is too sure (or the next share up to half)."""
 
-_ORDER = {"critical": 0, "warning": 1, "note": 2}
 
-
-def find(
-    evaluations: Sequence[SplitEvaluation],
-    splits: Sequence[SplitSummary],
-    class_orders: Sequence[ClassOrder],
-    preprocessing: PreprocessingSummary,
-    explanations: Sequence[ExplanationRow | ExplanationNotRun],
-) -> tuple[Finding, ...]:
-    """All findings, worst first."""
+def of_performance(evaluations: Sequence[SplitEvaluation], class_orders: Sequence[ClassOrder]) -> Iterator[Finding]:
+    """Findings about right and wrong answers."""
     home = _home(evaluations)
-    found: list[Finding] = [*_class_order(class_orders)]
+    yield from _class_order(class_orders)
     for evaluation in evaluations:
         if evaluation.role == "field":
-            found += [*_gap(home, evaluation), *_collapse(evaluation), *_never_right(evaluation)]
-            found += [*_confidence(evaluation)]
-    found += [*_bad_files(splits), *_few_images(evaluations), *_inferred(preprocessing), *_explanations(explanations)]
-    return tuple(sorted(found, key=lambda f: (_ORDER[f.severity], -f.effect)))
-
-
-def share(quantity: Quantity) -> str:
-    """A proportion as `15.3 % (49 of 320; 95 % interval 11.8–19.7 %)`, or why there is none."""
-    if not isinstance(quantity, Estimate):
-        return f"not computed: {quantity.reason}"
-    parts = [f"of {quantity.n:,}" if quantity.successes is None else f"{quantity.successes:,} of {quantity.n:,}"]
-    if quantity.low is not None and quantity.high is not None:
-        parts.append(f"95 % interval {100 * quantity.low:.1f}–{100 * quantity.high:.1f} %")
-    return f"{100 * quantity.value:.1f} % ({'; '.join(parts)})"
+            yield from _gap(home, evaluation)
+            yield from _collapse(evaluation)
+            yield from _never_right(evaluation)
+            yield from _confidence(evaluation)
+    yield from _few_images(evaluations)
 
 
 def _home(evaluations: Sequence[SplitEvaluation]) -> SplitEvaluation | None:
@@ -103,7 +77,7 @@ def _gap(home: SplitEvaluation | None, field: SplitEvaluation) -> Iterator[Findi
                 split=field.split,
             )
     if there.low is not None and there.low <= guess.value:
-        too_few = there.value > guess.value and _width(there) > WIDE
+        too_few = there.value > guess.value and width_of(there) > WIDE
         yield Finding(
             slug="no-better-than-guessing",
             severity="warning" if too_few else "critical",
@@ -209,25 +183,11 @@ def _class_order(orders: Sequence[ClassOrder]) -> Iterator[Finding]:
     )
 
 
-def _bad_files(splits: Sequence[SplitSummary]) -> Iterator[Finding]:
-    for split in splits:
-        if split.bad:
-            reasons = {bad.reason for bad in split.bad}
-            yield Finding(
-                slug="bad-files",
-                severity="warning" if split.bad_share > 0.01 else "note",
-                sentence=f"{len(split.bad)} of {split.n_found} files of {split.name} could not be used.",
-                evidence=_first_ten([f"{bad.name}: {bad.reason}" for bad in split.bad]),
-                remedy="Mend or remove these files; all figures leave them out"
-                + (f" ({len(reasons)} kinds of fault)." if len(reasons) > 1 else "."),
-            )  # fmt: skip
-
-
 def _few_images(evaluations: Sequence[SplitEvaluation]) -> Iterator[Finding]:
     for evaluation in evaluations:
         accuracy = evaluation.metrics["accuracy"]
         if isinstance(accuracy, Estimate) and accuracy.low is not None and accuracy.high is not None:
-            width = _width(accuracy)
+            width = width_of(accuracy)
             if width > WIDE:
                 yield Finding(
                     slug="few-images",
@@ -237,70 +197,3 @@ def _few_images(evaluations: Sequence[SplitEvaluation]) -> Iterator[Finding]:
                     evidence=(f"accuracy {share(accuracy)}",),
                     remedy="Label more images; an interval half as wide takes four times as many.",
                 )
-
-
-def _inferred(preprocessing: PreprocessingSummary) -> Iterator[Finding]:
-    if preprocessing.inferred:
-        yield Finding(
-            slug="preprocessing-inferred",
-            severity="note",
-            sentence=f"Nobody wrote down how images are prepared for this model; inferred were "
-            f"{', '.join(preprocessing.inferred)}.",
-            evidence=preprocessing.evidence,
-            remedy="Ask whoever trained the model, and write it under model.preprocessing.",
-        )
-
-
-def _explanations(explanations: Sequence[ExplanationRow | ExplanationNotRun]) -> Iterator[Finding]:
-    rows = [row for row in explanations if isinstance(row, ExplanationRow)]
-    errors = _numbers(rows, "completeness_error")
-    rough = [entry for entry in errors if not entry[2] <= COMPLETENESS]
-    if rough:
-        row, i, error = max(rough, key=lambda entry: np.inf if np.isnan(entry[2]) else entry[2])
-        difference = row.diagnostics.get("score_difference", (None,) * (i + 1))[i]
-        of = "" if difference is None else f" of a difference of {difference:+.2f} logits"
-        yield Finding(
-            slug="incomplete-attribution",
-            severity="note",
-            sentence=f"{len(rough)} of {len(errors)} integrated-gradients maps miss more than {100 * COMPLETENESS:.0f} "
-            "% of the score they should account for.",
-            evidence=(f"largest relative completeness error {error:.2f}{of} ({row.group}, {row.sample_ids[i]})",),
-            remedy="Raise `steps` of integrated_gradients until the error is small; where the score hardly differs "
-            "from that of the baseline, it stays large and there is little to account for.",
-        )
-    fits = _numbers(rows, "r2")
-    poor = [entry for entry in fits if not entry[2] >= FIT]
-    if poor:
-        yield Finding(
-            slug="poor-fit",
-            severity="note",
-            sentence=f"{len(poor)} of {len(fits)} LIME maps come from a linear model that explains less than "
-            f"{100 * FIT:.0f} % of what the model does around the image.",
-            evidence=_first_ten([f"R^2 {r2:.2f}: {row.sample_ids[i]}" for row, i, r2 in poor]),
-            remedy="Do not read these maps; superpixels do not act one by one there, or hardly act at all.",
-        )
-    empty = [(row.method, sample) for row in rows for sample in row.empty]
-    if empty:
-        yield Finding(
-            slug="empty-maps",
-            severity="note",
-            sentence=f"{len(empty)} of {sum(len(row.sample_ids) for row in rows)} maps hold no evidence at all (zero "
-            "everywhere or not finite); they are shown as such.",
-            evidence=_first_ten([f"{method}: {sample}" for method, sample in empty]),
-            remedy="Read nothing into these maps; another method may still have something to say.",
-        )
-
-
-def _numbers(rows: Sequence[ExplanationRow], diagnostic: str) -> list[tuple[ExplanationRow, int, float]]:
-    """(row, place in it, value) of each map that a method told this number of; NaN where it is not finite."""
-    return [(row, i, np.nan if value is None else value)
-            for row in rows for i, value in enumerate(row.diagnostics.get(diagnostic, ()))]  # fmt: skip
-
-
-def _first_ten(lines: Sequence[str]) -> tuple[str, ...]:
-    return (*lines[:10], *([f"and {len(lines) - 10} more"] if len(lines) > 10 else []))
-
-
-def _width(estimate: Estimate) -> float:
-    """Of the interval; 0 where there is none."""
-    return 0.0 if estimate.low is None or estimate.high is None else estimate.high - estimate.low

@@ -1,0 +1,46 @@
+"""Numbers -> ranked plain sentences, each with its evidence and a remedy.
+
+A finding says what was measured and what to do; it never says why unless an experiment did. Thresholds here decide
+only what is worth a sentence: passing and failing is the business of `gates`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from fruitaudit.findings.causes import of_causes, of_trust
+from fruitaudit.findings.data import of_data
+from fruitaudit.findings.maps import of_maps
+from fruitaudit.findings.performance import of_performance
+from fruitaudit.findings.words import share as share
+from fruitaudit.records.data import PreprocessingSummary, SplitSummary
+from fruitaudit.records.diagnosis import Diagnosis
+from fruitaudit.records.evaluation import SplitEvaluation
+from fruitaudit.records.explanations import ExplanationNotRun, ExplanationRow
+from fruitaudit.records.judgement import Finding
+from fruitaudit.records.results import ClassOrder
+from fruitaudit.records.states import NotRun
+from fruitaudit.records.trust import TrustReport
+
+_ORDER = {"critical": 0, "warning": 1, "note": 2}
+_UNASKED = NotRun("not asked for")
+
+
+def find(
+    evaluations: Sequence[SplitEvaluation],
+    splits: Sequence[SplitSummary],
+    class_orders: Sequence[ClassOrder],
+    preprocessing: PreprocessingSummary,
+    explanations: Sequence[ExplanationRow | ExplanationNotRun],
+    diagnosis: Diagnosis | NotRun = _UNASKED,
+    trust: TrustReport | NotRun = _UNASKED,
+) -> tuple[Finding, ...]:
+    """All findings, worst first; of two as bad the one with the larger effect."""
+    found = [
+        *of_performance(evaluations, class_orders),
+        *of_causes(diagnosis),
+        *of_data(splits, preprocessing),
+        *of_maps(explanations),
+        *of_trust(trust),
+    ]
+    return tuple(sorted(found, key=lambda f: (_ORDER[f.severity], -f.effect)))

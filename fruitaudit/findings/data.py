@@ -1,0 +1,41 @@
+"""What the files say."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from fruitaudit.findings.words import first_ten
+from fruitaudit.records.data import PreprocessingSummary, SplitSummary
+from fruitaudit.records.judgement import Finding
+
+
+def of_data(splits: Sequence[SplitSummary], preprocessing: PreprocessingSummary) -> Iterator[Finding]:
+    """Findings about files that cannot be used and settings that nobody wrote down."""
+    yield from _bad_files(splits)
+    yield from _inferred(preprocessing)
+
+
+def _bad_files(splits: Sequence[SplitSummary]) -> Iterator[Finding]:
+    for split in splits:
+        if split.bad:
+            reasons = {bad.reason for bad in split.bad}
+            yield Finding(
+                slug="bad-files",
+                severity="warning" if split.bad_share > 0.01 else "note",
+                sentence=f"{len(split.bad)} of {split.n_found} files of {split.name} could not be used.",
+                evidence=first_ten([f"{bad.name}: {bad.reason}" for bad in split.bad]),
+                remedy="Mend or remove these files; all figures leave them out"
+                + (f" ({len(reasons)} kinds of fault)." if len(reasons) > 1 else "."),
+            )  # fmt: skip
+
+
+def _inferred(preprocessing: PreprocessingSummary) -> Iterator[Finding]:
+    if preprocessing.inferred:
+        yield Finding(
+            slug="preprocessing-inferred",
+            severity="note",
+            sentence=f"Nobody wrote down how images are prepared for this model; inferred were "
+            f"{', '.join(preprocessing.inferred)}.",
+            evidence=preprocessing.evidence,
+            remedy="Ask whoever trained the model, and write it under model.preprocessing.",
+        )
