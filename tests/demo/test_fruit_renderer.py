@@ -9,11 +9,13 @@ import numpy as np
 import pytest
 
 from fruitaudit.demo.fruit.bodies import CLASSES, build, extent
-from fruitaudit.demo.fruit.casting import Pose, Star, Tube
+from fruitaudit.demo.fruit.casting import Pose
 from fruitaudit.demo.fruit.material import paint, step
 from fruitaudit.demo.fruit.noise import SIDE, solid_noise
 from fruitaudit.demo.fruit.render import render
 from fruitaudit.demo.fruit.scene import FACTORS, LAB, Light, Scene, lab_scene, store_scene
+from fruitaudit.demo.fruit.star import Star
+from fruitaudit.demo.fruit.tube import Tube
 
 UNTURNED = np.eye(3, dtype=np.float32)
 # What the camera adds reaches every pixel: toggles are compared without it.

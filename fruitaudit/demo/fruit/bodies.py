@@ -12,8 +12,9 @@ from scipy import ndimage
 from scipy.interpolate import CubicSpline
 
 from fruitaudit.demo.fruit import contours
-from fruitaudit.demo.fruit.casting import Star, Tube
 from fruitaudit.demo.fruit.contours import Contour
+from fruitaudit.demo.fruit.star import Star
+from fruitaudit.demo.fruit.tube import Tube
 from fruitaudit.records.data import FloatArray
 
 N_POLAR, N_AROUND = 97, 192

@@ -29,7 +29,8 @@ def render(scene: Scene, side: int) -> tuple[ByteArray, npt.NDArray[np.bool_]]:
     grid = side * 3 // 2 if side <= 200 else side
     streams = Streams(scene.seed)
     lamp = _lamp(scene.light)
-    picture = to_linear(backdrop(scene.background, streams.rng("background"), grid)) * _on_backdrop(lamp)
+    glow = np.asarray(lamp.colour, np.float32)  # on a surface that faces the camera
+    picture = to_linear(backdrop(scene.background, streams.rng("background"), grid)) * glow
     cover = np.zeros((grid, grid), np.float32)
     main = _pose(scene, grid, streams)
     if scene.fruits > 1:
@@ -44,7 +45,7 @@ def render(scene: Scene, side: int) -> tuple[ByteArray, npt.NDArray[np.bool_]]:
     if scene.clutter in ("board", "tag"):
         lay = lay_board if scene.clutter == "board" else lay_tag
         colours, over = lay(grid, streams.rng(scene.clutter))
-        picture += (to_linear(colours) * _on_backdrop(lamp) - picture) * over[..., None]
+        picture += (to_linear(colours) * glow - picture) * over[..., None]
         cover = cover * (1 - over)
     if grid != side:
         picture, cover = (cv2.resize(a, (side, side), interpolation=cv2.INTER_AREA) for a in (picture, cover))
@@ -55,11 +56,6 @@ def _lamp(light: Light) -> Lamp:
     w = light.warmth
     colour = (light.intensity * (1 + 0.22 * w), light.intensity, light.intensity * (1 - 0.5 * w))
     return Lamp(light.direction, 1.35 * light.hardness, 1.3 * (1 - light.hardness), colour)
-
-
-def _on_backdrop(lamp: Lamp) -> FloatArray:
-    """What the light makes of a surface that faces the camera; 1 in the lab."""
-    return np.asarray(lamp.colour, np.float32)
 
 
 def _middle(scene: Scene, grid: int) -> tuple[float, float]:
@@ -110,11 +106,11 @@ def _heap(scene: Scene, grid: int, streams: Streams) -> Surfaces:
         ring, place = (1, k - 1) if k <= 6 else (2, k - 7)
         angle = start + place * (np.pi / 3 if ring == 1 else np.pi / 6) + rng.uniform(-0.15, 0.15)
         away = step * ring * rng.uniform(0.92, 1.05) * (1 if ring == 1 else 0.95)
-        angles = tuple(float(v) for v in (*rng.uniform(0, 360, 1), rng.uniform(-60, 80), rng.uniform(0, 360)))
+        angles = (rng.uniform(0, 360), rng.uniform(-60, 80), rng.uniform(0, 360))
         seed = int(rng.integers(2**31))
         radius = main.radius * rng.uniform(0.9, 1.08)
         centre = (x0 + away * float(np.cos(angle)), y0 + away * float(np.sin(angle)))
-        pose = Pose(_turn(angles), centre, radius, depth=radius * float(rng.uniform(-0.3, 0.3)))  # type: ignore[arg-type]
+        pose = Pose(_turn(angles), centre, radius, depth=radius * float(rng.uniform(-0.3, 0.3)))
         _add_fruit(surfaces, scene, pose, seed)
     return surfaces
 

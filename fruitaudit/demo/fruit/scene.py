@@ -11,6 +11,8 @@ from fruitaudit.runtime import Streams
 
 Background = Literal["white", "crate", "paper", "shelf", "fruit", "tiles", "cardboard"]
 Clutter = Literal["none", "hand", "board", "tag"]
+BACKGROUNDS: tuple[Background, ...] = get_args(Background)
+CLUTTERS: tuple[Clutter, ...] = get_args(Clutter)
 
 
 @dataclass(frozen=True)
@@ -83,21 +85,21 @@ def store_scene(class_name: str, index: int, seed: int) -> Scene:
     def rng(factor: str) -> np.random.Generator:
         return Streams(seed).rng("store", class_name, str(index), factor)
 
-    crowded = rng("crowd").random()
-    scale = rng("scale").uniform(0.48, 0.75) if crowded < 0.3 else rng("scale").uniform(0.36, 0.56)
+    few = rng("crowd").random() < 0.3
+    x, y = rng("position").uniform(-0.12, 0.12, 2)
     return Scene(
         class_name,
         _object_seed(rng("seed")),
         _any_angle(rng("angles")),
-        background=str(rng("background").choice(get_args(Background)[1:])),  # type: ignore[arg-type]
+        background=BACKGROUNDS[rng("background").integers(1, len(BACKGROUNDS))],
         light=_store_light(rng("light")),
         blur=float(rng("blur").choice([0.0, 0.3, 0.6, 0.9])),
         wetness=float(max(rng("wetness").uniform(-0.6, 1.0), 0.0)),
         ripeness=float(rng("ripeness").uniform(-0.85, 0.85)),
-        scale=float(scale),
-        position=tuple(float(v) for v in rng("position").uniform(-0.12, 0.12, 2)),  # type: ignore[arg-type]
-        fruits=int(rng("fruits").integers(1, 3) if crowded < 0.3 else rng("fruits").integers(4, 10)),
-        clutter=str(rng("clutter").choice(get_args(Clutter), p=(0.4, 0.2, 0.2, 0.2))),  # type: ignore[arg-type]
+        scale=float(rng("scale").uniform(0.48, 0.75) if few else rng("scale").uniform(0.36, 0.56)),
+        position=(float(x), float(y)),
+        fruits=int(rng("fruits").integers(1, 3) if few else rng("fruits").integers(4, 10)),
+        clutter=CLUTTERS[rng("clutter").choice(len(CLUTTERS), p=(0.4, 0.2, 0.2, 0.2))],
         noise=float(rng("noise").uniform(1, 7)),
         jpeg=int(rng("jpeg").integers(55, 90)),
     )
