@@ -1,33 +1,35 @@
 from __future__ import annotations
 
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, ClassVar
 
 import numpy as np
 from pydantic import Field
 from pydantic.dataclasses import dataclass
 
 from fruitaudit.attribution.base import OPTIONS, Model, Passes, Registration, Shape
-from fruitaudit.attribution.fills import colour
+from fruitaudit.attribution.fills import Hide, hidden
 from fruitaudit.attribution.passes import rows
+from fruitaudit.attribution.scores import scores_of
 from fruitaudit.errors import CannotExplain
 from fruitaudit.records.data import FloatArray, Images, IntArray
-from fruitaudit.records.explanations import Maps, Targets
+from fruitaudit.records.explanations import Explains, Maps, Targets
 from fruitaudit.runtime import Streams
 
 
 @dataclass(frozen=True, config=OPTIONS)
 class Occlusion:
-    """How much of the class's probability is lost when a patch hides part of the image.
+    """How much of the class's score is lost when a patch hides part of the image.
 
-    M_ij = mean over the windows w that cover pixel ij of  p_k(x) - p_k(x with w filled).
+    M_ij = mean over the windows w that cover pixel ij of  f_k(x) - f_k(x with w filled),  f_k probability or logit.
     Paper: Zeiler, Fergus 2014, arXiv:1311.2901, sec. 4.2.
     Differs from the paper: it draws p_k itself at each position of the patch; here the drop is given, per pixel.
-    Probabilities saturate: on an image with p_k near 1 small patches may lose nothing.
+    Probabilities saturate: on an image with p_k near 1 small patches may lose nothing, where logits still do.
 
     Parameters: `patch` side of the square in pixels; `stride` between windows, 1..patch, left out: half the patch,
-    rounded up; `fill` a colour within the data's range, "mean" being the image's own. The last window of a row or
-    column ends at the border, so that every pixel is covered and every window is whole.
-    Returns maps (N, H, W) in probability, positive where hiding the pixel hurts the class.
+    rounded up; `fill` a colour within the data's range, "mean" being the image's own, or the image blurred by a tenth
+    of its shorter side; `explains` f. The last window of a row or column ends at the border, so that every pixel is
+    covered and every window is whole.
+    Returns maps (N, H, W) in what it explains, positive where hiding the pixel hurts the class.
     Raises CannotExplain where the patch is larger than the image.
     """
 
@@ -35,18 +37,20 @@ class Occlusion:
         name="occlusion",
         title="Occlusion",
         family="perturbation",
-        question="How much probability does the class lose when this part of the image is hidden?",
+        question="How much does the class lose when this part of the image is hidden?",
         paper="Zeiler and Fergus 2014, arXiv:1311.2901",
         explains="probability",
         channels="none",
         signed=True,
         cost="1 + ((H - patch) / stride + 1) x ((W - patch) / stride + 1) forward, both rounded up",
-        option_that_changes=(("patch", 5), ("stride", 3), ("fill", "white")),
+        contrast=True,
+        option_that_changes=(("patch", 5), ("stride", 3), ("fill", "white"), ("explains", "logit")),
     )
 
     patch: Annotated[int, Field(ge=1)] = 8
     stride: Annotated[int, Field(ge=1)] | None = None
-    fill: Literal["grey", "black", "white", "mean"] = "grey"
+    fill: Hide = "grey"
+    explains: Explains = "probability"
 
     def __post_init__(self) -> None:
         if self.stride is not None and self.stride > self.patch:
@@ -55,19 +59,15 @@ class Occlusion:
     def __call__(self, model: Model, images: Images, targets: Targets, streams: Streams) -> Maps:
         height, width = images.values.shape[1:3]
         corners = self._corners(height, width)
-        if self.fill == "mean":
-            fill = images.values.mean(axis=(1, 2), keepdims=True)
-        else:
-            fill = np.broadcast_to(colour(images, self.fill), (len(images), 1, 1, images.values.shape[-1]))
-        each = np.arange(len(images))
-        whole = model.probabilities(images.values)[each, targets.classes]
+        shown = hidden(images, self.fill)
+        whole = scores_of(model, images.values, targets, self.explains)
         drops = np.empty((len(images), len(corners)), np.float32)
         for image, window in rows(len(images), len(corners), model.batch_size):
-            hidden = images.values[image]
+            values = images.values[image]
             for row, (i, (top, left)) in enumerate(zip(image, corners[window], strict=True)):
-                hidden[row, top : top + self.patch, left : left + self.patch] = fill[i]
-            kept = model.probabilities(hidden)[np.arange(len(image)), targets.classes[image]]
-            drops[image, window] = whole[image] - kept
+                area = np.s_[top : top + self.patch, left : left + self.patch]
+                values[row][area] = shown[i][area]
+            drops[image, window] = whole[image] - scores_of(model, values, targets.select(image), self.explains)
         return Maps(self._mean_over_windows(drops, corners, height, width))
 
     def _corners(self, height: int, width: int) -> IntArray:

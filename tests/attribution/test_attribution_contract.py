@@ -17,7 +17,13 @@ from fruitaudit.records.states import NotRun
 from fruitaudit.runtime import Streams
 
 STREAMS = Streams(9)
-QUICK = {"lime": {"samples": 150}, "occlusion": {"patch": 4}}
+QUICK = {
+    "lime": {"samples": 150},
+    "occlusion": {"patch": 4},
+    "kernel_shap": {"samples": 128},
+    "partition_shap": {"samples": 100},
+    "rise": {"samples": 100},
+}
 MODELS = {
     "cnn": lambda **more: SmallCnn((12, 8, 3), **more),
     "cnn grey": lambda **more: SmallCnn((8, 12, 1), **more),
@@ -70,10 +76,17 @@ def test_passes_are_those_it_announces_in_full_batches(method, kind):
     model = MODELS[kind](batch_size=16)
     made = quick(method)
     run(made, model)
-    assert model.passes == made.model_passes(5, model.input_shape)
+    announced = made.model_passes(5, model.input_shape)
+    if made.registration.cost.startswith("at most"):
+        assert model.passes.forward <= announced.forward
+        assert model.passes.gradient <= announced.gradient
+    else:
+        assert model.passes == announced
     assert model.passes != Passes()
     if not isinstance(run(made, model), Segments):
-        assert sum(size % 16 != 0 for size in model.batches) <= 4
+        # Twice; which tiles partition SHAP splits in a round is known after the last one.
+        rounds = 5 if made.registration.name == "partition_shap" else 2
+        assert sum(size % 16 != 0 for size in model.batches) <= 2 * rounds
 
 
 @pytest.mark.parametrize(("method", "kind"), CASES)
@@ -105,7 +118,7 @@ def test_same_seed_same_bytes_and_images_left_alone(method, kind):
     np.testing.assert_array_equal(images.values, before)
 
 
-@pytest.mark.parametrize("name", ["smoothgrad", "lime", "vargrad", "smoothgrad_sweep", "expected_gradients"])
+@pytest.mark.parametrize("name", ["smoothgrad", "lime", "vargrad", "smoothgrad_sweep", "expected_gradients", "rise"])
 def test_another_seed_gives_another_map(name):
     model, images = SmallCnn(), some_images((12, 8, 3))
     method, targets = quick(native_methods()[name]), some_targets(5, 4)

@@ -4,7 +4,8 @@ from analytic_models import Counting, SmallCnn, some_images
 from lime.lime_image import LimeImageExplainer
 from scipy.stats import spearmanr
 
-from fruitaudit.attribution.lime import Lime, superpixel_means
+from fruitaudit.attribution.lime import Lime
+from fruitaudit.attribution.superpixels import superpixel_means
 from fruitaudit.records.explanations import Targets
 from fruitaudit.runtime import Streams
 

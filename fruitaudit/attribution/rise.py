@@ -1,0 +1,98 @@
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Annotated, ClassVar
+
+import numpy as np
+from pydantic import Field
+from pydantic.dataclasses import dataclass
+
+from fruitaudit.attribution.base import OPTIONS, Model, Passes, Registration, Shape
+from fruitaudit.attribution.fills import Hide, hidden
+from fruitaudit.attribution.passes import add_per_image, ahead, rows
+from fruitaudit.attribution.scores import scores_of
+from fruitaudit.records.data import FloatArray, Images, IntArray
+from fruitaudit.records.explanations import Explains, Maps, Targets
+from fruitaudit.runtime import Streams
+
+
+@dataclass(frozen=True, config=OPTIONS)
+class Rise:
+    """How much higher the class's score is when a pixel is shown, over random masks that hide half of the image.
+
+    M_ij = 1 / (p n) * sum_s (f_k(x * m_s + b * (1 - m_s)) - mean f_k) m_s,ij,  m_s random grids of `cells` x `cells`
+    zeros and ones (ones with probability p), enlarged bilinearly and shifted by a random part of a cell.
+    Paper: Petsiuk, Das, Saenko 2018, arXiv:1806.07421, eq. 6 and sec. 3.2.
+    Differs from the paper: the mean score is taken off, so that 0 means no effect, and pixels that happen to be shown
+    more often than others do not stand out; what is hidden shows the fill b (in the paper's code 0 after ImageNet's
+    mean was taken off, which is a grey); 1000 masks instead of 4000 or more.
+
+    Parameters: `samples` n; `cells` of the grid along each side; `shown` p, 0..1; `fill` b; `explains` f, the
+    probability or the logit.
+    Returns maps (N, H, W) in what it explains, positive where showing the pixel helps the class.
+    """
+
+    registration: ClassVar[Registration] = Registration(
+        name="rise",
+        title="RISE",
+        family="perturbation",
+        question="How much better does the class score when this part of the image is shown than on average?",
+        paper="Petsiuk et al. 2018, arXiv:1806.07421",
+        explains="probability",
+        channels="none",
+        signed=True,
+        cost="samples forward",
+        contrast=True,
+        option_that_changes=(
+            ("samples", 60),
+            ("cells", 3),
+            ("shown", 0.3),
+            ("fill", "white"),
+            ("explains", "logit"),
+        ),
+    )
+
+    samples: Annotated[int, Field(ge=2)] = 1000
+    cells: Annotated[int, Field(ge=1)] = 7
+    shown: Annotated[float, Field(gt=0, lt=1)] = 0.5
+    fill: Hide = "grey"
+    explains: Explains = "probability"
+
+    def __call__(self, model: Model, images: Images, targets: Targets, streams: Streams) -> Maps:
+        weighted, shown = np.zeros((2, *images.values.shape[:3]))
+        scored = np.zeros((len(images), 1, 1))
+        for image, masks, values in ahead(self._masked(images, streams, model.batch_size)):
+            scores = scores_of(model, values, targets.select(image), self.explains)[:, None, None]
+            add_per_image(weighted, image, scores * masks)
+            add_per_image(shown, image, masks)
+            add_per_image(scored, image, scores)
+        maps = (weighted - scored / self.samples * shown) / (self.shown * self.samples)
+        return Maps(maps.astype(np.float32))
+
+    def _masked(
+        self, images: Images, streams: Streams, batch_size: int
+    ) -> Iterator[tuple[IntArray, FloatArray, FloatArray]]:
+        """Batches of image, mask (B, H, W) and masked copy (B, H, W, C)."""
+        filled = hidden(images, self.fill)
+        away = images.values - filled
+        # One generator an image, drawn from in the order of its masks: batches do not matter.
+        generators = [streams.rng("rise", sample_id) for sample_id in images.sample_ids]
+        for image, _ in rows(len(images), self.samples, batch_size):
+            masks = np.stack([self.mask(generators[i], *images.values.shape[1:3]) for i in image])
+            yield image, masks, masks[..., None] * away[image] + filled[image]
+
+    def mask(self, rng: np.random.Generator, height: int, width: int) -> FloatArray:
+        """(H, W) in 0..1: a random grid, enlarged to one cell more than the image and cut out at a random place."""
+        import cv2
+
+        cell_height, cell_width = -(-height // self.cells), -(-width // self.cells)
+        grid = (rng.random((self.cells, self.cells)) < self.shown).astype(np.float32)
+        size = ((self.cells + 1) * cell_width, (self.cells + 1) * cell_height)
+        top, left = rng.integers(cell_height), rng.integers(cell_width)
+        return cv2.resize(grid, size, interpolation=cv2.INTER_LINEAR)[top : top + height, left : left + width]
+
+    def model_passes(self, n_images: int, input_shape: Shape) -> Passes:
+        return Passes(forward=n_images * self.samples)
+
+
+METHODS = (Rise,)
