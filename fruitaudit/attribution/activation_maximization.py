@@ -1,0 +1,198 @@
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import replace
+from typing import Annotated, Any, ClassVar, Literal
+
+import numpy as np
+from pydantic import Field
+from pydantic.dataclasses import dataclass
+
+from fruitaudit.attribution.ascent import Ascent, Canvas, Fourier, Pixels, colours_of
+from fruitaudit.attribution.base import OPTIONS, InGraph, Model, Passes, Registration, Shape
+from fruitaudit.attribution.convolutions import Convolution, activated, chosen, compiled, in_batches, tensors
+from fruitaudit.errors import CannotExplain
+from fruitaudit.records.data import Background, FloatArray, Images, IntArray
+from fruitaudit.records.evidence import Synthetic, Unit
+from fruitaudit.records.explanations import Targets
+from fruitaudit.runtime import Streams
+
+LAYERS = 4
+"""So many convolutions where nobody named any."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Part:
+    """Units of one layer, or of the output where `convolution` is None."""
+
+    convolution: Convolution | None
+    which: IntArray
+    real: FloatArray
+    """(M, U) what real images reach."""
+
+    def units(self) -> list[Unit]:
+        path = self.convolution.path if self.convolution else ""
+        return [Unit(path, int(k), f"{path or 'class'} {k}") for k in self.which]
+
+    def scale(self) -> FloatArray:
+        """(U,) the largest real response, 1 where every one is 0."""
+        peaks = abs(self.real).max(axis=0)
+        return np.where(peaks > 0, peaks, 1).astype(np.float32)
+
+    def score(self, called: InGraph) -> Any:
+        """In a graph: (U,) the response of picture u in unit u."""
+        from fruitaudit.models.backend import tf
+
+        if self.convolution is None:
+            return tf.gather(called.logits, self.which, axis=1, batch_dims=1)
+        before, after = tensors(called, self.convolution)
+        if self.convolution.fused:  # then the convolution is not computed twice
+            after = activated(self.convolution, before)
+        own, silent = (
+            tf.gather(tf.reduce_mean(t, (1, 2)), self.which, axis=1, batch_dims=1)
+            for t in (after, after if before is None else before)
+        )
+        return tf.where(own > 0, own, silent)
+
+
+@dataclass(frozen=True, config=OPTIONS)
+class ActivationMaximization:
+    """Inputs made up to excite one filter or one class as much as possible.
+
+    x* = argmax_x a_u(x) / s_u - R(x),  low <= x <= high,  a_u the mean activation of filter u, or the logit of class u.
+    Paper: Erhan, Bengio, Courville, Vincent 2009, Visualizing Higher-Layer Features of a Deep Network, sec. 3.1;
+    R as in Yosinski et al. 2015, arXiv:1506.06579; `fourier` and jitter as in Olah, Mordvintsev, Schubert 2017,
+    doi:10.23915/distill.00007.
+    Differs from the papers: a_u is divided by its largest value on a real image, s_u, so that R weighs the same on
+    every unit; a filter that is silent everywhere (a_u <= 0) climbs by its value before the activation function.
+
+    Parameters: `layers` paths of convolutions, left out: all, 4 at most, evenly spread; `filters` of each layer, by
+    `choose` those that real images excite the "strongest" on average, or the "first"; `classes` so many, the first;
+    `parameterization`, `steps`, `step_size`, `jitter` in pixels, `total_variation`, `l2`: see `ascent`;
+    `reference_images` real images to compare with.
+    Returns (U, H, W, C) inside the range of real inputs; `reached` in units of the activation or the logit; as a
+    diagnostic the `probability` of class u, NaN for filters.
+    Raises CannotExplain where no gradient reaches the input.
+    """
+
+    registration: ClassVar[Registration] = Registration(
+        name="activation_maximization",
+        title="Activation maximization",
+        family="inside",
+        question="What would an image look like that excites this part of the model the most?",
+        paper="Erhan et al. 2009; Yosinski et al. 2015, arXiv:1506.06579; Olah et al. 2017",
+        explains="activation",
+        channels="none",
+        signed=False,
+        cost="once for the model: (layers x filters + classes) x steps gradients, reference images forward",
+        option_that_changes=(("layers", ["early"]), ("filters", 1), ("choose", "first"), ("classes", 1),
+                             ("parameterization", "pixel"), ("steps", 3), ("step_size", 0.01), ("jitter", 0),
+                             ("total_variation", 1.0), ("l2", 1.0), ("reference_images", 3)),
+        subject="model",
+    )  # fmt: skip
+
+    layers: list[str] | None = None
+    filters: Annotated[int, Field(ge=0)] = 16
+    choose: Literal["strongest", "first"] = "strongest"
+    classes: Annotated[int, Field(ge=0)] = 16
+    parameterization: Literal["fourier", "pixel"] = "fourier"
+    steps: Annotated[int, Field(ge=1)] = 128
+    step_size: Annotated[float, Field(gt=0)] = 0.2
+    jitter: Annotated[int, Field(ge=0)] = 4
+    total_variation: Annotated[float, Field(ge=0)] = 0.1
+    l2: Annotated[float, Field(ge=0)] = 0.0
+    reference_images: Annotated[int, Field(ge=1)] = 256
+
+    @property
+    def background_size(self) -> int:
+        return self.reference_images
+
+    def __call__(self, model: Model, images: Images, targets: Targets, streams: Streams) -> Synthetic:
+        real = images.background
+        if real is None or not len(real.values):
+            raise CannotExplain("activation maximization is read beside the strongest real image, and there is no "
+                                "reference split to take one from; name a split with the role reference")  # fmt: skip
+        ascent = Ascent(self.steps, self.step_size, self.jitter, self.total_variation, self.l2)
+        canvas: Canvas = Pixels(model.input_shape)
+        if self.parameterization == "fourier":
+            canvas = Fourier(model.input_shape, colours_of(real, images))
+        parts = self._parts(model, real.values)
+        units, made = list[Unit](), list[FloatArray]()
+        for part in parts:
+            for rows in (slice(i, i + model.batch_size) for i in range(0, len(part.which), model.batch_size)):
+                some = Part(part.convolution, part.which[rows], part.real[:, rows])
+                draws = [streams.rng("activation_maximization", unit.name) for unit in some.units()]
+                start = np.stack([canvas.start(rng) for rng in draws])
+                shifts = np.stack([ascent.shifts(rng) for rng in draws])
+                made.append(ascent.climb(model, images, canvas, some.score, start, shifts, some.scale()))
+                units += some.units()
+        if not units:
+            raise CannotExplain("activation maximization was asked for no filter and no class; set filters or classes")
+        return _beside_real_images(model, parts, tuple(units), np.concatenate(made), images, real)
+
+    def _parts(self, model: Model, real: FloatArray) -> list[Part]:
+        shown = self._shown(model)
+        *responses, logits, _ = _responses(model, shown, real)
+        parts = [Part(None, np.arange(min(self.classes, model.n_classes), dtype=np.int64), logits)]
+        for convolution, response in zip(shown, responses, strict=True):
+            order = np.argsort(-response.mean(axis=0), kind="stable")
+            if self.choose == "first":
+                order = np.arange(len(order))
+            parts.insert(-1, Part(convolution, order[: self.filters].astype(np.int64), response))
+        return [replace(part, real=part.real[:, part.which]) for part in parts]
+
+    def _shown(self, model: Model) -> list[Convolution]:
+        try:
+            return chosen(model, self.layers, LAYERS)
+        except CannotExplain:
+            if self.layers is not None:
+                raise
+            return []
+
+    def model_passes(self, n_images: int, input_shape: Shape) -> Passes:
+        return Passes(forward=self.reference_images)
+
+    def passes_on(self, model: Model, n_images: int) -> Passes:
+        """The filters there are, and the classes; the strongest real images are fed once, and what was made up."""
+        n_units = min(self.classes, model.n_classes)
+        n_units += sum(min(self.filters, int(c.layer.shape[-1] or 0)) for c in self._shown(model))
+        return Passes(forward=self.reference_images + n_units, gradient=n_units * self.steps)
+
+
+def _responses(model: Model, shown: list[Convolution], values: FloatArray) -> list[FloatArray]:
+    """(M, K) mean activation of every filter of each layer, then the logits and the probabilities."""
+    from fruitaudit.models.backend import tf
+
+    def run(batch: Any) -> Any:
+        called = model.in_graph(batch)
+        means = [tf.reduce_mean(tensors(called, convolution)[1], (1, 2)) for convolution in shown]
+        return [*means, called.logits, called.probabilities]
+
+    model.passes.forward += len(values)
+    return in_batches(compiled(model, run), values, model.batch_size)
+
+
+def _beside_real_images(
+    model: Model, parts: list[Part], units: tuple[Unit, ...], made: FloatArray, images: Images, real: Background
+) -> Synthetic:
+    shown = [part.convolution for part in parts if part.convolution is not None]
+    *responses, probabilities = _responses(model, shown, made)
+    own = np.concatenate([r[:, part.which] for r, part in zip(responses, parts, strict=True)], axis=1)
+    reached, alike = np.diagonal(own).copy(), np.concatenate([part.real for part in parts], axis=1)
+    best = alike.argmax(axis=0)
+    classes = [np.nan if unit.layer else float(probabilities[i, unit.index]) for i, unit in enumerate(units)]
+    return Synthetic(
+        units=units,
+        values=made,
+        low=images.low,
+        high=images.high,
+        reached=reached,
+        strongest=alike.max(axis=0),
+        strongest_ids=tuple(real.sample_ids[i] for i in best),
+        strongest_values=real.values[best],
+        diagnostics={"probability": np.array(classes, np.float32)},
+        notes=(f"the strongest real image is that of {len(real.values)} of the {real.population} reference images",),
+    )
+
+
+METHODS = (ActivationMaximization,)

@@ -1,0 +1,179 @@
+"""Gradient ascent on pictures, many at once, each for a score of its own: one compiled loop."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from fruitaudit.attribution.base import InGraph, Model, Shape
+from fruitaudit.errors import CannotExplain
+from fruitaudit.records.data import Background, FloatArray, Images
+
+Score = Callable[[InGraph], Any]
+"""In a graph: (U,) what is to grow, one for each picture of the batch."""
+
+
+class Canvas(Protocol):
+    """How pictures in 0..1 are made of the numbers that are changed."""
+
+    def start(self, rng: np.random.Generator) -> FloatArray:
+        """The numbers of one picture to begin with: nearly grey."""
+        ...
+
+    def picture(self, numbers: Any) -> Any:
+        """In a graph: (U, ...) -> (U, H, W, C) in 0..1."""
+        ...
+
+    def keep(self, numbers: Any) -> Any:
+        """In a graph: the numbers after a step, put back to where they make a picture."""
+        ...
+
+
+@dataclass(frozen=True)
+class Pixels:
+    """The numbers are the pixels; after each step they are cut to 0..1 (projected gradient)."""
+
+    shape: Shape
+
+    def start(self, rng: np.random.Generator) -> FloatArray:
+        return (0.5 + 0.01 * rng.standard_normal(self.shape)).astype(np.float32)
+
+    def picture(self, numbers: Any) -> Any:
+        return numbers
+
+    def keep(self, numbers: Any) -> Any:
+        from fruitaudit.models.backend import tf
+
+        return tf.clip_by_value(numbers, 0.0, 1.0)
+
+
+@dataclass(frozen=True)
+class Fourier:
+    """The numbers are amplitudes of waves, low frequencies larger, in colours as correlated as in real images.
+
+    picture = sigmoid(irfft2(z / max(f, 1 / max(H, W))) M),  M M^T the covariance of colours of the reference images.
+    Paper: Olah, Mordvintsev, Schubert 2017, Feature Visualization, doi:10.23915/distill.00007, "Preconditioning".
+    Differs from the paper: M is taken from the reference images, not from ImageNet.
+    """
+
+    shape: Shape
+    colours: FloatArray
+    """M (C, C), its longest row of length 1."""
+
+    def start(self, rng: np.random.Generator) -> FloatArray:
+        height, width, channels = self.shape
+        return (0.01 * rng.standard_normal((2, channels, height, width // 2 + 1))).astype(np.float32)
+
+    def picture(self, numbers: Any) -> Any:
+        from fruitaudit.models.backend import tf
+
+        height, width, _ = self.shape
+        frequency = np.hypot(np.fft.fftfreq(height)[:, None], np.fft.rfftfreq(width)[None])
+        gain = np.sqrt(height * width) / np.maximum(frequency, 1 / max(height, width))
+        spectrum = tf.complex(numbers[:, 0], numbers[:, 1]) * tf.cast(gain / 4, tf.complex64)
+        waves = tf.transpose(tf.signal.irfft2d(spectrum, [height, width]), (0, 2, 3, 1))
+        return tf.sigmoid(tf.matmul(waves, self.colours.T))
+
+    def keep(self, numbers: Any) -> Any:
+        return numbers
+
+
+def colours_of(background: Background | None, images: Images) -> FloatArray:
+    """M (C, C) for `Fourier`: a root of the covariance of the reference images' colours; the identity without any."""
+    channels = len(images.low)
+    if background is None or not len(background.values):
+        return np.eye(channels, dtype=np.float32)
+    pixels = ((background.values - images.low) / (images.high - images.low)).reshape(-1, channels).astype(np.float64)
+    values, vectors = np.linalg.eigh(np.cov(pixels, rowvar=False).reshape(channels, channels))
+    root = vectors * np.sqrt(np.maximum(values, 1e-6))
+    return (root / np.linalg.norm(root, axis=1).max()).astype(np.float32)
+
+
+@dataclass(frozen=True)
+class Ascent:
+    """`steps` of Adam (Kingma, Ba 2014, arXiv:1412.6980) on score / scale - penalties.
+
+    Each step shifts every picture by up to `jitter` pixels, around the border, before the model sees it. The penalties
+    are `total_variation` times the mean |difference of neighbours|, and `l2` times the mean squared distance from grey.
+    """
+
+    steps: int
+    step_size: float
+    jitter: int
+    total_variation: float
+    l2: float
+
+    def shifts(self, rng: np.random.Generator) -> npt.NDArray[np.int32]:
+        """(steps, 2) of one picture."""
+        return rng.integers(-self.jitter, self.jitter + 1, (self.steps, 2)).astype(np.int32)
+
+    def climb(
+        self,
+        model: Model,
+        images: Images,
+        canvas: Canvas,
+        score: Score,
+        start: FloatArray,
+        shifts: npt.NDArray[np.int32],
+        scale: FloatArray,
+    ) -> FloatArray:
+        """(U, H, W, C) model inputs, inside low..high: what U pictures, begun at `start` (U, ...), have become.
+
+        `shifts` (U, steps, 2), `scale` (U,) > 0. Raises CannotExplain where no gradient reaches the pictures.
+        """
+        from fruitaudit.models.backend import tf
+
+        def feed(picture: Any) -> Any:
+            return images.low + (images.high - images.low) * picture
+
+        def step(i: Any, numbers: Any, mean: Any, square: Any) -> Any:
+            picture, shift = canvas.picture(numbers), shifts_[:, i]
+            shown = feed(_rolled(picture, shift))
+            penalties = self.total_variation * _variation(picture) + self.l2 * tf.reduce_mean(
+                (picture - 0.5) ** 2, axis=(1, 2, 3)
+            )
+            [back] = tf.gradients(score(model.in_graph(shown)) / scale, shown)
+            if back is None:
+                raise CannotExplain("no gradient reaches the model's input, so that no input can be made up; use "
+                                    "nearest_neighbours to see what the model takes for alike")  # fmt: skip
+            # Rolled back by hand: the gradient that TensorFlow has for a gather is a slow scatter.
+            back = _rolled(back, -shift) * (images.high - images.low)
+            [gradient] = tf.gradients([picture, penalties], numbers, [back, -tf.ones_like(penalties)])
+            mean, square = 0.9 * mean + 0.1 * gradient, 0.999 * square + 0.001 * gradient**2
+            t = tf.cast(i + 1, tf.float32)
+            towards = (mean / (1 - 0.9**t)) / (tf.sqrt(square / (1 - 0.999**t)) + 1e-8)
+            return i + 1, canvas.keep(numbers + self.step_size * towards), mean, square
+
+        shifts_ = tf.constant(shifts)
+
+        def run(begin: Any) -> Any:
+            state = (tf.constant(0), begin, tf.zeros_like(begin), tf.zeros_like(begin))
+            _, numbers, _, _ = tf.while_loop(lambda i, *_: i < self.steps, step, state)
+            return feed(canvas.picture(numbers))
+
+        made: FloatArray = tf.function(run, autograph=False)(tf.constant(start)).numpy()
+        model.passes.gradient += len(start) * self.steps
+        return np.clip(made, images.low, images.high)
+
+
+def _rolled(pictures: Any, shifts: Any) -> Any:
+    """Each picture moved down and right by its own shift (U, 2), around the border."""
+    from fruitaudit.models.backend import tf
+
+    for axis in (1, 2):
+        side = pictures.shape[axis]
+        places = (tf.range(side)[None] - shifts[:, axis - 1, None]) % side
+        pictures = tf.gather(pictures, places, axis=axis, batch_dims=1)
+    return pictures
+
+
+def _variation(pictures: Any) -> Any:
+    """(U,) mean |difference| of neighbours, down and across."""
+    from fruitaudit.models.backend import tf
+
+    down, across = pictures[:, 1:] - pictures[:, :-1], pictures[:, :, 1:] - pictures[:, :, :-1]
+    return tf.add_n([tf.reduce_mean(tf.abs(d), axis=(1, 2, 3)) for d in (down, across)])

@@ -1,0 +1,174 @@
+import dataclasses
+
+import numpy as np
+import pytest
+import zoo
+from analytic_models import some_images, some_targets
+
+from fruitaudit.attribution.activation_maximization import ActivationMaximization
+from fruitaudit.attribution.ascent import Fourier, Pixels, colours_of
+from fruitaudit.errors import CannotExplain
+from fruitaudit.models.backend import keras, tf
+from fruitaudit.models.classifier import Classifier
+from fruitaudit.records.data import Background
+from fruitaudit.runtime import Streams
+
+L = keras.layers
+
+
+def material(shape, low=0.0, high=1.0, n=12):
+    known = some_images(shape, n=n, low=low, high=high, seed=1)
+    background = Background(known.values, np.zeros(n, np.int64), known.sample_ids, 2 * n)
+    return dataclasses.replace(known.select(slice(0, 0)), background=background)
+
+
+def run(model, low=0.0, high=1.0, **options):
+    images = material(model.input_shape, low, high)
+    return ActivationMaximization(**options)(model, images, some_targets(0, 2), Streams(9)), images
+
+
+def linear_filters(activation=None):
+    keras.utils.set_random_seed(4)
+    body = [L.Input((9, 8, 3)), L.Conv2D(3, 3, activation=activation, name="conv"), L.Flatten(), L.Dense(4)]
+    return Classifier.from_network(keras.Sequential(body), batch_size=4)
+
+
+def filter_gradients(model):
+    """(U, H, W, C) of the mean over places of each filter of a valid convolution, written out."""
+    kernel = np.asarray(model.network.get_layer("conv").kernel)
+    gradients = np.zeros((3, 9, 8, 3))
+    for i in range(7):
+        for j in range(6):
+            gradients[:, i : i + 3, j : j + 3] += np.moveaxis(kernel, -1, 0) / 42
+    return gradients
+
+
+@pytest.mark.parametrize(("parameterization", "share"), [("pixel", 0.9999), ("fourier", 0.9)])
+@pytest.mark.parametrize(("low", "high"), [(0.0, 1.0), (-1.0, 3.0)])
+def test_a_linear_unit_reaches_the_corner_of_the_box(parameterization, share, low, high):
+    """max g . x over low <= x <= high is high where g > 0 and low where g < 0; for filters and for class neurons."""
+    model = linear_filters()
+    made, _ = run(model, low, high, parameterization=parameterization, steps=150, jitter=0, total_variation=0.0,
+                  filters=3, choose="first")  # fmt: skip
+    kernel = np.asarray(model.network.layers[-1].kernel).reshape(7, 6, 3, 4)
+    convolution = np.asarray(model.network.get_layer("conv").kernel)
+    classes = np.zeros((4, 9, 8, 3))
+    for i in range(7):
+        for j in range(6):
+            classes[:, i : i + 3, j : j + 3] += np.einsum("ok,abco->kabc", kernel[i, j], convolution)
+    for unit, value, reached, g in zip(
+        made.units, made.values, made.reached, [*filter_gradients(model), *classes], strict=True
+    ):
+        best, worst = np.maximum(g * low, g * high).sum(), np.minimum(g * low, g * high).sum()
+        assert worst + share * (best - worst) < reached <= best + 1e-4, unit
+        assert reached == pytest.approx((g * value).sum(), rel=1e-4, abs=1e-4)
+        if parameterization == "pixel":
+            np.testing.assert_allclose(value[abs(g) > 1e-3], np.where(g > 0, high, low)[abs(g) > 1e-3], atol=1e-4)
+
+
+@pytest.mark.parametrize("parameterization", ["pixel", "fourier"])
+def test_penalties_make_smoother_and_greyer_pictures(parameterization):
+    usual, rough, flat = (
+        run(linear_filters("relu"), parameterization=parameterization, steps=60, filters=2, total_variation=tv, l2=l2)[
+            0
+        ]
+        for tv, l2 in ((0.0, 0.0), (3.0, 0.0), (0.0, 9.0))
+    )
+    variation = [abs(np.diff(made.values, axis=2)).mean() for made in (usual, rough)]
+    assert variation[1] < 0.5 * variation[0]
+    assert ((flat.values - 0.5) ** 2).mean() < 0.5 * ((usual.values - 0.5) ** 2).mean()
+
+
+@pytest.mark.parametrize("kind", ["sequential", "swish", "mixed_float16", "sigmoid"])
+def test_made_up_inputs_stay_in_range_and_excite_more_than_real_ones(kind):
+    top = zoo.TOP.get(kind, 1.0)
+    model = Classifier.from_network(zoo.KINDS[kind]())
+    made, images = run(model, high=top, filters=3, steps=40)
+    assert made.values.min() >= 0
+    assert made.values.max() <= top
+    assert made.values.max() > 0.9 * top
+    layers = {unit.layer for unit in made.units}
+    assert len(layers) == 3
+    assert (made.reached > made.strongest).mean() > 0.9
+    in_use = [i for i, unit in enumerate(made.units) if unit.layer == ""]
+    scores = model.logits(images.background.values)[:, [made.units[i].index for i in in_use]]
+    np.testing.assert_allclose(made.strongest[in_use], scores.max(axis=0), rtol=1e-2, atol=1e-3)
+    ids = [images.background.sample_ids[i] for i in scores.argmax(axis=0)]
+    assert [made.strongest_ids[i] for i in in_use] == ids
+    assert np.isnan(np.delete(made.diagnostics["probability"], in_use)).all()
+    assert np.isfinite(made.diagnostics["probability"][in_use]).all()
+
+
+def test_the_strongest_filters_are_those_that_real_images_excite_most():
+    model = Classifier.from_network(zoo.KINDS["sequential"]())
+    made, images = run(model, layers=["conv_2"], filters=4, classes=0, steps=1)
+    means = model.features(images.background.values, "conv_2").reshape(12, 13, 13, 12).mean(axis=(1, 2))
+    assert [unit.index for unit in made.units] == np.argsort(-means.mean(axis=0))[:4].tolist()
+    np.testing.assert_allclose(made.strongest, means.max(axis=0)[[u.index for u in made.units]], rtol=1e-4)
+
+
+def test_a_filter_that_is_silent_is_woken():
+    """Its bias keeps it below 0 on a grey picture; by the gradient after ReLU alone it would stay as it began."""
+    model = linear_filters("relu")
+    kernel, _ = model.network.get_layer("conv").get_weights()
+    grey = 0.5 * kernel.sum(axis=(0, 1, 2))
+    reach = (0.5 * abs(kernel)).sum(axis=(0, 1, 2))
+    model.network.get_layer("conv").set_weights([kernel, -grey - 0.5 * reach])
+    made, _ = run(model, filters=3, classes=0, steps=100, jitter=0, total_variation=0.0)
+    assert (made.strongest < 1e-6).all()
+    assert (made.reached > 0.02).all()
+
+
+def test_a_unit_does_not_depend_on_the_others_in_its_batch():
+    model = linear_filters("relu")
+    every, _ = run(model, filters=3, steps=8, choose="first")
+    model.batch_size = 1
+    alone, _ = run(model, filters=1, classes=0, steps=8, choose="first")
+    np.testing.assert_allclose(alone.values[0], every.values[0], atol=1e-4)
+
+
+def test_a_shift_is_undone_in_the_gradient():
+    """With jitter on a model that is blind to shifts, the pictures are those without jitter."""
+    keras.utils.set_random_seed(4)
+    blind = Classifier.from_network(
+        keras.Sequential([L.Input((8, 8, 3)), L.Conv2D(3, 1, name="conv"), L.GlobalAveragePooling2D(), L.Dense(4)])
+    )
+    still, shaken = (run(blind, steps=12, jitter=j, parameterization="pixel", total_variation=0.0)[0] for j in (0, 5))
+    np.testing.assert_allclose(still.values, shaken.values, atol=1e-3)
+    uneven = linear_filters()
+    still, shaken = (run(uneven, steps=12, jitter=j, parameterization="pixel")[0] for j in (0, 5))
+    assert abs(still.values - shaken.values).max() > 0.1
+
+
+def test_fourier_pictures_have_the_colours_of_the_reference_images():
+    images = material((8, 8, 3))
+    one_hue = images.background.values.mean(axis=-1, keepdims=True) * np.float32([1, 0.5, 0.25])
+    background = dataclasses.replace(images.background, values=one_hue.astype(np.float32))
+    canvas = Fourier((8, 8, 3), colours_of(background, images))
+    noise = np.random.default_rng(0).normal(0, 1, (4, 2, 3, 8, 5)).astype(np.float32)
+    logits = np.log(p := canvas.picture(tf.constant(noise)).numpy()) - np.log(1 - p)
+    assert np.corrcoef(logits.reshape(-1, 3), rowvar=False).min() > 0.99
+    grey = Fourier((8, 8, 3), np.eye(3, dtype=np.float32)).picture(tf.constant(noise)).numpy()
+    assert abs(np.corrcoef(grey.reshape(-1, 3), rowvar=False)[0, 1]) < 0.5
+    assert Pixels((8, 8, 3)).keep(tf.constant([-1.0, 0.5, 2.0])).numpy().tolist() == [0.0, 0.5, 1.0]
+
+
+@pytest.mark.parametrize(("option", "value"), ActivationMaximization.registration.option_that_changes)
+def test_every_option_changes_the_pictures(option, value):
+    keras.utils.set_random_seed(1)
+    body = [L.Input((10, 10, 3)), L.Conv2D(4, 3, activation="relu", name="early"), L.Conv2D(4, 3, name="late")]
+    model = Classifier.from_network(keras.Sequential([*body, L.Flatten(), L.Dense(5)]))
+    usual, other = (run(model, **{"steps": 5, "filters": 2} | more)[0] for more in ({}, {option: value}))
+    same = usual.units == other.units and np.allclose(usual.values, other.values, atol=1e-4)
+    assert not same or option == "reference_images"
+
+
+def test_says_what_it_lacks():
+    model = linear_filters()
+    with pytest.raises(CannotExplain, match="set filters or classes"):
+        run(model, filters=0, classes=0)
+    images = dataclasses.replace(material(model.input_shape), background=None)
+    with pytest.raises(CannotExplain, match="name a split with the role reference"):
+        ActivationMaximization()(model, images, some_targets(0, 2), Streams(9))
+    only_classes, _ = run(Classifier.from_network(zoo.KINDS["mlp"]()), steps=2)
+    assert {unit.layer for unit in only_classes.units} == {""}
