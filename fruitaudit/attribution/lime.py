@@ -9,7 +9,7 @@ from pydantic.dataclasses import dataclass
 
 from fruitaudit.attribution.base import OPTIONS, Model, Passes, Registration, Shape
 from fruitaudit.attribution.fills import Hide
-from fruitaudit.attribution.scores import scores_of
+from fruitaudit.attribution.scores import Score, scores_of
 from fruitaudit.attribution.superpixels import (
     Labels,
     Segmentation,
@@ -19,7 +19,7 @@ from fruitaudit.attribution.superpixels import (
     superpixels,
 )
 from fruitaudit.records.data import FloatArray, Images
-from fruitaudit.records.explanations import Explains, Segments, Targets
+from fruitaudit.records.explanations import Segments, Targets
 from fruitaudit.runtime import Streams
 
 
@@ -71,7 +71,7 @@ class Lime:
     segmentation: Segmentation = "quickshift"
     kernel: Annotated[float, Field(ge=1)] | None = None
     hide: Hide = "mean"
-    explains: Explains = "probability"
+    explains: Score = "probability"
 
     def __call__(self, model: Model, images: Images, targets: Targets, streams: Streams) -> Segments:
         segments, rows, fits = [], [], []

@@ -14,9 +14,9 @@ from pydantic.dataclasses import dataclass
 from fruitaudit.attribution.base import OPTIONS, Model, Passes, Registration, Shape
 from fruitaudit.attribution.fills import Hide, hidden
 from fruitaudit.attribution.passes import ahead
-from fruitaudit.attribution.scores import scores_of
+from fruitaudit.attribution.scores import Score, scores_of
 from fruitaudit.records.data import FloatArray, Images, IntArray
-from fruitaudit.records.explanations import Explains, Maps, Targets
+from fruitaudit.records.explanations import Maps, Targets
 from fruitaudit.runtime import Streams
 
 Shown = npt.NDArray[np.bool_]
@@ -58,7 +58,7 @@ class PartitionShap:
 
     samples: Annotated[int, Field(ge=4)] = 500
     hide: Hide = "blur"
-    explains: Explains = "probability"
+    explains: Score = "probability"
 
     def __call__(self, model: Model, images: Images, targets: Targets, streams: Streams) -> Maps:
         filled = hidden(images, self.hide)

@@ -10,9 +10,9 @@ from pydantic.dataclasses import dataclass
 from fruitaudit.attribution.base import OPTIONS, Model, Passes, Registration, Shape
 from fruitaudit.attribution.fills import Hide, hidden
 from fruitaudit.attribution.passes import add_per_image, ahead, rows
-from fruitaudit.attribution.scores import scores_of
+from fruitaudit.attribution.scores import Score, scores_of
 from fruitaudit.records.data import FloatArray, Images, IntArray
-from fruitaudit.records.explanations import Explains, Maps, Targets
+from fruitaudit.records.explanations import Maps, Targets
 from fruitaudit.runtime import Streams
 
 
@@ -56,7 +56,7 @@ class Rise:
     cells: Annotated[int, Field(ge=1)] = 7
     shown: Annotated[float, Field(gt=0, lt=1)] = 0.5
     fill: Hide = "grey"
-    explains: Explains = "probability"
+    explains: Score = "probability"
 
     def __call__(self, model: Model, images: Images, targets: Targets, streams: Streams) -> Maps:
         weighted, shown = np.zeros((2, *images.values.shape[:3]))

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from typing import TypeVar
+from typing import Literal, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
 from fruitaudit.attribution.base import Model
 from fruitaudit.records.data import FloatArray
-from fruitaudit.records.explanations import Explains, Targets
+from fruitaudit.records.explanations import Targets
 
+Score = Literal["probability", "logit"]
+"""What a perturbation method watches: probabilities saturate on confident images, logits do not."""
 Number = TypeVar("Number", np.float32, np.float64)
 
 
@@ -21,7 +23,7 @@ def pick(scores: npt.NDArray[Number], targets: Targets) -> npt.NDArray[Number]:
     return chosen if targets.against is None else chosen - scores[rows, targets.against]
 
 
-def scores_of(model: Model, values: FloatArray, targets: Targets, explains: Explains) -> FloatArray:
+def scores_of(model: Model, values: FloatArray, targets: Targets, explains: Score) -> FloatArray:
     """(N,) logit or probability of each image's class; with `targets.against` always the difference of two logits."""
     probability = explains == "probability" and targets.against is None
     return pick(model.probabilities(values) if probability else model.logits(values), targets)
