@@ -61,6 +61,8 @@ def _spread(n: int, most: int) -> list[int]:
 
 def depth(layers: tuple[str, ...], maps: FloatArray, redrawn: FloatArray, streams: Streams) -> Depth:
     """Spearman and SSIM of the maps before and after, as they are and of their magnitudes."""
-    pairs = ((maps, redrawn), (abs(maps), abs(redrawn)))
-    ranks, structures = ([mean_over_images(score(a, b), streams) for a, b in pairs] for score in (spearman, ssim))
-    return Depth(layers, *ranks, *structures)
+    rank, structure = (mean_over_images(score(maps, redrawn), streams) for score in (spearman, ssim))
+    if (maps >= 0).all() and (redrawn >= 0).all():
+        return Depth(layers, rank, rank, structure, structure)
+    of_size = (mean_over_images(score(abs(maps), abs(redrawn)), streams) for score in (spearman, ssim))
+    return Depth(layers, rank, next(of_size), structure, next(of_size))

@@ -1,0 +1,73 @@
+"""The tests of the explanations within an audit: on which images, of which methods."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, replace
+
+from fruitaudit.attribution.base import Method, background_of
+from fruitaudit.choice import methods_of
+from fruitaudit.config.schema import Config
+from fruitaudit.explaining import Explainer, targets_of
+from fruitaudit.groups import worst_split
+from fruitaudit.providers.registry import build
+from fruitaudit.records.evaluation import Predictions
+from fruitaudit.records.explanations import Group
+from fruitaudit.records.states import NotRun
+from fruitaudit.records.trust import ExplanationCost, TrustReport
+from fruitaudit.runtime import versions
+from fruitaudit.steps import Step
+from fruitaudit.trust.plan import LEVELS
+from fruitaudit.trust.run import TrustRun, measure
+
+WITHOUT_MAPS = ("inside", "counterfactual", "example", "control")
+"""Families whose methods give no maps, or maps that are the yardstick themselves."""
+
+
+def tested_methods(config: Config, groups: Sequence[Group]) -> dict[str, Method]:
+    """The methods that explain any group and give maps, as the config writes them; of namesakes the first."""
+    found: dict[str, Method] = {}
+    for group in groups:
+        for settings in methods_of(config, group.name, group.kind):
+            method = build(settings)
+            if method.registration.family not in WITHOUT_MAPS:
+                found.setdefault(settings.spelling, method)
+    return found
+
+
+def trust_of(
+    config: Config, explainer: Explainer, groups: Sequence[Group], predictions: Mapping[str, Predictions], step: Step
+) -> tuple[TrustReport | NotRun, tuple[ExplanationCost, ...]]:
+    """Test the audit's methods on images drawn of the split that is explained. Costs are told of a fresh run only."""
+    if config.trust == "off":
+        return NotRun("the explanations were not tested: the config says trust: off"), ()
+    methods, source = tested_methods(config, groups), worst_split(list(predictions.values()))
+    if not methods or source is None:
+        return NotRun("no method that gives maps was asked for, so there is nothing to test"), ()
+    rng = explainer.streams.rng("trust", "images", source.split)
+    rows = rng.permutation(len(source.labels))[: LEVELS[config.trust].cheap.images]
+    images = explainer.images([source.sample_ids[i] for i in rows])
+    wanted = max(background_of(method) for method in methods.values())
+    images = replace(images, background=explainer.background(wanted) if wanted else None)
+    classifier, level = explainer.opened.classifier, config.trust
+    key = {
+        "model": classifier.sha256,
+        "images": explainer.fingerprint(images),
+        "methods": {name: asdict(method) for name, method in methods.items()},  # type: ignore[call-overload]
+        "target": config.target,
+        "seed": explainer.streams.seed,
+        "level": level,
+        "versions": versions(),
+    }
+    costs: list[ExplanationCost] = []
+
+    def make() -> TrustReport:
+        made: TrustRun = measure(
+            classifier, images, targets_of(config.target, source, rows), methods, explainer.streams, level,
+            class_names=explainer.opened.class_names, advance=step.advance,
+        )  # fmt: skip
+        costs.extend(made.costs)
+        return made.report
+
+    report, step.cached = explainer.cache.record("trust", key, TrustReport, make)
+    return report, tuple(costs)
