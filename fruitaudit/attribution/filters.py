@@ -1,0 +1,79 @@
+from __future__ import annotations
+
+from typing import Annotated, ClassVar
+
+import numpy as np
+from pydantic import Field
+from pydantic.dataclasses import dataclass
+
+from fruitaudit.attribution.base import OPTIONS, Model, Passes, Registration, Shape
+from fruitaudit.attribution.convolutions import Convolution, chosen, convolutions
+from fruitaudit.records.data import FloatArray, Images
+from fruitaudit.records.evidence import FilterBank
+from fruitaudit.records.evidence import Filters as FiltersRecord
+from fruitaudit.records.explanations import Targets
+from fruitaudit.runtime import Streams
+
+
+@dataclass(frozen=True, config=OPTIONS)
+class Filters:
+    """The weights of the convolutions as they are: edges and colours in the first layer, mixtures of those later.
+
+    W^l of shape (kh, kw, in, out),  Z^l = W^l * A^(l-1) + b^l.
+    Paper: Zeiler, Fergus 2014, arXiv:1311.2901, fig. 6 (filters of the first layer).
+    Differs from the paper: later layers are shown too, the first inputs and outputs of each. Of a separable convolution
+    the part that has a place is shown; a depthwise one has `out` filters for each input; a transposed one is turned
+    around, so that its last axis counts filters as those of the others do.
+
+    Parameters: `layers` paths of convolutions, left out: all of them, 8 at most, evenly spread; `channels` inputs and
+    `filters` outputs of each, at most.
+    Returns weights (kh, kw, I, O) for each layer, signed.
+    Raises CannotExplain where no convolution is to be seen.
+    """
+
+    registration: ClassVar[Registration] = Registration(
+        name="filters",
+        title="Filters",
+        family="inside",
+        question="Which patterns do the convolutions look for?",
+        paper="Zeiler and Fergus 2014, arXiv:1311.2901",
+        explains="activation",
+        channels="none",
+        signed=True,
+        cost="nothing",
+        needs="a convolution",
+        option_that_changes=(("layers", ["early"]), ("channels", 1), ("filters", 2)),
+        subject="model",
+    )
+
+    layers: list[str] | None = None
+    channels: Annotated[int, Field(ge=1)] = 16
+    filters: Annotated[int, Field(ge=1)] = 64
+
+    def __call__(self, model: Model, images: Images, targets: Targets, streams: Streams) -> FiltersRecord:
+        shown, total = chosen(model, self.layers), len(convolutions(model))
+        banks = []
+        for convolution in shown:
+            kernel = _kernel(convolution)
+            height, width, inputs, outputs = kernel.shape
+            some = np.ascontiguousarray(kernel[:, :, : self.channels, : self.filters])
+            banks.append(FilterBank(convolution.path, some, (height, width, inputs, outputs)))
+        few = self.layers is None and len(shown) < total
+        return FiltersRecord(
+            tuple(banks), notes=(f"{len(shown)} of {total} convolutions, evenly spread",) if few else ()
+        )
+
+    def model_passes(self, n_images: int, input_shape: Shape) -> Passes:
+        return Passes()
+
+
+def _kernel(convolution: Convolution) -> FloatArray:
+    from fruitaudit.models.backend import keras
+
+    layer = convolution.layer.layer
+    weights = layer.depthwise_kernel if isinstance(layer, keras.layers.SeparableConv2D) else layer.kernel
+    kernel = np.asarray(weights, dtype=np.float32)
+    return kernel.swapaxes(2, 3) if isinstance(layer, keras.layers.Conv2DTranspose) else kernel
+
+
+METHODS = (Filters,)
