@@ -1,0 +1,86 @@
+from __future__ import annotations
+
+from typing import Annotated, Any, ClassVar
+
+import numpy as np
+from pydantic import Field
+from pydantic.dataclasses import dataclass
+
+from fruitaudit.attribution.base import OPTIONS, Model, Passes, Registration, Shape
+from fruitaudit.records.data import Images
+from fruitaudit.records.explanations import Maps, Targets
+from fruitaudit.runtime import Streams
+
+_INSIDE = r"zero|z\+|(epsilon|gamma|alpha)( \d+(\.\d+)?(e-?\d+)?)?"
+Inside = Annotated[str, Field(pattern=f"^({_INSIDE})$")]
+First = Annotated[str, Field(pattern=f"^({_INSIDE}|flat|box)$")]
+
+
+@dataclass(frozen=True, config=OPTIONS)
+class Lrp:
+    """Layer-wise relevance propagation: the class score handed back layer by layer to whatever contributed to it.
+
+    R_j = sum_k rho(a_j w_jk) / sum_j rho(a_j w_jk) R_k from each weighted layer to the one before it, so that
+    sum_i R_i = S for the logit S, but for what stays inside. The rules rho: see `models.rules_lrp`.
+    Paper: Bach, Binder, Montavon, Klauschen, Mueller, Samek 2015, doi:10.1371/journal.pone.0130140, eq. 2, 56-60;
+    Montavon, Binder, Lapuschkin, Samek, Mueller 2019, chapter 10; composites: Kohlbrenner et al. 2019,
+    arXiv:1910.09840.
+    Differs from the paper: batch normalization and bias are joined with the weights before them; pooling by maximum
+    gives all to the maximum; gates (swish, squeeze and excite) get nothing, what they gate gets all; what only
+    prepares the image (rescaling, flattening) hands relevance on. Channels are summed to one map.
+
+    Parameters: rules for `dense` layers, for every `convolution`, and for the `first` weighted layer of either kind:
+    "zero", "epsilon 1e-6", "gamma 0.25", "z+", "alpha 2" (beta is alpha - 1); for `first` also "flat" and "box".
+    The defaults are the composite epsilon-plus-flat; epsilon-alpha2-beta1-flat is `convolution: alpha 2`;
+    epsilon-gamma-box is `convolution: gamma 0.25, first: box`.
+    Returns maps (N, H, W) in logits, signed. Diagnostics, (N,): "score" S; "kept_inside" what stays with biases, and
+    with units without any contribution of the sign that a rule asks for; "conservation_error"
+    |S - sum R - kept inside| / |S|.
+    Raises CannotExplain with the operations of the model that have no rule, such as those of attention.
+    """
+
+    registration: ClassVar[Registration] = Registration(
+        name="lrp",
+        title="Layer-wise relevance propagation",
+        family="backward",
+        question="Which pixels does the score come from, if every layer is asked what contributed to it?",
+        paper="Bach et al. 2015; Kohlbrenner et al. 2019, arXiv:1910.09840",
+        explains="logit",
+        channels="sum",
+        signed=True,
+        cost="1 gradient, and 1 forward for the parts of positive contributions",
+        option_that_changes=(("dense", "gamma 0.5"), ("convolution", "epsilon"), ("first", "box")),
+    )
+
+    dense: Inside = "epsilon"
+    convolution: Inside = "z+"
+    first: First = "flat"
+
+    def __call__(self, model: Model, images: Images, targets: Targets, streams: Streams) -> Maps:
+        from fruitaudit.models import backward, rules_lrp
+        from fruitaudit.models.backend import tf
+
+        texts = {"dense": self.dense, "convolution": self.convolution, "first": self.first}
+        rules = {kind: rules_lrp.Rule.read(text) for kind, text in texts.items()}
+
+        def function(alive: Model, values: Any, classes: Any, low: Any, high: Any) -> Any:
+            return rules_lrp.relevance(alive, values, classes, low, high, rules)
+
+        colours = tf.TensorSpec((model.input_shape[2],), tf.float32)
+        signature = tf.TensorSpec((None, *model.input_shape), tf.float32), tf.TensorSpec((None,), tf.int64)
+        compiled = backward.compiled(model, ("lrp", *texts.values()), function, *signature, colours, colours)
+        relevance, scores, kept = backward.batches_of(
+            model, lambda v, c: compiled(v, c, images.low, images.high), images.values, targets.classes
+        )
+        model.passes.gradient += len(images)
+        model.passes.forward += len(images)
+        values = relevance.sum(axis=-1)
+        gap = abs(scores - values.sum(axis=(1, 2), dtype=np.float64) - kept)
+        error = (gap / np.maximum(abs(scores), np.finfo(np.float32).eps)).astype(np.float32)
+        return Maps(values, {"conservation_error": error, "score": scores, "kept_inside": kept})
+
+    def model_passes(self, n_images: int, input_shape: Shape) -> Passes:
+        return Passes(forward=n_images, gradient=n_images)
+
+
+METHODS = (Lrp,)

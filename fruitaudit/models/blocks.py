@@ -1,0 +1,120 @@
+"""Weighted layers put together again from the operations they were traced to: weights, normalization, bias.
+
+A block is one convolution or matrix product with weights, the padding before it, and what is added to or multiplied
+with each of its channels after it, such as its bias and a batch normalization. It is z = linear(a, w) + b with one
+w and one b, which the rules of relevance propagation are written for.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from fruitaudit.models import backward
+from fruitaudit.models.backend import tf
+from fruitaudit.models.backward import Step, replay
+
+_DATA_AND_WEIGHTS = {"Conv2D": (0, 1), "DepthwiseConv2dNative": (0, 1), "MatMul": (0, 1), "Conv2DBackpropInput": (2, 1)}
+_ADDS = ("BiasAdd", "AddV2", "Add", "Sub")
+_SCALES = ("Mul", "RealDiv")
+
+
+@dataclass(frozen=True)
+class Block(Step):
+    """`op` is its last operation."""
+
+    weighted: Step
+    padding: Step | None
+    after: tuple[Step, ...]
+
+    @property
+    def kind(self) -> str:
+        return "dense" if self.weighted.op.type == "MatMul" else "convolution"
+
+    @property
+    def inputs(self) -> list[Any]:
+        return (self.padding or self.weighted).inputs
+
+    def parameters(self) -> tuple[Any, Any]:
+        """w and b, a channel each, after all that follows the weights."""
+        weights = self.weighted.op.inputs[_DATA_AND_WEIGHTS[self.weighted.op.type][1]]
+        channels = self.weighted.op.outputs[0].shape[-1]
+        ones = [1] * (self.weighted.op.outputs[0].shape.rank - 1)
+        scale = tf.ones((*ones, channels), weights.dtype)
+        bias = tf.zeros((*ones, channels), weights.dtype)
+        for step in self.after:
+            if step.op.type in _SCALES:
+                scale = _again(step, scale)
+            elif step.op.type == "Sub" and step.needed == (1,):
+                scale = -scale
+            bias = _again(step, bias)
+        shape = {"DepthwiseConv2dNative": weights.shape[2:], "Conv2DBackpropInput": (channels, 1)}
+        return weights * tf.reshape(scale, shape.get(self.weighted.op.type, (channels,))), bias
+
+    def linear(self, values: Any, weights: Any) -> Any:
+        """What the block makes of other values and weights, without bias."""
+        if self.padding is not None:
+            [values] = replay(self.padding.op, [values, *list(self.padding.op.inputs)[1:]])
+        inputs = list(self.weighted.op.inputs)
+        data, place = _DATA_AND_WEIGHTS[self.weighted.op.type]
+        inputs[data], inputs[place] = values, weights
+        return replay(self.weighted.op, inputs)[0]
+
+    def back(self, signal: Any, weights: Any) -> Any:
+        """The transpose of `linear` with these weights."""
+        values = tf.identity(self.inputs[0])
+        return tf.gradients(self.linear(values, weights), values, signal)[0]
+
+
+def _again(step: Step, value: Any) -> Any:
+    inputs = list(step.op.inputs)
+    inputs[step.needed[0]] = value
+    return replay(step.op, inputs)[0]
+
+
+def with_blocks(steps: Sequence[Step]) -> list[Step]:
+    """The same steps, with each weighted layer as one `Block`."""
+    reads = Counter(t.ref() for step in steps for t in step.inputs)
+    made_by = {t.ref(): step for step in steps for t in step.op.outputs}
+    reader = {t.ref(): step for step in steps for t in step.inputs}
+    blocks: dict[int, Block] = {}
+    gone: set[int] = set()
+    for step in filter(_is_weighted, steps):
+        before = made_by.get(step.inputs[0].ref())
+        padding = before if before and before.op.type in ("Pad", "PadV2") and reads[step.inputs[0].ref()] == 1 else None
+        parts = [step]
+        while reads[output := parts[-1].op.outputs[0].ref()] == 1 and _is_of_channels(reader[output]):
+            parts.append(reader[output])
+        gone |= {id(part) for part in (*parts, padding)}
+        last = parts[-1]
+        blocks[id(last)] = Block(last.op, last.partner, last.needed, step, padding, tuple(parts[1:]))
+    return [blocks.get(id(step), step) for step in steps if id(step) in blocks or id(step) not in gone]
+
+
+def _is_weighted(step: Step) -> bool:
+    places = _DATA_AND_WEIGHTS.get(step.op.type)
+    plain = step.op.type != "MatMul" or not (step.op.get_attr("transpose_a") or step.op.get_attr("transpose_b"))
+    return places is not None and step.needed == places[:1] and plain
+
+
+def _is_of_channels(step: Step) -> bool:
+    """Whether an operation adds one number to each channel, or multiplies it by one."""
+    if len(step.needed) != 1 or step.op.type not in (*_ADDS, *_SCALES):
+        return False
+    if step.op.type == "RealDiv" and step.needed == (1,):
+        return False
+    shape = step.op.inputs[1 - step.needed[0]].shape
+    return shape.rank is not None and all(n == 1 for n in shape[:-1])
+
+
+def does_not_go_below_zero(tensor: Any) -> bool:
+    """Whether the values are known to be at least zero, because a ReLU made them."""
+    op = tensor.op
+    while op.type in (*backward.MOVES, "MaxPool", "Max", "AvgPool", "Mean", "Identity") and op.type not in _JOINS:
+        op = op.inputs[0].op
+    return op.type in ("Relu", "Relu6", "Sigmoid")
+
+
+_JOINS = ("Pack", "ConcatV2", "PadV2", "MirrorPad")

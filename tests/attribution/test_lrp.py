@@ -1,0 +1,164 @@
+import itertools
+
+import numpy as np
+import pytest
+from backward_cases import TOLERANCE, L, case, network, of_kind, reason, run
+from pydantic import ValidationError
+
+from fruitaudit.attribution.input_x_gradient import InputXGradient
+from fruitaudit.attribution.lrp import Lrp
+from fruitaudit.models import rules_lrp
+from fruitaudit.models.backend import keras
+from fruitaudit.models.classifier import Classifier
+
+ZERO = Lrp(dense="zero", convolution="zero", first="zero")
+
+
+def positive(v):
+    return np.maximum(v, 0)
+
+
+def share(rule, number, a, w, b, z):
+    """(J,): what each input takes of one unit of relevance of one unit, from the papers."""
+    c = a * w
+    if rule == "zero":
+        return c / z
+    if rule == "epsilon":
+        return c / (z + number * np.sign(z))
+    if rule == "gamma":
+        more = (positive(c), positive(b)) if z >= 0 else (-positive(-c), -positive(-b))
+        return (c + number * more[0]) / (z + number * (more[0].sum() + more[1]))
+    if rule == "flat":
+        return np.ones_like(a) / len(a)
+    if rule == "box":  # of values in 0..1
+        d = c + positive(-w)
+        return d / d.sum()
+    alpha = 1.0 if rule == "z+" else number
+    up, down = (positive(s * c) / ((positive(s * c).sum() + positive(s * b)) or 1) for s in (1, -1))  # none: kept
+    return alpha * up - (alpha - 1) * down
+
+
+def replica(model, x, k, inside, first):
+    layers = [layer.get_weights() for layer in model.network.layers if layer.weights]
+    values = [x.ravel().astype(float)]
+    for w, b in layers[:-1]:
+        values.append(positive(values[-1] @ w + b))
+    relevance = np.zeros(4)
+    relevance[k] = (values[-1] @ layers[-1][0] + layers[-1][1])[k]
+    for i, ((w, b), a) in reversed(list(enumerate(zip(layers, values, strict=True)))):
+        below = np.zeros(len(a))
+        for unit in np.flatnonzero(relevance):
+            z = a @ w[:, unit] + b[unit]
+            below += relevance[unit] * share(*(first if i == 0 else inside), a, w[:, unit], b[unit], z)
+        relevance = below
+    return relevance.reshape(x.shape).sum(axis=-1)
+
+
+INSIDE = [("zero", 0.0), ("epsilon", 0.1), ("gamma", 0.5), ("z+", 0.0), ("alpha", 3.0)]
+
+
+@pytest.mark.parametrize(("inside", "first"), [
+    *((rule, rule) for rule in INSIDE), *itertools.product(INSIDE[:1], [("flat", 0.0), ("box", 0.0)])
+])  # fmt: skip
+def test_is_what_the_papers_say(inside, first):
+    model = network(L.Flatten(), *(L.Dense(12, activation="relu") for _ in range(2)), L.Dense(4, activation="softmax"))
+    images, targets = case(model)
+    texts = [f"{name} {number}" if number else name for name, number in (inside, first)]
+    made = run(Lrp(dense=texts[0], first=texts[1]), model, images, targets)
+    for values, x, k in zip(made.values, images.values, targets.classes, strict=True):
+        expected = replica(model, x, k, inside, first)
+        np.testing.assert_allclose(values, expected, rtol=1e-3, atol=1e-4 * abs(expected).max())
+
+
+def test_on_relu_networks_without_bias_the_zero_rule_is_input_times_gradient():
+    images = keras.Input((12, 12, 3))
+    x = L.Conv2D(6, 3, padding="same", use_bias=False, activation="relu")(images)
+    y = L.DepthwiseConv2D(3, padding="same", use_bias=False, activation="relu")(x)
+    x = L.MaxPooling2D()(L.Add()([x, L.Conv2D(6, 1, use_bias=False)(y)]))
+    x = L.Flatten()(L.AveragePooling2D(2)(L.Conv2D(5, 3, use_bias=False, activation="relu")(x)))
+    keras.utils.set_random_seed(8)
+    model = Classifier.from_network(keras.Model(images, L.Dense(4, use_bias=False)(x)), batch_size=8)
+    found = [run(method, model, *case(model)).values for method in (ZERO, InputXGradient(origin="zero"))]
+    assert abs(found[0]).max() > 0
+    np.testing.assert_allclose(*found, atol=1e-5 * abs(found[0]).max())
+
+
+@pytest.mark.parametrize("kind", ["sequential", "resnet", "sigmoid", "subclassed", "swish", "gelu", "mixed_float16"])
+@pytest.mark.parametrize("rules", [
+    {}, {"convolution": "gamma", "first": "box"}, {"convolution": "alpha 2"}, {"convolution": "epsilon 1e-7"},
+    {"convolution": "zero", "dense": "zero", "first": "zero"},
+], ids=str)  # fmt: skip
+def test_relevance_is_conserved(kind, rules):
+    made = run(Lrp(**rules), *of_kind(kind))
+    error, score = made.diagnostics["conservation_error"], abs(made.diagnostics["score"])
+    assert (error * score).max() < TOLERANCE.get(kind, 1e-3) * score.max()
+    kept = made.diagnostics["score"] - made.values.sum(axis=(1, 2)) - made.diagnostics["kept_inside"]
+    np.testing.assert_allclose(abs(kept), error * score, atol=1e-6)
+
+
+def test_normalization_is_joined_with_the_weights_before_it():
+    layers = [L.Conv2D(5, 3, name="conv"), L.BatchNormalization(name="bn"), L.ReLU(), L.Flatten(), L.Dense(4)]
+    model = network(L.Rescaling(2.0, -1.0), L.ZeroPadding2D(1), *layers)
+    rng = np.random.default_rng(3)
+    gamma, beta, mean, variance = (*rng.normal(0, 1, (3, 5)), rng.uniform(0.5, 2, 5))
+    model.network.get_layer("bn").set_weights([gamma, beta, mean, variance])
+    joined = network(L.Rescaling(2.0, -1.0), L.Conv2D(5, 3, padding="same"), L.ReLU(), L.Flatten(), L.Dense(4))
+    kernel, bias = model.network.get_layer("conv").get_weights()
+    scale = gamma / np.sqrt(variance + 1e-3)
+    joined.network.layers[1].set_weights([kernel * scale, (bias - mean) * scale + beta])
+    joined.network.layers[-1].set_weights(model.network.layers[-1].get_weights())
+    for rules in ({"first": "alpha 2"}, {"first": "gamma"}, {"first": "flat"}, {"first": "box"}):
+        found = [run(Lrp(**rules), which, *case(which)).values for which in (model, joined)]
+        np.testing.assert_allclose(*found, rtol=1e-3, atol=1e-4 * abs(found[0]).max(), err_msg=str(rules))
+
+
+def test_a_gate_gets_nothing_and_what_it_gates_gets_all():
+    keras.utils.set_random_seed(6)
+    images = keras.Input((8, 8, 3))
+    x = L.Conv2D(4, 3, activation="relu", use_bias=False)(images)
+    gate = L.Dense(4, activation="sigmoid")(L.GlobalAveragePooling2D()(x))
+    x = L.Multiply()([x, L.Reshape((1, 1, 4))(gate)])
+    model = Classifier.from_network(keras.Model(images, L.Dense(4, use_bias=False)(L.Flatten()(x))))
+    made = run(ZERO, model, *case(model))
+    np.testing.assert_allclose(made.values.sum(axis=(1, 2)), made.diagnostics["score"], rtol=1e-3)
+
+
+def test_lost_relevance_shows_in_the_conservation_error():
+    made = run(Lrp(dense="epsilon 0.5"), *of_kind("sequential"))
+    assert made.diagnostics["conservation_error"].max() > 0.1
+
+
+def test_bias_that_is_not_accounted_for_shows_in_the_conservation_error(monkeypatch):
+    monkeypatch.setattr(rules_lrp.Propagation, "_take", lambda *_: None)
+    assert run(ZERO, *of_kind("resnet")).diagnostics["conservation_error"].max() > 0.05
+
+
+def test_every_option_changes_the_map():
+    model, images, targets = of_kind("sequential")
+    usual = run(Lrp(), model, images, targets).values
+    for option, value in Lrp.registration.option_that_changes:
+        other = run(Lrp(**{option: value}), model, images, targets).values
+        assert abs(other - usual).max() > 1e-3 * abs(usual).max(), option
+
+
+def test_attention_is_named():
+    said = reason(Lrp(), *of_kind("vit"))
+    assert "has no rule for BatchMatMulV2, Einsum," in said
+    assert said.endswith("in this model; use integrated_gradients instead")
+
+
+def test_two_signals_multiplied_without_a_gate_are_named():
+    class Squared(keras.layers.Layer):
+        def call(self, x):
+            return x * keras.ops.relu(x)
+
+    model = network(L.Conv2D(4, 3), Squared(), L.Flatten(), L.Dense(4))
+    assert "has no rule for Mul of two signals in this model" in reason(Lrp(), model, *case(model))
+
+
+@pytest.mark.parametrize("options", [
+    {"dense": "flat"}, {"convolution": "box"}, {"first": "gama"}, {"dense": "epsilon x"}, {"dense": "zero 1"}
+])  # fmt: skip
+def test_rules_that_do_not_exist_are_refused(options):
+    with pytest.raises(ValidationError):
+        Lrp(**options)
