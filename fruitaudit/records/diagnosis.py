@@ -242,6 +242,24 @@ class CauseFinding:
 
 
 @dataclass(frozen=True)
+class Example:
+    """One lab image before and after a change: PNG files under the output folder, and what the model calls them.
+
+    `factor` is one of the decomposition's, or "together" for all of its factors at once; "field" is a photo of
+    `field_split` of the same class, where there is one, in place of the lab image.
+    """
+
+    factor: str
+    sample_id: str
+    before: str
+    after: str
+    answer_before: str
+    answer_after: str
+    true_class: str
+    field_split: str
+
+
+@dataclass(frozen=True)
 class Diagnosis:
     """Everything the experiments found, for one lab split and each field split."""
 
@@ -258,3 +276,4 @@ class Diagnosis:
     findings: tuple[CauseFinding, ...]
     not_run: dict[str, NotRun]
     """Experiments that were not made as a whole, by name."""
+    examples: tuple[Example, ...] = ()
