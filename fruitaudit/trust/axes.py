@@ -52,7 +52,7 @@ def faithfulness(bench: Bench, tested: Tested) -> dict[str, Beside | NotRun]:
 
 def _faithfulness(bench: Bench, tested: Tested, test: str) -> Beside | NotRun:
     try:
-        own, controls = bench.scores(test, tested.maps, tested.subject.method.registration.explains)
+        own, controls = bench.scores(test, tested.maps, tested.subject.explains)
     except CannotExplain as reason:
         return NotRun(str(reason))
     return beside(own, controls, bench.streams, higher_is_better=test not in LOWER_IS_BETTER)

@@ -1,26 +1,34 @@
-"""Methods that promise to share out a score: does the map add up to it?"""
+"""Methods that promise to share out a score: does the explanation add up to it?"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 import numpy as np
 
-from fruitaudit.records.data import FloatArray
+from fruitaudit.records.explanations import Explanation, Maps, Segments
 from fruitaudit.trust.similarity import Scores
 
-PROMISE = "score_difference"
-"""The diagnostic in which such a method tells what its map should add up to, (N,), in the units of the map."""
 
+def completeness(explanation: Explanation) -> Scores | None:
+    """|what it shares out - what it promises| / |what it promises|, (N,); 0 is exact. None without a promise.
 
-def completeness(maps: FloatArray, diagnostics: Mapping[str, FloatArray]) -> Scores | None:
-    """|sum of the map - F(x) + F(b)| / |F(x) - F(b)|, (N,), 0 is exact; None where the method promises no sum.
-
+    A promise is a diagnostic of the method: "score_difference" F(x) - F(b), or "score" F(x) with "kept_inside", the
+    part that biases keep. Superpixels share out their coefficients, not the pixels they are painted on. NaN where
+    nothing is promised to an image, or the map is not finite.
     Papers: completeness, Sundararajan et al. 2017, arXiv:1703.01365, prop. 1; local accuracy (SHAP), Lundberg, Lee
-    2017, arXiv:1705.07874, prop. 1; conservation (LRP), Bach et al. 2015, eq. 2. NaN where the difference is 0.
+    2017, arXiv:1705.07874, prop. 1; conservation (LRP), Bach et al. 2015, PLoS ONE 10(7), eq. 2.
     """
-    if PROMISE not in diagnostics:
+    if not isinstance(explanation, Maps | Segments):
         return None
-    promised = diagnostics[PROMISE].astype(np.float64)
-    error = abs(maps.sum(axis=(1, 2), dtype=np.float64) - promised)
-    return np.divide(error, abs(promised), out=np.full(len(maps), np.nan), where=promised != 0)
+    told = {name: np.asarray(values, np.float64) for name, values in explanation.diagnostics.items()}
+    if "score_difference" in told:
+        promised, kept = told["score_difference"], np.zeros(1)
+    elif "kept_inside" in told:
+        promised, kept = told["score"], told["kept_inside"]
+    else:
+        return None
+    if isinstance(explanation, Segments):
+        shared = np.nansum(explanation.coefficients, axis=1, dtype=np.float64)
+    else:
+        shared = explanation.values.sum(axis=(1, 2), dtype=np.float64)
+    error = abs(shared + kept - promised)
+    return np.divide(error, abs(promised), out=np.full(len(promised), np.nan), where=promised != 0)

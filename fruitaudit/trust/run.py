@@ -119,7 +119,7 @@ def _one(
         return subject, TrustNotRun(name, title, explanation), None
     if isinstance(maps, NotRun):
         return subject, TrustNotRun(name, title, maps), None
-    promised = completeness(maps, explanation.diagnostics)
+    promised = completeness(explanation)
     adds_up = None if promised is None else mean_over_images(promised, bench.streams)
     tested = axes.Tested(subject, chosen.allowance, maps)
     return subject, _measure(bench, tested, chosen, adds_up, class_names, shuffled), maps

@@ -9,7 +9,7 @@ from skimage.metrics import structural_similarity
 from trust.oracles import SHAPE, STREAMS, Oracle, chance, images, linear, lit, perfect, planted, predicted
 
 from fruitaudit.records.data import Images
-from fruitaudit.records.explanations import Targets
+from fruitaudit.records.explanations import Maps, Segments, Targets
 from fruitaudit.records.states import Estimate, NotRun
 from fruitaudit.trust.agreement import agreement
 from fruitaudit.trust.beside import beside
@@ -252,11 +252,23 @@ def test_a_map_against_the_class_points_nowhere_and_ties_share_the_point() -> No
 def test_completeness_is_relative_and_only_where_it_is_promised() -> None:
     values = maps(3)
     total = values.sum(axis=(1, 2), dtype=np.float64)
-    np.testing.assert_allclose(completeness(values, {"score_difference": total}), 0, atol=1e-6)
-    np.testing.assert_allclose(completeness(values, {"score_difference": total / 1.1}), 0.1, atol=1e-5)
-    assert np.isnan(completeness(values, {"score_difference": np.zeros(3)})).all()
-    assert np.isnan(completeness(np.full_like(values, np.nan), {"score_difference": total})).all()
-    assert completeness(values, {"r2": total}) is None
+
+    def error(map_values, **told):
+        return completeness(Maps(map_values, {name: np.asarray(v) for name, v in told.items()}))
+
+    np.testing.assert_allclose(error(values, score_difference=total), 0, atol=1e-6)
+    np.testing.assert_allclose(error(values, score_difference=total / 1.1), 0.1, atol=1e-5)
+    np.testing.assert_allclose(error(values, score=total + 2, kept_inside=np.full(3, 2.0)), 0, atol=1e-6)
+    assert np.isnan(error(values, score_difference=np.zeros(3))).all()
+    assert np.isnan(error(np.full_like(values, np.nan), score_difference=total)).all()
+    assert error(values, r2=total) is None
+
+
+def test_superpixels_share_out_their_coefficients_and_not_their_pixels() -> None:
+    labels = np.zeros((1, 4, 4), np.int32)
+    labels[0, 2:] = 1
+    found = Segments(labels, np.array([[0.5, 0.25, np.nan]], "f4"), {"score_difference": np.array([0.75], "f4")})
+    np.testing.assert_allclose(completeness(found), 0, atol=1e-6)
 
 
 def test_like_images_have_like_maps_when_maps_follow_the_features() -> None:
