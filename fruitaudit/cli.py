@@ -11,6 +11,7 @@ import sys
 import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any, Literal, NoReturn
 
@@ -103,16 +104,29 @@ def evaluate(
     raise typer.Exit(_audit(loaded.config, quiet=quiet, as_json=as_json))
 
 
-@app.command()
-def demo(out: DemoOutOption = Path("fruitaudit-demo"), quiet: QuietOption = False) -> None:
-    """Audit a small case, made on the spot."""
-    from fruitaudit.config.load import load_config
-    from fruitaudit.demo.digits import make_case
+class Case(StrEnum):
+    """What `demo` can make."""
 
-    _tell([f"making the digits case in {out} and training its model (about 20 s)"], quiet)
-    make_case(out)
-    loaded = load_config(out / "fruitaudit.yaml")
-    raise typer.Exit(_audit(loaded.config, quiet=quiet, as_json=False))
+    FRUIT = "fruit"
+    DIGITS = "digits"
+
+
+@app.command()
+def demo(
+    out: DemoOutOption = Path("fruitaudit-demo"),
+    case: Annotated[
+        Case, typer.Option("--case", help="Fruit from a lab and a store, or tiny grey digits.")
+    ] = Case.FRUIT,
+    quiet: QuietOption = False,
+) -> None:
+    """Audit a case that is made on the spot: it has learned in the lab and fails in the store."""
+    from fruitaudit.config.load import load_config
+    from fruitaudit.demo import digits
+    from fruitaudit.demo.fruit import case as fruit
+
+    _tell([f"making the {case.value} case in {out} (about 20 s)"], quiet)
+    config = (fruit if case is Case.FRUIT else digits).make_case(out)
+    raise typer.Exit(_audit(load_config(config).config, quiet=quiet, as_json=False))
 
 
 @app.command()
@@ -139,6 +153,28 @@ def methods(as_json: Annotated[bool, typer.Option("--json", help="As JSON.")] = 
     from fruitaudit.listing import print_methods
 
     print_methods(as_json=as_json)
+
+
+@app.command()
+def verify(
+    config: ConfigArgument = None,
+    model: ModelOption = None,
+    data: DataOption = None,
+    set_: SetOption = None,
+    trust_model: TrustOption = False,
+    images: Annotated[int, typer.Option("--images", min=1, help="How many images, drawn with the seed.")] = 4,
+    quiet: QuietOption = False,
+    as_json: Annotated[bool, typer.Option("--json", help="As JSON, image by image.")] = False,
+) -> None:
+    """Compare the methods with other libraries' on your own model and images."""
+    from fruitaudit.config.load import load_config
+    from fruitaudit.verify import print_verified
+    from fruitaudit.verify import verify as compare
+
+    overrides = [*(set_ or []), *(["model.trust=true"] if trust_model else [])]
+    loaded = load_config(config, overrides=overrides, model=model, data=data or [])
+    _tell(loaded.said, quiet)
+    print_verified(compare(loaded.config, images), as_json=as_json)
 
 
 @app.command()

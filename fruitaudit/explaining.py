@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import itertools
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +13,8 @@ import numpy.typing as npt
 
 from fruitaudit.attribution.base import Method, background_of
 from fruitaudit.attribution.explain import explain
-from fruitaudit.config.schema import MethodSettings
+from fruitaudit.choice import methods_of, model_methods
+from fruitaudit.config.schema import Config, MethodSettings
 from fruitaudit.data.masks import read_masks
 from fruitaudit.data.stream import read_images
 from fruitaudit.opening import Opened
@@ -27,13 +28,15 @@ from fruitaudit.records.explanations import (
     Explanation,
     ExplanationNotRun,
     ExplanationRow,
+    Group,
     Maps,
     Segments,
     Targets,
 )
 from fruitaudit.records.packing import Arrays, pack, unpack
 from fruitaudit.records.states import NotRun
-from fruitaudit.runtime import StageCache, Streams, versions, write_arrays
+from fruitaudit.runtime import StageCache, Streams, sha256_of_file, versions, write_arrays
+from fruitaudit.steps import Steps
 
 Row = ExplanationRow | ExplanationNotRun
 
@@ -60,6 +63,8 @@ class Explainer:
     out: Path
     reference: Predictions | None = None
     """The split that background images are drawn of."""
+    interpreters: Mapping[str, Path] = field(default_factory=dict)
+    """Pythons of providers that run in an environment of their own."""
 
     def images(self, sample_ids: Sequence[str]) -> Images:
         """Images to explain, with the masks of their objects."""
@@ -76,6 +81,13 @@ class Explainer:
         images = read_images([self.opened.samples[i] for i in ids], self.opened.preprocessor)
         return Background(images.values, self.reference.labels[drawn], tuple(ids), len(self.reference.labels))
 
+    @staticmethod
+    def fingerprint(images: Images) -> tuple[object, ...]:
+        """What was done to the files shows in the pixels: another resize or interpolation is another fingerprint."""
+        background = images.background and (_sha256(images.background.values), images.background.labels.tolist())
+        ends = images.low.tolist(), images.high.tolist()
+        return _sha256(images.values), images.sample_ids, *ends, _sha256(images.masks), background
+
     def explain_model(self, settings: MethodSettings) -> tuple[Row, bool]:
         """Run one method that is about the model, not about images."""
         return self.explain(OF_THE_MODEL, self.images(()), Targets(np.empty(0, np.int64)), settings)
@@ -88,7 +100,7 @@ class Explainer:
         Cached by model, pixels as the model sees them, targets, method with its options, seed and versions. A method
         that does not apply or fails costs only itself.
         """
-        method = build(settings)
+        method = build(settings, self.interpreters)
         title, wanted = method.registration.title, background_of(method)
         if not len(images) and method.registration.subject == "image":
             reason = NotRun("no image fits the group's rule")
@@ -98,14 +110,13 @@ class Explainer:
             if images.background is None:
                 reason = NotRun(f"{title} compares with images that the model knows; add a split with role: reference")
                 return ExplanationNotRun(group, settings.spelling, title, reason), False
+        asked: dict[str, object] = asdict(method)  # type: ignore[call-overload]
         key = {
             "model": self.opened.classifier.sha256,
-            # What was done to the files shows in the pixels: another resize or interpolation is another key.
-            "images": (_sha256(images.values), images.sample_ids, images.low.tolist(), images.high.tolist()),
-            "masks": _sha256(images.masks),
-            "background": images.background and (_sha256(images.background.values), images.background.labels.tolist()),
+            "images": self.fingerprint(images),
             "targets": (targets.classes.tolist(), None if targets.against is None else targets.against.tolist()),
-            "method": (settings.spelling, asdict(method)),  # type: ignore[call-overload]
+            "method": (settings.spelling, asked),
+            "files": [sha256_of_file(Path(v)) for v in asked.values() if isinstance(v, str) and Path(v).is_file()],
             "seed": self.streams.seed,
             "versions": versions(),
         }
@@ -175,6 +186,27 @@ class Explainer:
         """A name no other row of this audit has: a config may ask one method twice, with different options."""
         names = (f"{stem}{suffix}.npz" for suffix in itertools.chain([""], (f"-{n}" for n in itertools.count(2))))
         return next(name for name in names if not (self.out / name).exists())
+
+
+def explain_all(
+    explainer: Explainer, config: Config, groups: Sequence[Group], predictions: Mapping[str, Predictions], steps: Steps
+) -> Iterator[Row]:
+    """Every method that was asked for: first those about the model, then group by group."""
+    for settings in model_methods(config):
+        with steps.step(f"look inside by {settings.spelling}", 1) as step:
+            row, step.cached = explainer.explain_model(settings)
+            step.advance(1)
+        yield row
+    for group in groups:
+        source = predictions[group.split]
+        at = {sample_id: i for i, sample_id in enumerate(source.sample_ids)}
+        rows = np.array([at[i] for i in group.sample_ids], dtype=np.int64)
+        images, targets = explainer.images(group.sample_ids), targets_of(config.target, source, rows)
+        for settings in methods_of(config, group.name, group.kind):
+            with steps.step(f"explain {group.name} by {settings.spelling}", 1) as step:
+                row, step.cached = explainer.explain(group.name, images, targets, settings)
+                step.advance(1)
+            yield row
 
 
 class _GaveUp(Exception):

@@ -81,15 +81,12 @@ def _per_class(predictions: Predictions, n: int, streams: Streams) -> Mask:
 
 
 def _auto_groups(splits: Sequence[Predictions], max_images: int, streams: Streams) -> tuple[Group, ...]:
-    """Worst classes and largest confusions of the split that matters most, each beside its true positives.
-
-    Explained is the field split with the most errors; without one the test split, then whatever there is.
-    """
-    by_role = [[p for p in splits if p.role == role and len(p.labels)] for role in ("field", "test", "reference")]
-    explained = max(next((group for group in by_role if group), []), key=_error_rate, default=None)
+    """Worst classes and largest confusions of the split that matters most, each beside its true positives."""
+    explained = worst_split(splits)
     if explained is None:
         return ()
-    fallback = next((group[0] for group in by_role[1:] if group and group[0] is not explained), None)
+    others = [p for role in ("test", "reference") for p in splits if p.role == role and len(p.labels)]
+    fallback = next((p for p in others if p is not explained), None)
     groups: list[Group] = []
     for name, kind, true, called, rule in _suspects(explained):
         error = _draw(name, explained, kind, true if kind != "false_positive" else called, rule, max_images, streams,
@@ -99,6 +96,12 @@ def _auto_groups(splits: Sequence[Predictions], max_images: int, streams: Stream
         if not any(g.kind == "true_positive" and g.class_name == explained.class_names[control_class] for g in groups):
             groups.append(_control(error, explained, fallback, control_class, max_images, streams))
     return tuple(groups)
+
+
+def worst_split(splits: Sequence[Predictions]) -> Predictions | None:
+    """The field split with the largest share of errors; without one the test split, then whatever there is."""
+    by_role = [[p for p in splits if p.role == role and len(p.labels)] for role in ("field", "test", "reference")]
+    return max(next((group for group in by_role if group), []), key=_error_rate, default=None)
 
 
 def _error_rate(predictions: Predictions) -> float:

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-
 from fruitaudit import __version__
-from fruitaudit.choice import methods_of, model_methods
 from fruitaudit.config.load import dump_config
 from fruitaudit.config.schema import Config
+from fruitaudit.diagnosis.audit import diagnosis_of
 from fruitaudit.evaluation.class_order import judge_class_orders
 from fruitaudit.evaluation.evaluate import evaluate
-from fruitaudit.explaining import Explainer, Row, targets_of
+from fruitaudit.explaining import Explainer, explain_all
 from fruitaudit.findings import find
 from fruitaudit.gates import asked_top_k, check_gates, judge
 from fruitaudit.groups import check_groups, choose_groups
@@ -24,13 +22,13 @@ from fruitaudit.pictures import Album
 from fruitaudit.prediction import Predicted, predict
 from fruitaudit.providers.registry import build
 from fruitaudit.records.evaluation import Predictions
-from fruitaudit.records.explanations import Group
 from fruitaudit.records.results import Results, RunInfo
 from fruitaudit.report.artefacts import save_results, save_run
 from fruitaudit.report.predictions import write_predictions
 from fruitaudit.report.render import render
 from fruitaudit.runtime import StageCache, Streams, sha256_of, staged, write_text
 from fruitaudit.steps import Progress, Steps
+from fruitaudit.trust.audit import tested_methods, trust_of
 
 OUTPUTS = ("attributions", "config.yaml", "junit.xml", "pictures", "predictions.parquet", "report.html", "results.json",
            "run.json", "summary.md")  # fmt: skip
@@ -41,7 +39,7 @@ def check(config: Config) -> None:
     """Refuse what can be seen to be wrong before a model or an image is opened."""
     own = () if config.groups == "auto" else tuple(group.methods for group in config.groups)
     for settings in (s for methods in (config.methods, *own) for s in methods or ()):
-        build(settings)
+        build(settings, config.providers.interpreters)
     names, _ = class_names(config)
     check_groups(config, names)
     check_gates(config.gates, [split.name for split in config.splits], names)
@@ -86,9 +84,14 @@ class _Story:
             album = Album(self.out, opened.preprocessor, opened.samples)
             pictures = album.explained(predictions, list(dict.fromkeys(i for g in groups for i in g.sample_ids)))
             sheet = album.contact_sheet(list(predictions.values()), config.sheet_images, streams)
-        explainer = Explainer(opened, streams, self._cache, self.out, _reference(predictions.values()))
-        rows = [*self._explain_model(explainer)]
-        rows += [row for group in groups for row in self._explain(explainer, group, predictions[group.split])]
+        explainer = Explainer(
+            opened, streams, self._cache, self.out, _reference(predictions.values()), config.providers.interpreters
+        )
+        rows = tuple(explain_all(explainer, config, groups, predictions, self.steps))
+        with self.steps.step("test the explanations", len(tested_methods(config, groups))) as step:
+            trust, self.steps.explanation_costs = trust_of(config, explainer, groups, predictions, step)
+        with self.steps.step("look for causes") as step:
+            diagnosis = diagnosis_of(config, opened, predicted, streams, self._cache, step)
         verdicts, verdict = judge(config.gates, evaluations, splits, config.max_bad_share)
         results = Results(
             title=config.title,
@@ -101,14 +104,16 @@ class _Story:
             evaluations=evaluations,
             class_orders=orders,
             groups=groups,
-            explanations=tuple(rows),
+            explanations=rows,
             pictures=pictures,
             contact_sheet=sheet,
-            findings=find(evaluations, splits, orders, opened.preprocessing, tuple(rows)),
+            findings=find(evaluations, splits, orders, opened.preprocessing, rows, diagnosis, trust),
             gates=verdicts,
             verdict=verdict,
             config_sha256=sha256_of(config.model_dump(mode="json", exclude={"out"})),
             fruitaudit_version=__version__,
+            trust=trust,
+            diagnosis=diagnosis,
             table_rows=config.table_rows,
         )
         with self.steps.step("write the results"):
@@ -124,23 +129,6 @@ class _Story:
             predicted = predict(opened, split, self._cache, fail_on_bad=fail_on_bad, advance=step.advance)
             step.cached = predicted.cached
         return predicted
-
-    def _explain_model(self, explainer: Explainer) -> Iterator[Row]:
-        for settings in model_methods(self.config):
-            with self.steps.step(f"look inside by {settings.spelling}", 1) as step:
-                row, step.cached = explainer.explain_model(settings)
-                step.advance(1)
-            yield row
-
-    def _explain(self, explainer: Explainer, group: Group, source: Predictions) -> Iterator[Row]:
-        at = {sample_id: i for i, sample_id in enumerate(source.sample_ids)}
-        rows = np.array([at[i] for i in group.sample_ids], dtype=np.int64)
-        images, targets = explainer.images(group.sample_ids), targets_of(self.config.target, source, rows)
-        for settings in methods_of(self.config, group.name, group.kind):
-            with self.steps.step(f"explain {group.name} by {settings.spelling}", 1) as step:
-                row, step.cached = explainer.explain(group.name, images, targets, settings)
-                step.advance(1)
-            yield row
 
     @property
     def _cache(self) -> StageCache:

@@ -68,7 +68,7 @@ def plan(config: Config) -> Plan:
     not_run = []
     for title, images, methods in _groups(config):
         for settings in methods:
-            method = build(settings)
+            method = build(settings, config.providers.interpreters)
             if method.registration.family == "cam" and opened.classifier.cam_layer is None:
                 not_run.append((f"{settings.spelling} on {title}", "the model has no layer with a spatial activation"))
                 continue

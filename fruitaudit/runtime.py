@@ -17,12 +17,15 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
+from pydantic import TypeAdapter
 
 from fruitaudit.errors import ConfigError
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -174,6 +177,12 @@ class StageCache:
             arrays = make()
             write_arrays(path, arrays)
             return arrays, False
+
+    def record(self, stage: str, key: object, kind: type[T], make: Callable[[], T]) -> tuple[T, bool]:
+        """A record of finished work, kept as JSON: the very numbers that `make` returned, fresh or from the cache."""
+        form = TypeAdapter(kind)
+        arrays, cached = self.get_or_make(stage, key, lambda: {"record": np.array(form.dump_json(make()).decode())})
+        return form.validate_json(str(arrays["record"])), cached
 
 
 def versions() -> dict[str, str]:

@@ -11,6 +11,7 @@ from typing import Protocol
 
 from fruitaudit.models.classifier import Classifier
 from fruitaudit.records.results import RunInfo, Timing
+from fruitaudit.records.trust import ExplanationCost
 from fruitaudit.runtime import peak_memory_mb, versions
 
 
@@ -37,6 +38,7 @@ class Steps:
     progress: Progress
     classifier: Classifier | None = None
     timings: list[Timing] = field(default_factory=list)
+    explanation_costs: tuple[ExplanationCost, ...] = ()
     started: datetime = field(default_factory=lambda: datetime.now(UTC))
     begin: float = field(default_factory=time.perf_counter)
 
@@ -65,4 +67,5 @@ class Steps:
             versions=versions(),
             hashes=hashes,
             timings=tuple(self.timings),
+            explanation_costs=self.explanation_costs,
         )

@@ -20,6 +20,7 @@ _METHODS: tuple[tuple[str | None, ...], ...] = (("methods", None), ("groups", No
 _INPUTS: tuple[tuple[str | None, ...], ...] = (
     ("model", "path"), ("model", "classes"),
     *(("splits", None, key) for key in ("path", "originals", "masks")),
+    ("providers", "alibi", "python"),
     *((*methods, name, "autoencoder") for methods in _METHODS for name in ("cem", "cem@alibi")),
 )  # fmt: skip
 """Keys that name a file or folder that must be there."""

@@ -189,6 +189,23 @@ class GateSettings(Settings):
         return {"anyOf": [{"type": "string"}, handler(core_schema)]}
 
 
+class InterpreterSettings(Settings):
+    """The Python of an environment whose pins conflict with this one's."""
+
+    python: Path
+
+
+class ProviderSettings(Settings):
+    """Libraries that run in an environment of their own."""
+
+    alibi: InterpreterSettings | None = Field(None, description="an environment made with constraints-alibi.txt")
+
+    @property
+    def interpreters(self) -> dict[str, Path]:
+        """Interpreter by provider, those that are named."""
+        return {} if self.alibi is None else {"alibi": self.alibi.python}
+
+
 class Config(Settings):
     """One audit."""
 
@@ -203,6 +220,13 @@ class Config(Settings):
     target: Asked = Field(
         "predicted",
         description="the class explained; contrast: the one predicted against the true one, or against the runner-up",
+    )
+    providers: ProviderSettings = ProviderSettings()
+    trust: Literal["off", "quick", "standard", "full"] = Field(
+        "quick", description="how thoroughly the explanations themselves are tested"
+    )
+    diagnosis: Literal["off", "quick", "standard"] = Field(
+        "standard", description="how many images the experiments that look for causes take: 100 or 320 a split"
     )
     gates: tuple[GateSettings, ...] = ()
     seed: int = Field(9, ge=0)

@@ -5,8 +5,10 @@ from __future__ import annotations
 import dataclasses
 import difflib
 import functools
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
 from importlib import metadata
+from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from pydantic import ValidationError
@@ -34,9 +36,15 @@ def registration(settings: MethodSettings) -> Registration:
     return _method_class(settings).registration
 
 
-def build(settings: MethodSettings) -> Method:
-    """The method with its options set. Raises ConfigError, one sentence, for what cannot be built."""
+def build(settings: MethodSettings, interpreters: Mapping[str, Path] = MappingProxyType({})) -> Method:
+    """The method with its options set. Raises ConfigError, one sentence, for what cannot be built.
+
+    `interpreters` by provider, for libraries that run in an environment of their own: such a method has `bound_to`.
+    """
     method = _method_class(settings)
+    bound_to: Callable[[Path | None], type[Method]] | None = getattr(method, "bound_to", None)
+    if bound_to is not None:
+        method = bound_to(interpreters.get(settings.provider))
     package = method.registration.package
     if package:
         try:

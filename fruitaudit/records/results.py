@@ -6,10 +6,15 @@ from dataclasses import dataclass
 from typing import Literal
 
 from fruitaudit.records.data import PreprocessingSummary, SplitSummary
+from fruitaudit.records.diagnosis import Diagnosis
 from fruitaudit.records.evaluation import SplitEvaluation
 from fruitaudit.records.explanations import ExplanationNotRun, ExplanationRow, Group
 from fruitaudit.records.judgement import Finding, GateResult, Verdict
 from fruitaudit.records.model import ModelSummary
+from fruitaudit.records.states import NotRun
+from fruitaudit.records.trust import ExplanationCost, TrustReport
+
+_UNASKED = NotRun("this audit was made by a version of fruitaudit that did not ask for it")
 
 
 @dataclass(frozen=True)
@@ -72,6 +77,8 @@ class Results:
     verdict: Verdict
     config_sha256: str
     fruitaudit_version: str
+    trust: TrustReport | NotRun = _UNASKED
+    diagnosis: Diagnosis | NotRun = _UNASKED
     table_rows: int = 1000
     """How many rows the table of predictions in the report may have."""
     schema_version: Literal["1"] = "1"
@@ -100,3 +107,5 @@ class RunInfo:
     versions: dict[str, str]
     hashes: dict[str, str]
     timings: tuple[Timing, ...]
+    explanation_costs: tuple[ExplanationCost, ...] = ()
+    """Seconds and passes an explanation took while methods were tested; empty where the cache answered."""

@@ -29,7 +29,7 @@ def tested_methods(config: Config, groups: Sequence[Group]) -> dict[str, Method]
     found: dict[str, Method] = {}
     for group in groups:
         for settings in methods_of(config, group.name, group.kind):
-            method = build(settings)
+            method = build(settings, config.providers.interpreters)
             if method.registration.family not in WITHOUT_MAPS:
                 found.setdefault(settings.spelling, method)
     return found
