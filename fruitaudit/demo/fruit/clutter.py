@@ -45,7 +45,7 @@ def add_hand(surfaces: Surfaces, pose: Pose, rng: Rng) -> None:
             continue
         canvas = Canvas(hit, pose.radius, int(rng.integers(2**31)), 0.0)
         red = tuple(int(v * f) for v, f in zip(tone, (0.95, 0.72, 0.68), strict=True))
-        albedo = paint(tone, (red, 0.3 + 0.25 * canvas.clouds(0.8)))
+        albedo = paint(tone, (red, 0.25 + 0.15 * canvas.haze(0.8)))
         surfaces.add(hit, Material(albedo, 0.0, 0.08, 10), pose, fruit=False)
 
 
