@@ -17,7 +17,7 @@ ROOMS = [
     "evaluation",
     "groups", "diagnosis", "pictures", "attribution", "providers", "choice", "explaining", "trust", "findings", "gates",
     "report", "demo",
-    "pipeline", "plan", "listing",
+    "pipeline", "plan", "listing", "verify",
     "scaffold", "progress", "cli", "__main__",
 ]  # fmt: skip
 
@@ -45,7 +45,9 @@ def test_imports_go_down_the_list(path: Path) -> None:
     assert imports_of(path) <= set(above), f"{room} may import only {above}"
 
 
-@pytest.mark.parametrize("arguments", [["--help"], ["--version"], ["methods"], ["evaluate", "--help"]])
+@pytest.mark.parametrize(
+    "arguments", [["--help"], ["--version"], ["methods"], ["evaluate", "--help"], ["verify", "--help"]]
+)
 def test_tensorflow_is_not_imported_before_it_is_needed(arguments: list[str]) -> None:
     code = (
         "import sys; from fruitaudit.cli import app\n"

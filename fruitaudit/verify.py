@@ -1,0 +1,157 @@
+"""`fruitaudit verify`: every provider of every method on the user's own model and images, and how well they agree."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import typing
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+from rich.console import Console
+from rich.padding import Padding
+
+from fruitaudit.attribution.base import Method
+from fruitaudit.attribution.explain import explain
+from fruitaudit.config.schema import Config, MethodSettings
+from fruitaudit.data.stream import read_images
+from fruitaudit.errors import ConfigError, DataError
+from fruitaudit.models.classifier import Classifier
+from fruitaudit.opening import Opened, open_inputs
+from fruitaudit.providers.registry import all_methods, build, providers_of
+from fruitaudit.records.data import FloatArray, Images
+from fruitaudit.records.explanations import Maps, Segments, Targets
+from fruitaudit.records.states import NotRun
+from fruitaudit.runtime import Streams
+
+
+@dataclass(frozen=True)
+class Agreement:
+    """One provider's maps beside the native ones, an image each; None where one of the two maps is constant."""
+
+    method: str
+    provider: str
+    pearson: tuple[float | None, ...]
+    spearman: tuple[float | None, ...]
+    caveat: str
+    """What is known of why they differ; empty where nothing is."""
+
+
+@dataclass(frozen=True)
+class NotCompared:
+    """A provider without maps to compare."""
+
+    method: str
+    provider: str
+    reason: NotRun
+
+
+Row = Agreement | NotCompared
+
+
+def verify(config: Config, n_images: int) -> list[Row]:
+    """Compare all providers of every method on `n_images`, drawn with the seed, for the classes the model predicts."""
+    streams = Streams(config.seed)
+    opened = open_inputs(config, streams)
+    images = _some_images(opened, n_images, streams)
+    targets = Targets(opened.classifier.probabilities(images.values).argmax(axis=1))
+    names = dict.fromkeys(name for name, provider in all_methods() if provider != "native")
+    asked = _Asked(config, opened.classifier, images, targets, streams)
+    return [row for name in names for row in asked.compare(name)]
+
+
+def _some_images(opened: Opened, n: int, streams: Streams) -> Images:
+    """Of the splits of the most telling role: the field, then the test, then the reference."""
+    for role in ("field", "test", "reference"):
+        samples = [sample for split in opened.splits if split.role == role for sample in split.samples]
+        if samples:
+            drawn = streams.rng("verify", role).permutation(len(samples))[:n]
+            return read_images([samples[i] for i in drawn], opened.preprocessor)
+    raise DataError("no split holds an image to verify with")
+
+
+@dataclass(frozen=True)
+class _Asked:
+    config: Config
+    model: Classifier
+    images: Images
+    targets: Targets
+    streams: Streams
+
+    def compare(self, name: str) -> Iterator[Row]:
+        """The native method once, and every other provider of it."""
+        ours = self._maps(name, "native")
+        for provider in providers_of(name)[1:]:
+            if isinstance(ours, NotRun):
+                yield NotCompared(name, provider, ours)
+                continue
+            theirs = self._maps(name, provider)
+            if isinstance(theirs, NotRun):
+                yield NotCompared(name, provider, theirs)
+                continue
+            caveat = all_methods()[name, provider].registration.caveat
+            pearson, spearman = correlations(ours, theirs), correlations(ranks(ours), ranks(theirs))
+            yield Agreement(name, provider, pearson, spearman, caveat)
+
+    def _maps(self, name: str, provider: str) -> FloatArray | NotRun:
+        kind = all_methods()[name, provider]
+        if typing.get_type_hints(kind.__call__)["return"] not in (Maps, Segments):
+            return NotRun(f"{name} shows no map of the image, so that there is nothing to correlate")
+        try:
+            settings = MethodSettings(name=name, provider=provider, options=self._options(kind))
+            method = build(settings, self.config.providers.interpreters)
+        except ConfigError as reason:
+            return NotRun(str(reason))
+        made = explain(method, self.model, self.images, self.targets, self.streams)
+        return made if isinstance(made, NotRun) else typing.cast("Maps | Segments", made).values
+
+    def _options(self, kind: type[Method]) -> dict[str, typing.Any]:
+        """What the config sets for the native method, so far as this provider knows it: equal parameters."""
+        known = {field.name for field in dataclasses.fields(kind)}  # type: ignore[arg-type]
+        own = next((s.options for s in self.config.methods or ()
+                    if (s.name, s.provider) == (kind.registration.name, "native")), {})  # fmt: skip
+        return {option: value for option, value in own.items() if option in known}
+
+
+def ranks(maps: FloatArray) -> npt.NDArray[np.float64]:
+    """(N, H, W): the rank of each pixel in its own map, ties sharing theirs."""
+    from scipy.stats import rankdata
+
+    return rankdata(maps.reshape(len(maps), -1), axis=1).reshape(maps.shape)
+
+
+def correlations(ours: npt.NDArray[typing.Any], theirs: npt.NDArray[typing.Any]) -> tuple[float | None, ...]:
+    """Pearson's r of each pair of maps."""
+    found: list[float | None] = []
+    for a, b in zip(ours.astype(np.float64), theirs.astype(np.float64), strict=True):
+        varied = np.isfinite(a).all() and np.isfinite(b).all() and np.ptp(a) > 0 and np.ptp(b) > 0
+        found.append(float(np.corrcoef(a.ravel(), b.ravel())[0, 1]) if varied else None)
+    return tuple(found)
+
+
+def print_verified(rows: Sequence[Row], *, as_json: bool) -> None:
+    """Print the agreement of every provider to stdout."""
+    if as_json:
+        print(json.dumps([dataclasses.asdict(row) for row in rows], indent=1))
+        return
+    console = Console(highlight=False, markup=False)
+    console.print("Other providers beside the native maps: median (lowest to highest) over the images")
+    for row in rows:
+        if isinstance(row, NotCompared):
+            told, why = "not compared", row.reason.reason
+        else:
+            told, why = f"Pearson {_summary(row.pearson)}; Spearman {_summary(row.spearman)}", row.caveat
+        console.print(f"\n{row.method}@{row.provider}: {told}")
+        if why:
+            console.print(Padding(why, (0, 0, 0, 2)))
+
+
+def _summary(correlations: Sequence[float | None]) -> str:
+    known = [r for r in correlations if r is not None]
+    if not known:
+        return "none (constant maps)"
+    constant = len(correlations) - len(known)
+    text = f"{np.median(known):.2f} ({min(known):.2f} to {max(known):.2f})"
+    return f"{text}, {constant} constant" if constant else text

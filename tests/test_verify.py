@@ -1,0 +1,95 @@
+"""The providers of each method on the user's own model: what agrees, what does not, and what could not be compared."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+from zoo import KINDS
+
+from fruitaudit.config.schema import Config
+from fruitaudit.providers.registry import all_methods
+from fruitaudit.verify import Agreement, NotCompared, correlations, print_verified, ranks, verify
+
+
+def config_of(folder: Path, kind: str, **more: Any) -> Config:
+    network = KINDS[kind]()
+    network.save(folder / "model.keras")
+    height, width, channels = network.input_shape[1:]
+    rng = np.random.default_rng(5)
+    n_classes = max(network.output_shape[-1], 2)
+    for i in range(6):
+        path = folder / "photos" / f"class_{i % n_classes}" / f"{i}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        blocks = rng.integers(0, 256, (height // 4, width // 4, channels), dtype=np.uint8)
+        cv2.imwrite(str(path), blocks.repeat(4, axis=0).repeat(4, axis=1))
+    written = {
+        "model": {
+            "path": folder / "model.keras",
+            "classes": [f"class_{k}" for k in range(n_classes)],
+            "preprocessing": {"resize": "stretch", "interpolation": "area", "scale": "0-1"},
+        },
+        "splits": [{"name": "photos", "path": folder / "photos", "role": "field"}],
+    }
+    return Config.model_validate(written | more)
+
+
+@pytest.fixture(scope="module")
+def rows(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Agreement | NotCompared]:
+    config = config_of(tmp_path_factory.mktemp("verify"), "sequential",
+                       methods=[{"smoothgrad": {"samples": 3, "noise": 0.0}}, {"occlusion": {"patch": 4}}])  # fmt: skip
+    return {f"{row.method}@{row.provider}": row for row in verify(config, 3)}
+
+
+def test_every_provider_has_a_row(rows: dict[str, Agreement | NotCompared]) -> None:
+    assert set(rows) == {f"{name}@{provider}" for name, provider in all_methods() if provider != "native"}
+
+
+def test_what_is_right_agrees_and_what_is_wrong_comes_with_its_reason(rows: dict[str, Any]) -> None:
+    for same in ("saliency@tf-keras-vis", "smoothgrad@tf-keras-vis"):  # the latter without noise, as the config says
+        assert len(rows[same].pearson) == 3
+        assert min(rows[same].pearson) > 0.999
+        assert min(rows[same].spearman) > 0.99
+    wrong = rows["integrated_gradients@tf-explain"]
+    assert max(wrong.pearson) < 0.95
+    assert "never multiplies by (x - baseline)" in wrong.caveat
+
+
+def test_a_method_without_maps_is_not_compared(rows: dict[str, Any]) -> None:
+    for row in rows.values():
+        if row.method == "cem":
+            assert isinstance(row, NotCompared)
+            assert "shows no map" in row.reason.reason
+
+
+def test_a_library_that_cannot_says_why(tmp_path: Path) -> None:
+    rows = verify(config_of(tmp_path, "sigmoid"), 2)
+    reasons = [row.reason.reason for row in rows if isinstance(row, NotCompared)]
+    assert any("one output a class only" in reason for reason in reasons)
+
+
+def test_correlations_by_hand_and_none_for_a_constant_map() -> None:
+    a = np.array([[[1.0, 2, 3, 4]], [[1, 2, 3, 4]], [[0, 0, 0, 0]], [[1, np.nan, 2, 3]]], np.float32)
+    b = np.array([[[2.0, 4, 6, 8]], [[1, 4, 9, -16]], [[1, 2, 3, 4]], [[1, 2, 3, 4]]], np.float32)
+    pearson, spearman = correlations(a, b), correlations(ranks(a), ranks(b))
+    assert pearson[0] == pytest.approx(1)
+    assert pearson[1] == pytest.approx(np.corrcoef([1, 2, 3, 4], [1, 4, 9, -16])[0, 1])
+    assert spearman[1] == pytest.approx(1 - 6 * (1 + 1 + 1 + 9) / (4 * 15))
+    assert pearson[2:] == (None, None)
+
+
+def test_printed_as_text_and_as_json(rows: dict[str, Any], capsys: pytest.CaptureFixture[str]) -> None:
+    some = [rows["saliency@tf-keras-vis"], Agreement("a", "b", (0.5, None, 0.7), (None,) * 3, "wrong by a lot")]
+    print_verified(some, as_json=False)
+    text = capsys.readouterr().out
+    assert "saliency@tf-keras-vis: Pearson 1.00 (1.00 to 1.00); Spearman 1.00 (1.00 to 1.00)\n" in text
+    told = "a@b: Pearson 0.60 (0.50 to 0.70), 1 constant; Spearman none (constant maps)\n  wrong by a lot"
+    assert told in text
+    print_verified([*rows.values()], as_json=True)
+    told = json.loads(capsys.readouterr().out)
+    assert len(told) == len(rows)
+    assert all(row.get("pearson") or row["reason"]["reason"] for row in told)
