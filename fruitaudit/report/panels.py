@@ -9,8 +9,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from fruitaudit.records.explanations import Explanation, ExplanationNotRun, ExplanationRow, Group
-from fruitaudit.records.results import Picture
+from fruitaudit.records.results import Picture, Results
 from fruitaudit.records.states import NotRun
+from fruitaudit.records.trust import MethodVerdict, Reading
 from fruitaudit.report.comparison import Partner, advice_of, anchor_of, image_anchor, lead_of, partners_of
 from fruitaudit.report.figures import Scale, scale_of
 from fruitaudit.report.folder import Folder
@@ -22,6 +23,8 @@ OPEN = 3
 """Images a group shown at once; the others open on request."""
 ONE_ROW = 3
 """Up to so many views stand in one row with the photograph; more stand in rows beside it."""
+READINGS: tuple[Reading | None, ...] = ("read", "with_care", None, "do_not_read")
+"""The order in which methods stand: those that may be read first, those that must not be read last."""
 MAX_SPAN = 3
 """Columns that one method may fill; more views stand in further rows."""
 TOLD = ("completeness_error", "r2")
@@ -48,6 +51,7 @@ class Tile:
     title: str
     caveat: str
     signed: bool
+    verdict: MethodVerdict | None
     views: tuple[View, ...]
     diagnostics: tuple[Diagnostic, ...]
 
@@ -68,6 +72,8 @@ class MethodPanel:
     scale: Scale | None
     diagnostics: tuple[Diagnostic, ...]
     reason: str
+    verdict: MethodVerdict | None
+    """Whether this method may be read on this model; None where it was not tested."""
 
 
 @dataclass(frozen=True)
@@ -122,9 +128,14 @@ def group_panels(folder: Folder) -> list[GroupPanel]:
 
 def _group(folder: Folder, group: Group, keys: Mapping[str, str]) -> GroupPanel:
     rows = [row for row in folder.results.explanations if row.group == group.name]
+    verdicts = verdicts_of(folder.results)
     done = [row for row in rows if isinstance(row, ExplanationRow) and row.kind != "feature_maps"]
+    done.sort(key=lambda row: READINGS.index(verdicts[row.method].reading if row.method in verdicts else None))
     explanations = [folder.shown(row) for row in done]
-    methods = tuple(_method(row, _title(row, done), shown) for row, shown in zip(done, explanations, strict=True))
+    methods = tuple(
+        _method(row, _title(row, done), shown, verdicts.get(row.method))
+        for row, shown in zip(done, explanations, strict=True)
+    )
     drawn = list(zip(methods, explanations, strict=True))
     groups, anchor = folder.results.groups, anchor_of(folder.results.groups, group)
     shown = [(image_anchor(groups, group, i), i) for i in group.sample_ids if i in folder.pictures]
@@ -147,7 +158,12 @@ def _title(row: ExplanationRow, rows: Sequence[ExplanationRow]) -> str:
     return ", ".join([row.title, *(f"{name} {_option(row.options[name])}" for name in differs)])
 
 
-def _method(row: ExplanationRow, title: str, shown: Explanation | NotRun) -> MethodPanel:
+def verdicts_of(results: Results) -> dict[str, MethodVerdict]:
+    """The verdict on each method that was tested, by its spelling."""
+    return {} if isinstance(results.trust, NotRun) else {verdict.method: verdict for verdict in results.trust.verdicts}
+
+
+def _method(row: ExplanationRow, title: str, shown: Explanation | NotRun, verdict: MethodVerdict | None) -> MethodPanel:
     scale, reason = None, ""
     maps = None if isinstance(shown, NotRun) else maps_of(shown)
     if isinstance(shown, NotRun):
@@ -160,7 +176,7 @@ def _method(row: ExplanationRow, title: str, shown: Explanation | NotRun) -> Met
         else:
             reason = "every map of this group is empty"
     options = ", ".join(f"{name} {_option(value)}" for name, value in row.options.items())
-    return MethodPanel(row, title, options, scale, _summaries(row), reason)
+    return MethodPanel(row, title, options, scale, _summaries(row), reason, verdict)
 
 
 def _image(
@@ -198,6 +214,7 @@ def _tile(panel: MethodPanel, shown: Explanation | NotRun, index: int, folder: F
         title=panel.title,
         caveat=row.caveat,
         signed=row.signed or row.kind == "counterfactuals",
+        verdict=panel.verdict,
         views=views,
         diagnostics=tuple(_diagnostic(name, row.diagnostics[name][index]) for name in told),
     )
