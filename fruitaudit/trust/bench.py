@@ -103,6 +103,9 @@ class Bench:
 
     def _score(self, test: str, maps: FloatArray, explains: Explains) -> Scores:
         if test == "mu_fidelity":
+            if explains not in self._effects.drops:
+                raise CannotExplain(f"mu-fidelity compares with a drop of the score, and the method explains the "
+                                    f"{explains}")  # fmt: skip
             return mu_fidelity(self._effects.first(len(maps)), maps, explains)
         if test == "neighbours":
             return neighbours(self._features[: len(maps)], maps)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
@@ -9,7 +10,7 @@ from functools import partial
 import numpy as np
 
 from fruitaudit.attribution.base import Method, Model
-from fruitaudit.errors import CannotExplain
+from fruitaudit.errors import AuditError, CannotExplain
 from fruitaudit.models.classifier import Classifier
 from fruitaudit.records.data import FloatArray, Images, IntArray
 from fruitaudit.records.explanations import Targets
@@ -25,6 +26,8 @@ from fruitaudit.trust.plan import LEVELS, Trial, trial
 from fruitaudit.trust.redraw import RedrawableNetwork
 from fruitaudit.trust.rules import RULES, judge
 from fruitaudit.trust.subject import Subject, maps_of
+
+log = logging.getLogger(__name__)
 
 NOT_ASKED = NotRun("label randomization was not asked for: it trains a copy of the network on shuffled labels")
 
@@ -122,7 +125,14 @@ def _one(
     promised = completeness(explanation)
     adds_up = None if promised is None else mean_over_images(promised, bench.streams)
     tested = axes.Tested(subject, chosen.allowance, maps)
-    return subject, _measure(bench, tested, chosen, adds_up, class_names, shuffled), maps
+    try:
+        return subject, _measure(bench, tested, chosen, adds_up, class_names, shuffled), maps
+    except AuditError:
+        raise
+    # A test that fails on one method's maps must not cost the audit, and must not pass.
+    except Exception as error:
+        log.debug("testing %s failed", title, exc_info=True)
+        return subject, TrustNotRun(name, title, NotRun(f"a test failed: {type(error).__name__}: {error}")), None
 
 
 def _measure(

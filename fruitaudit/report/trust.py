@@ -1,0 +1,245 @@
+"""The trust section: what the tests of the explanations measured, as tables and small charts. Judges nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from fruitaudit.records.states import Estimate, NotRun, Quantity
+from fruitaudit.records.trust import Beside, Change, MethodTrust, MethodVerdict, Reading, TrustNotRun, TrustReport
+from fruitaudit.report.words import interval, number, percent
+
+BADGES: dict[Reading, str] = {"read": "Read", "with_care": "Read with care", "do_not_read": "Do not read"}
+ORDER: tuple[Reading, ...] = ("read", "with_care", "do_not_read")
+TESTS = {
+    "deletion": ("Deletion", "hide the strongest pixels first: the probability should fall early"),
+    "insertion": ("Insertion", "reveal the strongest pixels first: the probability should rise early"),
+    "road": ("ROAD", "the same, with holes that are filled in so that they cannot be seen"),
+    "mu_fidelity": ("Mu-fidelity", "evidence in a part of the image should foretell the loss without it"),
+    "neighbours": ("Neighbours", "like images should have like maps"),
+}
+Get = Callable[[MethodTrust], Quantity]
+
+
+@dataclass(frozen=True)
+class Row:
+    """One method in a panel: `at`, `low`, `high` are places on the axis, 0..1; None where nothing was measured."""
+
+    title: str
+    reading: Reading
+    at: float | None
+    low: float | None
+    high: float | None
+    text: str
+
+
+@dataclass(frozen=True)
+class Panel:
+    """One figure for every method. `zero` is the place of the line that counts, `against` what it stands for."""
+
+    title: str
+    says: str
+    rows: tuple[Row, ...]
+    ticks: tuple[tuple[float, str], ...]
+    zero: float
+    against: str
+
+
+@dataclass(frozen=True)
+class Curve:
+    """Rank correlation per depth of destruction, as polyline and band in a box of 1 x 1, y down."""
+
+    title: str
+    reading: Reading
+    points: tuple[tuple[float, float], ...]
+    band: tuple[tuple[float, float], ...]
+    noise: float | None
+    """Height of the map's rank correlation under invisible noise."""
+    text: str
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One pair of methods: `strength` 0..1 of its colour."""
+
+    text: str
+    strength: float
+
+
+def views(report: TrustReport) -> dict[str, Any]:
+    """What the template shows of the report, methods in the order of their verdicts."""
+    verdicts = sorted(report.verdicts, key=lambda v: ORDER.index(v.reading))
+    measured = {m.method: m for m in report.methods if isinstance(m, MethodTrust)}
+    tested = [(measured[v.method], v) for v in verdicts]
+    return {
+        "trust": report,
+        "badges": BADGES,
+        "tested": tested,
+        "untested": [m for m in report.methods if isinstance(m, TrustNotRun)],
+        "curves": [curve for m, v in tested if (curve := _curve(m, v))],
+        "faithfulness": [_gains(name, *words, tested) for name, words in TESTS.items()],
+        "changes": [_change(tested, *key) for key in _kinds(tested)],
+        "chance": _chance(tested),
+        "classes": _classes(tested),
+        "edges": _edges(tested),
+        "objects": _objects(tested),
+        "agreement": _agreement(report, {m.method: m.title for m, _ in tested}),
+    }
+
+
+Tested = list[tuple[MethodTrust, MethodVerdict]]
+
+
+def _panel(
+    title: str, says: str, tested: Tested, get: Get, ends: tuple[float, float], zero: float, against: str
+) -> Panel:
+    low, high = ends
+    ticks = tuple(((t - low) / (high - low), number(t)) for t in (low, (low + high) / 2, high))
+    rows = tuple(_row(m, v, get(m), low, high) for m, v in tested)
+    return Panel(title, says, rows, ticks, (zero - low) / (high - low), against)
+
+
+def _row(m: MethodTrust, v: MethodVerdict, q: Quantity, low: float, high: float) -> Row:
+    if isinstance(q, NotRun):
+        return Row(m.title, v.reading, None, None, None, q.reason)
+
+    def place(value: float | None) -> float | None:
+        return None if value is None else min(1.0, max(0.0, (value - low) / (high - low)))
+
+    return Row(m.title, v.reading, place(q.value), place(q.low), place(q.high), said(q))
+
+
+def said(q: Quantity) -> str:
+    """`0.53 (0.52-0.54, 32 images)`, or the reason why there is no number."""
+    if isinstance(q, NotRun):
+        return q.reason
+    between = interval(q)
+    return f"{number(q.value)} ({between + ', ' if between else ''}{q.n} images)"
+
+
+def _curve(m: MethodTrust, v: MethodVerdict) -> Curve | None:
+    """None where fewer than two depths could be compared."""
+    if isinstance(m.randomization, NotRun):
+        return None
+    depths = [(len(d.layers), d.spearman) for d in m.randomization.cascading if isinstance(d.spearman, Estimate)]
+    if len(depths) < 2:
+        return None
+    x = [n / m.randomization.n_layers for n, _ in depths]
+    qs = [q for _, q in depths]
+    lows, highs = ([q.value if end is None else end for q, end in zip(qs, ends, strict=True)]
+                   for ends in ([q.low for q in qs], [q.high for q in qs]))  # fmt: skip
+    upper, lower = ([(a, _height(b)) for a, b in zip(x, side, strict=True)] for side in (highs, lows))
+    noise = next((c.spearman for c in _changes(m) if c.kind == "noise"), None)
+    first, last = number(qs[0].value), number(qs[-1].value)
+    text = f"{m.title}: rank correlation {first} with the output layer drawn anew, {last} with all layers"
+    return Curve(
+        m.title,
+        v.reading,
+        ((0.0, 0.0), *((a, _height(q.value)) for a, q in zip(x, qs, strict=True))),
+        ((0.0, 0.0), *upper, *reversed(lower)),
+        _height(noise.value) if isinstance(noise, Estimate) else None,
+        text,
+    )
+
+
+def _height(correlation: float) -> float:
+    """1 at the top, -1 at the bottom of a box of height 1."""
+    return (1 - correlation) / 2
+
+
+def _gains(test: str, title: str, says: str, tested: Tested) -> Panel:
+    """Gain over the strongest control: the one that the method beats by least."""
+
+    def least(m: MethodTrust) -> Quantity:
+        found = m.faithfulness.get(test, NotRun("it was not run"))
+        if not isinstance(found, Beside):
+            return found
+        gains = [gain for gain in found.gains.values() if isinstance(gain, Estimate)]
+        return min(gains, key=lambda g: g.value) if gains else NotRun("no control could be compared")
+
+    return _panel(title, says, tested, least, (-1, 1), 0, "as good as the best map that knows nothing")
+
+
+def _changes(m: MethodTrust) -> tuple[Change, ...]:
+    return () if isinstance(m.changes, NotRun) else m.changes
+
+
+def _kinds(tested: Tested) -> list[tuple[str, float]]:
+    return list(dict.fromkeys((c.kind, c.strength) for m, _ in tested for c in _changes(m)))
+
+
+def _change(tested: Tested, kind: str, strength: float) -> Panel:
+    def get(m: MethodTrust) -> Quantity:
+        missing = m.changes if isinstance(m.changes, NotRun) else NotRun("not tried with this method")
+        return next((c.spearman for c in _changes(m) if (c.kind, c.strength) == (kind, strength)), missing)
+
+    title = {"noise": f"Noise of {percent(strength, 0)} of the range", "shift": "Shifted by one pixel",
+             "jpeg": f"JPEG, quality {strength:.0f}"}[kind]  # fmt: skip
+    return _panel(title, "likeness of the maps before and after", tested, get, (-1, 1), 0.5, "the map flips below this")
+
+
+def _chance(tested: Tested) -> list[Panel]:
+    return [_panel("Another seed", "likeness of the maps of two runs", tested, lambda m: m.seeds, (-1, 1), 0.5,
+                   "chance decides below this")]  # fmt: skip
+
+
+def _classes(tested: Tested) -> list[Panel]:
+    def own_tile(m: MethodTrust) -> Quantity:
+        return m.grid_pointing.own if isinstance(m.grid_pointing, Beside) else m.grid_pointing
+
+    return [
+        _panel("Another class", "likeness of the maps of two classes; lower is better", tested, lambda m: m.other_class,
+               (-1, 1), 0, "maps of two classes have nothing in common"),
+        _panel("Mosaics of four images", "share of the evidence in the quarter of the class", tested, own_tile, (0, 1),
+               0.25, "chance"),
+    ]  # fmt: skip
+
+
+def _edges(tested: Tested) -> list[Panel]:
+    def trained(m: MethodTrust) -> Quantity:
+        return m.edges if isinstance(m.edges, NotRun) else m.edges.trained
+
+    def redrawn(m: MethodTrust) -> Quantity:
+        return m.edges if isinstance(m.edges, NotRun) else m.edges.redrawn
+
+    says, against = "likeness of the maps to the edges of the image", "nothing in common"
+    return [
+        _panel("Of the trained network", says, tested, trained, (-1, 1), 0, against),
+        _panel("Of a network that learned nothing", says, tested, redrawn, (-1, 1), 0, against),
+    ]
+
+
+def _objects(tested: Tested) -> list[Panel]:
+    """Where masks exist: share of the evidence on the object, and hits of the highest value."""
+    if not any(not isinstance(m.localization, NotRun) for m, _ in tested):
+        return []
+
+    def inside(m: MethodTrust) -> Quantity:
+        return m.localization if isinstance(m.localization, NotRun) else m.localization.inside.own
+
+    def hits(m: MethodTrust) -> Quantity:
+        return m.localization if isinstance(m.localization, NotRun) else m.localization.pointing.own
+
+    sizes = [m.localization.object_share for m, _ in tested if not isinstance(m.localization, NotRun)]
+    share = next((s.value for s in sizes if isinstance(s, Estimate)), 0.0)
+    against = "the object's share of the image"
+    return [
+        _panel("On the object", "share of the evidence inside its mask", tested, inside, (0, 1), share, against),
+        _panel("Highest value", "how often it lies inside the mask", tested, hits, (0, 1), share, against),
+    ]
+
+
+def _agreement(report: TrustReport, titles: dict[str, str]) -> list[tuple[str, list[Cell]]]:
+    """(method, its row): empty for a single method."""
+    table = report.agreement
+    if len(table.methods) < 2:
+        return []
+    return [
+        (titles.get(name, name), list(_cells(row))) for name, row in zip(table.methods, table.spearman, strict=True)
+    ]
+
+
+def _cells(row: Iterable[Quantity]) -> Iterable[Cell]:
+    for q in row:
+        yield Cell("–", 0.0) if isinstance(q, NotRun) else Cell(number(round(q.value, 2)), max(0.0, q.value))
