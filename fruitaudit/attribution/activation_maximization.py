@@ -63,7 +63,7 @@ class ActivationMaximization:
     Paper: Erhan, Bengio, Courville, Vincent 2009, Visualizing Higher-Layer Features of a Deep Network, sec. 3.1;
     R as in Yosinski et al. 2015, arXiv:1506.06579; `fourier` and jitter as in Olah, Mordvintsev, Schubert 2017,
     doi:10.23915/distill.00007.
-    Differs from the papers: a_u is divided by its largest value on a real image, s_u, so that R weighs the same on
+    Differs from the paper: a_u is divided by its largest value on a real image, s_u, so that R weighs the same on
     every unit; a filter that is silent everywhere (a_u <= 0) climbs by its value before the activation function.
 
     Parameters: `layers` paths of convolutions, left out: all, 4 at most, evenly spread; `filters` of each layer, by

@@ -6,7 +6,7 @@ import numpy as np
 from pydantic.dataclasses import dataclass
 
 from fruitaudit.attribution.base import OPTIONS, LayerGradients, Model, Passes, Registration, Shape
-from fruitaudit.errors import CannotExplain
+from fruitaudit.attribution.cams import gradient_maps
 from fruitaudit.records.data import FloatArray, Images
 from fruitaudit.records.explanations import Maps, Targets
 from fruitaudit.runtime import Streams
@@ -48,18 +48,7 @@ class GradCamPlusPlus:
     layer: str | None = None
 
     def __call__(self, model: Model, images: Images, targets: Targets, streams: Streams) -> Maps:
-        import cv2
-
-        layer = self.layer or model.cam_layer
-        if layer is None:
-            raise CannotExplain(
-                "Grad-CAM++ needs a layer with a spatial activation, and none is found in this model; use occlusion "
-                "instead"
-            )
-        maps = class_activation_map(model.layer_gradients(images.values, targets.classes, layer))
-        height, width = images.values.shape[1:3]
-        enlarged = [cv2.resize(m, (width, height), interpolation=cv2.INTER_LINEAR) for m in maps]
-        return Maps(np.stack(enlarged).astype(np.float32), notes=(f"layer {layer}, {maps.shape[1]} x {maps.shape[2]}",))
+        return gradient_maps(model, images, targets, "Grad-CAM++", class_activation_map, self.layer)
 
     def model_passes(self, n_images: int, input_shape: Shape) -> Passes:
         return Passes(gradient=n_images)

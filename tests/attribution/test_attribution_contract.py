@@ -31,7 +31,17 @@ MODELS = {
 }
 PER_INPUT = {"saliency": 1, "smoothgrad": 1, "vargrad": 2}
 """Methods whose unit is per unit of input, and its power."""
-WITH_GRAPH = {"deep_lift", "deep_shap", "guided_backprop", "deconvolution", "guided_grad_cam", "lrp"}
+WITH_GRAPH = {
+    "deep_lift",
+    "deep_shap",
+    "guided_backprop",
+    "deconvolution",
+    "guided_grad_cam",
+    "lrp",
+    "cam",
+    "score_cam",
+    "eigen_cam",
+}
 """Methods that build the network into a graph of their own: their contract is `test_attribution_on_keras`."""
 METHODS = {
     name: method
@@ -66,7 +76,8 @@ def test_result_is_a_finite_map_an_image_that_is_not_empty(method, kind):
     assert made.values.shape == (5, height, width)
     assert made.values.dtype == np.float32
     assert np.isfinite(made.values).all()
-    assert (abs(made.values).max(axis=(1, 2)) > 0).sum() >= 4
+    # Grad-CAM's own ReLU leaves nothing where all evidence is against the class.
+    assert (abs(made.values).max(axis=(1, 2)) > 0).sum() >= (3 if method.registration.name == "grad_cam" else 4)
     assert all(v.shape == (5,) and np.isfinite(v).all() for v in made.diagnostics.values())
     assert method.registration.signed or made.values.min() >= 0
 
@@ -134,6 +145,7 @@ def test_every_option_changes_the_map(method):
     assert set(changes) == {field.name for field in dataclasses.fields(method)}
     model, images = SmallCnn((16, 16, 3)), some_images((16, 16, 3))
     usual = run(quick(method), model, images).values
+    changes.pop("depths", None)  # further maps of networks with several layers: `test_cams`
     for option, value in changes.items():
         other = run(quick(method, **{option: value}), model, images).values
         assert abs(other - usual).max() > 1e-3 * abs(usual).max(), option

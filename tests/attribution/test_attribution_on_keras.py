@@ -98,6 +98,8 @@ def case(method, model):
 def lacks(method, model):
     """Whether the model has not what the method says it needs."""
     needs = method.registration.needs
+    if needs.startswith("a head of global average pooling"):
+        return not any("GlobalAverage" in layer.kind for layer in model.layers)
     has_convolution = any("Conv" in layer.kind for layer in model.layers)
     return bool(needs) and not (has_convolution if needs == "a convolution" else model.cam_layer)
 

@@ -1,0 +1,103 @@
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+import numpy as np
+from pydantic.dataclasses import dataclass
+
+from fruitaudit.attribution.base import OPTIONS, Layer, Model, Passes, Registration, Shape
+from fruitaudit.attribution.cams import enlarged, layer_for
+from fruitaudit.attribution.convolutions import compiled, in_batches
+from fruitaudit.errors import CannotExplain
+from fruitaudit.records.data import FloatArray, Images
+from fruitaudit.records.explanations import Maps, Targets
+from fruitaudit.runtime import Streams
+
+TOLERANCE = 1e-3
+"""Of the largest value; float16 has 3 digits."""
+
+
+@dataclass(frozen=True, config=OPTIONS)
+class Cam:
+    """Where the evidence for and against the class lies, exactly: the logit is the mean of the map, plus a constant.
+
+    M_ij = sum_k w_k^c A_ij^k,  S_c = 1/Z sum_ij M_ij + b_c.
+    Paper: Zhou, Khosla, Lapedriza, Oliva, Torralba 2015, arXiv:1512.04150, eq. 1 and 2.
+    Differs from the paper: nothing. Holds only for heads of global average pooling and one dense layer, which is
+    checked on every image: the pooled map must be what the dense layer gets, and it must give the logits (up to a
+    number an image, which softmax does not see).
+
+    Returns maps (N, H, W), signed, in logit, enlarged bilinearly from (h, w).
+    Raises CannotExplain for any other head.
+    """
+
+    registration: ClassVar[Registration] = Registration(
+        name="cam",
+        title="CAM",
+        family="cam",
+        question="Which regions add to the class's score, and which take from it?",
+        paper="Zhou et al. 2015, arXiv:1512.04150",
+        explains="logit",
+        channels="none",
+        signed=True,
+        cost="1 forward",
+        needs="a head of global average pooling and one dense layer",
+        contrast=True,
+    )
+
+    def __call__(self, model: Model, images: Images, targets: Targets, streams: Streams) -> Maps:
+        path = layer_for(model, None, "CAM")
+        dense = _last_dense(model)
+        weights, bias = _of_classes(dense)
+
+        def run(values: Any) -> Any:
+            called = model.in_graph(values)
+            return called.layer(path), called.input(dense.path), called.logits
+
+        inside, pooled, logits = in_batches(compiled(model, run), images.values, model.batch_size)
+        model.passes.forward += len(images)
+        inside = inside.astype(np.float32)
+        own = pooled.astype(np.float32) @ weights + bias if pooled.shape[-1] == len(weights) else None
+        means = inside.mean(axis=(1, 2))
+        if own is None or not (_equal(means, pooled) and _equal(_centred(own), _centred(logits))):
+            raise _other_head()
+        chosen = weights[:, targets.classes]
+        if targets.against is not None:
+            chosen = chosen - weights[:, targets.against]
+        maps = np.einsum("nhwk,kn->nhw", inside, chosen)
+        return enlarged(maps, images, path)
+
+    def model_passes(self, n_images: int, input_shape: Shape) -> Passes:
+        return Passes(forward=n_images)
+
+
+def _other_head() -> CannotExplain:
+    return CannotExplain("CAM needs global average pooling of the last layer with places and one dense layer after it, "
+                         "which this model does not have; use Grad-CAM (grad_cam) instead")  # fmt: skip
+
+
+def _last_dense(model: Model) -> Layer:
+    found = [layer for layer in model.layers if layer.kind == "Dense"]
+    if not found or len(found[-1].shape) != 1:
+        raise _other_head()
+    return found[-1]
+
+
+def _of_classes(dense: Layer) -> tuple[FloatArray, FloatArray]:
+    """(K, classes) and (classes,): one unit z is two classes with logits -z/2 and +z/2."""
+    kernel = np.asarray(dense.layer.kernel, np.float32)
+    bias = np.zeros(kernel.shape[1], np.float32) if dense.layer.bias is None else np.asarray(dense.layer.bias)
+    if kernel.shape[1] > 1:
+        return kernel, bias.astype(np.float32)
+    return np.concatenate([-kernel / 2, kernel / 2], axis=1), np.concatenate([-bias / 2, bias / 2]).astype(np.float32)
+
+
+def _centred(logits: FloatArray) -> FloatArray:
+    return logits - logits.mean(axis=1, keepdims=True)
+
+
+def _equal(a: FloatArray, b: FloatArray) -> bool:
+    return a.shape == b.shape and float(np.abs(a - b).max()) <= TOLERANCE * max(float(np.abs(a).max()), 1e-6)
+
+
+METHODS = (Cam,)

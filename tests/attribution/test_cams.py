@@ -1,0 +1,229 @@
+"""CAM, Grad-CAM, Layer-CAM, Score-CAM and Eigen-CAM against replicas of the papers, and on every kind of model."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+import pytest
+import zoo
+from analytic_models import SmallCnn, some_images, some_targets
+
+from fruitaudit.attribution.cam import Cam
+from fruitaudit.attribution.eigen_cam import EigenCam, eigen_cam
+from fruitaudit.attribution.explain import explain
+from fruitaudit.attribution.grad_cam import GradCam, grad_cam
+from fruitaudit.attribution.grad_cam_pp import GradCamPlusPlus
+from fruitaudit.attribution.layer_cam import LayerCam, layer_cam
+from fruitaudit.attribution.score_cam import ScoreCam
+from fruitaudit.errors import CannotExplain
+from fruitaudit.models.backend import keras
+from fruitaudit.models.classifier import Classifier
+from fruitaudit.records.explanations import Targets
+from fruitaudit.records.passes import LayerGradients
+from fruitaudit.records.states import NotRun
+from fruitaudit.runtime import Streams
+
+L = keras.layers
+ALL = (GradCam, GradCamPlusPlus, LayerCam, ScoreCam, EigenCam)
+
+
+def opened(kind, n=3, batch_size=8):
+    model = Classifier.from_network(zoo.KINDS[kind](), batch_size=batch_size)
+    return model, some_images(model.input_shape, n=n, high=zoo.TOP.get(kind, 1.0)), some_targets(n, model.n_classes)
+
+
+def random_layer(n=3, height=4, width=5, channels=6):
+    rng = np.random.default_rng(0)
+    shape = (n, height, width, channels)
+    return LayerGradients(rng.normal(0.5, 1, shape), rng.normal(0, 1, shape), np.zeros(n))
+
+
+def test_grad_cam_and_layer_cam_equal_their_papers_place_by_place():
+    layer = random_layer()
+    a, g = layer.activations, layer.gradients
+    for n in range(3):
+        grad, per_layer = np.zeros((4, 5)), np.zeros((4, 5))
+        for k in range(6):
+            alpha = sum(g[n, i, j, k] for i in range(4) for j in range(5)) / 20
+            for i in range(4):
+                for j in range(5):
+                    grad[i, j] += alpha * a[n, i, j, k]
+                    per_layer[i, j] += max(g[n, i, j, k], 0) * a[n, i, j, k]
+        np.testing.assert_allclose(grad_cam(layer)[n], np.maximum(grad, 0))
+        np.testing.assert_allclose(layer_cam(layer)[n], np.maximum(per_layer, 0))
+
+
+@pytest.mark.parametrize("kind", ["added", "resnet", "subclassed"])
+def test_grad_cam_is_the_positive_part_of_cam_over_the_number_of_places_on_a_pooling_head(kind):
+    model, images, targets = opened(kind)
+    cam = Cam()(model, images, targets, Streams(0))
+    height, width = model.trace.find(model.cam_layer).shape[:2]
+    # Where the maps are enlarged, the positive part is taken before: so it is compared where no enlarging is.
+    inside = model.layer_gradients(images.values, targets.classes, model.cam_layer)
+    weights = np.asarray(next(c.layer for c in reversed(model.trace.done) if c.kind == "Dense").kernel)
+    for n in range(3):
+        by_hand = inside.activations[n] @ weights[:, targets.classes[n]]
+        large = cv2.resize(by_hand, cam.values.shape[:0:-1])
+        np.testing.assert_allclose(cam.values[n], large, rtol=1e-3, atol=1e-4 * abs(large).max())
+        np.testing.assert_allclose(
+            grad_cam(inside)[n] * height * width, np.maximum(by_hand, 0), rtol=1e-3, atol=1e-4 * abs(by_hand).max()
+        )
+
+
+def test_cam_adds_up_to_the_logit():
+    keras.utils.set_random_seed(3)
+    network = keras.Sequential([
+        L.Input((12, 12, 3)), L.Conv2D(6, 3, padding="same", activation="relu"), L.GlobalAveragePooling2D(), L.Dense(4)
+    ])  # fmt: skip
+    network.layers[-1].bias.assign([1.0, -2.0, 3.0, 0.5])
+    model = Classifier.from_network(network)
+    images, targets = some_images((12, 12, 3)), some_targets(5, 4)
+    made = Cam()(model, images, targets, Streams(0)).values
+    bias = np.array([1.0, -2.0, 3.0, 0.5])[targets.classes]
+    np.testing.assert_allclose(made.mean(axis=(1, 2)) + bias, model.logits(images.values)[range(5), targets.classes],
+                               rtol=1e-4, atol=1e-5)  # fmt: skip
+    contrast = Targets(targets.classes, against=(targets.classes + 1) % 4, asked="contrast")
+    rival = Cam()(model, images, Targets((targets.classes + 1) % 4), Streams(0)).values
+    np.testing.assert_allclose(Cam()(model, images, contrast, Streams(0)).values, made - rival, atol=1e-5)
+
+
+def test_cam_of_one_sigmoid_unit():
+    keras.utils.set_random_seed(3)
+    body = [L.Input((12, 12, 3)), L.Conv2D(6, 3, activation="relu"), L.GlobalAveragePooling2D()]
+    model = Classifier.from_network(keras.Sequential([*body, L.Dense(1, activation="sigmoid")]))
+    images = some_images((12, 12, 3), n=2)
+    made = Cam()(model, images, Targets(np.array([0, 1])), Streams(0)).values
+    other = Cam()(model, images, Targets(np.array([1, 0])), Streams(0)).values
+    np.testing.assert_allclose(made, -other, atol=1e-6)
+    assert abs(made).max() > 0
+
+
+@pytest.mark.parametrize("head", ["flatten", "hidden", "maximum", "mlp"])
+def test_cam_refuses_any_other_head(head):
+    keras.utils.set_random_seed(3)
+    heads = {
+        "flatten": [L.Flatten()],
+        "hidden": [L.GlobalAveragePooling2D(), L.Dense(6, activation="relu")],
+        "maximum": [L.GlobalMaxPooling2D()],
+    }
+    body = [L.Input((10, 10, 3)), L.Conv2D(6, 3, activation="relu")]
+    network = zoo.KINDS["mlp"]() if head == "mlp" else keras.Sequential([*body, *heads[head], L.Dense(4)])
+    model = Classifier.from_network(network)
+    with pytest.raises(CannotExplain, match=r"instead$"):
+        Cam()(model, some_images(model.input_shape), some_targets(5, 4), Streams(0))
+
+
+@pytest.mark.parametrize(("low", "high"), [(0.0, 1.0), (-1.0, 1.0)])
+def test_score_cam_equals_a_replica_that_takes_one_mask_at_a_time(low, high):
+    keras.utils.set_random_seed(5)
+    body = [L.Input((14, 12, 3)), L.Conv2D(6, 3, activation="relu", name="conv"), L.Flatten()]
+    network = keras.Sequential([*body, L.Dense(4, activation="softmax")])
+    kernel, bias = network.get_layer("conv").get_weights()
+    bias[2] = -99  # a feature map that is nowhere active
+    network.get_layer("conv").set_weights([kernel, bias])
+    model = Classifier.from_network(network, batch_size=4)
+    images, targets = some_images((14, 12, 3), n=3, low=low, high=high), some_targets(3, 4)
+    made = ScoreCam()(model, images, targets, Streams(0))
+    passes = model.passes.forward
+    masks = 0
+    for n in range(3):
+        a = model.layer_gradients(images.values[n : n + 1], targets.classes[n : n + 1], "conv").activations[0]
+        scores, used = [], []
+        for k in range(6):
+            large = cv2.resize(a[..., k], (12, 14))
+            if large.max() == large.min():
+                continue
+            mask = (large - a[..., k].min()) / (a[..., k].max() - a[..., k].min())
+            black = np.full((1, 14, 12, 3), low, np.float32)
+            seen = low + (images.values[n : n + 1] - low) * mask[None, ..., None]
+            scores.append(float((model.logits(seen.astype("f4")) - model.logits(black))[0, targets.classes[n]]))
+            used.append(k)
+        masks += len(used)
+        assert 2 not in used
+        alpha = np.exp(scores) / np.exp(scores).sum()
+        small = np.maximum((a[..., used] * alpha).sum(axis=-1), 0)
+        np.testing.assert_allclose(made.values[n], cv2.resize(small, (12, 14)), rtol=1e-3, atol=1e-5)
+        assert made.diagnostics["largest_weight"][n] == pytest.approx(alpha.max(), rel=1e-3)
+    assert passes == 3 + masks
+
+
+def test_score_cams_of_different_classes_differ():
+    """Where softmax is taken twice, weights are nearly even and the maps of all classes are the same."""
+    model, images, _ = opened("sequential", n=2)
+    model.network.layers[-1].kernel.assign(model.network.layers[-1].kernel * 20)
+    maps = [ScoreCam()(model, images, Targets(np.full(2, k)), Streams(0)).values[0].ravel() for k in range(5)]
+    assert np.corrcoef(maps).min() < 0.9
+
+
+@pytest.mark.parametrize("shape", [(4, 5, 30), (9, 8, 6)])
+def test_eigen_cam_is_the_first_singular_vector(shape):
+    a = np.maximum(np.random.default_rng(1).normal(0.3, 1, shape), 0).astype(np.float32)
+    made, share = eigen_cam(a)
+    _, s, vt = np.linalg.svd(a.reshape(-1, shape[-1]).astype(np.float64), full_matrices=False)
+    np.testing.assert_allclose(made.ravel(), abs(a.reshape(-1, shape[-1]) @ vt[0]), rtol=1e-4)
+    assert share == pytest.approx(s[0] ** 2 / (s**2).sum(), rel=1e-5)
+    assert eigen_cam(np.zeros(shape, np.float32))[0].max() == 0
+    assert eigen_cam(np.zeros(shape, np.float32))[1] == 0.0
+
+
+def test_eigen_cam_does_not_ask_for_the_class():
+    model, images, _ = opened("sequential")
+    maps = [EigenCam()(model, images, Targets(np.full(3, k)), Streams(0)).values for k in (0, 1)]
+    np.testing.assert_array_equal(*maps)
+
+
+@pytest.mark.parametrize("method", [GradCam, LayerCam])
+def test_depths_are_those_of_a_pass_a_layer_from_one_pass(method):
+    model, images, targets = opened("resnet")
+    made = method(depths=4)(model, images, targets, Streams(0))
+    assert model.passes.gradient == 3
+    assert list(made.parts) == ["stem_relu", "block1_bn2", "block2_bn2", "block2_out"]
+    for path, part in made.parts.items():
+        alone = method(layer=path)(model, images, targets, Streams(0)).values
+        places = np.prod(model.trace.find(path).shape[:2]) / np.prod(model.trace.find("block2_out").shape[:2])
+        np.testing.assert_allclose(part, alone * places, rtol=1e-3, atol=1e-5 * abs(part).max())
+    np.testing.assert_allclose(made.parts["block2_out"], made.values)
+    usual = method()(model, images, targets, Streams(0))
+    np.testing.assert_allclose(usual.values, made.values, rtol=1e-4, atol=1e-6)
+
+
+def test_fewer_layers_than_depths_gives_all_of_them():
+    model, images, targets = opened("sequential")
+    assert list(LayerCam(depths=6)(model, images, targets, Streams(0)).parts) == ["conv_1", "conv_2"]
+
+
+@pytest.mark.parametrize("kind", zoo.KINDS)
+def test_every_kind_of_model_gets_a_map_or_a_sentence(kind):
+    model, images, targets = opened(kind, n=2)
+    for method in (*ALL, Cam):
+        made = explain(method(), model, images, targets, Streams(0))
+        if model.cam_layer is None:
+            assert isinstance(made, NotRun)
+            assert made.reason.endswith("use occlusion instead")
+            continue
+        # What the nested networks pool is 1 x 1 at 32 pixels: no map.
+        pooled = kind in ("added", "resnet", "subclassed")
+        if method is Cam and not pooled:
+            assert "use Grad-CAM (grad_cam) instead" in made.reason
+            continue
+        assert not isinstance(made, NotRun), made.reason
+        assert np.isfinite(made.values).all()
+        assert abs(made.values).max() > 0
+
+
+@pytest.mark.parametrize("method", [*ALL, Cam])
+def test_a_layer_without_places_and_an_unknown_one_are_told(method):
+    model, images, targets = opened("sequential")
+    if method is Cam:
+        return
+    for layer in ("hidden", "nothing"):
+        made = explain(method(layer=layer), model, images, targets, Streams(0))
+        expected = "the answer of layer hidden has no places" if layer == "hidden" else "the model has no layer nothing"
+        assert isinstance(made, NotRun)
+        assert expected in made.reason
+
+
+def test_on_any_model_that_tells_its_gradients():
+    model, images, targets = SmallCnn(), some_images((12, 8, 3)), some_targets(5, 4)
+    for method in (GradCam, LayerCam):
+        assert method()(model, images, targets, Streams(0)).values.max() > 0
