@@ -1,0 +1,169 @@
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+import pytest
+import zoo
+from analytic_models import some_images, some_targets
+
+from fruitaudit.attribution.explain import explain
+from fruitaudit.attribution.neighbours import NearestNeighbours, medoids
+from fruitaudit.attribution.patches import best_patches
+from fruitaudit.errors import CannotExplain
+from fruitaudit.models.backend import keras
+from fruitaudit.models.classifier import Classifier
+from fruitaudit.records.data import Background
+from fruitaudit.records.evidence import Neighbours
+from fruitaudit.runtime import Streams
+
+L = keras.layers
+
+
+def material(shape, n=3, known=12, high=1.0):
+    reference = some_images(shape, n=known, high=high, seed=1)
+    labels = np.arange(known, dtype=np.int64) % 3
+    background = Background(reference.values, labels, tuple(f"train/{i}" for i in range(known)), 3 * known)
+    return dataclasses.replace(some_images(shape, n=n, high=high), background=background)
+
+
+@pytest.fixture(scope="module")
+def model():
+    return Classifier.from_network(zoo.KINDS["sequential"](), batch_size=8)
+
+
+def run(model, images, **options):
+    return NearestNeighbours(**options)(model, images, some_targets(len(images), model.n_classes), Streams(0))
+
+
+@pytest.mark.parametrize("metric", ["cosine", "euclidean"])
+def test_equals_a_search_written_out(model, metric):
+    images = material(model.input_shape)
+    made = run(model, images, metric=metric, neighbours=4)
+    ours, theirs = (model.features(v).astype(float) for v in (images.values, images.background.values))
+
+    def distance(a, b):
+        if metric == "euclidean":
+            return np.sqrt(((a - b) ** 2).sum())
+        return 1 - (a @ b) / np.sqrt((a @ a) * (b @ b))
+
+    typical = [min(distance(r, s) for j, s in enumerate(theirs) if j != i) for i, r in enumerate(theirs)]
+    for n in range(3):
+        found = sorted((distance(ours[n], r), i) for i, r in enumerate(theirs))
+        assert made.sample_ids[n] == tuple(f"train/{i}" for _, i in found[:4])
+        np.testing.assert_allclose(made.distances[n], [d for d, _ in found[:4]], rtol=1e-4, atol=1e-6)
+        assert made.labels[n].tolist() == [i % 3 for _, i in found[:4]]
+        np.testing.assert_array_equal(made.values[n, 0], images.background.values[found[0][1]])
+        assert made.unusual[n] == pytest.approx(np.mean([t < found[0][0] for t in typical]))
+        assert made.diagnostics["nearest"][n] == pytest.approx(found[0][0], rel=1e-4)
+        assert made.diagnostics["same_class"][n] == pytest.approx(np.mean([i % 3 == n for _, i in found[:4]]))
+    assert made.notes == ("among 12 of 36 reference images",)
+
+
+def test_what_was_there_is_near_and_what_was_not_is_unusual(model):
+    """A reference image in slightly other light has itself at the top; an image of pure noise is farther than any."""
+    images = material(model.input_shape, n=2, known=30)
+    values = np.stack([images.background.values[7] * 0.999, 8 * (images.values[1] > 0.5).astype(np.float32)])
+    made = run(model, dataclasses.replace(images, values=values), metric="euclidean")
+    assert made.sample_ids[0][0] == "train/7"
+    assert made.unusual.tolist() == [0.0, 1.0]
+
+
+def test_an_image_is_not_its_own_neighbour(model):
+    images = material(model.input_shape)
+    known = images.background
+    itself = dataclasses.replace(images, values=known.values[:3], sample_ids=known.sample_ids[:3])
+    made = run(model, itself, neighbours=99)
+    assert made.values.shape[1] == 11
+    assert all(own not in ids for own, ids in zip(itself.sample_ids, made.sample_ids, strict=True))
+    assert made.distances.min() > 0
+
+
+def test_medoids_are_the_middle_of_their_class(model):
+    at = np.array([0.0, 1.0, 5.0, 10.0, 11.0, 30.0])
+    between = abs(at[:, None] - at)
+    np.fill_diagonal(between, np.inf)
+    assert medoids(between, np.array([0, 0, 0, 1, 1, 1])).tolist() == [1, 4]
+    images = material(model.input_shape)
+    made = run(model, images, among="medoids", neighbours=9)
+    assert sorted(made.labels[0]) == [0, 1, 2]
+    assert made.notes == ("among 3 of 36 reference images",)
+
+
+def test_the_patch_that_both_images_show_is_found():
+    """A red and green sign on blue noise, at two places; the network has one filter for each colour."""
+    keras.utils.set_random_seed(0)
+    network = keras.Sequential([
+        L.Input((24, 24, 3)), L.Conv2D(4, 3, padding="same", activation="relu", name="see"), L.AveragePooling2D(2),
+        L.Flatten(), L.Dense(3),
+    ])  # fmt: skip
+    model = Classifier.from_network(network)
+    rng = np.random.default_rng(0)
+    values = np.zeros((14, 24, 24, 3), np.float32)
+    values[..., 2] = rng.uniform(0.4, 0.6, (14, 24, 24))
+    sign = np.zeros((6, 6, 3), np.float32)
+    sign[:3, :, 0], sign[3:, :, 1] = 1, 1
+    values[0, 2:8, 14:20] = sign
+    values[1, 16:22, 4:10] = sign
+    images = material((24, 24, 3), n=1, known=13)
+    background = dataclasses.replace(images.background, values=values[1:])
+    images = dataclasses.replace(images, values=values[:1], background=background)
+    made = run(model, images, neighbours=13, patch=6)
+    [[in_image, in_other]] = [boxes for ids, boxes in zip(made.sample_ids[0], made.boxes[0], strict=True)
+                              if ids == "train/0"][:1]  # fmt: skip
+    shift = np.array([14, -10, 14, -10])
+    np.testing.assert_array_equal(in_image + shift, in_other)
+    assert abs(in_image - [2, 14, 8, 20]).max() <= 2
+
+
+def test_patches_are_boxes_in_pixels_row_first():
+    ours, theirs = np.zeros((1, 4, 6, 2), np.float32), np.zeros((1, 1, 4, 6, 2), np.float32)
+    ours[0, 3, 5], theirs[0, 0, 0, 2] = (1, 2), (1, 2)
+    theirs[0, 0, 3, 3] = (9, -9)  # stronger, and not alike
+    assert best_patches(ours, theirs, 1, (40, 90)).tolist() == [[[[30, 75, 40, 90], [0, 30, 10, 45]]]]
+
+
+@pytest.mark.parametrize("kind", zoo.KINDS)
+def test_every_kind_of_model_has_neighbours(kind):
+    network = Classifier.from_network(zoo.KINDS[kind]())
+    images = material(network.input_shape, n=2, high=zoo.TOP.get(kind, 1.0))
+    made = explain(NearestNeighbours(neighbours=2), network, images, some_targets(2, network.n_classes), Streams(0))
+    assert isinstance(made, Neighbours)
+    assert np.isfinite(made.distances).all()
+    assert (np.diff(made.distances, axis=1) >= 0).all()
+    height, width, _ = network.input_shape
+    if network.cam_layer is None:
+        assert (made.boxes == -1).all()
+    else:
+        assert made.boxes.min() >= 0
+        assert made.boxes[..., 2].max() <= height
+        assert made.boxes[..., 3].max() <= width
+        assert (made.boxes[..., 2:] > made.boxes[..., :2]).all()
+
+
+def test_other_images_and_batches_change_nothing(model):
+    images = material(model.input_shape)
+    every = run(model, images)
+    some = run(model, images.select(np.array([2, 0])))
+    np.testing.assert_allclose(some.distances, every.distances[[2, 0]], rtol=1e-4, atol=1e-6)
+    np.testing.assert_array_equal(some.boxes, every.boxes[[2, 0]])
+    assert some.sample_ids == (every.sample_ids[2], every.sample_ids[0])
+
+
+@pytest.mark.parametrize(
+    ("option", "value"),
+    [(o, "conv_1" if o == "layer" else v) for o, v in NearestNeighbours.registration.option_that_changes
+     if o != "reference_images"],
+)  # fmt: skip
+def test_every_option_changes_the_neighbours(model, option, value):
+    usual, other = (run(model, material(model.input_shape), **more) for more in ({}, {option: value}))
+    if usual.distances.shape == other.distances.shape and option != "patch":
+        assert abs(usual.distances - other.distances).max() > 1e-3
+    assert usual.distances.shape != other.distances.shape or option != "neighbours"
+    assert option != "patch" or (usual.boxes != other.boxes).any()
+
+
+def test_without_reference_images_there_is_a_sentence(model):
+    images = dataclasses.replace(material(model.input_shape), background=None)
+    with pytest.raises(CannotExplain, match="name a split with the role reference"):
+        run(model, images)
