@@ -13,15 +13,14 @@ import numpy.typing as npt
 from rich.console import Console
 from rich.padding import Padding
 
-from fruitaudit.attribution.base import Method
+from fruitaudit.attribution.base import Method, background_of
 from fruitaudit.attribution.explain import explain
 from fruitaudit.config.schema import Config, MethodSettings
 from fruitaudit.data.stream import read_images
 from fruitaudit.errors import ConfigError, DataError
-from fruitaudit.models.classifier import Classifier
 from fruitaudit.opening import Opened, open_inputs
 from fruitaudit.providers.registry import all_methods, build, providers_of
-from fruitaudit.records.data import FloatArray, Images
+from fruitaudit.records.data import Background, FloatArray, Images
 from fruitaudit.records.explanations import Maps, Segments, Targets
 from fruitaudit.records.states import NotRun
 from fruitaudit.runtime import Streams
@@ -58,7 +57,7 @@ def verify(config: Config, n_images: int) -> list[Row]:
     images = _some_images(opened, n_images, streams)
     targets = Targets(opened.classifier.probabilities(images.values).argmax(axis=1))
     names = dict.fromkeys(name for name, provider in all_methods() if provider != "native")
-    asked = _Asked(config, opened.classifier, images, targets, streams)
+    asked = _Asked(config, opened, images, targets, streams)
     return [row for name in names for row in asked.compare(name)]
 
 
@@ -75,7 +74,7 @@ def _some_images(opened: Opened, n: int, streams: Streams) -> Images:
 @dataclass(frozen=True)
 class _Asked:
     config: Config
-    model: Classifier
+    opened: Opened
     images: Images
     targets: Targets
     streams: Streams
@@ -104,8 +103,19 @@ class _Asked:
             method = build(settings, self.config.providers.interpreters)
         except ConfigError as reason:
             return NotRun(str(reason))
-        made = explain(method, self.model, self.images, self.targets, self.streams)
+        images = dataclasses.replace(self.images, background=self._background(background_of(method)))
+        made = explain(method, self.opened.classifier, images, self.targets, self.streams)
         return made if isinstance(made, NotRun) else typing.cast("Maps | Segments", made).values
+
+    def _background(self, n: int) -> Background | None:
+        """`n` images of the reference split; None where none are wanted or there are none."""
+        samples = next((split.samples for split in self.opened.splits if split.role == "reference"), ())
+        drawn = [samples[i] for i in self.streams.rng("verify", "background").permutation(len(samples))[:n]]
+        if not drawn:
+            return None
+        values = read_images(drawn, self.opened.preprocessor).values
+        labels = np.array([sample.label for sample in drawn], dtype=np.int64)
+        return Background(values, labels, tuple(sample.id for sample in drawn), len(samples))
 
     def _options(self, kind: type[Method]) -> dict[str, typing.Any]:
         """What the config sets for the native method, so far as this provider knows it: equal parameters."""

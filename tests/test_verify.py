@@ -33,7 +33,7 @@ def config_of(folder: Path, kind: str, **more: Any) -> Config:
             "classes": [f"class_{k}" for k in range(n_classes)],
             "preprocessing": {"resize": "stretch", "interpolation": "area", "scale": "0-1"},
         },
-        "splits": [{"name": "photos", "path": folder / "photos", "role": "field"}],
+        "splits": [{"name": n, "path": folder / "photos", "role": n} for n in ("reference", "field")],
     }
     return Config.model_validate(written | more)
 
@@ -57,6 +57,12 @@ def test_what_is_right_agrees_and_what_is_wrong_comes_with_its_reason(rows: dict
     wrong = rows["integrated_gradients@tf-explain"]
     assert max(wrong.pearson) < 0.95
     assert "never multiplies by (x - baseline)" in wrong.caveat
+
+
+def test_methods_that_compare_with_reference_images_get_them(rows: dict[str, Any]) -> None:
+    for row in rows.values():
+        if isinstance(row, NotCompared):
+            assert "add a split with the role reference" not in row.reason.reason
 
 
 def test_a_method_without_maps_is_not_compared(rows: dict[str, Any]) -> None:
