@@ -37,6 +37,8 @@ class Change:
     dose: str
     apply: Callable[[Layers, IntArray], Layers]
     notes: tuple[str, ...] = ()
+    classes: tuple[int, ...] = ()
+    """The classes that it changes; empty for all."""
 
 
 Subset = frozenset[str]

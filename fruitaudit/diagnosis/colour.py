@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
+import numpy.typing as npt
 
 from fruitaudit.diagnosis.change import Change
 from fruitaudit.diagnosis.contrast import Contrast, Side, Values, class_medians, excess_spread
@@ -26,14 +27,25 @@ _TURNS = np.arange(-180, 180, 10)
 _BETTER = 0.6
 """A common turn of hue must leave less than this share of what light alone leaves unexplained."""
 _DARK = 2.0
+_INNER = 0.35
+"""Depth from which a pixel is inner, of the largest depth in the mask."""
+_LEAST_CORE = 12
+"""Pixels that must be left of a mask for its rim to be dropped."""
+_AGREE = 0.25
+"""Largest difference of log gains at which background and objects are said to be under the same light."""
 
 
 @dataclass(frozen=True)
 class ObjectColours:
-    """Mean `rgb` (N, 3) and relative `contrast` (N,), deviation over mean of luminance, of each image's object."""
+    """Of each image's object: mean `rgb` (N, 3); `contrast` (N,), deviation over mean of luminance.
+
+    `cielab` and `spread` (N, 3) are mean and deviation in CIELAB.
+    """
 
     rgb: Values
     contrast: Values
+    cielab: Values
+    spread: Values
 
 
 @dataclass(frozen=True)
@@ -53,18 +65,30 @@ class ColourShift:
     @property
     def chroma_shift(self) -> Values:
         """(K,) distance of the mean chromas, in CIELAB units."""
-        return np.linalg.norm(chroma(self.field) - chroma(self.lab), axis=1)
+        return np.asarray(np.linalg.norm(chroma(self.field) - chroma(self.lab), axis=1), np.float64)
 
 
 def object_colours(side: Side) -> ObjectColours:
     """Over the best guess of the object, sure or not; over the whole image where there is no guess."""
-    rgb, contrast = [], []
+    rgb, contrast, means, spreads = [], [], [], []
     for image, mask in zip(side.material.pixels, side.masks.values, strict=True):
-        inside = image[mask if mask.any() else np.ones_like(mask)].astype(np.float64)
+        inside = image[core_of(mask)].astype(np.float32)
         luminance = inside @ np.array([0.299, 0.587, 0.114])
+        cielab = cv2.cvtColor(inside[None] / 255, cv2.COLOR_RGB2LAB)[0]
         rgb.append(inside.mean(axis=0))
         contrast.append(luminance.std() / (luminance.mean() + _DARK))
-    return ObjectColours(np.array(rgb), np.array(contrast))
+        means.append(cielab.mean(axis=0))
+        spreads.append(cielab.std(axis=0))
+    return ObjectColours(*(np.array(part, np.float64) for part in (rgb, contrast, means, spreads)))
+
+
+def core_of(mask: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
+    """The inner part of the mask: its rim is half background, and much of it where the photo is blurred."""
+    if not mask.any():
+        return np.ones_like(mask)
+    depth = cv2.distanceTransform(np.pad(mask, 1).astype(np.uint8), cv2.DIST_L2, 3)[1:-1, 1:-1]
+    core: npt.NDArray[np.bool_] = depth >= max(2.0, _INNER * float(depth.max()))
+    return core if core.sum() >= _LEAST_CORE else mask
 
 
 def colour_shift(contrast: Contrast, lab: ObjectColours, field: ObjectColours) -> ColourShift:
@@ -76,6 +100,9 @@ def colour_shift(contrast: Contrast, lab: ObjectColours, field: ObjectColours) -
     best = min(fits, key=lambda turn: fits[turn][1])
     turn = best if len(classes) >= 3 and fits[best][1] < _BETTER * fits[0][1] else 0
     gain = fits[turn][0]
+    anchor = _background_gain(contrast)
+    if anchor is not None and np.abs(anchor - gain).max() <= _AGREE:
+        gain = anchor  # the same surface on both sides tells the light better than fruit that may differ
     return ColourShift(gain, float(turn), classes, ours, np.clip(theirs / np.exp(gain), 0, 255))
 
 
@@ -83,6 +110,18 @@ def _fit(ours: Values, theirs: Values) -> tuple[Values, float]:
     ratio = np.log(theirs + _DARK) - np.log(ours + _DARK)
     gain = np.median(ratio, axis=0)
     return gain, float(np.abs(ratio - gain).mean())
+
+
+def _background_gain(contrast: Contrast) -> Values | None:
+    """(3,) log gain from the lab's to the field's background, where both are uniform; else None."""
+    colours = []
+    for side in (contrast.lab, contrast.field):
+        uniform = [i for i in side.sure if side.masks.origins[i] == "uniform background"]
+        if len(uniform) < 0.8 * len(side.material):
+            return None
+        borders = side.material.pixels[uniform][:, [0, -1]].reshape(len(uniform), -1, 3)
+        colours.append(np.median(np.median(borders, axis=1), axis=0))
+    return np.log(colours[1] + _DARK) - np.log(colours[0] + _DARK)
 
 
 def turned(rgb: Values, degrees: float) -> Values:
@@ -142,33 +181,53 @@ def _steeper(objects: FloatArray, alpha: FloatArray, factor: float) -> FloatArra
     return mean + (objects - mean) * np.float32(factor)
 
 
-def measure_hue(contrast: Contrast, shift: ColourShift) -> Change | NotRun:
-    """The chroma of each class turned and stretched to where the field's lies once light is taken out; object only."""
+def measure_hue(contrast: Contrast, lab: ObjectColours, field: ObjectColours, shift: ColourShift) -> Change | NotRun:
+    """Mean and deviation of each class's colours in CIELAB made the field's, light taken out; on the object only.
+
+    Paper: Reinhard, Ashikhmin, Gooch, Shirley 2001, IEEE Comput. Graph. Appl. 21(5), eq. 10-12.
+    Differs from the paper: CIELAB instead of l-alpha-beta; one transfer a class, not an image.
+    """
     if not contrast.field.separable or not contrast.lab.separable:
         return NotRun("the objects' own colour cannot be told from their surroundings: "
                       f"{contrast.field.masks.text} in {contrast.field.material.split}")  # fmt: skip
     far = shift.chroma_shift >= _LEAST_SHIFT
     if not far.any():
         return NotRun(NO_DIFFERENCE.format("once light is taken out, objects have the lab's colours"))
-    ours, theirs = (c @ np.array([1, 1j]) for c in (chroma(shift.lab), chroma(shift.field)))
-    moves = np.where(far, theirs / np.where(np.abs(ours) < 1, 1, ours), 1)
-    moves *= np.clip(np.abs(moves), 0.2, 3) / np.maximum(np.abs(moves), 1e-6)
-    by_label = dict(zip(shift.classes.tolist(), moves.tolist(), strict=True))
+    transfers = {int(c): _transfer(contrast, lab, field, shift, k) for k, c in enumerate(shift.classes) if far[k]}
     labels = contrast.lab.material.labels
 
     def apply(layers: Layers, rows: IntArray) -> Layers:
-        return layers.with_objects(lambda i, image: _move_chroma(image, by_label.get(int(labels[rows[i]]), 1)))
+        return layers.with_objects(lambda k, image: _transferred(image, transfers.get(int(labels[rows[k]]))))
 
-    turns = np.degrees(np.angle(moves[far]))
+    ours, theirs = (chroma(c) @ np.array([1, 1j]) for c in (shift.lab, shift.field))
+    turns = np.degrees(np.angle(theirs[far] / ours[far]))
     dose = (f"{far.sum()} of {len(far)} classes, chroma turned by {np.min(turns):+.0f} to {np.max(turns):+.0f} degrees"
             + (f"; a common turn of hue of {shift.turn:+.0f} degrees fits best" if shift.turn else ""))  # fmt: skip
-    return Change("hue", "The objects' own colour", dose, apply)
+    return Change("hue", "The objects' own colour", dose, apply, classes=tuple(transfers))
 
 
-def _move_chroma(image: FloatArray, move: complex) -> FloatArray:
-    if move == 1:
+@dataclass(frozen=True)
+class _Transfer:
+    """CIELAB (3,) each: x -> (x - `old`) * `ratio` + `new`."""
+
+    old: FloatArray
+    ratio: FloatArray
+    new: FloatArray
+
+
+def _transfer(contrast: Contrast, lab: ObjectColours, field: ObjectColours, shift: ColourShift, k: int) -> _Transfer:
+    ours = contrast.lab.material.labels == shift.classes[k]
+    theirs = contrast.field.material.labels == shift.classes[k]
+    # The field's mean with its light taken out; deviations are hardly touched by a gain near one.
+    new = cv2.cvtColor(shift.field[k][None, None].astype(np.float32) / 255, cv2.COLOR_RGB2LAB)[0, 0]
+    old = np.median(lab.cielab[ours], axis=0)
+    ratio = np.median(field.spread[theirs], axis=0) / np.maximum(np.median(lab.spread[ours], axis=0), 1.0)
+    return _Transfer(*(np.asarray(part, np.float32) for part in (old, np.clip(ratio, 0.5, 2.0), new)))
+
+
+def _transferred(image: FloatArray, transfer: _Transfer | None) -> FloatArray:
+    if transfer is None:
         return image
-    lab = cv2.cvtColor(np.clip(image, 0, 255) / np.float32(255), cv2.COLOR_RGB2LAB)
-    a, b = lab[..., 1].copy(), lab[..., 2].copy()
-    lab[..., 1], lab[..., 2] = a * move.real - b * move.imag, a * move.imag + b * move.real
-    return np.clip(cv2.cvtColor(lab, cv2.COLOR_LAB2RGB) * 255, 0, 255)
+    cielab = cv2.cvtColor(np.clip(image, 0, 255) / np.float32(255), cv2.COLOR_RGB2LAB)
+    moved = (cielab - transfer.old) * transfer.ratio + transfer.new
+    return np.clip(cv2.cvtColor(moved, cv2.COLOR_LAB2RGB) * 255, 0, 255)

@@ -1,7 +1,7 @@
 """The same photo twice: exactly, by its bytes; nearly, by a perceptual hash and a thumbnail that must both agree.
 
 What counts as near is calibrated on the data's own pairs: as near as an image is to its own copy that was turned by
-2 degrees, moved by a pixel and compressed; but never so near that images of different classes would count.
+a degree, moved by half a percent of its side and compressed; but never so near that other classes would count.
 """
 
 from __future__ import annotations
@@ -104,10 +104,10 @@ def near_pairs(one: Prints, other: Prints, limits: Limits) -> Pairs:
 
 def _copy(image: ByteArray) -> ByteArray:
     height, width = image.shape[:2]
-    matrix = cv2.getRotationMatrix2D((width / 2, height / 2), 2, 1)
-    matrix[:, 2] += 1
+    matrix = cv2.getRotationMatrix2D((width / 2, height / 2), 1, 1)
+    matrix[:, 2] += 0.005 * width, 0.005 * height
     turned = cv2.warpAffine(image, matrix, (width, height), borderMode=cv2.BORDER_REPLICATE)
-    data = cv2.imencode(".jpg", turned[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 75])[1]
+    data = cv2.imencode(".jpg", turned[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 85])[1]
     return np.asarray(cv2.imdecode(data, cv2.IMREAD_COLOR), np.uint8)[..., ::-1]
 
 

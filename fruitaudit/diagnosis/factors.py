@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+
+import numpy as np
 
 from fruitaudit.diagnosis.camera import measure_blur, measure_jpeg, measure_noise
-from fruitaudit.diagnosis.change import Change
-from fruitaudit.diagnosis.colour import ColourShift, colour_shift, measure_hue, measure_light, object_colours
-from fruitaudit.diagnosis.contrast import Contrast
+from fruitaudit.diagnosis.change import Change, changed
+from fruitaudit.diagnosis.colour import (
+    ColourShift,
+    ObjectColours,
+    colour_shift,
+    measure_hue,
+    measure_light,
+    object_colours,
+)
+from fruitaudit.diagnosis.contrast import Contrast, Side
 from fruitaudit.diagnosis.guessed_layout import GuessedLayout, changes_of, guess_layout
 from fruitaudit.diagnosis.layout import layout_of, measure_background, measure_scale, measure_several
 from fruitaudit.diagnosis.surface import measure_wetness
@@ -19,7 +28,7 @@ TITLES = {
     "scale": "Size and place of the object",
     "several": "Several objects",
     "hue": "The objects' own colour",
-    "wetness": "Wetness (bright specks)",
+    "wetness": "Wetness (shine)",
     "blur": "Sharpness",
     "noise": "Noise",
     "jpeg": "JPEG compression",
@@ -46,11 +55,13 @@ def measure_factors(contrast: Contrast) -> Factors:
     """Every factor at the field's dose."""
     lab, field = object_colours(contrast.lab), object_colours(contrast.field)
     shift = colour_shift(contrast, lab, field)
+    wetness = measure_wetness(contrast, shift)
+    hue = _hue(contrast, field, wetness) if isinstance(wetness, Change) else measure_hue(contrast, lab, field, shift)
     found: dict[str, Change | NotRun] = {
         "background": measure_background(contrast, shift),
         "light": measure_light(contrast, lab, field, shift),
-        "hue": measure_hue(contrast, shift),
-        "wetness": measure_wetness(contrast),
+        "hue": hue,
+        "wetness": wetness,
         "blur": measure_blur(contrast),
         "noise": measure_noise(contrast),
         "jpeg": measure_jpeg(contrast),
@@ -63,6 +74,15 @@ def measure_factors(contrast: Contrast) -> Factors:
         shift,
         guessed,
     )
+
+
+def _hue(contrast: Contrast, field: ObjectColours, wetness: Change) -> Change | NotRun:
+    """What is left of the objects' colour once they are as wet as the field's."""
+    side = contrast.lab
+    pixels = changed(side.material, side.masks, [wetness], np.arange(len(side.material)))
+    wet = replace(contrast, lab=Side(replace(side.material, pixels=pixels), side.masks))
+    lab = object_colours(wet.lab)
+    return measure_hue(wet, lab, field, colour_shift(wet, lab, field))
 
 
 def _layout(

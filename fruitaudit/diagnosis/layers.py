@@ -16,6 +16,8 @@ from fruitaudit.records.data import ByteArray, FloatArray, IntArray
 Flags = npt.NDArray[np.bool_]
 _SOFT = 0.7
 """Standard deviation, in pixels, of the blur that softens a mask's edge."""
+_APART = 20.0
+"""Distance of 8-bit RGB from which an object's colour tells its share of a pixel of the rim."""
 
 
 @dataclass(frozen=True)
@@ -63,9 +65,20 @@ def _cut(image: ByteArray, mask: Flags, sure: bool) -> tuple[FloatArray, FloatAr
     outside = ~cv2.dilate(mask.astype(np.uint8), cross, iterations=2).astype(bool)
     if not inside.any() or not outside.any():
         return pixels, mask.astype(np.float32), pixels
-    alpha = cv2.GaussianBlur(mask.astype(np.float32), (0, 0), _SOFT)
     # Pixels of the rim are a mixture of both: each layer takes its colours from farther in.
-    return fill(pixels, inside), alpha.astype(np.float32), fill(pixels, outside)
+    objects, backgrounds = fill(pixels, inside), fill(pixels, outside)
+    alpha = _matte(pixels, objects, backgrounds, mask)
+    alpha[inside], alpha[outside] = 1.0, 0.0
+    return objects, alpha, backgrounds
+
+
+def _matte(pixels: FloatArray, objects: FloatArray, backgrounds: FloatArray, mask: Flags) -> FloatArray:
+    """(H, W) how much of each pixel is object: (I - B) . (F - B) / |F - B|^2; the softened mask where F is near B."""
+    apart = objects - backgrounds
+    size = (apart * apart).sum(axis=2)
+    mixed = ((pixels - backgrounds) * apart).sum(axis=2) / np.maximum(size, 1.0)
+    soft = cv2.GaussianBlur(mask.astype(np.float32), (0, 0), _SOFT)
+    return np.clip(np.where(size >= _APART**2, mixed, soft), 0, 1).astype(np.float32)
 
 
 def fill(image: FloatArray, known: Flags) -> FloatArray:

@@ -19,7 +19,7 @@ _LEAST_SCALE = 0.1
 """Smallest |log| of the size ratio worth a change."""
 _LEAST_OFFSET = 0.04
 """Smallest excess deviation of the object's place, in image sides, worth a change."""
-_LEAST_EXTRA = 0.2
+_LEAST_EXTRA = 0.7
 """Smallest mean number of further objects worth a change."""
 _BLUR = 0.12
 """Blur of a field photo that serves as background although nothing could be cut out of it, in image sides."""

@@ -20,6 +20,12 @@ _TOLERANCE = 14.0
 """Largest distance of 8-bit RGB at which a pixel still has the background's colour, beside its own spread."""
 _AREAS = (0.01, 0.92)
 """Share of the image that an object may cover and still have a background."""
+_HALFWAY = 0.4
+"""Where an outline is drawn, on the way from the background's colour to the object's."""
+_LEAST_BORDER = 0.2
+"""Share of the border that a studio background must have."""
+_STUDIO = 4.0
+"""Largest deviation of a studio background, of 255."""
 _GRABCUT_SIDE = 64
 
 
@@ -71,26 +77,50 @@ def _mask(image: ByteArray, own: ByteArray | None) -> tuple[npt.NDArray[np.bool_
 def by_uniform_background(image: ByteArray) -> tuple[npt.NDArray[np.bool_], float]:
     """What differs from the one colour of the border. (H, W, 3) -> mask (H, W), confidence 0..1.
 
-    The confidence is the share of border pixels that have the border's median colour; 0 where what is left could not
-    be an object.
+    The confidence is the share of border pixels that have the background's colour. Objects may be cut by the border:
+    where the background is as flat as a studio's, no other pixels come near its colour, and it still has a fifth of
+    the border, the confidence is 0.9. It is 0 where what is left could not be an object.
     """
     pixels = image.astype(np.float32)
     border = np.concatenate([pixels[:2].reshape(-1, 3), pixels[-2:].reshape(-1, 3), pixels[:, :2].reshape(-1, 3),
                              pixels[:, -2:].reshape(-1, 3)])  # fmt: skip
-    colour = np.median(border, axis=0)
+    colour = _mode(border)
+    distance = np.linalg.norm(pixels - colour, axis=2)
     off_border = np.linalg.norm(border - colour, axis=1)
-    spread = 1.4826 * float(np.median(off_border))
-    if spread > _TOLERANCE:
-        return np.zeros(image.shape[:2], bool), 0.0
+    spread = 1.4826 * float(np.median(off_border[off_border <= 2 * _TOLERANCE]))
     tolerance = _TOLERANCE + 2 * spread
-    near = (np.linalg.norm(pixels - colour, axis=2) <= tolerance).astype(np.uint8)
-    # Only what is joined to the border is background: a highlight on the object is not.
-    _, regions = cv2.connectedComponents(near, connectivity=4)
-    edge = np.concatenate([regions[0], regions[-1], regions[:, 0], regions[:, -1]])
-    mask = _tidy(~np.isin(regions, np.setdiff1d(edge, [0])) | (near == 0))
+    mask = _joined(distance, tolerance)
     if not _AREAS[0] <= mask.mean() <= _AREAS[1]:
         return mask, 0.0
-    return mask, float((off_border <= tolerance).mean())
+    # A blurred outline ends halfway between the two colours, not where the last trace of the object does.
+    depth = cv2.distanceTransform(np.pad(mask, 1).astype(np.uint8), cv2.DIST_L2, 3)[1:-1, 1:-1]
+    reach = float(np.median(distance[depth >= 0.5 * depth.max()]))
+    mask = _tidy(_joined(distance, max(tolerance, _HALFWAY * reach)))
+    share = float((off_border <= tolerance).mean())
+    if not _AREAS[0] <= mask.mean() <= _AREAS[1]:
+        return mask, 0.0
+    flat = float(pixels[distance <= tolerance].std(axis=0).max()) <= _STUDIO
+    ambiguous = float(((distance > tolerance) & (distance <= 2.5 * tolerance)).mean())
+    if share < SURE and share >= _LEAST_BORDER and flat and ambiguous <= 0.1:
+        return mask, 0.9
+    return mask, share
+
+
+def _mode(border: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    """The median of the pixels in the fullest cell of 32 levels a channel, and around it."""
+    cells = (border // 8).astype(np.int64) @ np.array([1024, 32, 1])
+    values, counts = np.unique(cells, return_counts=True)
+    centre = np.median(border[cells == values[counts.argmax()]], axis=0)
+    near = np.linalg.norm(border - centre, axis=1) <= _TOLERANCE
+    return np.median(border[near], axis=0)
+
+
+def _joined(distance: npt.NDArray[np.float32], tolerance: float) -> npt.NDArray[np.bool_]:
+    """All but what is near the background's colour and joined to the border: a highlight on the object stays."""
+    near = (distance <= tolerance).astype(np.uint8)
+    _, regions = cv2.connectedComponents(near, connectivity=4)
+    edge = np.concatenate([regions[0], regions[-1], regions[:, 0], regions[:, -1]])
+    return ~np.isin(regions, np.setdiff1d(edge, [0])) | (near == 0)
 
 
 def by_grabcut(image: ByteArray) -> tuple[npt.NDArray[np.bool_], float]:

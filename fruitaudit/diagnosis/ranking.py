@@ -33,6 +33,12 @@ FAR = 0.1
 """Gain of accuracy on the lab's own test split from which another preparation is called right."""
 REPEATED = 0.05
 """Share of a test split (lower end of its interval) that may repeat training images."""
+REPEATED_NEARLY = 0.15
+"""The same where no repetition is exact: photos may be alike by nature."""
+DOUBTFUL = 0.04
+"""Share of doubtful labels of a class (lower end of its interval) that may be the model's own confusion."""
+FEW_CLASSES = 0.25
+"""Share of the classes up to which another colour is a variety of these, not a change of all."""
 _ORDER = {"cause": 0, "warning": 1, "note": 2}
 
 
@@ -150,6 +156,14 @@ def _gap(evidence: Evidence) -> Iterator[CauseFinding]:
             )  # fmt: skip
 
 
+def _varied(evidence: Evidence, field: str) -> list[str]:
+    """The classes whose own colour differs, where they are few; empty where the whole field has another colour."""
+    change = evidence.factors[field].changes.get("hue")
+    names = evidence.predictions[field].class_names
+    classes = change.classes if change else ()
+    return [names[c] for c in classes] if len(classes) <= FEW_CLASSES * len(names) else []
+
+
 def _of_share(evidence: Evidence, gap: Decomposition, share: GapShare) -> CauseFinding:
     effects = [e for e in evidence.effects if isinstance(e, Effect) and e.factor == share.factor]
     lines = [f"Shapley share {told(share.points)}; alone {100 * share.alone:.1f}, last {100 * share.last:.1f} points "
@@ -159,13 +173,17 @@ def _of_share(evidence: Evidence, gap: Decomposition, share: GapShare) -> CauseF
     made = [check.passed for check in gap.checks if check.passed is not None]
     certainty = sum(made) / max(1, len(made)) if share.counts else 0.25
     part = min(1.0, share.points.value / gap.gap.value)
-    shown = (f"{_SENTENCES[share.factor].capitalize()} explains {points(share.points.value)} of the "
+    varied = _varied(evidence, gap.field_split) if share.factor == "hue" else []
+    what = f"a variety or ripeness of {' and '.join(varied)} that training never showed" if varied else (
+        _SENTENCES[share.factor])  # fmt: skip
+    what = what[0].upper() + what[1:]
+    shown = (f"{what}: this explains {points(share.points.value)} of the "
              f"{points(gap.gap.value)} of accuracy lost between {gap.lab_split} and {gap.field_split} "
              f"({100 * part:.0f} % of the loss).")  # fmt: skip
-    open_ = (f"{_SENTENCES[share.factor].capitalize()} may play a part in the loss between {gap.lab_split} and "
+    open_ = (f"{what}: this may play a part in the loss between {gap.lab_split} and "
              f"{gap.field_split}, but its share did not pass the controls.")  # fmt: skip
     return CauseFinding(
-        share.factor,
+        "unseen-variety" if varied else share.factor,
         "cause" if share.counts else "warning",
         shown if share.counts else open_,
         tuple(lines),
@@ -179,6 +197,8 @@ def _of_share(evidence: Evidence, gap: Decomposition, share: GapShare) -> CauseF
 
 def _varieties(evidence: Evidence) -> Iterator[CauseFinding]:
     for variety in evidence.varieties:
+        if variety.class_name in _varied(evidence, variety.split):
+            continue  # the gap's own finding says so, with its share
         yield CauseFinding(
             "unseen-variety",
             "cause",
@@ -226,7 +246,9 @@ def _leaks(evidence: Evidence) -> Iterator[CauseFinding]:
         if "reference" not in (roles[one], roles[other]) or roles[one] == roles[other]:
             continue
         share = wilson(min(listing.total, listing.n), listing.n)
-        if (share.low or 0) <= REPEATED:
+        exact = any(row[2] == "exact" for row in listing.rows if listing.name == "duplicates across")
+        sure = exact or listing.name == "shared groups"
+        if (share.low or 0) <= (REPEATED if sure else REPEATED_NEARLY):
             continue
         held = one if roles[one] != "reference" else other
         groups = listing.name == "shared groups"
@@ -251,7 +273,7 @@ def _labels(evidence: Evidence) -> Iterator[CauseFinding]:
         if worst is None:
             continue
         name, share, others = worst
-        if (share.successes or 0) < 3 or (share.low or 0) <= (others.high or 1):
+        if (share.low or 0) <= max(DOUBTFUL, others.high or 1):
             continue
         yield CauseFinding(
             "wrong-labels",

@@ -41,7 +41,7 @@ from fruitaudit.runtime import Streams
 
 @dataclass(frozen=True)
 class Budget:
-    """Images of a split: `images` for experiments, `checked` for checks of the data, `attacked` for attacks (0: none)."""
+    """Images of a split: `images` for experiments, `checked` for checks of the data, `attacked` for attacks."""
 
     images: int = 320
     checked: int = 2000

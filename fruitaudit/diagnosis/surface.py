@@ -9,64 +9,104 @@ import numpy as np
 import numpy.typing as npt
 
 from fruitaudit.diagnosis.change import Change
-from fruitaudit.diagnosis.colour import NO_DIFFERENCE
-from fruitaudit.diagnosis.contrast import Contrast, Side, Values
+from fruitaudit.diagnosis.colour import NO_DIFFERENCE, ColourShift, core_of
+from fruitaudit.diagnosis.contrast import Contrast, Side, Values, class_medians
 from fruitaudit.diagnosis.layers import Layers
 from fruitaudit.records.data import ByteArray, FloatArray, IntArray
 from fruitaudit.records.states import NotRun
 
-_LEAST_SPECKS = 0.004
-"""Smallest excess share of the object covered by bright specks worth a change."""
+_LEAST_GLINT = 10.0
+"""Smallest excess of the glint (of 255) worth a change."""
+_DARKEST = 0.6
+_DROPS = 0.01
+"""Share of an object's pixels in which a drop begins."""
+_LEAST_AREA = 40
+"""Inner pixels of an object from which its shine can be told."""
+_STRENGTHS = np.linspace(0.0, 0.9, 10)
+_TRIED = 64
 _STANDS_OUT = 28
 """How much brighter than its surroundings, of 255, a speck is."""
 
 
-def measure_wetness(contrast: Contrast) -> Change | NotRun:
-    """Bright dots on the object, until as much of it is covered by specks as in the field."""
+def measure_wetness(contrast: Contrast, shift: ColourShift) -> Change | NotRun:
+    """Skin darkened as the field's is, with white glints on its brightest parts, until it glints as much.
+
+    Water darkens a matt surface and makes it shine (Lekner, Dorf 1988, Appl. Opt. 27(7), 1278-1280).
+    """
     if not contrast.lab.separable or not contrast.field.separable:
-        return NotRun(f"specks on objects need masks: {contrast.field.masks.text} in {contrast.field.material.split}")
-    here, there = (float(np.median(_speck_shares(side))) for side in (contrast.lab, contrast.field))
-    excess = there - here
-    if excess < _LEAST_SPECKS:
-        return NotRun(NO_DIFFERENCE.format(f"objects carry no more bright specks ({100 * there:.1f} % of their area, "
-                                           f"lab {100 * here:.1f} %)"))  # fmt: skip
-    radius = max(0.7, 0.012 * contrast.side)
-    dots = [_dots(contrast, i, excess, radius) for i in range(len(contrast.lab.material))]
+        return NotRun(
+            f"the shine of objects needs masks: {contrast.field.masks.text} in {contrast.field.material.split}"
+        )
+    ours, theirs = (_skins(side) for side in (contrast.lab, contrast.field))
+    labels = contrast.lab.material.labels, contrast.field.material.labels
+    medians = [class_medians(skin, y, shift.classes) for skin, y in zip((ours, theirs), labels, strict=True)]
+    excess = float(np.nanmedian(medians[1][:, 0] - medians[0][:, 0]))
+    if not excess >= _LEAST_GLINT:
+        return NotRun(NO_DIFFERENCE.format(f"objects glint no more ({excess:+.0f} of 255 of whitening)"))
+    fall = float(np.exp(np.nanmedian(medians[1][:, 1] - medians[0][:, 1]) - shift.gain.mean()))
+    dark = float(np.clip(fall, _DARKEST, 1.0))
+    places = [_glints(contrast, i) for i in range(len(contrast.lab.material))]
+    strength = _matching(contrast, places, dark, float(np.nanmedian(medians[0][:, 0])) + excess)
 
     def apply(layers: Layers, rows: IntArray) -> Layers:
-        return layers.with_objects(lambda k, image: image + (255 - image) * dots[rows[k]][..., None])
+        return layers.with_objects(lambda k, image: _wet(image, places[rows[k]], dark, strength))
 
-    dose = f"bright dots on {100 * excess:.1f} % of the object"
-    return Change("wetness", "Wetness (bright specks)", dose, apply)
+    dose = f"skin at {100 * dark:.0f} % of its brightness, white glints of strength {strength:.1f}"
+    return Change("wetness", "Wetness (shine)", dose, apply)
+
+
+def glint_of(image: ByteArray, inside: npt.NDArray[np.bool_]) -> float:
+    """How much whiter an object's whitest percent is: the 99 % point of median minus saturation, of 255."""
+    saturation = cv2.cvtColor(image, cv2.COLOR_RGB2HSV)[..., 1][inside].astype(np.float64)
+    return float(np.quantile(np.median(saturation) - saturation, 0.99))
+
+
+def _skins(side: Side) -> Values:
+    """(N, 2) glint and log median luminance of each object; NaN where it is too small or its mask not sure."""
+    found = np.full((len(side.material), 2), np.nan)
+    for i in side.sure:
+        inside = core_of(side.masks.values[i])
+        if inside.sum() >= _LEAST_AREA:
+            image = side.material.pixels[i]
+            grey = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)[inside]
+            found[i] = glint_of(image, inside), np.log(float(np.median(grey)) + 2)
+    return found
+
+
+def _glints(contrast: Contrast, i: int) -> FloatArray:
+    """(H, W) 0..1 where the object of image i would shine: its brightest tenth, and drops at random."""
+    image, mask = contrast.lab.material.pixels[i], contrast.lab.masks.values[i]
+    grey = cv2.GaussianBlur(cv2.cvtColor(image, cv2.COLOR_RGB2GRAY).astype(np.float32), (0, 0), 0.015 * contrast.side)
+    inside = core_of(mask)
+    low, high = np.quantile(grey[inside], [0.88, 0.995])
+    shine = np.clip((grey - low) / max(float(high - low), 1.0), 0, 1)
+    drops = contrast.streams.rng("wetness", contrast.lab.material.ids[i]).random(mask.shape) < _DROPS
+    soft = cv2.GaussianBlur(drops.astype(np.float32), (0, 0), 0.6) * (2 * np.pi * 0.36)
+    return np.where(inside, np.clip(np.maximum(shine, 0.7 * soft), 0, 1), 0).astype(np.float32)
+
+
+def _wet(image: FloatArray, glints: FloatArray, dark: float, strength: float) -> FloatArray:
+    wet = image * np.float32(dark)
+    return wet + (255 - wet) * (np.float32(strength) * glints[..., None])
+
+
+def _matching(contrast: Contrast, places: list[FloatArray], dark: float, wanted: float) -> float:
+    """The strength at which lab objects glint as much as wanted, by interpolation between ten."""
+    side = contrast.lab
+    rows = side.sure[:: max(1, len(side.sure) // _TRIED)]
+    reached = []
+    for strength in _STRENGTHS:
+        wet = [_wet(side.material.pixels[i].astype(np.float32), places[i], dark, float(strength)) for i in rows]
+        glints = [glint_of(np.clip(w, 0, 255).astype(np.uint8), core_of(side.masks.values[i]))
+                  for w, i in zip(wet, rows, strict=True)]  # fmt: skip
+        reached.append(float(np.median(glints)))
+    return float(np.interp(wanted, np.maximum.accumulate(reached), _STRENGTHS))
 
 
 def specks(image: ByteArray) -> npt.NDArray[np.bool_]:
     """(H, W): small spots brighter than what surrounds them by 28 of 255 or more (white top-hat of 5 x 5)."""
     grey = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)
     return cv2.morphologyEx(grey, cv2.MORPH_TOPHAT, np.ones((5, 5), np.uint8)) >= _STANDS_OUT
-
-
-def _speck_shares(side: Side) -> list[float]:
-    shares = []
-    for i in side.sure:
-        # The rim stands out against a dark background without being wet.
-        inside = cv2.erode(side.masks.values[i].astype(np.uint8), np.ones((5, 5), np.uint8)).astype(bool)
-        if inside.any():
-            shares.append(float(specks(side.material.pixels[i])[inside].mean()))
-    return shares or [0.0]
-
-
-def _dots(contrast: Contrast, i: int, share: float, radius: float) -> FloatArray:
-    """(H, W) 0..1: Gaussian dots at random places of the object of image i."""
-    mask = contrast.lab.masks.values[i]
-    rng = contrast.streams.rng("wetness", contrast.lab.material.ids[i])
-    places = np.argwhere(mask)
-    count = max(1, round(share * len(places) / (np.pi * radius**2)))
-    at = places[rng.integers(0, len(places), count)]
-    canvas = np.zeros(mask.shape, np.float32)
-    canvas[at[:, 0], at[:, 1]] = rng.uniform(0.6, 1.0, count)
-    soft = cv2.GaussianBlur(canvas, (0, 0), radius) * (2 * np.pi * radius**2)
-    return np.clip(soft, 0, 1)
 
 
 def probes(contrast: Contrast) -> tuple[Change | NotRun, ...]:
