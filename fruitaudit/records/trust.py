@@ -155,11 +155,12 @@ class Agreement:
 
 @dataclass(frozen=True)
 class Reason:
-    """One rule applied to one method. `rule` is the rule's name; the sentence carries the measured numbers."""
+    """One rule applied to one method. `rule` is the rule's name; `numbers` are those it was decided by."""
 
     rule: str
     points_to: Reading
     sentence: str
+    numbers: str
 
 
 @dataclass(frozen=True)

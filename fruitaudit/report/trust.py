@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 from fruitaudit.records.states import Estimate, NotRun, Quantity
 from fruitaudit.records.trust import Beside, Change, MethodTrust, MethodVerdict, Reading, TrustNotRun, TrustReport
 from fruitaudit.report.words import interval, number, percent
+from fruitaudit.trust.rules import INVISIBLE_NOISE
 
 BADGES: dict[Reading, str] = {"read": "Read", "with_care": "Read with care", "do_not_read": "Do not read"}
 ORDER: tuple[Reading, ...] = ("read", "with_care", "do_not_read")
@@ -94,10 +96,20 @@ Tested = list[tuple[MethodTrust, MethodVerdict]]
 def _panel(
     title: str, says: str, tested: Tested, get: Get, ends: tuple[float, float], zero: float, against: str
 ) -> Panel:
+    """`ends` of the axis; where nothing lies below 0 it begins there."""
+    quantities = [get(m) for m, _ in tested]
     low, high = ends
-    ticks = tuple(((t - low) / (high - low), number(t)) for t in (low, (low + high) / 2, high))
-    rows = tuple(_row(m, v, get(m), low, high) for m, v in tested)
+    if low == -1 and all(_least(q) >= 0 for q in quantities):
+        low = 0.0
+    ticks = tuple(((t - low) / (high - low), f"{t:g}".replace("-", "\u2212")) for t in (low, (low + high) / 2, high))
+    rows = tuple(_row(m, v, q, low, high) for (m, v), q in zip(tested, quantities, strict=True))
     return Panel(title, says, rows, ticks, (zero - low) / (high - low), against)
+
+
+def _least(q: Quantity) -> float:
+    if isinstance(q, NotRun):
+        return 0.0
+    return q.value if q.low is None else q.low
 
 
 def _row(m: MethodTrust, v: MethodVerdict, q: Quantity, low: float, high: float) -> Row:
@@ -130,7 +142,7 @@ def _curve(m: MethodTrust, v: MethodVerdict) -> Curve | None:
     lows, highs = ([q.value if end is None else end for q, end in zip(qs, ends, strict=True)]
                    for ends in ([q.low for q in qs], [q.high for q in qs]))  # fmt: skip
     upper, lower = ([(a, _height(b)) for a, b in zip(x, side, strict=True)] for side in (highs, lows))
-    noise = next((c.spearman for c in _changes(m) if c.kind == "noise"), None)
+    noise = next((c.spearman for c in _changes(m) if (c.kind, c.strength) == ("noise", INVISIBLE_NOISE)), None)
     first, last = number(qs[0].value), number(qs[-1].value)
     text = f"{m.title}: rank correlation {first} with the output layer drawn anew, {last} with all layers"
     return Curve(
@@ -158,7 +170,10 @@ def _gains(test: str, title: str, says: str, tested: Tested) -> Panel:
         gains = [gain for gain in found.gains.values() if isinstance(gain, Estimate)]
         return min(gains, key=lambda g: g.value) if gains else NotRun("no control could be compared")
 
-    return _panel(title, says, tested, least, (-1, 1), 0, "as good as the best map that knows nothing")
+    found = [q for m, _ in tested if isinstance(q := least(m), Estimate)]
+    reach = max((abs(end) for q in found for end in (q.value, q.low, q.high) if end is not None), default=1.0)
+    reach = max(1, math.ceil(4 * reach)) / 4
+    return _panel(title, says, tested, least, (-reach, reach), 0, "as good as the best map that knows nothing")
 
 
 def _changes(m: MethodTrust) -> tuple[Change, ...]:
@@ -235,11 +250,11 @@ def _agreement(report: TrustReport, titles: dict[str, str]) -> list[tuple[str, l
     table = report.agreement
     if len(table.methods) < 2:
         return []
-    return [
-        (titles.get(name, name), list(_cells(row))) for name, row in zip(table.methods, table.spearman, strict=True)
-    ]
+    order = [table.methods.index(name) for name in titles]
+    return [(titles[table.methods[i]], [_cell(table.spearman[i][j]) for j in order]) for i in order]
 
 
-def _cells(row: Iterable[Quantity]) -> Iterable[Cell]:
-    for q in row:
-        yield Cell("–", 0.0) if isinstance(q, NotRun) else Cell(number(round(q.value, 2)), max(0.0, q.value))
+def _cell(q: Quantity) -> Cell:
+    if isinstance(q, NotRun):
+        return Cell("–", 0.0)
+    return Cell(f"{q.value:.2f}".replace("-", "\u2212"), max(0.0, q.value))

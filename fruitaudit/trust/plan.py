@@ -90,11 +90,15 @@ def trial(method: Method, shape: Shape, budget: Budget) -> Trial:
         return Trial(method, (), budget.cheap)
     smaller = _smaller(method, budget.most_passes / passes) if passes > budget.most_passes else method
     changed = tuple(
-        f"{f.name} {getattr(smaller, f.name)} instead of {getattr(method, f.name)}"
+        f"{f.name} {getattr(smaller, f.name)} instead of {_or_default(getattr(method, f.name))}"
         for f in fields(method)  # type: ignore[arg-type]
         if getattr(smaller, f.name) != getattr(method, f.name)
     )
     return Trial(smaller, changed, budget.dear)
+
+
+def _or_default(value: object) -> object:
+    return "the default" if value is None else value
 
 
 def _smaller(method: Method, share: float) -> Method:

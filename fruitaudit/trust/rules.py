@@ -59,48 +59,63 @@ _PROVES = ("weights", "controls", "stability")
 
 def _telling(m: MethodTrust) -> Reason:
     share = m.telling.value
-    reading: Reading = "read" if share >= TELLING else "with_care" if share >= HALF else "do_not_read"
-    return Reason("telling", reading, f"{share * m.images:.0f} of {m.images} maps tell pixels apart; any others are "
-                  "empty, constant or not finite.")  # fmt: skip
+    numbers = f"{share * m.images:.0f} of {m.images} maps tell pixels apart"
+    if share >= TELLING:
+        return Reason("telling", "read", "Its maps tell pixels apart.", numbers)
+    reading: Reading = "with_care" if share >= HALF else "do_not_read"
+    return Reason("telling", reading, "Too many of its maps are empty, constant or not finite.", numbers)
 
 
 def _weights(m: MethodTrust) -> Reason:
-    rule = "weights"
     if isinstance(m.randomization, NotRun):
-        return Reason(rule, "with_care", f"It was not tried with destroyed weights: {m.randomization.reason}.")
+        return Reason("weights", "with_care", "It could not be tried with destroyed weights.", m.randomization.reason)
     output, everything = m.randomization.cascading[0].spearman, m.randomization.cascading[-1].spearman
     noise = _under_noise(m)
-    numbers = f"rank correlation {_said(everything)} with all weights drawn anew, {_said(output)} with those of the " \
-              f"output layer, {_said(noise)} under invisible noise"  # fmt: skip
+    numbers = f"rank correlation with all weights drawn anew {_said(everything)}, with those of the output layer " \
+              f"{_said(output)}, under invisible noise {_said(noise)}"  # fmt: skip
+    reading, sentence = _depends(everything, output, noise)
+    return Reason("weights", reading, sentence, numbers)
+
+
+def _depends(everything: Quantity, output: Quantity, noise: Quantity) -> tuple[Reading, str]:
     if isinstance(everything, Estimate) and _low(everything) > KEPT:
-        return Reason(rule, "do_not_read", f"Its maps hardly change when all that was learned is destroyed: {numbers}.")
+        return "do_not_read", "Its maps hardly change when all that the model learned is destroyed."
     if any(isinstance(q, NotRun) for q in (everything, output, noise)):
-        return Reason(rule, "with_care", f"Whether its maps depend on what was learned cannot be told: {numbers}.")
+        return "with_care", "Whether its maps depend on what the model learned cannot be told."
     if _low(output) >= _high(noise):
-        return Reason(rule, "do_not_read", "What tells the classes apart matters no more to its maps than invisible "
-                      f"noise: {numbers}.")  # fmt: skip
-    return Reason(rule, "read", f"Its maps change when what was learned is destroyed: {numbers}.")
+        return "do_not_read", "What tells the classes apart matters no more to its maps than invisible noise."
+    return "read", "Its maps change when what the model learned is destroyed."
 
 
 def _controls(m: MethodTrust) -> Reason:
-    rule = "controls"
     tests = {name: m.faithfulness.get(key, NotRun("it was not run")) for key, name in JUDGED.items()}
     ran = {name: test for name, test in tests.items() if isinstance(test, Beside)}
     if not ran:
         why = next(test.reason for test in tests.values() if isinstance(test, NotRun))
-        return Reason(rule, "with_care", f"Its faithfulness could not be measured: {why}.")
+        return Reason("controls", "with_care", "Whether its maps are faithful to the model could not be measured.", why)
     won = [name for name, test in ran.items() if _wins(test)]
-    lost = [f"{name} to {' and '.join(to)}" for name, test in ran.items() if (to := _loses_to(test))]
-    numbers = f"on {m.images} images, of {len(ran)} tests against maps that know nothing of the model it wins " \
-              f"{_listed(won)} and loses {_listed(lost)}"  # fmt: skip
-    if 2 * len(lost) >= len(ran):
-        return Reason(rule, "do_not_read", f"Maps that know nothing of the model say more: {numbers}.")
-    if not won and m.images >= ENOUGH:
-        return Reason(rule, "do_not_read", f"It says no more than maps that know nothing of the model: {numbers}.")
-    if lost or 2 * len(won) < len(ran):
-        few = "Too few images to tell whether" if not lost and m.images < ENOUGH else "It is not clear that"
-        return Reason(rule, "with_care", f"{few} it says more than maps that know nothing of the model: {numbers}.")
-    return Reason(rule, "read", f"It says what maps that know nothing of the model do not: {numbers}.")
+    lost = {name: to for name, test in ran.items() if (to := _loses_to(test))}
+    against = sorted({control for to in lost.values() for control in to})
+    losses = [f"{name} to {' and '.join(to)}" for name, to in lost.items()]
+    numbers = f"on {m.images} images wins {_listed(won)} and loses {_listed(losses)}, of {len(ran)} tests"
+    reading, sentence = _faithful(len(ran), len(won), len(lost), m.images, against)
+    return Reason("controls", reading, sentence, numbers)
+
+
+def _faithful(ran: int, won: int, lost: int, images: int, against: list[str]) -> tuple[Reading, str]:
+    if 2 * lost >= ran:
+        return (
+            "do_not_read",
+            f"Maps that know nothing of the model ({', '.join(against)}) find what it needs more often.",
+        )
+    if not won and images >= ENOUGH:
+        return "do_not_read", "It finds what the model needs no better than maps that know nothing of the model."
+    if lost:
+        return "with_care", f"In {lost} of {ran} tests a map that knows nothing of the model does better."
+    if 2 * won < ran:
+        few = f"{images} images are too few to tell" if images < ENOUGH else "It is not clear"
+        return "with_care", f"{few} whether it does better than maps that know nothing of the model."
+    return "read", "It finds what the model needs better than maps that know nothing of the model."
 
 
 def _wins(test: Beside) -> bool:
@@ -112,46 +127,44 @@ def _loses_to(test: Beside) -> list[str]:
 
 
 def _stability(m: MethodTrust) -> Reason:
-    rule = "stability"
     if isinstance(m.changes, NotRun):
-        return Reason(rule, "with_care", f"Its stability could not be measured: {m.changes.reason}.")
+        return Reason("stability", "with_care", "Whether its maps hold still could not be measured.", m.changes.reason)
     small = {_named(c.kind, c.strength): c.spearman for c in m.changes
              if c.kind != "noise" or c.strength <= INVISIBLE_NOISE}  # fmt: skip
-    numbers = ", ".join(f"{name} {_said(q)}" for name, q in small.items())
-    missing = [name for name, q in small.items() if isinstance(q, NotRun)]
+    numbers = "rank correlation under " + ", ".join(f"{name} {_said(q)}" for name, q in small.items())
     unsteady = [name for name, q in small.items() if isinstance(q, Estimate) and _low(q) < STEADY]
     if unsteady:
-        return Reason(rule, "with_care", f"Its maps flip under changes that nobody sees ({', '.join(unsteady)}): rank "
-                      f"correlation {numbers}.")  # fmt: skip
-    if missing or not small:
-        return Reason(rule, "with_care", f"Its stability could not be measured: {numbers or 'no change was tried'}.")
-    return Reason(rule, "read", f"Its maps stay under changes that nobody sees: rank correlation {numbers}.")
+        sentence = f"Its maps may flip under changes that nobody sees ({', '.join(unsteady)})."
+        return Reason("stability", "with_care", sentence, numbers)
+    if not small or any(isinstance(q, NotRun) for q in small.values()):
+        return Reason("stability", "with_care", "Whether its maps hold still could not be measured.", numbers)
+    return Reason("stability", "read", "Its maps hold still under changes that nobody sees.", numbers)
 
 
 def _seeds(m: MethodTrust) -> Reason:
-    steady = isinstance(m.seeds, Estimate) and _low(m.seeds) >= STEADY
-    told = f"rank correlation of its maps of two seeds {_said(m.seeds)}"
-    if steady:
-        return Reason("seeds", "read", f"Chance matters little: {told}.")
-    return Reason("seeds", "with_care", f"Chance matters: {told}.")
+    numbers = f"rank correlation of the maps of two seeds {_said(m.seeds)}"
+    if _low(m.seeds) >= STEADY:
+        return Reason("seeds", "read", "Chance matters little to its maps.", numbers)
+    return Reason("seeds", "with_care", "Another seed may give other maps.", numbers)
 
 
 def _completeness(m: MethodTrust) -> Reason:
     if not m.promises_sum:
-        return Reason("completeness", "read", "Its maps do not promise to add up to a score.")
-    reading: Reading = "read" if _high(m.completeness) <= COMPLETE else "with_care"
-    return Reason("completeness", reading, "The share by which its maps miss the score that they promise to add up to: "
-                  f"{_said(m.completeness)}.")  # fmt: skip
+        return Reason("completeness", "read", "Its maps do not promise to add up to a score.", "")
+    numbers = f"relative error {_said(m.completeness)}"
+    if _high(m.completeness) <= COMPLETE:
+        return Reason("completeness", "read", "Its maps add up to the score, as they promise.", numbers)
+    return Reason("completeness", "with_care", "Its maps may not add up to the score, as they promise.", numbers)
 
 
 def _class(m: MethodTrust) -> Reason:
     noise = _under_noise(m)
     numbers = f"rank correlation with the maps of another class {_said(m.other_class)}, under noise {_said(noise)}"
     if isinstance(m.other_class, NotRun) or isinstance(noise, NotRun):
-        return Reason("class", "with_care", f"Whether its maps speak of the class could not be told: {numbers}.")
+        return Reason("class", "with_care", "Whether its maps speak of the class could not be told.", numbers)
     if _low(m.other_class) >= _high(noise):
-        return Reason("class", "with_care", f"Its maps do not speak of the class: {numbers}.")
-    return Reason("class", "read", f"Its maps speak of the class: {numbers}.")
+        return Reason("class", "with_care", "Its maps are the same whatever class is asked for.", numbers)
+    return Reason("class", "read", "Its maps differ between classes.", numbers)
 
 
 _RULES = (_telling, _weights, _controls, _stability, _seeds, _completeness, _class)

@@ -5,45 +5,11 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
+from trust.by_hand import GONE, GOOD, at, beside, changes, depth
 
-from fruitaudit.records.passes import Passes
-from fruitaudit.records.states import Estimate, NotRun
-from fruitaudit.records.trust import Beside, Change, Depth, EdgeLikeness, MethodTrust, Randomization
-from fruitaudit.trust.controls import CONTROLS
+from fruitaudit.records.states import Estimate
+from fruitaudit.records.trust import Randomization
 from fruitaudit.trust.rules import RULES, judge
-
-GONE = NotRun("the method failed")
-
-
-def at(value, half=0.05, n=32):
-    return Estimate(value, n, value - half, value + half)
-
-
-def beside(gain, centre=None):
-    gains = {name: at(gain) for name in CONTROLS}
-    gains["centre"] = at(gain if centre is None else centre)
-    return Beside(at(0.5), {name: at(0.5 - gain) for name in CONTROLS}, gains)
-
-
-def depth(value):
-    q = value if isinstance(value, NotRun) else at(value)
-    return Depth(("layer",), q, q, q, q)
-
-
-def changes(noise=0.95, shift=0.9, jpeg=0.9):
-    kinds = (("noise", 0.02, noise), ("noise", 0.05, 0.1), ("shift", 1.0, shift), ("jpeg", 90.0, jpeg))
-    return tuple(Change(k, s, 30, 32, q if isinstance(q, NotRun) else at(q), GONE) for k, s, q in kinds)
-
-
-GOOD = MethodTrust(
-    method="good", title="Good", family="gradient", options={}, reduced=(), images=32,
-    telling=Estimate(1.0, 32, 0.9, 1.0, successes=32),
-    faithfulness={name: beside(0.2) for name in ("deletion", "insertion", "road", "mu_fidelity")},
-    randomization=Randomization((depth(0.6), depth(0.3)), (), 5),
-    label_randomization=GONE, changes=changes(), seeds=at(1.0), settings=(), promises_sum=False, completeness=GONE,
-    other_class=at(0.3), grid_pointing=GONE, edges=EdgeLikeness(GONE, GONE, GONE), localization=GONE, passes=Passes(),
-    explanations=1,
-)  # fmt: skip
 
 
 def destroyed(first, last):
@@ -105,10 +71,10 @@ CASES = {
 def test_a_good_method_is_to_be_read_and_says_why() -> None:
     verdict = judge(GOOD)
     assert verdict.reading == "read"
-    assert verdict.sentence.startswith(
-        "Read. Its maps change when what was learned is destroyed: rank correlation 0.30"
-    )
-    assert "wins deletion, insertion, ROAD, mu-fidelity and loses none" in verdict.sentence
+    assert verdict.sentence.startswith("Read. Its maps change when what the model learned is destroyed.")
+    numbers = {reason.rule: reason.numbers for reason in verdict.reasons}
+    assert "wins deletion, insertion, ROAD, mu-fidelity and loses none, of 4 tests" in numbers["controls"]
+    assert numbers["weights"].startswith("rank correlation with all weights drawn anew 0.30 [0.25, 0.35]")
 
 
 @pytest.mark.parametrize(
@@ -131,5 +97,5 @@ def test_every_rule_is_told_and_can_fail() -> None:
 def test_the_verdict_is_the_worst_that_any_rule_points_to() -> None:
     verdict = judge(replace(GOOD, seeds=at(0.1), faithfulness=faithful(-0.2, -0.2, 0, 0)))
     assert verdict.reading == "do_not_read"
-    assert "loses deletion to random and edges and intensity and centre" in verdict.sentence
-    assert "two seeds" not in verdict.sentence
+    assert "(centre, edges, intensity, random)" in verdict.sentence
+    assert "seed" not in verdict.sentence

@@ -1,0 +1,105 @@
+"""The trust section: everything from the record alone, escaped, with the reason where a number is missing."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+from trust.by_hand import GONE, GOOD, at, changes
+
+from fruitaudit.records.states import Estimate, NotRun
+from fruitaudit.records.trust import Agreement, EdgeLikeness, Localization, MethodTrust, TrustNotRun, TrustReport
+from fruitaudit.report.html import make_environment
+from fruitaudit.report.sections import Section
+from fruitaudit.report.trust import views
+from fruitaudit.trust.rules import RULES, judge
+
+SCRIPT = "<script>window.hacked=1</script>"
+BAD = replace(
+    GOOD,
+    method="bad",
+    title=SCRIPT,
+    faithfulness={},
+    randomization=GONE,
+    changes=NotRun(f"why {SCRIPT}"),
+    seeds=GONE,
+    other_class=GONE,
+    telling=Estimate(0.2, 32),
+    reduced=("samples 100 instead of 1000",),
+)
+EDGY = replace(
+    GOOD,
+    method="edgy",
+    title="Edgy",
+    edges=EdgeLikeness(at(0.8), at(0.7), at(0.1)),
+    promises_sum=True,
+    completeness=at(0.2, 0.01),
+    localization=Localization(GOOD.faithfulness["road"], GOOD.faithfulness["road"], at(0.3), {}),
+)
+
+
+def report(*methods: MethodTrust | TrustNotRun) -> TrustReport:
+    tested = [m for m in methods if isinstance(m, MethodTrust)]
+    names = tuple(m.method for m in tested)
+    table = tuple(tuple(at(1.0) if a == b else GONE if "bad" in (a, b) else at(-0.4) for b in names) for a in names)
+    return TrustReport("standard", 32, ("a",) * 32, methods, tuple(map(judge, tested)), Agreement(names, table), RULES)
+
+
+def render(made: TrustReport) -> str:
+    section = Section("trust", "Trust", "trust.html", views(made))
+    template = make_environment().get_template("sections/trust.html")
+    return template.render(**section.context, section=section, number=7, results=None, run=None)
+
+
+def test_methods_stand_in_the_order_of_their_verdicts() -> None:
+    page = render(report(BAD, EDGY, GOOD))
+    assert page.index(">Good<span") < page.index(">Edgy<span") < page.index("&lt;script&gt;")
+    for word in ("Read", "Read with care", "Do not read"):
+        assert f'badge-{word.lower().replace(" ", "-")}">{word}<' in page
+    assert "Too many of its maps are empty, constant or not finite." in page
+    assert "Tested with samples 100 instead of 1000" in page
+
+
+def test_what_the_user_gave_is_escaped_and_every_reason_is_told() -> None:
+    page = render(report(BAD, GOOD, TrustNotRun("x", "X", NotRun(f"it {SCRIPT} failed"))))
+    assert SCRIPT not in page
+    assert "was not tested: it &lt;script&gt;" in page
+    assert page.count("not run") > 5
+
+
+def test_every_rule_is_printed_where_its_numbers_are() -> None:
+    page = render(report(GOOD, EDGY))
+    for name in set(RULES) - {"telling"}:
+        assert RULES[name].split("%")[0][:60] in page
+    assert "Does the map say more than a map that knows nothing?" in page
+    assert "Is the evidence on the object?" in page
+    assert "Is the evidence on the object?" not in render(report(GOOD))
+    assert "misses it by 20.0" in page
+
+
+def test_an_empty_report_says_so() -> None:
+    page = render(report(TrustNotRun("x", "X", NotRun("there are no images"))))
+    assert "No method gave maps that could be tested." in page
+    assert "there are no images" in page
+
+
+def test_the_gain_shown_is_that_over_the_strongest_control() -> None:
+    weak = replace(GOOD.faithfulness["road"], gains=GOOD.faithfulness["road"].gains | {"centre": at(-0.3)})
+    made = views(report(replace(GOOD, faithfulness={"road": weak})))
+    panel = next(p for p in made["faithfulness"] if p.title == "ROAD")
+    assert panel.rows[0].text.startswith("−0.300")
+    assert panel.rows[0].at < panel.zero
+
+
+def test_places_on_an_axis_are_those_of_the_numbers() -> None:
+    made = views(report(GOOD, replace(EDGY, changes=changes(noise=-0.5))))
+    steady, flips = (p for p in (made["changes"][2], made["changes"][0]))
+    assert steady.ticks[0] == (0.0, "0")
+    assert steady.rows[0].at == pytest.approx(0.9)
+    assert flips.ticks[0] == (0.0, "−1")
+    assert {round(row.at, 3) for row in flips.rows} == {0.975, 0.25}
+    curve = made["curves"][0]
+    assert curve.points[0] == (0.0, 0.0)
+    assert curve.points[-1] == (pytest.approx(0.2), pytest.approx(0.35))
+    assert curve.noise == pytest.approx(0.025)
+    assert [cell.text for cell in made["agreement"][0][1]] == ["1.00", "−0.40"]
