@@ -1,0 +1,154 @@
+"""The contrastive explanation method by alibi, in a child process of an interpreter that has it."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import tempfile
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, ClassVar, Literal
+
+import numpy as np
+from pydantic.dataclasses import dataclass
+
+from fruitaudit.attribution.base import OPTIONS, Model, Passes, Registration, Shape
+from fruitaudit.attribution.cem import Cem
+from fruitaudit.attribution.cem_autoencoder import open_autoencoder
+from fruitaudit.attribution.cem_finds import Finds, counterfactuals
+from fruitaudit.errors import CannotExplain, ConfigError
+from fruitaudit.providers import alibi_child
+from fruitaudit.records.data import Images
+from fruitaudit.records.evidence import Counterfactuals
+from fruitaudit.records.explanations import Targets
+from fruitaudit.runtime import Streams
+
+_NEEDS = (
+    "cem@alibi runs in an environment of its own: make one with constraints-alibi.txt and name its interpreter under "
+    "providers: {alibi: {python: PATH}}"
+)
+
+
+@dataclass(frozen=True, config=OPTIONS)
+class CemByAlibi(Cem):
+    """`alibi.explainers.CEM`, one image at a time, on the frozen graph of the model.
+
+    Differs from the native one: a PP is d alone and never b + d, so that where it is empty stands black, whatever the
+    no-information image is; y may leave the range of colours; the momentum is (k + 1) / (k + 4); all iterations of all
+    rounds are made. Finds are fed to the model here, and judged as the native ones are.
+    Raises CannotExplain where alibi fails.
+    """
+
+    registration: ClassVar[Registration] = replace(
+        Cem.registration,
+        provider="alibi",
+        explains="probability",
+        needs="an interpreter that has alibi",
+        option_that_changes=tuple(
+            (name, value) for name, value in Cem.registration.option_that_changes if name != "score"
+        ),
+        caveat="",
+    )
+    python: ClassVar[Path | None] = None
+    """The interpreter; `bound_to` sets it."""
+
+    score: Literal["probability"] = "probability"
+
+    @classmethod
+    def bound_to(cls, python: Path | None) -> type[CemByAlibi]:
+        """This class with an interpreter. Raises ConfigError where there is none, or none with alibi."""
+        if python is None:
+            raise ConfigError(_NEEDS)
+        look = "import importlib.metadata as m; print(m.version('alibi'))"
+        try:
+            done = subprocess.run([python, "-I", "-c", look], capture_output=True, text=True, timeout=60)  # noqa: S603
+        except (OSError, subprocess.TimeoutExpired) as error:
+            raise ConfigError(f"providers.alibi.python: {python} cannot be run ({error}); {_NEEDS}") from None
+        if done.returncode:
+            raise ConfigError(f"providers.alibi.python: {python} has no alibi; {_NEEDS}")
+        return type(cls.__name__, (cls,), {"python": python})
+
+    def __call__(self, model: Model, images: Images, targets: Targets, streams: Streams) -> Counterfactuals:
+        if self.python is None:
+            raise CannotExplain(_NEEDS)
+        nothing, span, made = self.without_information(images), images.high - images.low, None
+        with tempfile.TemporaryDirectory(prefix="fruitaudit-alibi-") as name:
+            folder, ends = Path(name), {}
+            ends["model"] = _freeze(
+                lambda unit: model.in_graph(images.low + unit * span).probabilities, model, folder / "model.pb"
+            )
+            if self.autoencoder is not None:
+                autoencoder, made = open_autoencoder(self.autoencoder, model, images)
+                ends["autoencoder"] = _freeze(
+                    lambda unit: (autoencoder(images.low + unit * span, training=False) - images.low) / span,
+                    model,
+                    folder / "autoencoder.pb",
+                )
+            (folder / "job.json").write_text(json.dumps(self._job(ends)))
+            np.savez(
+                folder / "arrays.npz",
+                images=(images.values - images.low) / span,
+                no_information=(nothing - images.low) / span,
+                one_hot=np.eye(model.n_classes, dtype=np.float32)[targets.classes],
+            )
+            _run(self.python, folder)
+            with np.load(folder / "found.npz", allow_pickle=False) as answers:
+                found, change = answers["found"], answers["change"]
+        black = np.broadcast_to(images.low, images.values.shape).astype(np.float32)
+        finds = (Finds("PN", images.values, change[0], found[0], {}), Finds("PP", black, change[1], found[1], {}))
+        return counterfactuals(model, images, targets, finds, reconstructions=made)
+
+    def _job(self, ends: dict[str, list[str]]) -> dict[str, Any]:
+        options = {
+            "gamma": self.gamma,
+            "beta": self.beta,
+            "kappa": self.kappa,
+            "c_steps": self.c_steps,
+            "max_iterations": self.max_iterations,
+            "learning_rate_init": self.learning_rate,
+            "clip": (-self.clip, self.clip),
+        }
+        return {"ends": ends, "c_init": [self.c_init, self.c_init_pp], "options": options}
+
+    def model_passes(self, n_images: int, input_shape: Shape) -> Passes:
+        rounds = 2 * n_images * self.c_steps * self.max_iterations
+        return Passes(forward=rounds + 2 * n_images, gradient=rounds)
+
+
+def _freeze(function: Callable[[Any], Any], model: Model, file: Path) -> list[str]:
+    """Write a function of (N, H, W, C) as a graph with its weights; the names of its two ends."""
+    from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
+
+    from fruitaudit.models.backend import tf
+
+    signature = [tf.TensorSpec((None, *model.input_shape), tf.float32)]
+    traced = tf.function(function, input_signature=signature, autograph=False).get_concrete_function()
+    frozen = convert_variables_to_constants_v2(traced, aggressive_inlining=True)
+    graph = frozen.graph.as_graph_def()
+    for node in (*graph.node, *(node for function in graph.library.function for node in function.node_def)):
+        # Names a gradient of this process (swish has one); without it the operation's own gradient holds.
+        node.attr.pop("_gradient_op_type", None)
+    file.write_bytes(graph.SerializeToString())
+    return [frozen.inputs[0].name, frozen.outputs[0].name]
+
+
+def _run(python: Path, folder: Path) -> None:
+    script = Path(alibi_child.__file__).resolve()
+    # Isolated, so that the child sees its own packages and none of the modules beside the script.
+    command = [str(python), "-I", str(script), str(folder)]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=folder, env=_clean())  # noqa: S603
+    if done.returncode:
+        last = next(iter(reversed(done.stderr.strip().splitlines())), f"exit code {done.returncode}")
+        raise CannotExplain(f"alibi failed: {last}; use the native method instead")
+
+
+def _clean() -> dict[str, str]:
+    """The environment without what belongs to this interpreter."""
+    return {
+        name: value for name, value in os.environ.items() if name not in ("PYTHONPATH", "PYTHONHOME", "VIRTUAL_ENV")
+    }
+
+
+METHODS = (CemByAlibi,)
