@@ -9,37 +9,43 @@ import cv2
 import numpy as np
 
 from fruitaudit.demo.fruit.bodies import CLASSES
-from fruitaudit.demo.fruit.scene import lab_scene, store_scene
+from fruitaudit.demo.fruit.scene import Scene, lab_scene, store_scene
 from fruitaudit.demo.fruit.shoot import shoot
 from fruitaudit.records.data import ByteArray
 from fruitaudit.resources import resource
 from fruitaudit.runtime import write_text
 
 CLASSIFIER, AUTOENCODER = "fruit_cnn.keras", "fruit_autoencoder.keras"
+CONFIGS = {"fruitaudit.yaml": "demo.yaml", "chapter.yaml": "chapter.yaml"}
+"""The file in the case's folder and the shipped one it is."""
 SIDE, LARGE = 100, 400
 N_LAB, N_STORE = 40, 20
 """Images a class in each lab split, and in the store."""
 
 
 def make_case(folder: Path, *, seed: int = 9) -> Path:
-    """Write images, masks, models and `fruitaudit.yaml` into `folder`; return the path of the config. About 20 s."""
-    lab = [(split, name, i) for split in ("train", "test") for name in CLASSES for i in range(N_LAB)]
-    scenes = [lab_scene(name, split, i, seed) for split, name, i in lab]
-    for (split, name, i), (pixels, mask) in zip(lab, shoot(scenes, SIDE), strict=True):
-        _write(folder / "lab" / split / name / f"{i:03d}.png", pixels)
-        _write(folder / "lab_masks" / split / name / f"{i:03d}.png", (255 * mask).astype(np.uint8))
-    store = [(name, i) for name in CLASSES for i in range(N_STORE)]
-    photos = [store_scene(name, i, seed) for name, i in store]
-    for (name, i), (pixels, mask) in zip(store, shoot(photos, SIDE), strict=True):
-        _write(folder / "store" / name / f"{i:03d}.png", pixels)
-        _write(folder / "store_masks" / name / f"{i:03d}.png", (255 * mask).astype(np.uint8))
-    for (name, i), (pixels, _) in zip(store, shoot(photos, LARGE), strict=True):
-        _write(folder / "store_originals" / name / f"{i:03d}.jpg", pixels)
+    """Write images, masks, models and both configs into `folder`; return the path of `fruitaudit.yaml`."""
+    shots: list[tuple[Scene, int]] = []
+    names: list[tuple[str, str]] = []
+    for name in CLASSES:
+        for split, n in (("train", N_LAB), ("test", N_LAB)):
+            for i in range(n):
+                shots.append((lab_scene(name, split, i, seed), SIDE))
+                names.append((f"lab/{split}/{name}/{i:03d}.png", f"lab_masks/{split}/{name}/{i:03d}.png"))
+        for i in range(N_STORE):
+            scene = store_scene(name, i, seed)
+            shots += [(scene, SIDE), (scene, LARGE)]
+            names.append((f"store/{name}/{i:03d}.png", f"store_masks/{name}/{i:03d}.png"))
+            names.append((f"store_originals/{name}/{i:03d}.jpg", ""))
+    for (photo, outline), (pixels, mask) in zip(names, shoot(shots), strict=True):
+        _write(folder / photo, pixels)
+        if outline:
+            _write(folder / outline, (255 * mask).astype(np.uint8))
     for model in (CLASSIFIER, AUTOENCODER):
         shutil.copyfile(Path(__file__).with_name(model), folder / model)
-    config = folder / "fruitaudit.yaml"
-    write_text(config, resource("configs", "demo.yaml").read_text(encoding="utf-8"))
-    return config
+    for written, shipped in CONFIGS.items():
+        write_text(folder / written, resource("configs", shipped).read_text(encoding="utf-8"))
+    return folder / "fruitaudit.yaml"
 
 
 def _write(path: Path, pixels: ByteArray) -> None:
