@@ -39,6 +39,11 @@ class Tested:
     allowance: Allowance
     maps: FloatArray
 
+    @property
+    def few(self) -> FloatArray:
+        """The maps of the images on which explanations are repeated."""
+        return self.maps[: self.allowance.repeated]
+
 
 def telling(maps: FloatArray) -> Estimate:
     """Share of the images whose map tells pixels apart."""
@@ -63,7 +68,7 @@ def randomization(bench: Bench, tested: Tested) -> tuple[Randomization | NotRun,
     network, allowance = bench.network, tested.allowance
     if isinstance(network, NotRun):
         return network, network
-    images, targets = bench.first(len(tested.maps))
+    images, targets = bench.first(len(tested.few))
     found: dict[bool, list[Depth]] = {True: [], False: []}
     last: FloatArray | NotRun = NotRun("no layer was drawn anew")
     for step in steps(network.layers, cascading=allowance.cascading, independent=allowance.independent):
@@ -71,7 +76,7 @@ def randomization(bench: Bench, tested: Tested) -> tuple[Randomization | NotRun,
         if isinstance(maps, NotRun):
             found[step.cascading].append(Depth(step.layers, maps, maps, maps, maps))
         else:
-            found[step.cascading].append(depth(step.layers, tested.maps, maps, bench.streams))
+            found[step.cascading].append(depth(step.layers, tested.few, maps, bench.streams))
         last = maps if step.cascading else last
     return Randomization(tuple(found[True]), tuple(found[False]), len(network.layers)), last
 
@@ -80,8 +85,8 @@ def on_copy(bench: Bench, tested: Tested, copy: Model | NotRun) -> Quantity:
     """Rank correlation of the maps' magnitudes with those of another network of the same kind."""
     if isinstance(copy, NotRun):
         return copy
-    maps = tested.subject.maps(copy, *bench.first(len(tested.maps)))
-    return maps if isinstance(maps, NotRun) else mean_over_images(spearman(abs(tested.maps), abs(maps)), bench.streams)
+    maps = tested.subject.maps(copy, *bench.first(len(tested.few)))
+    return maps if isinstance(maps, NotRun) else mean_over_images(spearman(abs(tested.few), abs(maps)), bench.streams)
 
 
 def changes(bench: Bench, tested: Tested) -> tuple[Change, ...] | NotRun:
@@ -92,16 +97,16 @@ def changes(bench: Bench, tested: Tested) -> tuple[Change, ...] | NotRun:
 
 
 def _change(bench: Bench, tested: Tested, changed: Changed) -> Change | NotRun:
-    n = len(tested.maps)
+    n = len(tested.few)
     rows = np.flatnonzero(changed.kept[:n])
-    after = np.full(tested.maps.shape, np.nan, np.float32)
+    after = np.full(tested.few.shape, np.nan, np.float32)
     if len(rows):
         targets = Targets(bench.targets.classes[rows])
         maps = tested.subject.maps(bench.model, changed.images.select(rows), targets)
         if isinstance(maps, NotRun):
             return maps
         after[rows] = maps
-    return stability(bench.first(n)[0], changed.first(n), tested.maps, after, bench.streams)
+    return stability(bench.first(n)[0], changed.first(n), tested.few, after, bench.streams)
 
 
 def seeds(bench: Bench, tested: Tested) -> Quantity:
@@ -109,12 +114,12 @@ def seeds(bench: Bench, tested: Tested) -> Quantity:
     found = []
     for k in range(tested.allowance.seeds):
         other = tested.subject.seeded(bench.streams.integer("trust", "seed", str(k)))
-        maps = other.maps(bench.model, *bench.first(len(tested.maps)))
+        maps = other.maps(bench.model, *bench.first(len(tested.few)))
         if isinstance(maps, NotRun):
             return maps
-        if np.array_equal(maps, tested.maps):
-            return mean_over_images(spearman(maps, tested.maps), bench.streams, note="draws no random numbers")
-        found.append(spearman(tested.maps, maps))
+        if np.array_equal(maps, tested.few):
+            return mean_over_images(spearman(maps, tested.few), bench.streams, note="draws no random numbers")
+        found.append(spearman(tested.few, maps))
     return mean_over_images(np.mean(found, axis=0), bench.streams)
 
 
@@ -131,9 +136,9 @@ def settings(bench: Bench, tested: Tested) -> tuple[SettingSpread, ...]:
 
 def other_class(bench: Bench, tested: Tested) -> Quantity:
     """Rank correlation of the maps with those of the most probable other class of the same images."""
-    n = len(tested.maps)
+    n = len(tested.few)
     maps = tested.subject.maps(bench.model, bench.first(n)[0], Targets(bench.other_classes.classes[:n]))
-    return maps if isinstance(maps, NotRun) else mean_over_images(spearman(tested.maps, maps), bench.streams)
+    return maps if isinstance(maps, NotRun) else mean_over_images(spearman(tested.few, maps), bench.streams)
 
 
 def pointing_game(bench: Bench, tested: Tested) -> Beside | NotRun:
@@ -154,7 +159,7 @@ def pointing_game(bench: Bench, tested: Tested) -> Beside | NotRun:
 
 def edges(bench: Bench, tested: Tested, redrawn: FloatArray | NotRun) -> EdgeLikeness:
     """Likeness to Sobel edges, with what was learned and without."""
-    return edge_likeness(bench.controls[EDGES][: len(tested.maps)], tested.maps, redrawn, bench.streams)
+    return edge_likeness(bench.controls[EDGES][: len(tested.few)], tested.few, redrawn, bench.streams)
 
 
 def on_object(bench: Bench, tested: Tested, class_names: Sequence[str]) -> Localization | NotRun:
