@@ -8,7 +8,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from fruitaudit.records.evaluation import SplitEvaluation
+from fruitaudit.records.states import NotRun
 from fruitaudit.report import charts
+from fruitaudit.report import diagnosis as causes
 from fruitaudit.report.advice import advice
 from fruitaudit.report.answer import answer, by_importance, worst_classes
 from fruitaudit.report.comparison import anchor_of, first_panels
@@ -19,6 +21,7 @@ from fruitaudit.report.inside import blocks
 from fruitaudit.report.panels import OPEN, group_panels
 from fruitaudit.report.sheet import contact_sheet, contrasts
 from fruitaudit.report.table import prediction_table
+from fruitaudit.report.trust import views
 from fruitaudit.report.words import metric_order
 
 TOP_FINDINGS = 3
@@ -100,6 +103,19 @@ def explanations(folder: Folder) -> Section:
     return Section("explanations", "Explanations", "explanations.html", context, picture_css(folder))
 
 
+def trust(folder: Folder) -> Section | None:
+    """Which methods may be read on this very model, and the tests that say so."""
+    report = folder.results.trust
+    return None if isinstance(report, NotRun) else Section("trust", "Trust", "trust.html", views(report))
+
+
+def diagnosis(folder: Folder) -> Section | None:
+    """What controlled experiments say of the causes, or why there were none."""
+    made = folder.results.diagnosis
+    context = {"not_made": made.reason} if isinstance(made, NotRun) else causes.context(folder, made)
+    return Section("diagnosis", "Why it fails", "diagnosis.html", context)
+
+
 def findings(folder: Folder) -> Section:
     """All findings with their evidence and remedies."""
     groups, seen_in, shown = folder.results.groups, {}, {}
@@ -127,7 +143,8 @@ def glossary(folder: Folder) -> Section:
 
 
 SECTIONS: tuple[Callable[[Folder], Section | None], ...] = (
-    summary, model, data, evaluation, predictions, inside, explanations, findings, gates, provenance, glossary,
+    summary, model, data, evaluation, predictions, inside, explanations, trust, diagnosis, findings, gates, provenance,
+    glossary,
 )  # fmt: skip
 
 

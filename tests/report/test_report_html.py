@@ -60,8 +60,8 @@ def page(html) -> Page:
 
 def test_sections_stand_in_the_order_of_the_data_flow(page):
     assert [attrs["id"] for tag, attrs in page.tags if tag == "section"] == [
-        "summary", "model", "data", "evaluation", "predictions", "explanations", "findings", "gates", "provenance",
-        "glossary"]  # fmt: skip
+        "summary", "model", "data", "evaluation", "predictions", "explanations", "diagnosis", "findings", "gates",
+        "provenance", "glossary"]  # fmt: skip
     links = {attrs["href"] for tag, attrs in page.tags if tag == "a"}
     ids = {"#" + attrs["id"] for _, attrs in page.tags if "id" in attrs}
     assert links <= ids

@@ -1,0 +1,76 @@
+"""Accuracy against the strength of an attack, on an axis where every strength tried has the same distance."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from fruitaudit.records.diagnosis import AttackCurve
+from fruitaudit.records.states import Estimate
+from fruitaudit.report.charts import LOUD, points
+from fruitaudit.report.words import count, percent, significant
+
+
+@dataclass(frozen=True)
+class Line:
+    """One attack: `points` of an SVG polyline, and what half of the right answers cost."""
+
+    name: str
+    style: str
+    points: str
+    told: str
+
+
+@dataclass(frozen=True)
+class AttackChart:
+    """All attacks of one norm on one split. `ticks` are (place 0..1, strength)."""
+
+    title: str
+    axis: str
+    ticks: tuple[tuple[float, str], ...]
+    lines: tuple[Line, ...]
+
+
+AXES = {"Linf": "largest change of any value, of the range from black to white",
+        "L2": "length of the change, each value from 0 to 1"}  # fmt: skip
+
+
+def attack_charts(attacks: Sequence[AttackCurve]) -> list[AttackChart]:
+    """One chart a split and norm."""
+    kinds = dict.fromkeys((attack.split, attack.norm) for attack in attacks)
+    return [_chart(split, norm, [a for a in attacks if (a.split, a.norm) == (split, norm)]) for split, norm in kinds]
+
+
+def _chart(split: str, norm: str, attacks: Sequence[AttackCurve]) -> AttackChart:
+    tried = sorted({e for attack in attacks for e in attack.epsilon})
+    place = {e: i / max(1, len(tried) - 1) for i, e in enumerate(tried)}
+    lines = [
+        Line(
+            a.attack,
+            f"loud-{i % LOUD + 1}",
+            points([place[e] for e in a.epsilon], [q.value for q in a.accuracy]),
+            _told(a, norm),
+        )
+        for i, a in enumerate(attacks)
+    ]
+    n = attacks[0].accuracy[0].n if attacks[0].accuracy else 0
+    ticks = tuple((x, strength(e, norm)) for e, x in place.items())
+    return AttackChart(f"{split}, {norm}, {count(n, 'image')}", AXES[norm], ticks, tuple(lines))
+
+
+def strength(epsilon: float, norm: str) -> str:
+    """4 / 255 as `4/255` for the largest change; a length as it is."""
+    steps = 255 * epsilon
+    whole = norm == "Linf" and abs(steps - round(steps)) < 0.01 and epsilon > 0
+    return f"{round(steps)}/255" if whole else significant(epsilon)
+
+
+def _told(attack: AttackCurve, norm: str) -> str:
+    half = attack.median_epsilon
+    if not isinstance(half, Estimate):
+        return half.reason
+    if not attack.accuracy:
+        return ""
+    clean = percent(attack.accuracy[0].value)
+    weakest = strength(attack.epsilon[0], norm)
+    return f"{clean} right at strength {weakest}; half of that is lost by {strength(half.value, norm)}"

@@ -1,0 +1,137 @@
+"""The diagnosis in the reader's words: what each cause explains of a gap, and all that its section shows."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from fruitaudit.records.diagnosis import Decomposition, Diagnosis, GapCheck
+from fruitaudit.report import experiments, shift, waterfall
+from fruitaudit.report import points as in_points
+from fruitaudit.report.attacks import attack_charts
+from fruitaudit.report.examples import example_strips
+from fruitaudit.report.folder import Folder
+from fruitaudit.report.points import between, points, tenths
+from fruitaudit.report.waterfall import in_order
+from fruitaudit.report.words import percent
+
+FARTHEST = 20
+"""Errors named that are farthest from training."""
+
+CHECKS = {
+    "recomposition": "Cutting objects out and putting them back changes nothing by itself",
+    "confusions": "The changed lab pictures are confused with each other as the field's photos are",
+    "placebo": "A change that should not matter costs nothing",
+}
+PASSED = {True: "Pass", False: "Fail", None: "Not computed"}
+PARTS = {"decomposition": "Division of the loss among causes", "labels": "Check of the labels",
+         "feature space": "Comparison in the model's features"}  # fmt: skip
+
+
+def _and(words: Sequence[str]) -> str:
+    return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} and {words[-1]}"
+
+
+def _small(title: str) -> str:
+    """A title within a sentence; abbreviations keep their capitals."""
+    return title if title[1:2].isupper() else title[:1].lower() + title[1:]
+
+
+def headline(gap: Decomposition) -> str:
+    """One sentence: what was lost, how much of it each cause explains, what stays open."""
+    lost = f"{points(gap.gap.value)} of accuracy are lost between {gap.lab_split} and {gap.field_split}"
+    told = [f"{tenths(s.points.value)} to {_small(s.title)}" for s in in_order(gap) if s.counts]
+    parts = [f"{lost}: {_and(told)}" if told else f"{lost}; none of the causes tried passed the checks"]
+    left = [s for s in in_order(gap) if not s.counts and abs(s.points.value) >= 0.0005]
+    if left:
+        both = sum(s.points.value for s in left)
+        names = _and([_small(s.title) for s in left])
+        parts.append(f"{tenths(both)} more fall with {names}, which {'does' if len(left) == 1 else 'do'} not count")
+    parts.append(_unexplained(gap))
+    return "; ".join(parts) + "."
+
+
+def _unexplained(gap: Decomposition) -> str:
+    rest = gap.unexplained
+    if rest.low is not None and rest.high is not None and rest.low <= 0 <= rest.high:
+        return f"what is left, {points(rest.value, signed=True)}, may be chance ({between(rest, signed=True)})"
+    if rest.value < 0:
+        return f"the changes together cost {points(-rest.value)} more than the field does, so the shares are too large"
+    return f"{points(rest.value)} stay unexplained"
+
+
+def measured(gap: Decomposition) -> str:
+    """From where to where, on how many images, and how the loss was divided."""
+    lab, field = gap.lab_split, gap.field_split
+    interval = f"95 % interval of the loss {between(gap.gap)} points; " if between(gap.gap) else ""
+    return (
+        f"{percent(gap.lab.value)} of the answers are right on {lab}, {percent(gap.field.value)} on {field} "
+        f"({interval}{gap.lab.n:,} and {gap.field.n:,} images were used). Each suspected cause was brought into the "
+        f"pictures of {lab}, as strong as {field} has it, and the model was asked again. A cause gets its Shapley share: "
+        f"what it costs on average over the orders in which the changes can be made ({gap.method})."
+    )
+
+
+def check_title(check: GapCheck) -> str:
+    """What is true where the check is passed."""
+    return CHECKS.get(check.name, check.name.replace("_", " ").capitalize())
+
+
+def undivided(diagnosis: Diagnosis) -> list[str]:
+    """Why losses were not divided among causes."""
+    return [r.reason for name, r in diagnosis.not_run.items() if name.startswith(("decomposition", "field", "exper"))]
+
+
+def left_out(diagnosis: Diagnosis) -> Iterator[tuple[str, str]]:
+    """(what, why) of the experiments that were not made as a whole."""
+    for name, reason in diagnosis.not_run.items():
+        part, _, split = name.partition(" of ")
+        title = PARTS.get(part, part.capitalize())
+        yield (f"{title}, {split}" if split else title), reason.reason
+
+
+def far_errors(diagnosis: Diagnosis) -> tuple[int, int]:
+    """Errors that lie farther from training than 95 % of the lab's right answers do, and all that were looked at."""
+    return sum(d.rank > 0.95 for d in diagnosis.distances), len(diagnosis.distances)
+
+
+def context(folder: Folder, diagnosis: Diagnosis) -> dict[str, Any]:
+    """What the template needs: views of the records, and the words for numbers."""
+    return {
+        "not_made": "",
+        "diagnosis": diagnosis,
+        "gaps_told": [_gap(folder, diagnosis, gap) for gap in diagnosis.decompositions],
+        "undivided": undivided(diagnosis),
+        "tables": experiments.effect_tables(diagnosis),
+        "notes": experiments.notes(diagnosis),
+        "trials": experiments.trial_table(diagnosis.trials),
+        "attacks": attack_charts(diagnosis.attacks),
+        "plots": shift.shift_plots(diagnosis.shifts),
+        "tellings": shift.telling(folder, diagnosis),
+        "far": far_errors(diagnosis),
+        "checks": experiments.data_checks(diagnosis.listings),
+        "left_out": list(left_out(diagnosis)),
+        "input_size": folder.results.model.input_shape[:2],
+        "shown": lambda ids: [(i, uri) for i in ids if (uri := shift.thumbnail(folder, i))],
+        **_WORDS,
+    }
+
+
+_WORDS: dict[str, Any] = {
+    "WATERFALL_ROW": waterfall.ROW, "SHIFT_ROW": shift.ROW, "FARTHEST": FARTHEST, "PASSED": PASSED,
+    "tenths": tenths, "of_points": points, "between": between, "lost_or_won": in_points.lost_or_won,
+    "accuracy_change": in_points.in_cell, "check_title": check_title, "listing_title": experiments.listing_title,
+}  # fmt: skip
+
+
+def _gap(folder: Folder, diagnosis: Diagnosis, gap: Decomposition) -> dict[str, Any]:
+    shares = in_order(gap)
+    return {
+        "gap": gap,
+        "headline": headline(gap),
+        "measured": measured(gap),
+        "waterfall": waterfall.waterfall(gap),
+        "shares": shares,
+        "uncounted": [share for share in shares if not share.counts],
+        "strips": example_strips(folder, diagnosis, gap),
+    }

@@ -1,0 +1,137 @@
+"""Every experiment beside the division of the gap: each change alone, each way of preparing files, each data check."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from fruitaudit.records.diagnosis import (
+    Diagnosis,
+    Effect,
+    EffectNotRun,
+    Listing,
+    ListingNotRun,
+    PreprocessingTrial,
+)
+from fruitaudit.report.points import between, points
+
+LISTINGS = {
+    "duplicates": "Repeated pictures",
+    "duplicates across": "Pictures in two splits",
+    "shared groups": "One object in two splits",
+    "starved classes": "Starved classes",
+    "split size": "Size of the split",
+    "odd files": "Odd files",
+    "doubtful labels": "Doubtful labels",
+}
+
+
+@dataclass(frozen=True)
+class EffectRow:
+    """One change: made in lab pictures (`there`), taken back in field photos (`back`)."""
+
+    there: Effect
+    back: Effect | EffectNotRun | None
+
+
+@dataclass(frozen=True)
+class EffectTable:
+    """All changes of one lab-to-field contrast, the costliest first. `not_run` could not be made, or had no reason."""
+
+    field_split: str
+    rows: tuple[EffectRow, ...]
+    probes: tuple[EffectRow, ...]
+    not_run: tuple[EffectNotRun, ...]
+
+
+def effect_tables(diagnosis: Diagnosis) -> list[EffectTable]:
+    """One table a field split: the effects come one contrast after the other."""
+    fields = list(dict.fromkeys(shift.field_split for shift in diagnosis.shifts))
+    runs: list[list[Effect | EffectNotRun]] = []
+    seen: set[tuple[str, str]] = set()
+    for effect in diagnosis.effects:
+        key = (effect.factor, effect.direction)
+        if not runs or key in seen:
+            runs.append([])
+            seen.clear()
+        runs[-1].append(effect)
+        seen.add(key)
+    return [_table(run, fields[i] if i < len(fields) else "") for i, run in enumerate(runs)]
+
+
+def _table(effects: Sequence[Effect | EffectNotRun], field_split: str) -> EffectTable:
+    back = {e.factor: e for e in effects if e.direction == "undo_in_field"}
+    done = sorted((e for e in effects if isinstance(e, Effect)), key=lambda e: e.change.value)
+    return EffectTable(
+        field_split,
+        tuple(EffectRow(e, back.get(e.factor)) for e in done if e.direction == "toward_field"),
+        tuple(EffectRow(e, None) for e in done if e.direction == "probe"),
+        tuple(e for e in effects if isinstance(e, EffectNotRun)),
+    )
+
+
+def notes(diagnosis: Diagnosis) -> list[str]:
+    """What is true of many intervals, said once."""
+    found = [e.change.note for e in diagnosis.effects if isinstance(e, Effect)]
+    found += [trial.gain.note for trial in diagnosis.trials]
+    return list(dict.fromkeys(filter(None, found)))
+
+
+@dataclass(frozen=True)
+class TrialTable:
+    """Ways of preparing the same files: (setting, value, the trial on each split or None)."""
+
+    splits: tuple[str, ...]
+    rows: tuple[tuple[str, str, tuple[PreprocessingTrial | None, ...]], ...]
+    verdict: str
+
+
+def trial_table(trials: Sequence[PreprocessingTrial]) -> TrialTable:
+    """The best way first, by what it gains on the first split (the lab's)."""
+    splits = tuple(dict.fromkeys(trial.split for trial in trials))
+    cells = {(t.setting, t.value, t.split): t for t in trials}
+    ways = list(dict.fromkeys((t.setting, t.value) for t in trials))
+    rows = [(setting, value, tuple(cells.get((setting, value, s)) for s in splits)) for setting, value in ways]
+    rows.sort(key=lambda row: -max(t.gain.value for t in row[2] if t is not None))
+    return TrialTable(splits, tuple(rows), " ".join(_verdict(trials, splits)))
+
+
+def _verdict(trials: Sequence[PreprocessingTrial], splits: Sequence[str]) -> Iterator[str]:
+    """What helps on the first split is wrong in the pipeline; what helps elsewhere alone is not."""
+    surely = [t for t in trials if (t.gain.low or 0) > 0]
+    for split in splits:
+        better = [t for t in surely if t.split == split]
+        if better:
+            best = max(better, key=lambda t: t.gain.value)
+            told = f"On {split}, {best.setting} \u201c{best.value}\u201d gets {points(best.gain.value)} more right"
+            first = {(t.setting, t.value) for t in surely if t.split == splits[0]}
+            alone = (best.setting, best.value) not in first
+            ending = f"; on {splits[0]} it does not, so that the pipeline is not at fault" if alone else ""
+            yield f"{told} ({between(best.gain, signed=True)}){ending}."
+        elif split == splits[0]:
+            yield f"On {split} no other way of preparing the files gets surely more answers right."
+
+
+@dataclass(frozen=True)
+class DataChecks:
+    """Checks of the data that found something, that found nothing, and that could not be made."""
+
+    found: tuple[Listing, ...]
+    clean: tuple[Listing, ...]
+    not_run: tuple[ListingNotRun, ...]
+
+
+def data_checks(listings: Sequence[Listing | ListingNotRun]) -> DataChecks:
+    """What concerns the largest share of its images first."""
+    done = [x for x in listings if isinstance(x, Listing)]
+    found = sorted((x for x in done if x.total), key=lambda x: -x.total / max(1, x.n))
+    return DataChecks(
+        tuple(found),
+        tuple(x for x in done if not x.total),
+        tuple(x for x in listings if isinstance(x, ListingNotRun)),
+    )
+
+
+def listing_title(name: str) -> str:
+    """The check's name for a reader."""
+    return LISTINGS.get(name, name.capitalize())
