@@ -30,5 +30,14 @@ def model_methods(config: Config) -> tuple[MethodSettings, ...]:
     return tuple(settings for i, settings in enumerate(asked) if settings not in asked[:i])
 
 
+def methods_asked(config: Config) -> tuple[str, ...]:
+    """The spellings of all methods that may explain a group."""
+    if config.groups == "auto":
+        chosen = [methods_of(config, "", kind) for kind in ("misclassified", "true_positive")]
+    else:
+        chosen = [methods_of(config, group.name, group.kind) for group in config.groups]
+    return tuple(dict.fromkeys(settings.spelling for methods in chosen for settings in methods))
+
+
 def _of_the_model(settings: MethodSettings) -> bool:
     return registration(settings).subject == "model"

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from fruitaudit import __version__
+from fruitaudit.choice import methods_asked
 from fruitaudit.config.load import dump_config
 from fruitaudit.config.schema import Config
 from fruitaudit.diagnosis.audit import diagnosis_of
@@ -14,7 +15,7 @@ from fruitaudit.evaluation.class_order import judge_class_orders
 from fruitaudit.evaluation.evaluate import evaluate
 from fruitaudit.explaining import Explainer, explain_all
 from fruitaudit.findings import find
-from fruitaudit.gates import asked_top_k, check_gates, judge
+from fruitaudit.gates import asked_top_k, check_all_gates, gates_on_figures, judge
 from fruitaudit.groups import check_groups, choose_groups
 from fruitaudit.models.architecture import summarise
 from fruitaudit.opening import Opened, class_names, open_inputs
@@ -42,7 +43,7 @@ def check(config: Config) -> None:
         build(settings, config.providers.interpreters)
     names, _ = class_names(config)
     check_groups(config, names)
-    check_gates(config.gates, [split.name for split in config.splits], names)
+    check_all_gates(config.gates, [split.name for split in config.splits], names, methods_asked(config))
 
 
 def audit(config: Config, progress: Progress, command: str) -> tuple[Results, RunInfo]:
@@ -76,7 +77,7 @@ class _Story:
         predictions = {name: p.predictions for name, p in predicted.items()}
         splits = tuple(p.summary for p in predicted.values())
         with self.steps.step("evaluate"):
-            top_k = asked_top_k(config.gates)
+            top_k = asked_top_k(gates_on_figures(config.gates))
             evaluations = tuple(evaluate(p, streams, top_k=top_k) for p in predictions.values())
             orders = tuple(o for p in predictions.values() if p.role != "field" for o in judge_class_orders(p))
         groups = choose_groups(config, predictions, streams)
@@ -92,7 +93,7 @@ class _Story:
             trust, self.steps.explanation_costs = trust_of(config, explainer, groups, predictions, step)
         with self.steps.step("look for causes") as step:
             diagnosis = diagnosis_of(config, opened, predicted, streams, self._cache, step)
-        verdicts, verdict = judge(config.gates, evaluations, splits, config.max_bad_share)
+        verdicts, verdict = judge(config.gates, evaluations, splits, config.max_bad_share, trust)
         results = Results(
             title=config.title,
             seed=config.seed,

@@ -19,7 +19,7 @@ from fruitaudit.choice import methods_of, model_methods
 from fruitaudit.config.schema import Config, MethodSettings
 from fruitaudit.data.stream import stream
 from fruitaudit.errors import CannotExplain, DataError
-from fruitaudit.gates import parse_gate
+from fruitaudit.gates import gates_on_figures, parse_gate
 from fruitaudit.gates.grammar import EVERY_CLASS
 from fruitaudit.opening import Opened, open_inputs
 from fruitaudit.pipeline import check
@@ -100,7 +100,7 @@ def _groups(config: Config) -> list[tuple[str, int, tuple[MethodSettings, ...]]]
 def _gates_not_run(config: Config, opened: Opened) -> Iterator[tuple[str, str]]:
     """Gates that the lists of files already show to have too little to go by."""
     splits = {split.name: split for split in opened.splits}
-    for gate in map(parse_gate, config.gates):
+    for gate in map(parse_gate, gates_on_figures(config.gates)):
         split, named = splits[gate.split], gate.settings.gate
         if len(split.bad) > config.max_bad_share * split.n_found:
             yield named, f"{len(split.bad)} of {split.n_found} files of {split.name} cannot be used"

@@ -60,7 +60,7 @@ def parse_gate(settings: GateSettings) -> Gate:
         )
     metric, split, class_name = found["metric"], found["split"].strip(), found["class"]
     _check_metric(text, metric, split, class_name)
-    return Gate(settings, metric, split, class_name, found["op"], _threshold(text, found["number"].strip()))
+    return Gate(settings, metric, split, class_name, found["op"], threshold_of(text, found["number"].strip()))
 
 
 def check_gates(gates: Sequence[GateSettings], split_names: Sequence[str], class_names: Sequence[str]) -> None:
@@ -68,11 +68,11 @@ def check_gates(gates: Sequence[GateSettings], split_names: Sequence[str], class
     for settings in gates:
         gate = parse_gate(settings)
         if gate.split not in split_names:
-            nearest = _nearest(gate.split, split_names)
-            raise ConfigError(f"gate {settings.gate!r}: there is no split {gate.split}; {nearest}")
+            hint = nearest(gate.split, split_names)
+            raise ConfigError(f"gate {settings.gate!r}: there is no split {gate.split}; {hint}")
         if gate.class_name is not None and gate.class_name not in (EVERY_CLASS, *class_names):
-            nearest = _nearest(gate.class_name, class_names)
-            raise ConfigError(f"gate {settings.gate!r}: the model has no class {gate.class_name}; {nearest}")
+            hint = nearest(gate.class_name, class_names)
+            raise ConfigError(f"gate {settings.gate!r}: the model has no class {gate.class_name}; {hint}")
 
 
 def asked_top_k(gates: Sequence[GateSettings]) -> tuple[int, ...]:
@@ -89,8 +89,8 @@ def _check_metric(text: str, metric: str, split: str, class_name: str | None) ->
                 "or the name of one class in place of the *"
             )
     elif metric not in SCALARS and not TOP_K.fullmatch(metric):
-        nearest = _nearest(metric, (*SCALARS, "top3_accuracy", *PER_CLASS))
-        raise ConfigError(f"gate {text!r}: there is no metric {metric}; {nearest}")
+        hint = nearest(metric, (*SCALARS, "top3_accuracy", *PER_CLASS))
+        raise ConfigError(f"gate {text!r}: there is no metric {metric}; {hint}")
     elif class_name is not None:
         raise ConfigError(
             f"gate {text!r}: {metric} is a figure of the whole split; leave out [{class_name}], "
@@ -98,7 +98,8 @@ def _check_metric(text: str, metric: str, split: str, class_name: str | None) ->
         )
 
 
-def _threshold(text: str, number: str) -> float:
+def threshold_of(text: str, number: str) -> float:
+    """The number of a gate. Raises ConfigError where it is none."""
     try:
         threshold = float(number)
     except ValueError:
@@ -108,7 +109,7 @@ def _threshold(text: str, number: str) -> float:
     return threshold
 
 
-def _nearest(name: str, valid: Sequence[str]) -> str:
+def nearest(name: str, valid: Sequence[str]) -> str:
     """The nearest spelling, and those that there are."""
     lower = {candidate.lower(): candidate for candidate in valid}
     close = get_close_matches(name.lower(), lower, n=1)

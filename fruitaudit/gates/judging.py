@@ -8,11 +8,15 @@ from math import isfinite
 from fruitaudit.config.schema import GateSettings
 from fruitaudit.gates import sentences
 from fruitaudit.gates.grammar import EVERY_CLASS, Gate, parse_gate
+from fruitaudit.gates.readings import judge_reading, parse_reading_gate
 from fruitaudit.gates.sentences import Judged, Unjudged
 from fruitaudit.records.data import SplitSummary
 from fruitaudit.records.evaluation import SplitEvaluation
 from fruitaudit.records.judgement import GateResult, GateState, Verdict
 from fruitaudit.records.states import NotRun, Quantity
+from fruitaudit.records.trust import TrustReport
+
+_UNTESTED = NotRun("the explanations were not tested")
 
 
 def judge(
@@ -20,12 +24,17 @@ def judge(
     evaluations: Iterable[SplitEvaluation],
     splits: Iterable[SplitSummary],
     max_bad_share: float,
+    trust: TrustReport | NotRun = _UNTESTED,
 ) -> tuple[tuple[GateResult, ...], Verdict]:
     """Every gate in order, and the verdict over those with severity "fail"."""
     measured = {evaluation.split: evaluation for evaluation in evaluations}
     read = {split.name: split for split in splits}
     results = []
-    for gate in map(parse_gate, gates):
+    for settings in gates:
+        if about_reading := parse_reading_gate(settings):
+            results.append(judge_reading(about_reading, trust))
+            continue
+        gate = parse_gate(settings)
         if reason := _why_not(gate, measured, read, max_bad_share):
             cases: list[Judged | Unjudged] = [Unjudged(_one_class(gate), reason)]
             results.append(_result(gate, cases, sentences.of_one(gate, cases[0])))
