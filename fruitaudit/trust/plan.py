@@ -20,6 +20,10 @@ OTHER_CHANGES: tuple[tuple[Kind, float], ...] = (("shift", 1.0), ("jpeg", 90.0))
 """Beside noise of every strength: by one pixel; at a quality that nobody tells from the original."""
 
 
+SECONDS_A_FILL = 0.01
+"""ROAD fills the holes of an image of 100 x 100 pixels."""
+
+
 @dataclass(frozen=True)
 class Allowance:
     """What one method gets: images and repetitions of its explanations.
@@ -147,6 +151,13 @@ def cost(
         except CannotExplain:
             found[name] = Passes()
     return found
+
+
+def filling_seconds(methods: int, level: TrustLevel, *, images: int, shape: Shape) -> float:
+    """What the tests cost besides passes: ROAD's equations, on one core of 2024, in seconds."""
+    budget = LEVELS[level]
+    fills = (methods + len(CONTROLS)) * min(images, budget.road_images) * 2 * len(road.SHARES)
+    return fills * SECONDS_A_FILL * min(shape[0] * shape[1], road.MOST_PIXELS) / 10_000
 
 
 def _passes(tested: Trial, budget: Budget, images: int, shape: Shape, layers: int) -> Passes:

@@ -15,7 +15,7 @@ from fruitaudit.trust.controls import control_maps
 from fruitaudit.trust.deletion import STEPS, along, deletion, insertion
 from fruitaudit.trust.mu_fidelity import SUBSETS, mu_fidelity, subset_effects
 from fruitaudit.trust.ordering import places
-from fruitaudit.trust.road import NEIGHBOURS, SHARES, impute, road
+from fruitaudit.trust.road import NEIGHBOURS, SHARES, fill, impute, road
 
 NOISE = 40
 """Maps of noise, whose mean score is what chance gives."""
@@ -134,6 +134,20 @@ def test_imputation_solves_the_mean_of_the_neighbours() -> None:
         mean = sum(w * colour for w, colour in around) / sum(w for w, _ in around)
         np.testing.assert_allclose(filled[y, x], mean, atol=1e-5)
     assert sum(w for _, _, w in NEIGHBOURS) == pytest.approx(1)
+
+
+@pytest.mark.parametrize("shape", [(224, 224), (150, 170)])
+def test_large_images_are_filled_as_smoothly_in_blocks(shape: tuple[int, int]) -> None:
+    y, x = np.indices(shape) / max(shape)
+    ramp = np.stack([x, y], axis=-1).astype("f4")
+    hole = (x - 0.4) ** 2 + (y - 0.4) ** 2 < 0.04
+    filled = fill(ramp, hole)
+    np.testing.assert_array_equal(filled[~hole], ramp[~hole])
+    np.testing.assert_allclose(filled[hole], ramp[hole], atol=0.02)
+    small = fill(ramp[:100, :100], hole[:100, :100])
+    np.testing.assert_array_equal(small, impute(ramp[:100, :100], hole[:100, :100]))
+    dots = np.random.default_rng(0).random(shape) < 0.5
+    np.testing.assert_allclose(fill(ramp, dots)[dots], ramp[dots], atol=0.02)
 
 
 def test_road_does_not_reward_the_shape_of_the_hole() -> None:
