@@ -67,8 +67,8 @@ def measured(gap: Decomposition) -> str:
     return (
         f"{percent(gap.lab.value)} of the answers are right on {lab}, {percent(gap.field.value)} on {field} "
         f"({interval}{gap.lab.n:,} and {gap.field.n:,} images were used). Each suspected cause was brought into the "
-        f"pictures of {lab}, as strong as {field} has it, and the model was asked again. A cause gets its Shapley share: "
-        f"what it costs on average over the orders in which the changes can be made ({gap.method})."
+        f"pictures of {lab}, as strong as {field} has it, and the model was asked again. A cause gets its Shapley "
+        f"share: what it costs on average over the orders in which the changes can be made ({gap.method})."
     )
 
 

@@ -1,0 +1,350 @@
+"""The section on controlled experiments: its sentence, bars, tables and pictures, and all that was not done."""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from fruitaudit.records.diagnosis import (
+    AttackCurve,
+    ClaimResult,
+    Decomposition,
+    Diagnosis,
+    Distance,
+    Effect,
+    EffectNotRun,
+    Example,
+    FeatureShift,
+    GapCheck,
+    GapShare,
+    Listing,
+    ListingNotRun,
+    PreprocessingTrial,
+    Shift,
+    Shortcut,
+)
+from fruitaudit.records.states import Estimate, NotRun
+from fruitaudit.report.artefacts import load_results, save_results
+from fruitaudit.report.attacks import strength
+from fruitaudit.report.diagnosis import headline
+from fruitaudit.report.experiments import effect_tables, trial_table
+from fruitaudit.report.folder import open_folder
+from fruitaudit.report.html import render_html
+from fruitaudit.report.points import between, points, tenths
+from fruitaudit.report.shift import shift_plots
+from fruitaudit.report.waterfall import waterfall
+
+SCRIPT = "<script>window.hacked=1</script>"
+N = "\u00a0"
+NOTE = "every image counts as its own source"
+
+
+def estimate(value: float, reach: float = 0.02, note: str = "") -> Estimate:
+    return Estimate(value, 120, value - reach, value + reach, interval="bootstrap of 120 sources", note=note)
+
+
+def share(factor: str, title: str, value: float, counts: bool = True) -> GapShare:
+    why = "undoing it regains 4.0 points" if counts else "its interval reaches zero"
+    return GapShare(factor, title, estimate(value), 0.5, 0.01, counts, why)
+
+
+def gap(*shares: GapShare, recomposition: float = 0.01, field: float = 0.25, name: str = "store") -> Decomposition:
+    """lab 0.95; what shares and recomposition leave of it; the rest unexplained."""
+    transformed = 0.95 - recomposition - sum(s.points.value for s in shares)
+    checks = (
+        GapCheck("recomposition", True, estimate(recomposition), "cutting out costs little"),
+        GapCheck("confusions", False, estimate(-0.1), f"confused otherwise {SCRIPT}"),
+        GapCheck("placebo", None, NotRun("one image a class"), "no other photo of the class"),
+    )
+    return Decomposition(
+        "test", name, estimate(0.95), estimate(field), estimate(0.95 - field), estimate(transformed),
+        estimate(recomposition), shares, estimate(transformed - field), checks, "all 8 subsets of 3 factors",
+    )  # fmt: skip
+
+
+SHARES = (
+    share("light", "Light", 0.1),
+    share("jpeg", "JPEG compression", 0.03, counts=False),
+    share("scale", "Size of the object", 0.3),
+    share("blur", "Sharpness", -0.02, counts=False),
+)
+GAP = gap(*SHARES)
+
+
+def effect(factor: str, direction: str, split: str, before: float, after: float) -> Effect:
+    change = estimate(after - before, note=NOTE)
+    return Effect(factor, factor.capitalize(), direction, split, f"dose of {factor} {SCRIPT}", estimate(before),
+                  estimate(after), change, 0.2, ("a",), ("a caveat",))  # fmt: skip
+
+
+EFFECTS = (
+    effect("light", "toward_field", "test", 0.95, 0.85),
+    effect("light", "undo_in_field", "store", 0.25, 0.29),
+    effect("scale", "toward_field", "test", 0.95, 0.15),
+    EffectNotRun("scale", "Scale", "undo_in_field", "store", NotRun("there are no sure masks")),
+    EffectNotRun("noise", "Noise", "toward_field", "test", NotRun("flat parts are no noisier")),
+    effect("grey", "probe", "test", 0.95, 0.2),
+)
+TRIALS = (
+    PreprocessingTrial("scale", "0-255", "test", estimate(0.95), estimate(0.0)),
+    PreprocessingTrial("class order", "the best", "test", estimate(0.95), estimate(0.0)),
+    PreprocessingTrial("class order", "the best", "store", estimate(0.37), estimate(0.12)),
+)
+FULL = Diagnosis(
+    listings=(
+        Listing("duplicates across", "test in train", 120, 60, f"60 of 120 repeat {SCRIPT}.", ("image", "repeats"),
+                ((SCRIPT, "b.png"),)),
+        Listing("odd files", "test", 120, 0, "Of 120 images, odd ones: none."),
+        ListingNotRun("shared groups", "test in train", NotRun("test has no group_id")),
+    ),
+    shifts=(
+        Shift("contrast", "deviation", "test", "store", 52.0, 48.0, estimate(-0.5)),
+        Shift("width", "pixels", "test", "store", 100.0, 348.0, estimate(24.5)),
+        Shift("object share", "share", "test", "store", 0.4, None, NotRun("fewer than three images")),
+        *(Shift(f"property {i}", "x", "test", "store", 1.0, 2.0, estimate(0.1 * i)) for i in range(6)),
+    ),
+    feature_shifts=(FeatureShift("test", "store", estimate(0.97), ("test/unseen.png",), ()),),
+    distances=(Distance("store/a.png", SCRIPT, "Pear", "train/x.png", 0.91, 1.0),
+               Distance("store/b.png", "Pear", SCRIPT, "train/y.png", 0.2, 0.5)),
+    trials=TRIALS,
+    effects=EFFECTS,
+    decompositions=(GAP,),
+    shortcuts=(
+        Shortcut("row 1, column 4 of 4", "test", SCRIPT, estimate(0.8), estimate(0.02), (0, 9, 3, 12), ("test/a.png",),
+                 f"The corner of {SCRIPT} turns 80 % of the others."),
+        Shortcut("background", "test", "Pear", estimate(0.5), estimate(0.02), None, (), "The background turns 50 %."),
+    ),
+    attacks=(AttackCurve("PGD", "Linf", "test", (0.0, 1 / 255, 4 / 255),
+                         (estimate(0.95), estimate(0.5), estimate(0.1)), estimate(1 / 255, 0)),
+             AttackCurve("FGSM", "Linf", "test", (0.0, 4 / 255), (estimate(0.95), estimate(0.7)),
+                         NotRun("more than half of the right answers hold at every strength tried"))),
+    claims=(ClaimResult(f"cause: {SCRIPT}", "refuted", "light explains 10 points of 70"),),
+    findings=(),
+    not_run={"labels of train": NotRun("the model has no dense layer"), "attacks": NotRun("it has no gradient")},
+)  # fmt: skip
+EMPTY = dataclasses.replace(
+    FULL, listings=(), shifts=(), feature_shifts=(), distances=(), trials=(), effects=(), decompositions=(),
+    shortcuts=(), attacks=(), claims=(), not_run={},
+)  # fmt: skip
+
+
+@pytest.fixture
+def show(folder: Path):
+    """The HTML of the section for this diagnosis."""
+
+    def show(diagnosis: Diagnosis | NotRun) -> str:
+        save_results(folder, dataclasses.replace(load_results(folder), diagnosis=diagnosis))
+        return re.search(r'<section id="diagnosis".*?</section>', render_html(open_folder(folder)), re.S)[0]
+
+    return show
+
+
+def test_one_sentence_says_what_each_cause_explains():
+    assert headline(GAP) == (
+        f"70.0{N}points of accuracy are lost between test and store: 30.0 to size of the object and 10.0 to light; "
+        f"1.0 more fall with JPEG compression and sharpness, which do not count; 28.0{N}points stay unexplained."
+    )
+
+
+@pytest.mark.parametrize(
+    ("field", "said"),
+    [
+        (0.525, f"what is left, +0.5{N}points, may be chance (\u22121.5 to +2.5)"),
+        (0.63, f"the changes together cost 10.0{N}points more than the field does, so the shares are too large"),
+    ],
+)
+def test_the_sentence_does_not_claim_what_is_left_by_chance_or_too_much(field, said):
+    assert headline(gap(*SHARES, field=field)).endswith(said + ".")
+
+
+def test_where_nothing_counts_the_sentence_says_so():
+    told = headline(gap(share("light", "Light", 0.1, counts=False)))
+    assert "none of the causes tried passed the checks; 10.0 more fall with light, which does not count" in told
+
+
+def test_the_bars_of_the_waterfall_add_up():
+    chart = waterfall(GAP)
+    kinds = [step.kind for step in chart.steps]
+    assert kinds == ["lab", "loss", "loss", "loss", "open", "open", "sum", "rest", "field"]
+    assert [step.label for step in chart.steps][2:6] == ["Size of the object", "Light", "JPEG compression", "Sharpness"]
+    totals = {"lab", "sum", "field"}
+    for one, other in zip(chart.steps, chart.steps[1:], strict=False):
+        here = other.end if other.kind in totals else other.start
+        assert one.end == pytest.approx(here), (one.label, other.label)
+    losses = sum(step.start - step.end for step in chart.steps if step.kind not in totals)
+    assert losses == pytest.approx(0.95 - 0.25)
+    assert (chart.left, chart.right) == (0.0, 1.0)
+    light = chart.steps[3]
+    assert (light.low, light.high) == pytest.approx((light.end - 0.02, light.end + 0.02))
+    assert light.spread == "\u221212.0 to \u22128.0"
+
+
+def test_a_waterfall_that_leaves_the_axis_widens_it():
+    chart = waterfall(gap(share("light", "Light", 1.1), share("blur", "Blur", -0.3, counts=False), recomposition=0.0))
+    assert chart.left == pytest.approx(-0.15)
+    assert chart.at(chart.left) == "0.00%"
+    assert chart.at(chart.right) == "100.00%"
+
+
+def test_the_waterfall_is_drawn_with_words_and_hatches_what_does_not_count(show):
+    html = show(FULL)
+    drawing = re.search(r'<svg class="bars-chart waterfall".*?</svg>', html, re.S)[0]
+    assert f'<title id="wf-title-1">Accuracy from test to store, step by step: Accuracy on test 95.0{N}%' in drawing
+    assert f"Size of the object \u221230.0{N}points" in drawing
+    assert len(re.findall(r'style="fill: url\(#hatch-1\)"', drawing)) == 2
+    assert len(re.findall(r'class="bar-of"', drawing)) == 9
+    assert "2 causes are drawn hatched and not counted" in html
+    assert f"<b>JPEG compression</b> (3.0{N}points): its interval reaches zero." in html
+
+
+def test_checks_are_passed_failed_or_not_made(show):
+    checks = re.search(r'<ul class="gate-list checks">.*?</ul>', show(FULL), re.S)[0]
+    assert re.findall(r"badge-([a-z-]+)", checks) == ["pass", "fail", "not-computed"]
+    assert "One image a class." in checks
+    assert f"Measured: +1.0{N}points (95{N}% interval \u22121.0 to +3.0; 120 images)." in checks
+
+
+def test_effects_stand_costliest_first_with_what_undoing_them_did(show):
+    table = re.search(r'<table class="grid-table effects.*?</table>', show(FULL), re.S)[0]
+    assert re.findall(r'<th scope="row">(\w+)', table) == ["Scale", "Light", "Grey"]
+    assert f"<b>95.0{N}%</b> → <b>15.0{N}%</b>" in table
+    assert "\u221280.0 (\u221282.0 to \u221278.0) points" in table
+    assert f"<b>25.0{N}%</b> → <b>29.0{N}%</b>" in table
+    assert 'title="there are no sure masks">not run' in table
+
+
+def test_changes_that_were_not_made_say_why(show):
+    html = show(FULL)
+    assert "2 changes not made, and why" in html
+    assert "<b>Noise</b> in test: flat parts are no noisier" in html
+    assert "<b>Scale</b> in store, taken back: there are no sure masks" in html
+    assert html.count(NOTE[1:]) == 1, "a note on every interval is said once"
+
+
+def test_two_field_splits_have_a_table_each():
+    other = [dataclasses.replace(e, split="market") if e.split == "store" else e for e in EFFECTS]
+    shifts = [dataclasses.replace(s, field_split="market") for s in FULL.shifts]
+    both = dataclasses.replace(FULL, effects=(*EFFECTS, *other), shifts=(*FULL.shifts, *shifts))
+    tables = effect_tables(both)
+    assert [t.field_split for t in tables] == ["store", "market"]
+    assert [r.back.split for t in tables for r in t.rows] == ["store", "store", "market", "market"]
+
+
+def test_preparation_is_blamed_only_where_it_helps_the_lab_too():
+    table = trial_table(TRIALS)
+    assert table.rows[0][:2] == ("class order", "the best")
+    assert table.rows[1][2][1] is None
+    assert table.verdict == (
+        "On test no other way of preparing the files gets surely more answers right. On store, class order "
+        f"\u201cthe best\u201d gets 12.0{N}points more right (+10.0 to +14.0); on test it does not, so that "
+        "the pipeline is not at fault."
+    )
+    wrong = (dataclasses.replace(TRIALS[0], gain=estimate(0.4)), *TRIALS[1:])
+    assert trial_table(wrong).verdict.startswith(
+        f"On test, scale \u201c0-255\u201d gets 40.0{N}points more right (+38.0"
+    )
+
+
+def test_shifts_are_ordered_folded_and_cut_at_the_axis():
+    (plot,) = shift_plots(FULL.shifts)
+    names = [dot.name for dot in (*plot.shown, *plot.folded)]
+    assert names == ["Width", "Contrast", "Property 5", "Property 4", "Property 3", "Property 2", "Property 1",
+                     "Property 0"]  # fmt: skip
+    assert len(plot.folded) == 2
+    width, contrast = plot.shown[:2]
+    assert (width.at, width.beyond, width.medians) == ("100.00%", True, "100 \u2192 348")
+    assert (contrast.at, contrast.beyond, contrast.said) == ("45.83%", False, "\u22120.5")
+    assert plot.missing == (("object share", "fewer than three images"),)
+
+
+def test_features_distances_shortcuts_attacks_and_claims_are_told(show):
+    html = show(FULL)
+    assert "own features test and store can mostly be told apart: AUC 0.97" in html
+    assert "1 of 2 errors lies farther from every training image of its class" in html
+    assert '<rect class="marked" x="9" y="0" width="3" height="3"/>' in html
+    assert f"PGD: 95.0{N}% right at strength 0; half of that is lost by 1/255" in html
+    assert "FGSM: more than half of the right answers hold" in html
+    assert 'points="0.0,11.0 110.0,110.0 220.0,198.0"' in html
+    assert "badge-refuted" in html
+
+
+def test_the_data_checks_show_their_worksheets(show):
+    html = show(FULL)
+    assert "Worksheet: the first 1 of 60" in html
+    assert "1 check found nothing" in html
+    assert "<b>One object in two splits</b>, test in train: test has no group_id" in html
+
+
+def test_what_was_not_done_is_named_with_its_reason(show):
+    html = show(FULL)
+    assert "<b>Check of the labels, train</b>: the model has no dense layer" in html
+    assert "<b>Attacks</b>: it has no gradient" in html
+
+
+def test_examples_stand_in_the_order_of_the_shares(show, folder):
+    for name in ("before", "light", "scale", "jpeg", "field"):
+        (folder / "diagnosis").mkdir(exist_ok=True)
+        Image.fromarray(np.full((12, 12, 3), len(name) * 20, np.uint8)).save(folder / f"diagnosis/{name}.png")
+
+    def example(factor: str, answer: str) -> Example:
+        file = f"diagnosis/{factor}.png"
+        return Example(factor, "test/1", "diagnosis/before.png", file, SCRIPT, answer, SCRIPT, "store")
+
+    drawn = [example(*e) for e in (("light", SCRIPT), ("jpeg", "Pear"), ("scale", "Pear"), ("field", "Pear"))]
+    lost = dataclasses.replace(example("together", "Pear"), after="diagnosis/gone.png")
+    strips = re.search(
+        r'<div class="strips".*?\n</div>', show(dataclasses.replace(FULL, examples=(*drawn, lost))), re.S
+    )[0]
+    heads = re.findall(r'<div class="strip-head"><b>(.*?)</b>', strips)
+    assert heads == ["As in test", "Size of the object", "Light", "All at once", "A photo of store"]
+    assert re.findall(r'figcaption class="(\w+)-answer', strips) == ["right", "wrong", "right", "wrong", "wrong"]
+    assert strips.count("<img") == 4
+    assert strips.count("missing") == 1
+
+
+def test_what_a_user_wrote_is_escaped(show):
+    html = show(FULL)
+    assert SCRIPT not in html
+    assert html.count("&lt;script&gt;window.hacked=1") >= 10
+
+
+def test_without_experiments_the_section_says_why(show):
+    html = show(NotRun("the config says diagnosis: off"))
+    assert "No experiment was made" in html
+    assert "the config says diagnosis: off." in html
+    assert "<svg" not in html
+
+
+def test_without_a_gap_the_reason_comes_first(show):
+    html = show(dataclasses.replace(EMPTY, not_run={"decomposition of store": NotRun("there is no gap to divide")}))
+    assert '<p class="lead">There is no gap to divide.</p>' in html
+    assert "<b>Division of the loss among causes, store</b>" in html
+
+
+def test_an_empty_diagnosis_renders(show):
+    html = show(EMPTY)
+    assert "No loss from lab to field was divided among causes." in html
+    assert "<h3>" not in html
+
+
+@pytest.mark.parametrize(("value", "said"), [(0.384, "38.4"), (-0.0001, "0.0"), (0.0, "0.0"), (-0.05, "\u22125.0")])
+def test_points_are_tenths_without_a_negative_zero(value, said):
+    assert tenths(value) == said
+    assert points(value) == f"{said}{N}points"
+
+
+def test_an_interval_that_is_not_defined_is_not_printed():
+    assert between(Estimate(0.5, 10)) == ""
+
+
+@pytest.mark.parametrize(
+    ("epsilon", "norm", "said"),
+    [(4 / 255, "Linf", "4/255"), (0.0, "Linf", "0"), (0.5, "L2", "0.5"), (0.03, "Linf", "0.03")],
+)
+def test_the_strength_of_an_attack_is_told_in_steps_of_a_pixel(epsilon, norm, said):
+    assert strength(epsilon, norm) == said
