@@ -39,7 +39,8 @@ RULES = {
     "completeness": "A method is read with care if its maps, which promise to add up to the score, may miss it by more "
     f"than {COMPLETE:.0%}.",
     "class": "A method is read with care if its maps of two classes surely are as alike as those of an image with and "
-    "without invisible noise: they do not speak of the class.",
+    "without invisible noise, or if, in mosaics of four images, not surely more of its evidence lies on the image of the "
+    "class than the controls put there.",
 }
 """"Surely": the whole 95 % interval. "May": a part of it."""
 
@@ -158,13 +159,18 @@ def _completeness(m: MethodTrust) -> Reason:
 
 
 def _class(m: MethodTrust) -> Reason:
-    noise = _under_noise(m)
-    numbers = f"rank correlation with the maps of another class {_said(m.other_class)}, under noise {_said(noise)}"
+    noise, mosaics = _under_noise(m), m.grid_pointing
+    share = mosaics.own if isinstance(mosaics, Beside) else mosaics
+    numbers = f"rank correlation with the maps of another class {_said(m.other_class)}, under noise {_said(noise)}; " \
+              f"share of the evidence on the class's quarter of a mosaic {_said(share)}"  # fmt: skip
     if isinstance(m.other_class, NotRun) or isinstance(noise, NotRun):
         return Reason("class", "with_care", "Whether its maps speak of the class could not be told.", numbers)
     if _low(m.other_class) >= _high(noise):
         return Reason("class", "with_care", "Its maps are the same whatever class is asked for.", numbers)
-    return Reason("class", "read", "Its maps differ between classes.", numbers)
+    if isinstance(mosaics, Beside) and any(_low(gain) <= 0 for gain in mosaics.gains.values()):
+        sentence = "Among four images in one, it is not shown to find the one of the class that is asked for."
+        return Reason("class", "with_care", sentence, numbers)
+    return Reason("class", "read", "Its maps speak of the class that is asked for.", numbers)
 
 
 _RULES = (_telling, _weights, _controls, _stability, _seeds, _completeness, _class)

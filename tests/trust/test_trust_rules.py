@@ -64,7 +64,12 @@ CASES = {
         ({"promises_sum": True, "completeness": at(0.01, 0.005)}, "read"),
         ({"promises_sum": True}, "with_care"),
     ],
-    "class": [({"other_class": Estimate(1.0, 32)}, "with_care"), ({"other_class": GONE}, "with_care")],
+    "class": [
+        ({"other_class": Estimate(1.0, 32)}, "with_care"),
+        ({"other_class": GONE}, "with_care"),
+        ({"grid_pointing": beside(0.2)}, "read"),
+        ({"grid_pointing": beside(0.2, centre=0.04)}, "with_care"),
+    ],
 }  # fmt: skip
 
 
