@@ -19,6 +19,7 @@ INVISIBLE_NOISE = 0.02
 COMPLETE = 0.05
 ENOUGH = 16
 """Images with which a test of faithfulness that is not won counts against the method, and not against the images."""
+CONTROL = {"random": "noise", "edges": "edges", "intensity": "contrast", "centre": "a spot in the middle"}
 JUDGED = {"deletion": "deletion", "insertion": "insertion", "road": "ROAD", "mu_fidelity": "mu-fidelity"}
 WORDS: dict[Reading, str] = {"read": "Read", "with_care": "Read with care", "do_not_read": "Do not read"}
 ORDER: tuple[Reading, ...] = ("read", "with_care", "do_not_read")
@@ -39,8 +40,8 @@ RULES = {
     "completeness": "A method is read with care if its maps, which promise to add up to the score, may miss it by more "
     f"than {COMPLETE:.0%}.",
     "class": "A method is read with care if its maps of two classes surely are as alike as those of an image with and "
-    "without invisible noise, or if, in mosaics of four images, not surely more of its evidence lies on the image of the "
-    "class than the controls put there.",
+    "without invisible noise, or if, in mosaics of four images, it puts not surely more evidence on the image of the "
+    "class than the controls do.",
 }
 """"Surely": the whole 95 % interval. "May": a part of it."""
 
@@ -97,22 +98,20 @@ def _controls(m: MethodTrust) -> Reason:
     won = [name for name, test in ran.items() if _wins(test)]
     lost = {name: to for name, test in ran.items() if (to := _loses_to(test))}
     against = sorted({control for to in lost.values() for control in to})
-    losses = [f"{name} to {' and '.join(to)}" for name, to in lost.items()]
+    losses = [f"{name} to {' and '.join(CONTROL[c] for c in to)}" for name, to in lost.items()]
     numbers = f"on {m.images} images wins {_listed(won)} and loses {_listed(losses)}, of {len(ran)} tests"
     reading, sentence = _faithful(len(ran), len(won), len(lost), m.images, against)
     return Reason("controls", reading, sentence, numbers)
 
 
 def _faithful(ran: int, won: int, lost: int, images: int, against: list[str]) -> tuple[Reading, str]:
+    better = " and ".join(CONTROL[control] for control in against)
     if 2 * lost >= ran:
-        return (
-            "do_not_read",
-            f"Maps that know nothing of the model ({', '.join(against)}) find what it needs more often.",
-        )
+        return "do_not_read", f"Maps that know nothing of the model find better what it needs: {better}."
     if not won and images >= ENOUGH:
         return "do_not_read", "It finds what the model needs no better than maps that know nothing of the model."
     if lost:
-        return "with_care", f"In {lost} of {ran} tests a map that knows nothing of the model does better."
+        return "with_care", f"In {lost} of {ran} tests a map that knows nothing of the model does better: {better}."
     if 2 * won < ran:
         few = f"{images} images are too few to tell" if images < ENOUGH else "It is not clear"
         return "with_care", f"{few} whether it does better than maps that know nothing of the model."

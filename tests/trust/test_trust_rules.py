@@ -102,5 +102,5 @@ def test_every_rule_is_told_and_can_fail() -> None:
 def test_the_verdict_is_the_worst_that_any_rule_points_to() -> None:
     verdict = judge(replace(GOOD, seeds=at(0.1), faithfulness=faithful(-0.2, -0.2, 0, 0)))
     assert verdict.reading == "do_not_read"
-    assert "(centre, edges, intensity, random)" in verdict.sentence
+    assert "find better what it needs: a spot in the middle and edges and contrast and noise." in verdict.sentence
     assert "seed" not in verdict.sentence
