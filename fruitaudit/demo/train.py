@@ -66,7 +66,7 @@ def autoencoder() -> Any:
 
 def images_of(scenes: list[Scene]) -> tuple[FloatArray, IntArray]:
     """Model inputs (N, 100, 100, 3) in 0..1, and labels."""
-    pixels = np.stack([photo for photo, _ in shoot(scenes, SIDE)])
+    pixels = np.stack([photo for photo, _ in shoot([(scene, SIDE) for scene in scenes])])
     return (pixels / np.float32(255)).astype(np.float32), np.array(
         [CLASSES.index(scene.class_name) for scene in scenes]
     )

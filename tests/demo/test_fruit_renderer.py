@@ -223,6 +223,13 @@ def test_more_fruits_leave_the_first_one_alone() -> None:
     np.testing.assert_array_equal(many[eroded(first)], one[eroded(first)])
 
 
+def test_a_neighbour_that_is_out_of_the_picture_changes_nothing() -> None:
+    scene = store_scene("Banana", 0, 3)  # its second banana is
+    (two, mask), (one, same) = render(scene, 100), render(scene.with_lab("fruits"), 100)
+    np.testing.assert_array_equal(mask, same)
+    np.testing.assert_array_equal(two, one)
+
+
 def test_scale_and_position_move_the_mask() -> None:
     scene = crowded("Orange", fruits=1, clutter="none")
     area = render(scene, 100)[1].sum()

@@ -37,11 +37,11 @@ def solid_noise(
 def _volume(grain: Grain) -> FloatArray:
     """`haze` is smooth (blush), `clouds` ragged (blotches), `blobs` of one size, about 10 a period (pores, spots)."""
     white = Streams(0).rng("solid noise", grain).standard_normal((SIDE, SIDE, SIDE), dtype=np.float32)
-    axis = fft.fftfreq(SIDE, 1 / SIDE)
-    k = np.sqrt(axis[:, None, None] ** 2 + axis[None, :, None] ** 2 + axis[None, None, :] ** 2)
+    axis, half = fft.fftfreq(SIDE, 1 / SIDE).astype(np.float32), np.arange(SIDE // 2 + 1, dtype=np.float32)
+    k = np.sqrt(axis[:, None, None] ** 2 + axis[None, :, None] ** 2 + half[None, None, :] ** 2)
     if grain == "blobs":
         weight = np.exp(-(((k - 10) / 2.5) ** 2))
     else:
         weight = np.where(k > 0, (1 + k) ** (-2.2 if grain == "clouds" else -4.0), 0)
-    volume = np.asarray(fft.ifftn(fft.fftn(white) * weight)).real
+    volume = np.asarray(fft.irfftn(fft.rfftn(white) * weight.astype(np.float32)))
     return (volume / volume.std()).astype(np.float32)

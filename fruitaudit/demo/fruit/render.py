@@ -34,7 +34,7 @@ def render(scene: Scene, side: int) -> tuple[ByteArray, npt.NDArray[np.bool_]]:
     cover = np.zeros((grid, grid), np.float32)
     main = _pose(scene, grid, streams)
     if scene.fruits > 1:
-        heap = _heap(scene, 2 * grid // 3, streams)
+        heap = _heap(scene, 2 * grid // 3 if side <= 200 else grid // 2, streams)
         picture, cover = _lay(picture, cover, heap, lamp, scene)
     front = Surfaces(grid)
     _add_fruit(front, scene, main, scene.seed)

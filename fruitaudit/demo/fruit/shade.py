@@ -62,7 +62,10 @@ class Surfaces:
 
     def lit(self, lamp: Lamp) -> FloatArray:
         """(side, side, 3) linear light; zero where nothing is."""
+        picture = np.zeros((self.side, self.side, 3), np.float32)
         inside = self.covered
+        if not inside.any():
+            return picture
         n = self.normals[:, inside]
         light = _unit(np.asarray(lamp.direction, np.float32))
         facing = light @ n
@@ -78,7 +81,6 @@ class Surfaces:
         base = to_linear(self.albedo[inside])
         pale = base + (0.75 - base) * fuzz[:, None]
         light_map = pale * energy[:, None] + gloss[:, None]
-        picture = np.zeros((self.side, self.side, 3), np.float32)
         picture[inside] = light_map * np.asarray(lamp.colour, np.float32)
         return picture
 

@@ -16,9 +16,10 @@ from fruitaudit.demo.fruit.scene import Scene
 from fruitaudit.records.data import ByteArray
 
 
-def shoot(scenes: Sequence[Scene], side: int) -> Iterator[tuple[ByteArray, npt.NDArray[np.bool_]]]:
-    """Pixels and mask of each scene, in order."""
+def shoot(shots: Sequence[tuple[Scene, int]]) -> Iterator[tuple[ByteArray, npt.NDArray[np.bool_]]]:
+    """Pixels and mask of each (scene, side), in order."""
+    scenes, sides = zip(*shots, strict=True)
     # `spawn`: a forked child would inherit TensorFlow's locks without its threads.
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(os.cpu_count(), context, initializer=cv2.setNumThreads, initargs=(1,)) as pool:
-        yield from pool.map(render, scenes, [side] * len(scenes), chunksize=16)
+        yield from pool.map(render, scenes, sides, chunksize=16)
