@@ -10,10 +10,8 @@ from typing import Any
 from fruitaudit.records.states import Estimate, NotRun, Quantity
 from fruitaudit.records.trust import Beside, Change, MethodTrust, MethodVerdict, Reading, TrustNotRun, TrustReport
 from fruitaudit.report.words import interval, number, percent
-from fruitaudit.trust.rules import INVISIBLE_NOISE
+from fruitaudit.trust.rules import INVISIBLE_NOISE, ORDER, WORDS
 
-BADGES: dict[Reading, str] = {"read": "Read", "with_care": "Read with care", "do_not_read": "Do not read"}
-ORDER: tuple[Reading, ...] = ("read", "with_care", "do_not_read")
 TESTS = {
     "deletion": ("Deletion", "hide the strongest pixels first: the probability should fall early"),
     "insertion": ("Insertion", "reveal the strongest pixels first: the probability should rise early"),
@@ -76,7 +74,7 @@ def views(report: TrustReport) -> dict[str, Any]:
     tested = [(measured[v.method], v) for v in verdicts]
     return {
         "trust": report,
-        "badges": BADGES,
+        "badges": WORDS,
         "tested": tested,
         "untested": [m for m in report.methods if isinstance(m, TrustNotRun)],
         "curves": [curve for m, v in tested if (curve := _curve(m, v))],

@@ -3,12 +3,21 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from types import SimpleNamespace
 
 import pytest
 from trust.by_hand import GONE, GOOD, at, changes
 
 from fruitaudit.records.states import Estimate, NotRun
-from fruitaudit.records.trust import Agreement, EdgeLikeness, Localization, MethodTrust, TrustNotRun, TrustReport
+from fruitaudit.records.trust import (
+    Agreement,
+    EdgeLikeness,
+    ExplanationCost,
+    Localization,
+    MethodTrust,
+    TrustNotRun,
+    TrustReport,
+)
 from fruitaudit.report.html import make_environment
 from fruitaudit.report.sections import Section
 from fruitaudit.report.trust import views
@@ -45,10 +54,12 @@ def report(*methods: MethodTrust | TrustNotRun) -> TrustReport:
     return TrustReport("standard", 32, ("a",) * 32, methods, tuple(map(judge, tested)), Agreement(names, table), RULES)
 
 
-def render(made: TrustReport) -> str:
+def render(made: TrustReport, *costs: ExplanationCost) -> str:
     section = Section("trust", "Trust", "trust.html", views(made))
     template = make_environment().get_template("sections/trust.html")
-    return template.render(**section.context, section=section, number=7, results=None, run=None)
+    return template.render(
+        **section.context, section=section, number=7, results=None, run=SimpleNamespace(explanation_costs=costs)
+    )
 
 
 def test_methods_stand_in_the_order_of_their_verdicts() -> None:
@@ -75,6 +86,15 @@ def test_every_rule_is_printed_where_its_numbers_are() -> None:
     assert "Is the evidence on the object?" in page
     assert "Is the evidence on the object?" not in render(report(GOOD))
     assert "misses it by 20.0" in page
+
+
+def test_costs_are_told_where_the_run_has_them() -> None:
+    assert "What does a map cost?" not in render(report(GOOD))
+    page = render(
+        report(GOOD), ExplanationCost("slow", 100, 1.25, 200.0, 0.0), ExplanationCost("fast", 640, 0.002, 0.0, 1.0)
+    )
+    assert page.index("<code>fast</code>") < page.index("<code>slow</code>")
+    assert ">1.25<" in page
 
 
 def test_an_empty_report_says_so() -> None:
