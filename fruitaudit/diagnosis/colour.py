@@ -101,7 +101,7 @@ def colour_shift(contrast: Contrast, lab: ObjectColours, field: ObjectColours) -
     turn = best if len(classes) >= 3 and fits[best][1] < _BETTER * fits[0][1] else 0
     gain = fits[turn][0]
     anchor = _background_gain(contrast)
-    if anchor is not None and np.abs(anchor - gain).max() <= _AGREE:
+    if anchor is not None and (np.abs(anchor - gain).max() <= _AGREE or _same_surface(anchor, gain)):
         gain = anchor  # the same surface on both sides tells the light better than fruit that may differ
     return ColourShift(gain, float(turn), classes, ours, np.clip(theirs / np.exp(gain), 0, 255))
 
@@ -122,6 +122,11 @@ def _background_gain(contrast: Contrast) -> Values | None:
         borders = side.material.pixels[uniform][:, [0, -1]].reshape(len(uniform), -1, 3)
         colours.append(np.median(np.median(borders, axis=1), axis=0))
     return np.log(colours[1] + _DARK) - np.log(colours[0] + _DARK)
+
+
+def _same_surface(anchor: Values, gain: Values) -> bool:
+    """The background has not changed at all, so less light is ruled out; more of it might be hidden by white."""
+    return bool(np.abs(anchor).max() < _LEAST_GAIN and gain.min() < _LEAST_GAIN)
 
 
 def turned(rgb: Values, degrees: float) -> Values:
@@ -147,8 +152,8 @@ def measure_light(contrast: Contrast, lab: ObjectColours, field: ObjectColours, 
         float(np.nanmedian(class_medians(lab.contrast, contrast.lab.material.labels, shift.classes))), 1e-3
     )
     # The contrast of a whole photo is not that of its object.
-    differs = contrast.field.separable and not 0.8 <= ratio <= 1.25
-    steep = float(np.clip(ratio, 0.5, 2.0)) if differs else 1.0
+    steeper = contrast.field.separable and ratio > 1.25  # less contrast is what blur leaves
+    steep = float(min(ratio, 2.0)) if steeper else 1.0
     gains = np.exp(np.clip(shift.gain + own[:, None], -2.5, 2.5)).astype(np.float32)
     if np.abs(shift.gain).max() < _LEAST_GAIN and np.std(own) < _LEAST_GAIN and steep == 1:
         return NotRun(NO_DIFFERENCE.format("objects are as bright, as contrasted and of the same cast"))

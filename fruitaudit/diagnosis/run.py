@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+from fruitaudit.diagnosis.adversarial import attack
+from fruitaudit.diagnosis.claims import judge_claims
 from fruitaudit.diagnosis.contrast import Contrast, Side
 from fruitaudit.diagnosis.decomposition import decompose
 from fruitaudit.diagnosis.factors import Factors, measure_factors
@@ -22,6 +24,7 @@ from fruitaudit.errors import CannotExplain
 from fruitaudit.opening import Opened
 from fruitaudit.records.data import FloatArray
 from fruitaudit.records.diagnosis import (
+    AttackCurve,
     Decomposition,
     Diagnosis,
     Distance,
@@ -49,10 +52,14 @@ class Budget:
 
 
 def diagnose(
-    opened: Opened, predictions: Mapping[str, Predictions], streams: Streams, budget: Budget | None = None
-) -> Diagnosis:
-    """Every experiment on one lab split (test, else reference) and each field split; nothing is judged here."""
-    return _Experiments(opened, predictions, streams, budget or Budget()).run()
+    opened: Opened, predictions: Mapping[str, Predictions], streams: Streams, budget: Budget | None = None,
+    claims: Sequence[str] = (),
+) -> Diagnosis:  # fmt: skip
+    """Every experiment on one lab split (test, else reference) and each field split; `claims` as in `claims.py`.
+
+    Same inputs and seed: the same record. It holds plain values only, as `results.json` needs them.
+    """
+    return _Experiments(opened, predictions, streams, budget or Budget(), claims).run()
 
 
 @dataclass
@@ -61,6 +68,7 @@ class _Experiments:
     predictions: Mapping[str, Predictions]
     streams: Streams
     budget: Budget
+    claims: Sequence[str]
     listings: list[Listing | ListingNotRun] = field(default_factory=list)
     labels: list[LabelCheck] = field(default_factory=list)
     shifts: list[Shift] = field(default_factory=list)
@@ -72,6 +80,7 @@ class _Experiments:
     decompositions: list[Decomposition] = field(default_factory=list)
     factors: dict[str, Factors] = field(default_factory=dict)
     shortcuts: list[Shortcut] = field(default_factory=list)
+    attacks: list[AttackCurve] = field(default_factory=list)
     not_run: dict[str, NotRun] = field(default_factory=dict)
 
     def run(self) -> Diagnosis:
@@ -91,12 +100,22 @@ class _Experiments:
             self.shortcuts += find_shortcuts(self.eye, side, self.opened.class_names, self.streams)
         else:
             self.not_run["shortcuts"] = NotRun(f"what is outside the object is not known: {side.masks.text}")
+        self._attack(side.material)
         fields = [p for p in self.predictions.values() if p.role == "field"]
         if not fields:
             self.not_run["field experiments"] = NotRun("there is no field split; add photos of where the model is used")
         for told in fields:
             self._field(side, self._side(told))
         return self._diagnosis(lab.split)
+
+    def _attack(self, material: Material) -> None:
+        if not self.budget.attacked:
+            self.not_run["attacks"] = NotRun("the budget leaves no image for attacks")
+            return
+        try:
+            self.attacks += attack(self.eye, material, self.budget.attacked, self.streams)
+        except CannotExplain as reason:
+            self.not_run["attacks"] = NotRun(str(reason))
 
     def _lab(self) -> Predictions | None:
         by_role = [p for role in ("test", "reference") for p in self.predictions.values() if p.role == role]
@@ -165,11 +184,13 @@ class _Experiments:
             effects=tuple(self.effects),
             decompositions=tuple(self.decompositions),
             shortcuts=tuple(self.shortcuts),
-            attacks=(),
-            claims=(),
+            attacks=tuple(self.attacks),
+            claims=judge_claims(
+                self.claims,
+                self.predictions,
+                self.decompositions,
+                [e for e in self.effects if isinstance(e, EffectNotRun)],
+            ),
             findings=rank(evidence),
             not_run=self.not_run,
         )
-
-
-__all__: Sequence[str] = ["Budget", "diagnose"]

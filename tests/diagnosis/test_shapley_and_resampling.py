@@ -1,0 +1,70 @@
+from __future__ import annotations
+
+from itertools import permutations
+
+import numpy as np
+import pytest
+
+from fruitaudit.diagnosis.change import all_subsets
+from fruitaudit.diagnosis.resampling import difference_of_means, mean_of, weights
+from fruitaudit.diagnosis.shapley import beginnings, draw_orders, shares, shares_of_orders
+from fruitaudit.runtime import Streams
+
+NAMES = ("light", "scale", "blur", "hue")
+RNG = np.random.default_rng(0)
+GAME = {subset: RNG.normal(size=7) for subset in all_subsets(NAMES)}
+
+
+def test_shares_are_the_mean_over_all_orders() -> None:
+    slow = {name: np.zeros(7) for name in NAMES}
+    orders = list(permutations(NAMES))
+    for order in orders:
+        before: frozenset[str] = frozenset()
+        for name in order:
+            slow[name] += (GAME[before | {name}] - GAME[before]) / len(orders)
+            before |= {name}
+    fast, ordered = shares(NAMES, GAME), shares_of_orders(orders, GAME)
+    for name in NAMES:
+        assert fast[name] == pytest.approx(slow[name])
+        assert ordered[name] == pytest.approx(slow[name])
+
+
+def test_shares_sum_to_the_whole_and_an_idle_player_gets_nothing() -> None:
+    game = {subset: GAME[subset - {"hue"}] for subset in GAME}
+    found = shares(NAMES, game)
+    assert sum(found.values()) == pytest.approx(game[frozenset(NAMES)] - game[frozenset()])
+    assert np.abs(found["hue"]).max() < 1e-12
+
+
+def test_sampled_orders_need_only_their_beginnings_and_sum_to_the_whole() -> None:
+    orders = draw_orders(NAMES, np.random.default_rng(1), 6)
+    assert orders[1] == orders[0][::-1]
+    found = shares_of_orders(orders, {subset: GAME[subset] for subset in beginnings(orders)})
+    assert sum(found.values()) == pytest.approx(GAME[frozenset(NAMES)] - GAME[frozenset()])
+
+
+def test_sources_are_resampled_whole() -> None:
+    values = np.repeat([0.0, 1.0], 50)
+    images = mean_of(values, np.arange(100), True, Streams(9), "a")
+    sources = mean_of(values, np.repeat(np.arange(4), 25), True, Streams(9), "a")
+    assert images.value == sources.value == 0.5
+    assert sources.high - sources.low > 2 * (images.high - images.low)
+    assert "optimistic" in mean_of(values, np.arange(100), False, Streams(9), "a").note
+
+
+def test_weights_count_each_source_alike_for_all_its_images() -> None:
+    w = weights(np.array([0, 0, 1, 2]), Streams(9), "w")
+    assert w.sum(axis=1) == pytest.approx(1)
+    assert (w[:, 0] == w[:, 1]).all()
+
+
+def test_no_change_at_all_still_has_an_interval() -> None:
+    estimate = mean_of(np.zeros(60), np.arange(60), True, Streams(9), "zero")
+    assert (estimate.low, estimate.high) == pytest.approx((-0.05, 0.05))
+
+
+def test_a_difference_has_the_value_of_the_means() -> None:
+    a, b = np.ones(40), np.repeat([0.0, 1.0], 20)
+    estimate = difference_of_means(a, np.arange(40), b, np.arange(40), True, Streams(9), "d")
+    assert estimate.value == 0.5
+    assert 0.3 < estimate.low < 0.5 < estimate.high < 0.7

@@ -1,0 +1,144 @@
+"""The 17 planted faults and 5 clean cases, and how each is laid on disk."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+from planted.kit import (
+    ACTIVATIONS,
+    CLASSES,
+    FACTORS,
+    MODELS,
+    Pictures,
+    Toggle,
+    background,
+    both,
+    light,
+    load_model,
+    mislabel,
+    same,
+    scenes,
+    small,
+    starve,
+    tied,
+    training_set,
+    varied,
+    watermark,
+    write_config,
+    write_split,
+)
+
+PER_CLASS = 16
+SHOWN = 50
+"""Training images a class that the audit is shown."""
+
+
+@dataclass(frozen=True)
+class World:
+    """What is written to disk; `names` for the first finding, none for a clean case."""
+
+    name: str
+    expected: tuple[str, ...]
+    model: str
+    train: Callable[[], Pictures]
+    test: Callable[[], Pictures]
+    field: Callable[[], Pictures]
+    classes: tuple[str, ...] = CLASSES
+    scale: str = "0-1"
+    grouped: bool = False
+
+
+@cache
+def pictures(split: str, *toggles: Toggle) -> Pictures:
+    chain = same
+    for toggle in toggles:
+        chain = toggle if chain is same else both(chain, toggle)
+    return Pictures.of(scenes(split, PER_CLASS, chain))
+
+
+@cache
+def shown(model: str) -> Pictures:
+    return training_set(model, SHOWN)
+
+
+def swapped(source: Pictures) -> Pictures:
+    return Pictures(source.pixels[..., ::-1], source.labels)
+
+
+def repeated(source: Pictures, train: Pictures) -> Pictures:
+    """Every other test image is a training image."""
+    pixels = source.pixels.copy()
+    for label in range(len(CLASSES)):
+        own, theirs = np.flatnonzero(source.labels == label)[::2], np.flatnonzero(train.labels == label)
+        pixels[own] = train.pixels[theirs[: len(own)]]
+    return Pictures(pixels, source.labels)
+
+
+def mild(scene, rng):
+    return replace(scene, noise=1.0, jpeg=95)
+
+
+def _factor(name: str, model: str = "lab") -> World:
+    base = (small,) if model == "small" else ()
+    return World(name, (name,), model, lambda: shown(model), lambda: pictures("test", *base),
+                 lambda: pictures("field", *base, FACTORS[name]))  # fmt: skip
+
+
+def _lab(name: str, *expected: str, **changes) -> World:
+    plain = World(name, expected, "lab", lambda: shown("lab"), lambda: pictures("test"), lambda: pictures("field"))
+    return replace(plain, **changes)
+
+
+def worlds() -> list[World]:
+    turned = (*CLASSES[3:], *CLASSES[:3])[::-1]
+    return [
+        *(_factor(name, "small" if name in ("several", "wetness") else "lab") for name in FACTORS),
+        _lab("watermark", "shortcut-region", model="watermark", train=lambda: shown("watermark"),
+             test=lambda: watermark(pictures("test"))),
+        _lab("tied background", "shortcut-background", model="tied", train=lambda: shown("tied"),
+             test=lambda: pictures("test", tied)),
+        _lab("BGR decoder", "channel-order", train=lambda: swapped(shown("lab")),
+             test=lambda: swapped(pictures("test")), field=lambda: swapped(pictures("field"))),
+        _lab("0-255 for 0-1", "pixel-scale", model="tanh", train=lambda: shown("lab"), scale="0-255"),
+        _lab("permuted names", "class-order", classes=turned),
+        _lab("wrong labels", "wrong-labels", model="noisy",
+             train=lambda: mislabel(Pictures.of(scenes("train", 100)))),
+        _lab("repeated images", "leak-duplicates", test=lambda: repeated(pictures("test"), shown("lab"))),
+        _lab("shared groups", "leak-groups", grouped=True),
+        _lab("starved class", "starved-class", model="starved", train=lambda: starve(shown("lab"))),
+        _lab("clean: as the lab"),
+        _lab("clean: mild camera", field=lambda: pictures("field", mild)),
+        _lab("clean: small objects", model="small", train=lambda: shown("small"),
+             test=lambda: pictures("test", small), field=lambda: pictures("field", small)),
+        _lab("clean: trained for backgrounds", model="varied", train=lambda: shown("varied"),
+             test=lambda: pictures("test", varied), field=lambda: pictures("field", background)),
+        _lab("clean: trained for light", model="varied", train=lambda: shown("varied"),
+             test=lambda: pictures("test", varied), field=lambda: pictures("field", light)),
+    ]  # fmt: skip
+
+
+def lay_out(world: World, folder: Path) -> Path:
+    """Write the world's splits, model and config; the config's path."""
+    splits = {"train": world.train(), "test": world.test(), "field": world.field()}
+    paths = {name: write_split(folder / name, part) for name, part in splits.items()}
+    if world.grouped:
+        paths = {name: _manifest(path, splits[name], name) for name, path in paths.items()}
+    model = folder / "model.keras"
+    load_model(MODELS / f"{world.model}.npz", ACTIVATIONS[world.model]).save(model)
+    return write_config(folder, model, paths, world.classes, world.scale)
+
+
+def _manifest(path: Path, part: Pictures, split: str) -> Path:
+    """One group id a training image; a third of the test images name one of them."""
+    lines: Sequence[str] = [
+        f"{split}/{CLASSES[label]}/{i:04d}.png,{CLASSES[label]},"
+        + (f"train {i}" if split == "train" or (split == "test" and i % 3 == 0) else f"{split} {i}")
+        for i, label in enumerate(part.labels)
+    ]
+    manifest = path.parent / f"{split}.csv"
+    manifest.write_text("\n".join(["path,label,group_id", *lines]))
+    return manifest
