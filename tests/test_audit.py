@@ -23,6 +23,8 @@ from fruitaudit.report.artefacts import load_results, results_schema
 from fruitaudit.report.render import render
 
 SMALL = ["methods=[saliency, grad_cam_pp, {lime: {samples: 50}}]", "max_images=3"]
+WHOLE = ["trust=quick", "diagnosis=quick"]
+"""With the tests of the explanations and the experiments, which the digits case leaves out."""
 
 
 def settings(digits: Path, out: Path, *overrides: str) -> Config:
@@ -36,7 +38,7 @@ def run(config: Config) -> tuple[Results, RunInfo]:
 @pytest.fixture(scope="module")
 def audited(digits: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("audit")
-    run(settings(digits, out))
+    run(settings(digits, out, *WHOLE))
     return out
 
 
@@ -109,7 +111,7 @@ def test_saliency_maps_are_the_gradient_of_the_logit(audited: Path, digits: Path
 
 
 def test_equal_runs_give_equal_bytes(audited: Path, digits: Path, tmp_path: Path) -> None:
-    run(settings(digits, tmp_path))
+    run(settings(digits, tmp_path, *WHOLE))
     compared = [
         p.relative_to(audited) for p in audited.rglob("*") if p.suffix in {".json", ".npz", ".png", ".jpg", ".parquet"}
     ]
@@ -127,7 +129,7 @@ def test_another_seed_gives_other_draws(audited: Path, digits: Path, tmp_path: P
 
 def test_a_finished_audit_is_not_computed_again(audited: Path, digits: Path, tmp_path: Path) -> None:
     shutil.copytree(audited / ".cache", tmp_path / ".cache")
-    results, info = run(settings(digits, tmp_path))
+    results, info = run(settings(digits, tmp_path, *WHOLE))
     # What is left is the check of the preprocessing and nothing per image.
     assert sum(t.forward_passes + t.gradient_passes for t in info.timings if t.step != "open model and data") == 0
     assert results == load_results(audited)

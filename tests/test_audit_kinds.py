@@ -117,6 +117,8 @@ def audited(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
             "splits": [{"name": "photos", "path": folder / "photos", "role": "field"}],
             "groups": [{"name": "group", "split": "photos", "kind": "true_positive", "class": f"class_{called}"}],
             "methods": methods_for(kind),
+            "trust": "off",
+            "diagnosis": "off",
             "out": folder / "audit",
         }
     )

@@ -40,6 +40,8 @@ def run(case: Path, out: Path, methods: list[object], target: str = "predicted",
             "splits": [{"name": "photos", "path": case / "photos", "role": "field"}],
             "methods": methods,
             "target": target,
+            "trust": "off",
+            "diagnosis": "off",
             "out": out,
         }
     )
