@@ -13,7 +13,7 @@ from pydantic.dataclasses import dataclass
 
 from fruitaudit.attribution.base import OPTIONS, Model, Passes, Registration, Shape
 from fruitaudit.attribution.fills import Hide, hidden
-from fruitaudit.attribution.passes import ahead
+from fruitaudit.attribution.passes import ahead, runs
 from fruitaudit.attribution.scores import Score, scores_of
 from fruitaudit.records.data import FloatArray, Images, IntArray
 from fruitaudit.records.explanations import Maps, Targets
@@ -167,9 +167,9 @@ def _masked(
 ) -> Iterator[tuple[IntArray, FloatArray]]:
     """Batches of images (B, H, W, C) of which only some pixels are shown, and which image each one is."""
     for start in range(0, len(shown), batch_size):
-        rows = image[start : start + batch_size]
-        masks = np.stack(shown[start : start + batch_size])[..., None]
-        yield rows, np.where(masks, values[rows], filled[rows])
+        rows, masks = image[start : start + batch_size], np.stack(shown[start : start + batch_size])[..., None]
+        made = [np.where(masks[variants], values[i], filled[i]) for i, variants in runs(rows)]
+        yield rows, np.concatenate(made)
 
 
 METHODS = (PartitionShap,)

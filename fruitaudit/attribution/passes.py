@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar, cast
@@ -22,6 +23,13 @@ def rows(n_images: int, variants: int, batch: int) -> Iterator[tuple[IntArray, I
     for start in range(0, n_images * variants, batch):
         flat = np.arange(start, min(start + batch, n_images * variants), dtype=np.int64)
         yield flat // variants, flat % variants
+
+
+def runs(image: IntArray) -> Iterator[tuple[int, slice]]:
+    """Each image of a batch and the rows that are variants of it: what is broadcast over them need not be copied."""
+    edges = np.flatnonzero(np.diff(image, prepend=-1, append=-1))
+    for start, stop in itertools.pairwise(edges.tolist()):
+        yield int(image[start]), slice(start, stop)
 
 
 def ahead(items: Iterable[Item]) -> Iterator[Item]:

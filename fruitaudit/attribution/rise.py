@@ -9,7 +9,7 @@ from pydantic.dataclasses import dataclass
 
 from fruitaudit.attribution.base import OPTIONS, Model, Passes, Registration, Shape
 from fruitaudit.attribution.fills import Hide, hidden
-from fruitaudit.attribution.passes import add_per_image, ahead, rows
+from fruitaudit.attribution.passes import add_per_image, ahead, rows, runs
 from fruitaudit.attribution.scores import Score, scores_of
 from fruitaudit.records.data import FloatArray, Images, IntArray
 from fruitaudit.records.explanations import Maps, Targets
@@ -79,7 +79,11 @@ class Rise:
         generators = [streams.rng("rise", sample_id) for sample_id in images.sample_ids]
         for image, _ in rows(len(images), self.samples, batch_size):
             masks = np.stack([self.mask(generators[i], *images.values.shape[1:3]) for i in image])
-            yield image, masks, masks[..., None] * away[image] + filled[image]
+            values = np.empty((len(image), *images.values.shape[1:]), np.float32)
+            for i, variants in runs(image):
+                np.multiply(masks[variants, ..., None], away[i], out=values[variants])
+                values[variants] += filled[i]
+            yield image, masks, values
 
     def mask(self, rng: np.random.Generator, height: int, width: int) -> FloatArray:
         """(H, W) in 0..1: a random grid, enlarged to one cell more than the image and cut out at a random place."""

@@ -5,7 +5,7 @@ import threading
 import numpy as np
 import pytest
 
-from fruitaudit.attribution.passes import add_per_image, ahead, rows
+from fruitaudit.attribution.passes import add_per_image, ahead, rows, runs
 
 
 def test_what_is_made_ahead_comes_in_order_and_one_step_early() -> None:
@@ -48,3 +48,12 @@ def test_sums_an_image_do_not_depend_on_how_batches_are_cut() -> None:
     np.testing.assert_array_equal(totals[0], totals[1])
     np.testing.assert_array_equal(totals[0], totals[2])
     np.testing.assert_allclose(totals[0], values.astype(np.float32).astype(float).reshape(3, 4, 3).sum(axis=1))
+
+
+def test_runs_are_the_variants_of_one_image() -> None:
+    assert [(i, (r.start, r.stop)) for i, r in runs(np.array([0, 0, 3, 4, 4, 4]))] == [
+        (0, (0, 2)),
+        (3, (2, 3)),
+        (4, (3, 6)),
+    ]
+    assert list(runs(np.array([], np.int64))) == []
