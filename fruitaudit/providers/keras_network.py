@@ -25,6 +25,9 @@ def network_of(model: Model, *, looked_into: bool = True) -> Any:
     network = getattr(model, "network", None)
     if not isinstance(network, keras.Model):
         raise CannotExplain("this library explains Keras models only; use the native method instead")
+    if not hasattr(network, "output_shape"):
+        raise CannotExplain("this library explains models made of layers, and no code of their own; use the native "
+                            "method instead")  # fmt: skip
     if network.output_shape[-1] != model.n_classes:
         raise CannotExplain("this library explains models with one output a class only; use the native method instead")
     if looked_into and any(isinstance(layer, keras.layers.TFSMLayer) for layer in network.layers):
