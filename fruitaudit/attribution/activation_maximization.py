@@ -116,7 +116,7 @@ class ActivationMaximization:
         canvas: Canvas = Pixels(model.input_shape)
         if self.parameterization == "fourier":
             canvas = Fourier(model.input_shape, colours_of(real, images))
-        parts = self._parts(model, real.values)
+        parts = self.parts(model, real.values)
         units, made = list[Unit](), list[FloatArray]()
         for part in parts:
             for rows in (slice(i, i + model.batch_size) for i in range(0, len(part.which), model.batch_size)):
@@ -128,9 +128,10 @@ class ActivationMaximization:
                 units += some.units()
         if not units:
             raise CannotExplain("activation maximization was asked for no filter and no class; set filters or classes")
-        return _beside_real_images(model, parts, tuple(units), np.concatenate(made), images, real)
+        return beside_real_images(model, parts, tuple(units), np.concatenate(made), images, real)
 
-    def _parts(self, model: Model, real: FloatArray) -> list[Part]:
+    def parts(self, model: Model, real: FloatArray) -> list[Part]:
+        """The units asked for, layer by layer, the classes last; `real` (M, H, W, C) images are fed to choose them."""
         shown = self._shown(model)
         *responses, logits, _ = _responses(model, shown, real)
         parts = [Part(None, np.arange(min(self.classes, model.n_classes), dtype=np.int64), logits)]
@@ -172,9 +173,10 @@ def _responses(model: Model, shown: list[Convolution], values: FloatArray) -> li
     return in_batches(compiled(model, run), values, model.batch_size)
 
 
-def _beside_real_images(
+def beside_real_images(
     model: Model, parts: list[Part], units: tuple[Unit, ...], made: FloatArray, images: Images, real: Background
 ) -> Synthetic:
+    """What was made up for the units of `parts`, with the responses to it and to the strongest real images."""
     shown = [part.convolution for part in parts if part.convolution is not None]
     *responses, probabilities = _responses(model, shown, made)
     own = np.concatenate([r[:, part.which] for r, part in zip(responses, parts, strict=True)], axis=1)

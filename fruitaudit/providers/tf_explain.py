@@ -1,4 +1,4 @@
-"""Saliency, integrated gradients and occlusion by tf-explain: what it computes before it paints pictures of it."""
+"""Saliency, Grad-CAM, integrated gradients, occlusion by tf-explain: what it computes before it paints pictures."""
 
 from __future__ import annotations
 
@@ -11,6 +11,8 @@ from pydantic import Field
 from pydantic.dataclasses import dataclass
 
 from fruitaudit.attribution.base import OPTIONS, Model, Passes, Registration, Shape, reduce_channels
+from fruitaudit.attribution.cams import enlarged, layer_for
+from fruitaudit.attribution.grad_cam import GradCam
 from fruitaudit.attribution.integrated_gradients import IntegratedGradients
 from fruitaudit.attribution.occlusion import Occlusion
 from fruitaudit.attribution.saliency import Saliency
@@ -48,6 +50,51 @@ class SaliencyByTfExplain:
             images, targets, lambda values, k: theirs.compute_gradients(values, network, k).numpy()
         )
         return Maps(reduce_channels(gradients, "maxabs"))
+
+    def model_passes(self, n_images: int, input_shape: Shape) -> Passes:
+        return Passes(gradient=n_images)
+
+
+@dataclass(frozen=True, config=OPTIONS)
+class GradCamByTfExplain:
+    """`tf_explain.core.grad_cam.GradCAM` at the layer named: its map, not its picture.
+
+    Differs from the native one: the gradient is that of the model's output, whatever it is, its negative values are set
+    to 0 before they are averaged ("guided"), and the map keeps its sign.
+    """
+
+    registration: ClassVar[Registration] = replace(
+        GradCam.registration,
+        provider="tf-explain",
+        package="tf-explain",
+        explains="probability",
+        signed=True,
+        option_that_changes=(("layer", "early"),),
+        caveat="sets negative gradients to 0 before it averages them, and explains the probability where softmax is "
+        "part of the last layer: r 0.15 to 0.98 with Grad-CAM of the logit on 16 shop photos",
+    )
+
+    layer: str | None = None
+
+    def __call__(self, model: Model, images: Images, targets: Targets, streams: Streams) -> Maps:
+        from tf_explain.core.grad_cam import GradCAM
+
+        from fruitaudit.models.backend import keras
+
+        path = layer_for(model, self.layer, "Grad-CAM")
+        network = network_of(model)
+        # A functional copy: a Sequential has no `output`, and one that was loaded no gradient between its layers.
+        clone = keras.models.clone_model(network)
+        clone.set_weights(network.get_weights())
+        copy = keras.Model(clone.inputs, clone.outputs[0])
+        if path not in {found.name for found in copy.layers}:
+            raise CannotExplain(f"tf-explain does not reach layer {path}, which lies inside a nested model")
+        maps: list[FloatArray] = []
+        with hushed():
+            for values, k in zip(images.values, targets.classes, strict=True):
+                outputs, gradients = GradCAM.get_gradients_and_filters(copy, values[None], path, int(k), True)
+                maps.append(GradCAM.generate_ponderated_output(outputs, gradients)[0].numpy())
+        return enlarged(np.stack(maps), images, path)
 
     def model_passes(self, n_images: int, input_shape: Shape) -> Passes:
         return Passes(gradient=n_images)
@@ -144,4 +191,4 @@ def _class_by_class(images: Images, targets: Targets, explain: Callable[[FloatAr
     return made
 
 
-METHODS = (SaliencyByTfExplain, IntegratedGradientsByTfExplain, OcclusionByTfExplain)
+METHODS = (SaliencyByTfExplain, GradCamByTfExplain, IntegratedGradientsByTfExplain, OcclusionByTfExplain)

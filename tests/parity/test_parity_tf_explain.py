@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+import cv2
 import numpy as np
 import pytest
 
 from fruitaudit.attribution.explain import explain
+from fruitaudit.attribution.grad_cam import GradCam
 from fruitaudit.attribution.integrated_gradients import IntegratedGradients
 from fruitaudit.attribution.occlusion import Occlusion
 from fruitaudit.attribution.saliency import Saliency
 from fruitaudit.models.backend import keras
 from fruitaudit.models.classifier import Classifier
-from fruitaudit.providers.tf_explain import IntegratedGradientsByTfExplain, OcclusionByTfExplain, SaliencyByTfExplain
+from fruitaudit.providers.tf_explain import (
+    GradCamByTfExplain,
+    IntegratedGradientsByTfExplain,
+    OcclusionByTfExplain,
+    SaliencyByTfExplain,
+)
 from fruitaudit.records.data import Images
 from fruitaudit.records.explanations import Targets
 from fruitaudit.records.states import NotRun
@@ -92,3 +99,17 @@ def test_occlusion_of_images_that_are_not_square_is_refused():
     made = explain(OcclusionByTfExplain(patch=4), model(L.Dense(5), shape=(24, 16, 3)), *case((24, 16, 3)), Streams(0))
     assert isinstance(made, NotRun)
     assert "tf-explain swaps height and width, which are 24 and 16 pixels here" in made.reason
+
+
+def test_grad_cam_averages_positive_gradients_only():
+    made = model(L.Dense(5), shape=(24, 20, 3))
+    images, targets = case((24, 20, 3))
+    layer = made.cam_layer
+    theirs = GradCamByTfExplain()(made, images, targets, Streams(0)).values
+    inside = made.layer_gradients(images.values, targets.classes, layer)
+    guided = np.where((inside.activations > 0) & (inside.gradients > 0), inside.gradients, 0)
+    weights = guided.mean(axis=(1, 2), keepdims=True)
+    small = (weights * inside.activations).sum(axis=-1)
+    large = np.stack([cv2.resize(m, (20, 24)) for m in small])
+    np.testing.assert_allclose(theirs, large, rtol=1e-3, atol=1e-5 * abs(large).max())
+    assert correlations(GradCam()(made, images, targets, Streams(0)).values, theirs).min() < 0.95

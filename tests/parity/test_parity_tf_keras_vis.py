@@ -4,14 +4,23 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from scipy.ndimage import zoom
 
+from fruitaudit.attribution.cams import activations
 from fruitaudit.attribution.explain import explain
+from fruitaudit.attribution.grad_cam import GradCam, grad_cam
 from fruitaudit.attribution.grad_cam_pp import GradCamPlusPlus
 from fruitaudit.attribution.saliency import Saliency
 from fruitaudit.attribution.smoothgrad import SmoothGrad
 from fruitaudit.models.backend import keras
 from fruitaudit.models.classifier import Classifier
-from fruitaudit.providers.tf_keras_vis import GradCamPlusPlusByTfKerasVis, SaliencyByTfKerasVis, SmoothGradByTfKerasVis
+from fruitaudit.providers.tf_keras_vis import (
+    GradCamByTfKerasVis,
+    GradCamPlusPlusByTfKerasVis,
+    SaliencyByTfKerasVis,
+    ScoreCamByTfKerasVis,
+    SmoothGradByTfKerasVis,
+)
 from fruitaudit.records.data import Images
 from fruitaudit.records.explanations import Targets
 from fruitaudit.runtime import Streams
@@ -124,3 +133,34 @@ def test_grad_cam_pp_is_not_finite_for_large_logits_and_the_native_one_is():
     assert not np.isfinite(theirs).all(axis=(1, 2)).any()
     assert np.isfinite(ours).all()
     assert (ours.max(axis=(1, 2)) > 0).all()
+
+
+def test_grad_cam_is_the_same_but_for_the_enlarging(loaded):
+    images, targets = case()
+    theirs = GradCamByTfKerasVis(layer="last")(loaded, images, targets, Streams(0)).values
+    ours = GradCam(layer="last")(loaded, images, targets, Streams(0)).values
+    small = grad_cam(loaded.layer_gradients(images.values, targets.classes, "last"))
+    for made in (theirs, ours):  # both keep the four corners, near enough
+        corners = made[:, :: made.shape[1] - 1, :: made.shape[2] - 1]
+        expected = small[:, :: small.shape[1] - 1, :: small.shape[2] - 1]
+        np.testing.assert_allclose(corners, expected, rtol=1e-3, atol=1e-4 * small.max())
+    evident = small.max(axis=(1, 2)) > 0
+    assert evident.sum() == 3
+    assert correlations(ours[evident], theirs[evident]).min() > 0.8
+
+
+def test_score_cam_weighs_by_probability_and_not_by_softmax_over_the_maps(loaded):
+    images, targets = case(2)
+    theirs = ScoreCamByTfKerasVis(layer="last")(loaded, images, targets, Streams(0)).values
+    inside = activations(loaded, images.values, "last")
+    height, width = images.values.shape[1:3]
+    zoomed = zoom(inside, (1, height / inside.shape[1], width / inside.shape[2], 1), order=1, mode="nearest")
+    for n in range(2):
+        cam = np.zeros(inside.shape[1:3])
+        for k in range(inside.shape[-1]):
+            mask = zoomed[n, ..., k]
+            mask = (mask - mask.min()) / (mask.max() - mask.min() + 1e-7)
+            seen = (images.values[n] * mask[..., None]).astype(np.float32)[None]
+            cam += loaded.probabilities(seen)[0, targets.classes[n]] * inside[n, ..., k]
+        corners = theirs[n, :: height - 1, :: width - 1]
+        np.testing.assert_allclose(corners, cam[:: cam.shape[0] - 1, :: cam.shape[1] - 1], rtol=1e-3, atol=1e-5)
