@@ -31,6 +31,7 @@ class AttackChart:
     lines: tuple[Line, ...]
 
 
+KINDS = {"Linf": "every value changed a little (Linf)", "L2": "a change of small length (L2)"}
 AXES = {"Linf": "largest change of any value, of the range from black to white",
         "L2": "length of the change, each value from 0 to 1"}  # fmt: skip
 
@@ -55,7 +56,7 @@ def _chart(split: str, norm: str, attacks: Sequence[AttackCurve]) -> AttackChart
     ]
     n = attacks[0].accuracy[0].n if attacks[0].accuracy else 0
     ticks = tuple((x, strength(e, norm)) for e, x in place.items())
-    return AttackChart(f"{split}, {norm}, {count(n, 'image')}", AXES[norm], ticks, tuple(lines))
+    return AttackChart(f"{split}, {count(n, 'image')}: {KINDS[norm]}", AXES[norm], ticks, tuple(lines))
 
 
 def strength(epsilon: float, norm: str) -> str:

@@ -98,16 +98,15 @@ def trial_table(trials: Sequence[PreprocessingTrial]) -> TrialTable:
 
 def _verdict(trials: Sequence[PreprocessingTrial], splits: Sequence[str]) -> Iterator[str]:
     """What helps on the first split is wrong in the pipeline; what helps elsewhere alone is not."""
-    surely = [t for t in trials if (t.gain.low or 0) > 0]
+    gains = {(t.setting, t.value): t.gain for t in trials if t.split == splits[0]}
     for split in splits:
-        better = [t for t in surely if t.split == split]
+        better = [t for t in trials if t.split == split and (t.gain.low or 0) > 0]
         if better:
             best = max(better, key=lambda t: t.gain.value)
             told = f"On {split}, {best.setting} \u201c{best.value}\u201d gets {points(best.gain.value)} more right"
-            first = {(t.setting, t.value) for t in surely if t.split == splits[0]}
-            alone = (best.setting, best.value) not in first
-            ending = f"; on {splits[0]} it does not, so that the pipeline is not at fault" if alone else ""
-            yield f"{told} ({between(best.gain, signed=True)}){ending}."
+            there = gains.get((best.setting, best.value))
+            ending = "" if there is None else f"; on {splits[0]} it does not, as it would were the pipeline at fault"
+            yield f"{told} ({between(best.gain, signed=True)}){'' if there and (there.low or 0) > 0 else ending}."
         elif split == splits[0]:
             yield f"On {split} no other way of preparing the files gets surely more answers right."
 

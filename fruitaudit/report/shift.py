@@ -13,7 +13,7 @@ from fruitaudit.report.words import significant
 SHOWN = 6
 """Properties shown at first."""
 FARTHEST = 6.0
-"""Where the axis ends at the latest: what lies beyond is drawn as an arrow at its edge."""
+"""Where the axis ends at the latest: what lies beyond is drawn as an arrow at its edge, and does not stretch it."""
 ROW = 38
 THUMBNAIL = 88
 
@@ -54,8 +54,8 @@ def shift_plots(shifts: Sequence[Shift]) -> list[ShiftPlot]:
 def _plot(lab: str, field: str, shifts: Sequence[Shift]) -> ShiftPlot:
     found = [(s, s.effect) for s in shifts if isinstance(s.effect, Estimate)]
     found.sort(key=lambda pair: -abs(pair[1].value))
-    ends = [abs(v) for _, e in found for v in (e.value, e.low, e.high) if v is not None]
-    end = min(FARTHEST, max(1.0, *ends)) if ends else 1.0
+    ends = [abs(v) for _, e in found if abs(e.value) <= FARTHEST for v in (e.value, e.low, e.high) if v is not None]
+    end = min(FARTHEST, max([1.0, *ends]))
     dots = tuple(_dot(shift, effect, end) for shift, effect in found)
     step = 0.5 if end <= 1.5 else 1 if end <= 3 else 2
     marks = [k * step for k in range(-int(end / step), int(end / step) + 1)]

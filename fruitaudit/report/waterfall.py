@@ -11,7 +11,7 @@ from fruitaudit.records.states import Estimate
 from fruitaudit.report.points import between, points, tenths, within_unit
 from fruitaudit.report.words import listing, percent
 
-Kind = Literal["lab", "loss", "open", "sum", "rest", "field"]
+Kind = Literal["lab", "cost", "loss", "open", "sum", "rest", "field"]
 ROW = 50
 """Height of a step in pixels: a line of words and a bar."""
 
@@ -20,8 +20,8 @@ ROW = 50
 class Step:
     """A bar from `start` to `end`, 0..1; `low` and `high` are the interval of its end.
 
-    `kind` is "lab", "sum" or "field" for an accuracy, "loss" for a step that counts, "open" for one that does not,
-    "rest" for what stays unexplained.
+    `kind` is "lab", "sum" or "field" for an accuracy, "cost" for what experimenting costs by itself, "loss" for a
+    cause that counts, "open" for one that does not, "rest" for what stays unexplained.
     """
 
     kind: Kind
@@ -81,7 +81,7 @@ def _steps(gap: Decomposition) -> Iterator[Step]:
     yield _total("lab", f"Accuracy on {gap.lab_split}", gap.lab)
     at = gap.lab.value
     if abs(gap.recomposition.value) >= 0.0005:
-        step = _loss("loss", "Cutting objects out and putting them back", at, gap.recomposition)
+        step = _loss("cost", "Cutting out and putting back", at, gap.recomposition)
         yield step
         at = step.end
     for share in in_order(gap):

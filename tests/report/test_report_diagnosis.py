@@ -170,7 +170,7 @@ def test_where_nothing_counts_the_sentence_says_so():
 def test_the_bars_of_the_waterfall_add_up():
     chart = waterfall(GAP)
     kinds = [step.kind for step in chart.steps]
-    assert kinds == ["lab", "loss", "loss", "loss", "open", "open", "sum", "rest", "field"]
+    assert kinds == ["lab", "cost", "loss", "loss", "open", "open", "sum", "rest", "field"]
     assert [step.label for step in chart.steps][2:6] == ["Size of the object", "Light", "JPEG compression", "Sharpness"]
     totals = {"lab", "sum", "field"}
     for one, other in zip(chart.steps, chart.steps[1:], strict=False):
@@ -241,9 +241,11 @@ def test_preparation_is_blamed_only_where_it_helps_the_lab_too():
     assert table.rows[1][2][1] is None
     assert table.verdict == (
         "On test no other way of preparing the files gets surely more answers right. On store, class order "
-        f"\u201cthe best\u201d gets 12.0{N}points more right (+10.0 to +14.0); on test it does not, so that "
-        "the pipeline is not at fault."
+        f"\u201cthe best\u201d gets 12.0{N}points more right (+10.0 to +14.0); on test it does not, as it "
+        "would were the pipeline at fault."
     )
+    untried = trial_table((TRIALS[0], TRIALS[2])).verdict
+    assert untried.endswith("(+10.0 to +14.0)."), "what was not tried on test is not said of it"
     wrong = (dataclasses.replace(TRIALS[0], gain=estimate(0.4)), *TRIALS[1:])
     assert trial_table(wrong).verdict.startswith(
         f"On test, scale \u201c0-255\u201d gets 40.0{N}points more right (+38.0"
@@ -257,8 +259,10 @@ def test_shifts_are_ordered_folded_and_cut_at_the_axis():
                      "Property 0"]  # fmt: skip
     assert len(plot.folded) == 2
     width, contrast = plot.shown[:2]
-    assert (width.at, width.beyond, width.medians) == ("100.00%", True, "100 \u2192 348")
-    assert (contrast.at, contrast.beyond, contrast.said) == ("45.83%", False, "\u22120.5")
+    assert (width.at, width.beyond, width.medians) == ("100.00%", True, "100 \u2192 348"), (
+        "it does not stretch the axis"
+    )
+    assert (contrast.at, contrast.beyond, contrast.said) == ("25.00%", False, "\u22120.5")
     assert plot.missing == (("object share", "fewer than three images"),)
 
 
