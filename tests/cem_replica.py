@@ -15,8 +15,9 @@ def softmax(z):
 class Replica:
     """minimise c f + beta |d|_1 + |d|_2^2 + gamma |AE(z) - z|_2^2 as alg. 1 says; `mix` (C, C) is a linear AE."""
 
-    def __init__(self, weights, bias, method, mix=None, momentum=lambda k: k / (k + 3)):
-        self.w, self.b, self.m, self.mix, self.momentum = weights, bias, method, mix, momentum
+    def __init__(self, weights, bias, method, mix=None, momentum=None):
+        self.w, self.b, self.m, self.mix = weights, bias, method, mix
+        self.momentum = momentum or (lambda k: k / (k + 3) if method.momentum else 0)
         self.useless = 0
 
     def lead(self, z, t, positive):

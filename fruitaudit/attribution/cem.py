@@ -36,14 +36,15 @@ class Cem:
     model is sure of itself.
     Differs from the paper: a_k = learning_rate sqrt(1 - k / max_iterations) and |gradient| <= clip, as in alibi (the
     paper leaves them open). A PP is b + d, as in the paper, where b is 0; alibi feeds d alone to the model whatever b
-    is, which is black where b is white. An iteration that leaves y = 0 where it was ends the round of its c, as the
-    rest would repeat it.
+    is, which is black where b is white. Without `momentum` y' = d', as alibi in fact computes: PNs of shop photos were
+    smaller (median L1 899 against 1120 with an autoencoder, 8.2 both without one). An iteration that leaves y = 0
+    where it was ends the round of its c, as the rest would repeat it.
 
     Parameters, in colours from 0 (black) to 1 (white): `autoencoder` a Keras file that returns the model's inputs, in
     their range, or None; `gamma` >= 0 its weight; `beta` >= 0 of the L1 norm; `kappa` >= 0 by how much the winner must
     lead, in units of `score`; `c_init` > 0 of PN and `c_init_pp` of PP; `c_steps` rounds of the search for c;
-    `max_iterations` of each; `learning_rate` > 0; `clip` > 0; `score` what s is; `no_information` the median of 512
-    reference images, pixel by pixel, or a colour.
+    `max_iterations` of each; `momentum` as in the paper; `learning_rate` > 0; `clip` > 0; `score` what s is;
+    `no_information` the median of 512 reference images, pixel by pixel, or a colour.
     Returns PN and PP of each image, in model input units. Diagnostics, (N,), as "pn_..." and "pp_...": l1 and l2 (norms
     of the change in 0..1 colour) and c of the find, NaN where there is none, and iterations; with an autoencoder
     "reconstruction_error", root mean square in 0..1 colour.
@@ -68,6 +69,7 @@ class Cem:
             ("c_init_pp", 7.0),
             ("c_steps", 2),
             ("max_iterations", 7),
+            ("momentum", True),
             ("learning_rate", 0.02),
             ("clip", 20.0),
             ("score", "probability"),
@@ -83,6 +85,7 @@ class Cem:
     c_init_pp: Annotated[float, Field(gt=0)] = 0.5
     c_steps: Annotated[int, Field(ge=1)] = 10
     max_iterations: Annotated[int, Field(ge=1)] = 100
+    momentum: bool = False
     learning_rate: Annotated[float, Field(gt=0)] = 0.01
     clip: Annotated[float, Field(gt=0)] = 100.0
     score: Literal["logit", "probability"] = "logit"
@@ -103,6 +106,7 @@ class Cem:
             kappa=self.kappa,
             max_iterations=self.max_iterations,
             c_steps=self.c_steps,
+            momentum=self.momentum,
             learning_rate=self.learning_rate,
             clip=self.clip,
             score=self.score,

@@ -78,6 +78,7 @@ class Search:
     kappa: float
     max_iterations: int
     c_steps: int
+    momentum: bool
     learning_rate: float
     clip: float
     score: Literal["probability", "logit"]
@@ -134,7 +135,8 @@ class Search:
         moved = state.point - rate * slope
         shrunk = tf.sign(moved) * tf.maximum(abs(moved) - self.beta, 0)
         delta = self._allowed(rows, shrunk)
-        point = self._allowed(rows, delta + _wide(state.k / (state.k + 3)) * (delta - state.delta))
+        momentum = _wide(state.k / (state.k + 3)) if self.momentum else 0.0
+        point = self._allowed(rows, delta + momentum * (delta - state.delta))
 
         size = tf.reduce_sum(delta**2 + self.beta * abs(delta), (1, 2, 3))
         # An unchanged image is not asked about: whoever asks has done so. Nor is a change that no longer matters.

@@ -48,7 +48,7 @@ class CemByAlibi(Cem):
         explains="probability",
         needs="an interpreter that has alibi",
         option_that_changes=tuple(
-            (name, value) for name, value in Cem.registration.option_that_changes if name != "score"
+            (name, value) for name, value in Cem.registration.option_that_changes if name not in ("score", "momentum")
         ),
         caveat="follows probabilities, which have no gradient where the model is sure of itself (PNs of 2 of 6 shop "
         "photos, natively of 6), has no momentum, and shows PPs to the model on black instead of the no-information "
@@ -58,6 +58,7 @@ class CemByAlibi(Cem):
     """The interpreter; `bound_to` sets it."""
 
     score: Literal["probability"] = "probability"
+    momentum: Literal[False] = False
 
     @classmethod
     def bound_to(cls, python: Path | None) -> type[CemByAlibi]:

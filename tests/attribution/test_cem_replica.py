@@ -34,11 +34,12 @@ def linear_autoencoder(tmp_path_factory):
     "options",
     [
         {},
-        {"score": "probability", "clip": 30.0, "c_steps": 6},
+        {"momentum": True},
+        {"score": "probability", "momentum": True, "clip": 30.0, "c_steps": 6},
         {"kappa": 0.5, "no_information": "black", "c_init": 0.7, "c_init_pp": 3.0},
         {"autoencoder": True, "gamma": 5.0, "learning_rate": 0.03, "no_information": "white"},
     ],
-    ids=["as in the chapter", "probabilities, clipped", "kappa, black", "autoencoder, white"],
+    ids=["as in the chapter", "momentum", "probabilities, clipped", "kappa, black", "autoencoder, white"],
 )
 def test_same_finds_as_the_replica(options, model, linear_autoencoder):
     model, weights, bias = model

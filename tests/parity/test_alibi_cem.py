@@ -81,6 +81,9 @@ def test_alibi_has_no_momentum(model, images):
             for image, t, change in zip(images.values.astype(float), targets.classes, part.change, strict=True)
         ]
     assert np.median(far["none"]) < 1e-5
+    for mine, other in zip(method(classifier, images, targets, Streams(0)).parts, theirs.parts, strict=True):
+        np.testing.assert_array_equal(mine.found, other.found)
+        assert np.median(abs(mine.change - other.change).max(axis=(1, 2, 3))) < 1e-5
     assert np.median(far["paper"]) > 1e-3
     assert np.median(far["theirs"]) > 1e-3
 
