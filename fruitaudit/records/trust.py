@@ -117,7 +117,7 @@ class MethodTrust:
     faithfulness: dict[str, Beside | NotRun]
     randomization: Randomization | NotRun
     label_randomization: Quantity
-    changes: tuple[Change, ...] | NotRun
+    changes: tuple[Change, ...]
     seeds: Quantity
     settings: tuple[SettingSpread, ...]
     promises_sum: bool

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from fruitaudit.records.states import Estimate, NotRun, Quantity
-from fruitaudit.records.trust import Beside, Change, MethodTrust, MethodVerdict, Reading, TrustNotRun, TrustReport
+from fruitaudit.records.trust import Beside, MethodTrust, MethodVerdict, Reading, TrustNotRun, TrustReport
 from fruitaudit.report.words import interval, number, percent
 from fruitaudit.trust.rules import INVISIBLE_NOISE, ORDER, WORDS
 
@@ -140,7 +140,7 @@ def _curve(m: MethodTrust, v: MethodVerdict) -> Curve | None:
     lows, highs = ([q.value if end is None else end for q, end in zip(qs, ends, strict=True)]
                    for ends in ([q.low for q in qs], [q.high for q in qs]))  # fmt: skip
     upper, lower = ([(a, _height(b)) for a, b in zip(x, side, strict=True)] for side in (highs, lows))
-    noise = next((c.spearman for c in _changes(m) if (c.kind, c.strength) == ("noise", INVISIBLE_NOISE)), None)
+    noise = next((c.spearman for c in m.changes if (c.kind, c.strength) == ("noise", INVISIBLE_NOISE)), None)
     first, last = number(qs[0].value), number(qs[-1].value)
     text = f"{m.title}: rank correlation {first} with the output layer drawn anew, {last} with all layers"
     return Curve(
@@ -174,18 +174,14 @@ def _gains(test: str, title: str, says: str, tested: Tested) -> Panel:
     return _panel(title, says, tested, least, (-reach, reach), 0, "as good as the best map that knows nothing")
 
 
-def _changes(m: MethodTrust) -> tuple[Change, ...]:
-    return () if isinstance(m.changes, NotRun) else m.changes
-
-
 def _kinds(tested: Tested) -> list[tuple[str, float]]:
-    return list(dict.fromkeys((c.kind, c.strength) for m, _ in tested for c in _changes(m)))
+    return list(dict.fromkeys((c.kind, c.strength) for m, _ in tested for c in m.changes))
 
 
 def _change(tested: Tested, kind: str, strength: float) -> Panel:
     def get(m: MethodTrust) -> Quantity:
-        missing = m.changes if isinstance(m.changes, NotRun) else NotRun("not tried with this method")
-        return next((c.spearman for c in _changes(m) if (c.kind, c.strength) == (kind, strength)), missing)
+        missing = NotRun("not tried with this method")
+        return next((c.spearman for c in m.changes if (c.kind, c.strength) == (kind, strength)), missing)
 
     title = {"noise": f"Noise of {percent(strength, 0)} of the range", "shift": "Shifted by one pixel",
              "jpeg": f"JPEG, quality {strength:.0f}"}[kind]  # fmt: skip

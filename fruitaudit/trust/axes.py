@@ -89,14 +89,12 @@ def on_copy(bench: Bench, tested: Tested, copy: Model | NotRun) -> Quantity:
     return maps if isinstance(maps, NotRun) else mean_over_images(spearman(abs(tested.few), abs(maps)), bench.streams)
 
 
-def changes(bench: Bench, tested: Tested) -> tuple[Change, ...] | NotRun:
+def changes(bench: Bench, tested: Tested) -> tuple[Change, ...]:
     """The maps after every small change of the images that leaves the prediction as it is."""
-    made = [_change(bench, tested, changed) for changed in bench.changes(tested.allowance)]
-    failed = next((m for m in made if isinstance(m, NotRun)), None)
-    return failed or tuple(m for m in made if not isinstance(m, NotRun))
+    return tuple(_change(bench, tested, changed) for changed in bench.changes(tested.allowance))
 
 
-def _change(bench: Bench, tested: Tested, changed: Changed) -> Change | NotRun:
+def _change(bench: Bench, tested: Tested, changed: Changed) -> Change:
     n = len(tested.few)
     rows = np.flatnonzero(changed.kept[:n])
     after = np.full(tested.few.shape, np.nan, np.float32)
@@ -104,7 +102,7 @@ def _change(bench: Bench, tested: Tested, changed: Changed) -> Change | NotRun:
         targets = Targets(bench.targets.classes[rows])
         maps = tested.subject.maps(bench.model, changed.images.select(rows), targets)
         if isinstance(maps, NotRun):
-            return maps
+            return Change(changed.kind, changed.strength, len(rows), n, maps, maps)
         after[rows] = maps
     return stability(bench.first(n)[0], changed.first(n), tested.few, after, bench.streams)
 

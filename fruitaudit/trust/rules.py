@@ -127,8 +127,6 @@ def _loses_to(test: Beside) -> list[str]:
 
 
 def _stability(m: MethodTrust) -> Reason:
-    if isinstance(m.changes, NotRun):
-        return Reason("stability", "with_care", "Whether its maps hold still could not be measured.", m.changes.reason)
     small = {_named(c.kind, c.strength): c.spearman for c in m.changes
              if c.kind != "noise" or c.strength <= INVISIBLE_NOISE}  # fmt: skip
     numbers = "rank correlation under " + ", ".join(f"{name} {_said(q)}" for name, q in small.items())
@@ -177,10 +175,9 @@ _RULES = (_telling, _weights, _controls, _stability, _seeds, _completeness, _cla
 
 def _under_noise(m: MethodTrust) -> Quantity:
     """Rank correlation under the strongest noise that is still invisible."""
-    changes = () if isinstance(m.changes, NotRun) else m.changes
-    small = [c for c in changes if c.kind == "noise" and c.strength <= INVISIBLE_NOISE]
+    small = [c for c in m.changes if c.kind == "noise" and c.strength <= INVISIBLE_NOISE]
     if not small:
-        return m.changes if isinstance(m.changes, NotRun) else NotRun("no noise was tried")
+        return NotRun("no noise was tried")
     return max(small, key=lambda c: c.strength).spearman
 
 

@@ -30,7 +30,7 @@ BAD = replace(
     title=SCRIPT,
     faithfulness={},
     randomization=GONE,
-    changes=NotRun(f"why {SCRIPT}"),
+    changes=changes(jpeg=NotRun(f"why {SCRIPT}")),
     seeds=GONE,
     other_class=GONE,
     telling=Estimate(0.2, 32),

@@ -52,7 +52,7 @@ CASES = {
         ({"changes": changes(shift=0.2)}, "with_care"),
         ({"changes": changes(jpeg=GONE)}, "with_care"),
         ({"changes": ()}, "with_care"),
-        ({"changes": GONE}, "with_care"),
+        ({"changes": changes(noise=GONE)}, "with_care"),
     ],
     "seeds": [
         ({"seeds": at(0.52)}, "with_care"),
