@@ -31,8 +31,8 @@ from fruitaudit.runtime import StageCache, Streams, sha256_of, staged, write_tex
 from fruitaudit.steps import Progress, Steps
 from fruitaudit.trust.audit import tested_methods, trust_of
 
-OUTPUTS = ("attributions", "config.yaml", "junit.xml", "pictures", "predictions.parquet", "report.html", "results.json",
-           "run.json", "summary.md")  # fmt: skip
+OUTPUTS = ("attributions", "config.yaml", "diagnosis", "junit.xml", "pictures", "predictions.parquet", "report.html",
+           "results.json", "run.json", "summary.md")  # fmt: skip
 """All that an audit writes into its folder, beside the cache."""
 
 
@@ -92,7 +92,7 @@ class _Story:
         with self.steps.step("test the explanations", len(tested_methods(config, groups))) as step:
             trust, self.steps.explanation_costs = trust_of(config, explainer, groups, predictions, step)
         with self.steps.step("look for causes") as step:
-            diagnosis = diagnosis_of(config, opened, predicted, streams, self._cache, step)
+            diagnosis = diagnosis_of(config, opened, predicted, streams, self._cache, step, self.out)
         verdicts, verdict = judge(config.gates, evaluations, splits, config.max_bad_share, trust)
         results = Results(
             title=config.title,

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Mapping
+from pathlib import Path
 
 from fruitaudit.config.schema import Config
 from fruitaudit.diagnosis.run import Budget, diagnose
@@ -10,16 +12,17 @@ from fruitaudit.opening import Opened
 from fruitaudit.prediction import Predicted
 from fruitaudit.records.diagnosis import Diagnosis
 from fruitaudit.records.states import NotRun
-from fruitaudit.runtime import StageCache, Streams, versions
+from fruitaudit.runtime import StageCache, Streams, sha256_of, versions
 from fruitaudit.steps import Step
 
 BUDGETS = {"quick": Budget(images=100, checked=500, attacked=30), "standard": Budget()}
 
 
 def diagnosis_of(
-    config: Config, opened: Opened, predicted: Mapping[str, Predicted], streams: Streams, cache: StageCache, step: Step
-) -> Diagnosis | NotRun:
-    """Make the experiments that the config asks for, or read them from the cache."""
+    config: Config, opened: Opened, predicted: Mapping[str, Predicted], streams: Streams, cache: StageCache, step: Step,
+    out: Path,
+) -> Diagnosis | NotRun:  # fmt: skip
+    """Make the experiments that the config asks for, or read them from the cache; their pictures go to `out`."""
     if config.diagnosis == "off":
         return NotRun("no experiment was made: the config says diagnosis: off")
     budget = BUDGETS[config.diagnosis]
@@ -32,7 +35,11 @@ def diagnosis_of(
         "versions": versions(),
     }
     predictions = {name: p.predictions for name, p in predicted.items()}
+    # Beside the record, so that the cache answers with both.
+    drawn = cache.folder / f"diagnosis-{sha256_of(key)[:32]}"
     found, step.cached = cache.record(
-        "diagnosis", key, Diagnosis, lambda: diagnose(opened, predictions, streams, budget)
+        "diagnosis", key, Diagnosis, lambda: diagnose(opened, predictions, streams, budget, pictures=drawn)
     )
+    if drawn.exists():
+        shutil.copytree(drawn, out, dirs_exist_ok=True)
     return found

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from fruitaudit.diagnosis.adversarial import attack
 from fruitaudit.diagnosis.claims import judge_claims
 from fruitaudit.diagnosis.contrast import Contrast, Side
 from fruitaudit.diagnosis.decomposition import decompose
+from fruitaudit.diagnosis.examples import draw_examples
 from fruitaudit.diagnosis.factors import Factors, measure_factors
 from fruitaudit.diagnosis.integrity import check_data
 from fruitaudit.diagnosis.interventions import measure_effects
@@ -30,6 +32,7 @@ from fruitaudit.records.diagnosis import (
     Distance,
     Effect,
     EffectNotRun,
+    Example,
     FeatureShift,
     Listing,
     ListingNotRun,
@@ -53,13 +56,14 @@ class Budget:
 
 def diagnose(
     opened: Opened, predictions: Mapping[str, Predictions], streams: Streams, budget: Budget | None = None,
-    claims: Sequence[str] = (),
+    claims: Sequence[str] = (), pictures: Path | None = None,
 ) -> Diagnosis:  # fmt: skip
     """Every experiment on one lab split (test, else reference) and each field split; `claims` as in `claims.py`.
 
-    Same inputs and seed: the same record. It holds plain values only, as `results.json` needs them.
+    Same inputs and seed: the same record. It holds plain values only, as `results.json` needs them. Examples of the
+    changes are drawn under the folder `pictures`, where there is one.
     """
-    return _Experiments(opened, predictions, streams, budget or Budget(), claims).run()
+    return _Experiments(opened, predictions, streams, budget or Budget(), claims, pictures).run()
 
 
 @dataclass
@@ -69,6 +73,7 @@ class _Experiments:
     streams: Streams
     budget: Budget
     claims: Sequence[str]
+    pictures: Path | None
     listings: list[Listing | ListingNotRun] = field(default_factory=list)
     labels: list[LabelCheck] = field(default_factory=list)
     shifts: list[Shift] = field(default_factory=list)
@@ -81,6 +86,7 @@ class _Experiments:
     factors: dict[str, Factors] = field(default_factory=dict)
     shortcuts: list[Shortcut] = field(default_factory=list)
     attacks: list[AttackCurve] = field(default_factory=list)
+    examples: list[Example] = field(default_factory=list)
     not_run: dict[str, NotRun] = field(default_factory=dict)
 
     def run(self) -> Diagnosis:
@@ -152,6 +158,9 @@ class _Experiments:
             self.not_run[f"decomposition of {name}"] = gap
         else:
             self.decompositions.append(gap)
+            if self.pictures:
+                names = self.opened.class_names
+                self.examples += draw_examples(self.eye, contrast, factors, gap, names, self.pictures)
 
     def _features(self, lab: Material, there: Material) -> None:
         ours, theirs = self._of(lab), self._of(there)
@@ -193,4 +202,5 @@ class _Experiments:
             ),
             findings=rank(evidence),
             not_run=self.not_run,
+            examples=tuple(self.examples),
         )

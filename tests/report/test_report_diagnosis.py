@@ -318,9 +318,9 @@ def test_what_a_user_wrote_is_escaped(show):
 
 
 def test_without_experiments_the_section_says_why(show):
-    html = show(NotRun("the config says diagnosis: off"))
-    assert "No experiment was made" in html
-    assert "the config says diagnosis: off." in html
+    html = show(NotRun(f"the config of {SCRIPT} says diagnosis: off"))
+    assert "This report does not say why the model fails: the config of &lt;script&gt;" in html
+    assert SCRIPT not in html
     assert "<svg" not in html
 
 
