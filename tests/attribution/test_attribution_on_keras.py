@@ -64,9 +64,13 @@ KINDS = {
     "dense only": lambda: keras.Sequential([L.Input((8, 8, 3)), L.Flatten(), L.Dense(3, activation="softmax")]),
 }
 NATIVE = [method for (_, provider), method in all_methods().items() if provider == "native"]
-ELSEWHERE = {"alibi"}
-"""Providers that run in an interpreter of their own, which tests/parity asks for."""
-PROVIDED = [m for (_, provider), m in all_methods().items() if provider not in {"native", *ELSEWHERE}]
+ELSEWHERE = {"alibi", "shap"}
+"""Providers that run in a process of their own, for seconds a call: tests/parity asks for them."""
+PROVIDED = [
+    method
+    for (_, provider), method in all_methods().items()
+    if provider not in {"native", *ELSEWHERE} and method.registration.subject == "image"
+]
 
 
 @pytest.fixture(scope="module")

@@ -1,0 +1,98 @@
+"""The walk back through a traced network, and the blocks that it is put together to."""
+
+import numpy as np
+import pytest
+import zoo
+
+from fruitaudit.errors import CannotExplain
+from fruitaudit.models import backward, blocks
+from fruitaudit.models.backend import keras, tf
+from fruitaudit.models.classifier import Classifier
+
+L = keras.layers
+
+
+class Everything(dict):
+    """The ordinary gradient as the rule of every operation."""
+
+    def __missing__(self, kind):
+        return backward.gradient
+
+
+def walked(model, look):
+    """`look(images, logits)` in a trace of the model, whose result is returned as arrays."""
+    spec = tf.TensorSpec((None, *model.input_shape), tf.float32)
+    return tf.function(lambda x: look(x, model.in_graph(x).logits), input_signature=[spec], autograph=False)
+
+
+@pytest.mark.parametrize("kind", ["resnet", "vit", "sigmoid", "mixed_float16", "gelu"])
+def test_with_the_gradient_as_every_rule_it_is_the_gradient(kind):
+    model = Classifier.from_network(zoo.KINDS[kind]())
+    values = np.random.default_rng(0).uniform(0, zoo.TOP.get(kind, 1), (3, *model.input_shape)).astype(np.float32)
+
+    def look(x, logits):
+        steps = backward.steps_between(x, logits)
+        seed = tf.one_hot([1, 1, 1], model.n_classes)
+        return backward.walk_back(steps, logits, seed, x, Everything())
+
+    expected = model.gradient(values, np.ones(3, np.int64))
+    tolerance = 1e-2 if kind == "mixed_float16" else 1e-5
+    np.testing.assert_allclose(walked(model, look)(values), expected, atol=tolerance * abs(expected).max())
+
+
+def test_every_operation_without_a_rule_is_named_and_shapes_are_none():
+    model = Classifier.from_network(zoo.KINDS["swish"]())
+    said = []
+
+    def look(x, logits):
+        steps = backward.steps_between(x, logits)
+        assert not {step.op.type for step in steps} & {"Shape", "Const", "ReadVariableOp", "Pack"}
+        with pytest.raises(CannotExplain) as error:
+            backward.require_rules(steps, dict.fromkeys(("Conv2D", "MatMul", "BiasAdd")), "It", "that")
+        said.append(str(error.value))
+        return logits
+
+    walked(model, look)(np.zeros((1, 32, 32, 3), np.float32))
+    names = "IdentityN, MaxPool, Mul, Reshape, Sigmoid"
+    assert said[-1] == f"It has no rule for {names} in this model; use that instead"
+
+
+def test_what_no_signal_reaches_is_zero():
+    def look(x, logits):
+        steps = backward.steps_between(x, logits)
+        return backward.walk_back(steps, logits, logits, x, Everything(Relu=lambda step, signals: [None]))
+
+    model = Classifier.from_network(zoo.KINDS["sequential"]())
+    assert not walked(model, look)(np.ones((2, 32, 32, 3), np.float32)).numpy().any()
+
+
+@pytest.mark.parametrize("layer", [
+    L.Conv2D(5, 3),
+    L.DepthwiseConv2D(3, depth_multiplier=2),
+    L.Conv2DTranspose(5, 3, strides=2),
+], ids=lambda layer: layer.name.rstrip("_0123456789"))  # fmt: skip
+def test_a_block_is_linear_in_its_weights_with_one_bias(layer):
+    keras.utils.set_random_seed(1)
+    network = keras.Sequential(
+        [L.Input((9, 9, 3)), L.ZeroPadding2D(1), layer, L.BatchNormalization(), L.Flatten(), L.Dense(3)]
+    )
+    rng = np.random.default_rng(2)
+    for weight in network.weights:
+        if "seed" not in weight.name:
+            weight.assign(rng.uniform(0.5, 2, weight.shape))
+    model = Classifier.from_network(network)
+    found = []
+
+    def look(x, logits):
+        made = [
+            step for step in blocks.with_blocks(backward.steps_between(x, logits)) if isinstance(step, blocks.Block)
+        ]
+        found.append([(block.kind, block.padding is not None) for block in made])
+        block = made[0]
+        weights, bias = block.parameters()
+        return block.linear(x, weights) + bias, block.op.outputs[0]
+
+    values = rng.normal(0, 1, (2, 9, 9, 3)).astype(np.float32)
+    ours, theirs = walked(model, look)(values)
+    np.testing.assert_allclose(ours, theirs, rtol=1e-4, atol=1e-4)
+    assert found[-1] == [("convolution", True), ("dense", False)]
