@@ -78,6 +78,7 @@ def views(report: TrustReport) -> dict[str, Any]:
         "tested": tested,
         "untested": [m for m in report.methods if isinstance(m, TrustNotRun)],
         "curves": [curve for m, v in tested if (curve := _curve(m, v))],
+        "labels": _labels(tested),
         "faithfulness": [_gains(name, *words, tested) for name, words in TESTS.items()],
         "changes": [_change(tested, *key) for key in _kinds(tested)],
         "chance": _chance(tested),
@@ -186,6 +187,14 @@ def _change(tested: Tested, kind: str, strength: float) -> Panel:
     title = {"noise": f"Noise of {percent(strength, 0)} of the range", "shift": "Shifted by one pixel",
              "jpeg": f"JPEG, quality {strength:.0f}"}[kind]  # fmt: skip
     return _panel(title, "likeness of the maps before and after", tested, get, (-1, 1), 0.5, "the map flips below this")
+
+
+def _labels(tested: Tested) -> list[Panel]:
+    """Only where a copy was trained on shuffled labels."""
+    if not any(isinstance(m.label_randomization, Estimate) for m, _ in tested):
+        return []
+    says = "likeness to the maps of a copy that learned shuffled labels"
+    return [_panel("Shuffled labels", says, tested, lambda m: m.label_randomization, (-1, 1), 0, "nothing in common")]
 
 
 def _chance(tested: Tested) -> list[Panel]:

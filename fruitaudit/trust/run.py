@@ -63,41 +63,31 @@ def measure(
     rows = _draw(images, LEVELS[level].cheap.images, streams)
     chosen, chosen_targets = images.select(rows), Targets(targets.classes[rows])
     bench = Bench(classifier, chosen, chosen_targets, streams, LEVELS[level], redraw, classifier.features)
-    return measure_on(bench, methods, level, class_names=class_names, shuffled=shuffled, advance=advance)
-
-
-def measure_on(
-    bench: Bench,
-    methods: Mapping[str, Method],
-    level: TrustLevel,
-    *,
-    class_names: Sequence[str],
-    shuffled: Model | NotRun = NOT_ASKED,
-    advance: Callable[[int], None] = lambda done: None,
-) -> TrustRun:
-    """`measure` on a bench of one's own."""
-    found: list[MethodTrust | TrustNotRun] = []
-    maps: dict[str, FloatArray] = {}
-    costs = []
+    found: dict[str, _Outcome] = {}
     for name, method in methods.items():
-        subject, outcome, own = _one(bench, name, method, class_names, shuffled)
-        found.append(outcome)
-        if own is not None and subject is not None:
-            maps[name] = own
-            costs.append(subject.cost())
+        found[name] = _one(bench, name, method, class_names, shuffled)
         advance(1)
-    return TrustRun(
-        TrustReport(
-            level=level,
-            images=len(bench.images),
-            sample_ids=bench.images.sample_ids,
-            methods=tuple(found),
-            verdicts=tuple(judge(method) for method in found if isinstance(method, MethodTrust)),
-            agreement=agreement(maps, bench.streams),
-            rules=RULES,
-        ),
-        tuple(costs),
+    records = tuple(outcome.record for outcome in found.values())
+    maps = {name: outcome.maps for name, outcome in found.items() if outcome.maps is not None}
+    report = TrustReport(
+        level=level,
+        images=len(chosen),
+        sample_ids=chosen.sample_ids,
+        methods=records,
+        verdicts=tuple(judge(record) for record in records if isinstance(record, MethodTrust)),
+        agreement=agreement(maps, streams),
+        rules=RULES,
     )
+    return TrustRun(report, tuple(outcome.cost for outcome in found.values() if outcome.cost is not None))
+
+
+@dataclass(frozen=True)
+class _Outcome:
+    """What came of one method: its record, and where it was tested its maps and what they cost."""
+
+    record: MethodTrust | TrustNotRun
+    maps: FloatArray | None = None
+    cost: ExplanationCost | None = None
 
 
 def _draw(images: Images, most: int, streams: Streams) -> IntArray:
@@ -106,33 +96,35 @@ def _draw(images: Images, most: int, streams: Streams) -> IntArray:
     return np.array(sorted(range(len(lots)), key=lots.__getitem__)[:most], dtype=np.int64)
 
 
-def _one(
-    bench: Bench, name: str, method: Method, class_names: Sequence[str], shuffled: Model | NotRun
-) -> tuple[Subject | None, MethodTrust | TrustNotRun, FloatArray | None]:
+def _one(bench: Bench, name: str, method: Method, class_names: Sequence[str], shuffled: Model | NotRun) -> _Outcome:
     title = method.registration.title
+
+    def untested(reason: NotRun) -> _Outcome:
+        return _Outcome(TrustNotRun(name, title, reason))
+
     try:
         chosen = trial(method, bench.model.input_shape, bench.budget)
     except CannotExplain as reason:
-        return None, TrustNotRun(name, title, NotRun(str(reason))), None
+        return untested(NotRun(str(reason)))
     subject = Subject(name, chosen.method, bench.streams)
-    images, targets = bench.first(chosen.allowance.images)
-    explanation = subject.explain(bench.model, images, targets)
-    maps = maps_of(explanation, title)
+    explanation = subject.explain(bench.model, *bench.first(chosen.allowance.images))
     if isinstance(explanation, NotRun):
-        return subject, TrustNotRun(name, title, explanation), None
+        return untested(explanation)
+    maps = maps_of(explanation, title)
     if isinstance(maps, NotRun):
-        return subject, TrustNotRun(name, title, maps), None
+        return untested(maps)
     promised = completeness(explanation)
     adds_up = None if promised is None else mean_over_images(promised, bench.streams)
     tested = axes.Tested(subject, chosen.allowance, maps)
     try:
-        return subject, _measure(bench, tested, chosen, adds_up, class_names, shuffled), maps
+        record = _measure(bench, tested, chosen, adds_up, class_names, shuffled)
     except AuditError:
         raise
     # A test that fails on one method's maps must not cost the audit, and must not pass.
     except Exception as error:
         log.debug("testing %s failed", title, exc_info=True)
-        return subject, TrustNotRun(name, title, NotRun(f"a test failed: {type(error).__name__}: {error}")), None
+        return untested(NotRun(f"a test failed: {type(error).__name__}: {error}"))
+    return _Outcome(record, maps, subject.cost())
 
 
 def _measure(

@@ -85,6 +85,8 @@ def test_every_rule_is_printed_where_its_numbers_are() -> None:
     assert "Does the map say more than a map that knows nothing?" in page
     assert "Is the evidence on the object?" in page
     assert "Is the evidence on the object?" not in render(report(GOOD))
+    assert "Shuffled labels" not in page
+    assert "Shuffled labels" in render(report(replace(GOOD, label_randomization=at(0.3))))
     assert "misses it by 20.0" in page
 
 
