@@ -1,0 +1,101 @@
+#!/usr/bin/env python3
+"""Methods that look inside the network, against the same by tf-keras-vis with equal parameters, in one run.
+
+    python benchmarks/inside.py [--model fruit_cnn.keras] [--filters 1] [--steps 200] [--images 8]
+
+Without a model file, an untrained CNN of the chapter's architecture. Activation maximization: all filters asked for and
+as many class neurons, seconds a unit (the library takes one unit a call, so that few of them tell), and the floor of
+the gradient passes alone. Score-CAM: seconds an image. CPU seconds tell on a machine that others use too.
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import os
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+ROW = "{:46} {:>6} {:>9} {:>9}"
+
+
+def clocked(run: Callable[[], Any]) -> tuple[Any, float, float]:
+    """What it returned, wall seconds, CPU seconds."""
+    wall, cpu = time.perf_counter(), time.process_time()
+    made = run()
+    return made, time.perf_counter() - wall, time.process_time() - cpu
+
+
+def told(what: str, n: int, wall: float, cpu: float) -> None:
+    print(ROW.format(what, n, f"{wall / n:.3f}", f"{cpu / n:.3f}"), flush=True)
+
+
+def maximization(model: Any, images: Any, filters: int, steps: int) -> None:
+    """Both libraries on the same few units, and the native one on 64 filters."""
+    from fruitaudit.attribution.activation_maximization import ActivationMaximization
+    from fruitaudit.providers.tf_keras_vis_maximization import ActivationMaximizationByTfKerasVis
+    from fruitaudit.records.explanations import Targets
+    from fruitaudit.runtime import Streams
+
+    empty, few = Targets(np.zeros(0, np.int64)), {"filters": filters, "classes": filters, "steps": steps}
+    cases = {
+        "native, fourier, 64 filters": ActivationMaximization(filters=16, classes=0, steps=steps),
+        "native, pixel, 64 filters": ActivationMaximization(
+            filters=16, classes=0, steps=steps, parameterization="pixel"
+        ),
+        "native, fourier, few": ActivationMaximization(**few),
+        "tf-keras-vis, few": ActivationMaximizationByTfKerasVis(**few),
+    }
+    for name, method in cases.items():
+        made, wall, cpu = clocked(lambda m=method: m(model, images, empty, Streams(9)))
+        told(f"activation maximization: {name}", len(made.units), wall, cpu)
+        reached = made.reached / np.where(made.strongest == 0, np.nan, np.abs(made.strongest))
+        print(f"    reached, in units of the strongest real image: median {np.nanmedian(reached):.2f}")
+    values = images.background.values[:64]
+    _, wall, cpu = clocked(lambda: model.gradient(values, np.zeros(len(values), np.int64)))
+    told(f"floor: {steps} gradient passes a unit", len(values), wall * steps, cpu * steps)
+
+
+def score_cam(model: Any, images: Any) -> None:
+    from fruitaudit.attribution.score_cam import ScoreCam
+    from fruitaudit.providers.tf_keras_vis import ScoreCamByTfKerasVis
+    from fruitaudit.records.explanations import Targets
+    from fruitaudit.runtime import Streams
+
+    targets = Targets(model.probabilities(images.values).argmax(axis=1))
+    for name, method in {"native": ScoreCam(), "tf-keras-vis": ScoreCamByTfKerasVis()}.items():
+        method(model, images.select(slice(0, 1)), targets.select(slice(0, 1)), Streams(9))
+        _, wall, cpu = clocked(lambda m=method: m(model, images, targets, Streams(9)))
+        told(f"Score-CAM: {name}", len(images), wall, cpu)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--model", type=Path)
+    parser.add_argument("--filters", type=int, default=1)
+    parser.add_argument("--steps", type=int, default=200)
+    parser.add_argument("--images", type=int, default=8)
+    args = parser.parse_args()
+
+    from attribution import chapter_cnn, photographs
+
+    from fruitaudit.models.classifier import Classifier, open_classifier
+    from fruitaudit.records.data import Background
+
+    model = open_classifier(args.model) if args.model else Classifier.from_network(chapter_cnn())
+    known = photographs(64, model.input_shape)
+    background = Background(known.values, np.zeros(64, np.int64), known.sample_ids, 64)
+    images = dataclasses.replace(photographs(args.images, model.input_shape), background=background)
+    model.gradient(known.values, np.zeros(64, np.int64))
+    print(ROW.format("method", "n", "wall s", "CPU s"))
+    score_cam(model, images)
+    maximization(model, images.select(slice(0, 0)), args.filters, args.steps)
+
+
+if __name__ == "__main__":
+    main()
