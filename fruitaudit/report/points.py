@@ -45,3 +45,8 @@ def in_cell(change: Estimate) -> str:
     """`−88.1 (−91.3 to −84.7)`, for a cell."""
     spread = between(change, signed=True)
     return f"{tenths(change.value, signed=True)}{f' ({spread})' if spread else ''}"
+
+
+def at_share(value: float) -> str:
+    """Where a share stands on an axis from 0 to 1, as SVG writes it: `38.40%`."""
+    return f"{100 * value:.2f}%"
