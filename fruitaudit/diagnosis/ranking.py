@@ -123,7 +123,7 @@ def _pipeline(evidence: Evidence) -> Iterator[CauseFinding]:
 
 
 _SENTENCES = {
-    "background": "what lies behind the fruit",
+    "background": "what lies behind the object",
     "light": "light and colour cast",
     "scale": "the size and place of the object in the picture",
     "several": "several objects in one picture",

@@ -31,7 +31,7 @@ def _light(factors: Factors, dose: str) -> Remedy:
 def _scale(_: Factors, dose: str) -> Remedy:
     return Remedy(
         f"Crop to the object before classifying (a detector, or a frame on the screen), or {_TRAIN}; measured: {dose}.",
-        ("keras.layers.RandomZoom(height_factor=(0.0, 2.0), fill_mode='nearest')",
+        ("keras.layers.RandomZoom(height_factor=(0.0, 1.0), fill_mode='nearest')",
          "keras.layers.RandomTranslation(0.15, 0.15, fill_mode='nearest')"),
         "Objects must stay whole and large enough to be told apart by eye at the model's input size.",
     )  # fmt: skip
@@ -66,7 +66,7 @@ def _wetness(_: Factors, dose: str) -> Remedy:
 def _blur(_: Factors, dose: str) -> Remedy:
     return Remedy(
         f"Refuse blurred photos at the camera, or {_TRAIN}; measured: {dose}.",
-        ("keras.layers.RandomGaussianBlur(factor=0.5, kernel_size=5, sigma=2.0)",),
+        ("keras.layers.RandomGaussianBlur(factor=0.5, kernel_size=5, sigma=1.0)",),
         "No stronger than a person could still read.",
     )
 

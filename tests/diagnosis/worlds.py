@@ -17,7 +17,9 @@ SIDE = 48
 COLOURS = np.array([(200, 60, 40), (90, 160, 50), (220, 180, 40), (150, 60, 120)])
 
 
-def discs(n_per_class: int = 10, radius: float = 14.0, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
+def discs(
+    n_per_class: int = 10, radius: float = 14.0, seed: int = 0, texture: float = 20.0, coarse: float = 1.0
+) -> tuple[np.ndarray, np.ndarray]:
     """(N, 48, 48, 3) uint8 textured discs of four colours on white, near the middle, and their labels."""
     rng = np.random.default_rng(seed)
     images, labels = [], []
@@ -26,8 +28,8 @@ def discs(n_per_class: int = 10, radius: float = 14.0, seed: int = 0) -> tuple[n
             y, x = np.mgrid[:SIDE, :SIDE] + rng.uniform(-1.5, 1.5, 2)[:, None, None]
             r = np.hypot(y - SIDE / 2, x - SIDE / 2)
             cover = np.clip(radius - r + 0.5, 0, 1)[..., None]
-            texture = cv2.GaussianBlur(rng.normal(0, 20, (SIDE, SIDE)), (0, 0), 1.0)[..., None]
-            shade = np.clip(colour * (1.1 - 0.4 * (r / radius)[..., None]) + texture, 0, 255)
+            grain = cv2.GaussianBlur(rng.normal(0, texture, (SIDE, SIDE)), (0, 0), coarse)[..., None]
+            shade = np.clip(colour * (1.1 - 0.4 * (r / radius)[..., None]) + grain, 0, 255)
             images.append(cover * shade + (1 - cover) * 255)
             labels.append(label)
     return np.clip(np.rint(images), 0, 255).astype(np.uint8), np.array(labels)

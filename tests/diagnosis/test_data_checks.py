@@ -1,0 +1,112 @@
+from __future__ import annotations
+
+import cv2
+import numpy as np
+import pytest
+from diagnosis.worlds import SIDE, discs, material, side
+
+from fruitaudit.diagnosis.camera import blur_metric, noise_of
+from fruitaudit.diagnosis.duplicates import Prints, calibrate, near_pairs
+from fruitaudit.diagnosis.integrity import check_data
+from fruitaudit.diagnosis.labels import neighbour_votes
+from fruitaudit.diagnosis.shift import hedges_g, properties
+from fruitaudit.records.diagnosis import Listing
+from fruitaudit.records.evaluation import Predictions
+from fruitaudit.records.states import Estimate, NotRun
+
+PIXELS, LABELS = discs()
+SPOTTED, _ = discs(texture=400, coarse=3)
+OTHERS, _ = discs(seed=7, texture=400, coarse=3)
+
+
+def predictions(labels: np.ndarray, split: str = "test") -> Predictions:
+    probabilities = np.eye(4, dtype=np.float32)[labels]
+    ids = tuple(f"{split}/{i}" for i in range(len(labels)))
+    return Predictions(split, "test", ("a", "b", "c", "d"), ids, labels, probabilities, probabilities)
+
+
+def prints(pixels: np.ndarray, split: str) -> Prints:
+    return Prints.of(material(pixels, LABELS, split))
+
+
+def test_exact_and_near_repetitions_are_found_and_other_specimens_are_not() -> None:
+    repeated = OTHERS.copy()
+    repeated[0] = SPOTTED[3]
+    data = cv2.imencode(".jpg", SPOTTED[4], [cv2.IMWRITE_JPEG_QUALITY, 80])[1]
+    repeated[1] = cv2.imdecode(data, cv2.IMREAD_COLOR)
+    one, other = prints(repeated, "test"), prints(SPOTTED, "train")
+    pairs = near_pairs(one, other, calibrate([other, one]))
+    assert pairs.first.tolist() == [0, 1]
+    assert pairs.second.tolist() == [3, 4]
+    assert pairs.exact.tolist() == [True, False]
+
+
+def test_within_a_split_each_pair_is_told_once() -> None:
+    twice = np.concatenate([SPOTTED[:-1], SPOTTED[:1]])
+    own = prints(twice, "test")
+    pairs = near_pairs(own, own, calibrate([own]))
+    assert (pairs.first.tolist(), pairs.second.tolist()) == ([0], [len(twice) - 1])
+
+
+def test_classes_alike_by_nature_tighten_the_threshold() -> None:
+    """Every image has a near twin of another class: nearness means nothing here."""
+    twins = np.clip(PIXELS.astype(int) + 1, 0, 255).astype(np.uint8)
+    loose = calibrate([prints(PIXELS, "train")]).thumb
+    mixed = material(np.concatenate([PIXELS, twins]), np.concatenate([LABELS, (LABELS + 1) % 4]), "train")
+    assert calibrate([Prints.of(mixed)]).thumb < 0.5 * loose
+
+
+def test_odd_files_starved_classes_and_small_splits_are_listed() -> None:
+    pixels = PIXELS.copy()
+    pixels[0], pixels[1] = pixels[0] // 16, 128
+    pixels[2] = cv2.GaussianBlur(pixels[2], (0, 0), 6)
+    labels = np.repeat([0, 1, 2, 3], [13, 13, 12, 2])
+    listed = {
+        row.name: row for row in check_data([], {"test": material(pixels, labels)}, {"test": predictions(labels)})
+    }
+    odd = listed["odd files"]
+    assert isinstance(odd, Listing)
+    assert {row[0]: row[1] for row in odd.rows} == {"test/0": "dark", "test/1": "flat", "test/2": "blurred"}
+    starved = listed["starved classes"]
+    assert isinstance(starved, Listing)
+    assert starved.rows == (("d", "2", "100 %"),)
+    small = listed["split size"]
+    assert isinstance(small, Listing)
+    assert small.rows == (("d", "2"),)
+
+
+def test_neighbours_vote_without_the_image_itself() -> None:
+    features = np.repeat(np.eye(3, dtype=np.float32), 12, axis=0)
+    labels = np.repeat([0, 1, 2], 12)
+    labels[0] = 1
+    votes = neighbour_votes(features, labels, 3)
+    assert votes[0].tolist() == pytest.approx([1, 0, 0])
+    assert votes.sum(axis=1) == pytest.approx(1)
+
+
+def test_hedges_g_by_hand() -> None:
+    """Means 2 and 4, both deviations 1, n = 3 each: d = 2, J = 1 - 3 / 15 = 0.8."""
+    found = hedges_g(np.array([1.0, 2.0, 3.0]), np.array([3.0, 4.0, 5.0]))
+    assert isinstance(found, Estimate)
+    assert found.value == pytest.approx(1.6)
+    assert found.high - found.low == pytest.approx(2 * 1.96 * np.sqrt(6 / 9 + 1.6**2 / 12))
+    assert isinstance(hedges_g(np.ones(5), np.full(5, 2.0)), NotRun)
+
+
+def test_properties_know_a_dim_warm_photo() -> None:
+    plain = properties(side(PIXELS, LABELS))
+    dim = properties(side((PIXELS * np.array([0.6, 0.5, 0.3])).astype(np.uint8), LABELS))
+    assert dim["brightness"].mean() < 0.6 * plain["brightness"].mean()
+    assert dim["warmth"].mean() > plain["warmth"].mean() + 10
+    assert plain["object share"].mean() == pytest.approx(np.pi * 14**2 / SIDE**2, rel=0.1)
+
+
+def test_blur_and_noise_measures_rise_with_what_they_measure() -> None:
+    image, everywhere = PIXELS[0].astype(np.float32), np.ones((SIDE, SIDE), bool)
+    metrics = [blur_metric(cv2.GaussianBlur(image, (0, 0), s), everywhere) for s in (0.3, 1.0, 2.0, 4.0)]
+    assert metrics == sorted(metrics)
+    rng = np.random.default_rng(0)
+    grey = np.full((SIDE, SIDE, 3), 128.0)
+    grain = rng.normal(0, 8, (SIDE, SIDE, 1))
+    assert noise_of(np.clip(grey + grain, 0, 255).astype(np.uint8)) == pytest.approx(8, rel=0.25)
+    assert noise_of(grey.astype(np.uint8)) == 0
