@@ -217,6 +217,25 @@ def test_same_inputs_same_bytes_and_the_order_of_images_does_not_matter(case, me
     assert once.methods[0] == measured.report.methods[0]
 
 
+def test_a_copy_that_learned_something_else_is_compared_and_a_test_that_fails_is_no_pass(
+    case, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    classifier, images, targets = case
+    twin = classifier  # a copy with the very same weights: nothing else gives 1
+    few, arguments = {"saliency": Saliency()}, (Streams(4), "quick")
+    found = measure(classifier, images, targets, few, *arguments, class_names=tuple("abcde"), shuffled=twin)
+    assert found.report.methods[0].label_randomization.value == pytest.approx(1)
+
+    def broken(*_):
+        raise ZeroDivisionError("a fault of ours")
+
+    monkeypatch.setattr("fruitaudit.trust.axes.settings", broken)
+    failed = measure(classifier, images, targets, few, *arguments, class_names=tuple("abcde")).report
+    assert isinstance(failed.methods[0], TrustNotRun)
+    assert "a test failed: ZeroDivisionError: a fault of ours" in failed.methods[0].reason.reason
+    assert failed.verdicts == ()
+
+
 def test_the_report_goes_through_json(measured: TrustRun) -> None:
     text = dump(measured.report)
     assert "NaN" not in text
