@@ -19,7 +19,7 @@ CLASSIFIER, AUTOENCODER = "fruit_cnn.keras", "fruit_autoencoder.keras"
 CONFIGS = {"fruitaudit.yaml": "demo.yaml", "chapter.yaml": "chapter.yaml"}
 """The file in the case's folder and the shipped one it is."""
 SIDE, LARGE = 100, 400
-N_LAB, N_STORE = 40, 20
+N_LAB, N_STORE = 25, 20
 """Images a class in each lab split, and in the store."""
 
 
