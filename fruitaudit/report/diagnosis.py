@@ -118,10 +118,19 @@ def context(folder: Folder, diagnosis: Diagnosis) -> dict[str, Any]:
 
 
 _WORDS: dict[str, Any] = {
-    "WATERFALL_ROW": waterfall.ROW, "SHIFT_ROW": shift.ROW, "FARTHEST": FARTHEST, "PASSED": PASSED,
-    "tenths": tenths, "of_points": points, "between": between, "lost_or_won": in_points.lost_or_won,
-    "accuracy_change": in_points.in_cell, "at_share": in_points.at_share, "check_title": check_title, "listing_title": experiments.listing_title,
-}  # fmt: skip
+    "WATERFALL_ROW": waterfall.ROW,
+    "SHIFT_ROW": shift.ROW,
+    "FARTHEST": FARTHEST,
+    "PASSED": PASSED,
+    "tenths": tenths,
+    "between": between,
+    "of_points": points,
+    "lost_or_won": in_points.lost_or_won,
+    "accuracy_change": in_points.in_cell,
+    "at_share": in_points.at_share,
+    "check_title": check_title,
+    "listing_title": experiments.listing_title,
+}
 
 
 def _gap(folder: Folder, diagnosis: Diagnosis, gap: Decomposition) -> dict[str, Any]:
