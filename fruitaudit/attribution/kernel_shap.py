@@ -67,7 +67,7 @@ class KernelShap:
         ),
     )
 
-    samples: Annotated[int, Field(ge=10)] = 1024
+    samples: Annotated[int, Field(ge=10)] = 2048
     segmentation: Segmentation = "quickshift"
     kernel: Annotated[float, Field(ge=1)] | None = None
     hide: Hide = "mean"

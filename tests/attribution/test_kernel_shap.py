@@ -96,7 +96,7 @@ def test_exact_on_an_additive_model_where_lime_only_shrinks():
     made = explained(KernelShap, model, images, hide="black")
     np.testing.assert_allclose(made.coefficients[0], effects, atol=1e-5)
     assert made.diagnostics["score_difference"][0] == pytest.approx(effects.sum(), abs=1e-5)
-    assert made.diagnostics["exact"][0] == (2**n <= 1024)
+    assert made.diagnostics["exact"][0] == (2**n <= 2048)
     lime = explained(Lime, model, images, hide="black", features=n)
     np.testing.assert_array_equal(lime.segments, made.segments)
     np.testing.assert_allclose(lime.coefficients[0], effects, atol=0.1 * abs(effects).max())
