@@ -111,7 +111,7 @@ class _Story:
             findings=find(evaluations, splits, orders, opened.preprocessing, rows, diagnosis, trust),
             gates=verdicts,
             verdict=verdict,
-            config_sha256=sha256_of(config.model_dump(mode="json", exclude={"out"})),
+            config_sha256=sha256_of(config.model_dump(mode="json", exclude={"out", "providers"})),
             fruitaudit_version=__version__,
             trust=trust,
             diagnosis=diagnosis,
