@@ -19,7 +19,9 @@ def explain(method: Method, model: Model, images: Images, targets: Targets, stre
     title = method.registration.title
     if len(images) == 0 and method.registration.subject == "image":
         return NotRun(f"{title}: there are no images to explain")
-    if targets.against is not None and not method.registration.contrast:
+    # Adapters copy the registration of the native method, and other libraries explain one class.
+    contrast = method.registration.contrast and method.registration.provider == "native"
+    if targets.against is not None and not contrast:
         return NotRun(
             f"{title} explains one class, not why it was preferred to another; use integrated gradients or occlusion, "
             "or ask for target: predicted"

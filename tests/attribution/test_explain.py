@@ -5,9 +5,11 @@ import pytest
 from analytic_models import Linear, some_images, some_targets
 
 from fruitaudit.attribution.explain import explain
+from fruitaudit.attribution.grad_cam_pp import GradCamPlusPlus
 from fruitaudit.attribution.saliency import Saliency
 from fruitaudit.errors import CannotExplain, ModelError
-from fruitaudit.records.explanations import Maps
+from fruitaudit.providers.tf_explain import SaliencyByTfExplain
+from fruitaudit.records.explanations import Maps, Targets
 from fruitaudit.records.states import NotRun
 from fruitaudit.runtime import Streams
 
@@ -58,3 +60,13 @@ def test_a_map_that_is_not_finite_is_passed_on_to_be_named():
     nan = np.full((5, 12, 10), np.nan, np.float32)
     made = explain(Planned(nan), Linear(), some_images((12, 10, 3)), some_targets(5, 4), Streams(0))
     assert np.isnan(made.values).all()
+
+
+@pytest.mark.parametrize("method", [Saliency(), SaliencyByTfExplain(), GradCamPlusPlus()])
+def test_why_a_rather_than_b_is_never_answered_with_why_a(method):
+    targets = Targets(np.zeros(5, np.int64), against=np.ones(5, np.int64), asked="contrast")
+    made = explain(method, Linear(), some_images((12, 10, 3)), targets, Streams(0))
+    if isinstance(method, Saliency):
+        assert isinstance(made, Maps)
+    else:
+        assert "explains one class, not why it was preferred to another" in made.reason
