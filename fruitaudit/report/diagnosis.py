@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from fruitaudit.records.diagnosis import Decomposition, Diagnosis, GapCheck
+from fruitaudit.records.diagnosis import Decomposition, Diagnosis, GapCheck, GapShare
 from fruitaudit.report import experiments, shift, waterfall
 from fruitaudit.report import points as in_points
 from fruitaudit.report.attacks import attack_charts
@@ -41,14 +41,24 @@ def headline(gap: Decomposition) -> str:
     """One sentence: what was lost, how much of it each cause explains, what stays open."""
     lost = f"{points(gap.gap.value)} of accuracy are lost between {gap.lab_split} and {gap.field_split}"
     told = [f"{tenths(s.points.value)} to {_small(s.title)}" for s in in_order(gap) if s.counts]
-    parts = [f"{lost}: {_and(told)}" if told else f"{lost}; none of the causes tried passed the checks"]
     left = [s for s in in_order(gap) if not s.counts and abs(s.points.value) >= 0.0005]
+    cost = tenths(sum(s.points.value for s in left))
+    if not told:
+        open_ = f", and no cause is proven: the changes tried cost {cost} in the lab, but did not pass the checks"
+        return f"{lost}{open_ if left else ', and no change tried costs any'}; {_unexplained(gap)}."
+    parts = [f"{lost}: {_and(told)}"]
     if left:
-        both = sum(s.points.value for s in left)
-        names = _and([_small(s.title) for s in left])
-        parts.append(f"{tenths(both)} more fall with {names}, which {'does' if len(left) == 1 else 'do'} not count")
-    parts.append(_unexplained(gap))
-    return "; ".join(parts) + "."
+        parts.append(f"{_and([_small(s.title) for s in left])} cost {cost} more, but did not pass the checks")
+    return "; ".join([*parts, _unexplained(gap)]) + "."
+
+
+def uncounted(gap: Decomposition) -> dict[str, list[GapShare]]:
+    """Shares that are drawn hatched, the largest first, by the reason why they do not count."""
+    found: dict[str, list[GapShare]] = {}
+    for share in in_order(gap):
+        if not share.counts:
+            found.setdefault(share.why, []).append(share)
+    return found
 
 
 def _unexplained(gap: Decomposition) -> str:
@@ -141,6 +151,6 @@ def _gap(folder: Folder, diagnosis: Diagnosis, gap: Decomposition) -> dict[str, 
         "measured": measured(gap),
         "waterfall": waterfall.waterfall(gap),
         "shares": shares,
-        "uncounted": [share for share in shares if not share.counts],
+        "uncounted": uncounted(gap),
         "strips": example_strips(folder, diagnosis, gap),
     }

@@ -12,6 +12,8 @@ from fruitaudit.report.waterfall import in_order
 from fruitaudit.report.words import percent
 
 SIDE = 160
+WORTH = 0.02
+"""A change that does not count is shown where it costs as much."""
 TOGETHER, FIELD = "together", "field"
 
 
@@ -39,11 +41,12 @@ class Strip:
 
 
 def example_strips(folder: Folder, diagnosis: Diagnosis, gap: Decomposition) -> list[Strip]:
-    """As photographed, under each change that counts, under all of them, and what the field shows instead."""
+    """As photographed, under each change that counts or costs much, under all, and what the field shows instead."""
     rows = [e for e in diagnosis.examples if e.field_split == gap.field_split]
     by_factor = {factor: [e for e in rows if e.factor == factor] for factor in dict.fromkeys(e.factor for e in rows)}
     ids = list(dict.fromkeys(e.sample_id for e in rows))
-    wanted = [(s.factor, s.title, points(-s.points.value, signed=True)) for s in in_order(gap) if s.counts]
+    wanted = [(s.factor, s.title, f"{points(-s.points.value, signed=True)}{'' if s.counts else ', not counted'}")
+              for s in in_order(gap) if s.counts or abs(s.points.value) >= WORTH]  # fmt: skip
     wanted += [(TOGETHER, "All at once", f"{percent(gap.transformed.value)} right"),
                (FIELD, f"A photo of {gap.field_split}", f"{percent(gap.field.value)} right")]  # fmt: skip
     drawn = [Strip(title, says, _cells(folder, ids, by_factor[factor])) for factor, title, says in wanted
