@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -19,12 +20,14 @@ from fruitaudit.records.results import ClassOrder, Picture, Results, RunInfo, Sh
 from fruitaudit.records.states import Estimate, NotRun
 from fruitaudit.report.artefacts import save_results, save_run
 from fruitaudit.report.predictions import write_predictions
+from fruitaudit.report.render import render
 from fruitaudit.runtime import write_arrays
 
 SCRIPT = "<script>window.hacked=1</script>"
 QUOTES = "\"><img src=x onerror=window.hacked=1>'`{{7*7}}"
 NAMES = (SCRIPT, QUOTES, "Pear|*_\x1b[31m")
 SIDE = 12
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 
 
 def share(hits: int, n: int) -> Estimate:
@@ -309,3 +312,42 @@ def bare(tmp_path: Path) -> Path:
     write_predictions(tmp_path / "predictions.parquet", [make_predictions("test", "test", 9, 9)])
     save_run(tmp_path, dataclasses.replace(RUN, hashes={}, timings=()))
     return tmp_path
+
+
+@pytest.fixture(scope="module")
+def browser():
+    """Chromium, where the machine has it."""
+    playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+    if CHROMIUM is None:
+        pytest.skip("no Chromium on this machine")
+    with playwright.sync_playwright() as started:
+        launched = started.chromium.launch(
+            executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"]
+        )
+        yield launched
+        launched.close()
+
+
+@pytest.fixture
+def open_report(browser, folder):
+    """Open the rendered folder in a window of this width; `complaints` are errors and requests to elsewhere."""
+    render(folder)
+    pages = []
+
+    def open_(width: int):
+        page = browser.new_page(viewport={"width": width, "height": 900})
+        page.complaints = []
+        page.on("console", lambda message: page.complaints.append(message.text))
+        page.on("pageerror", lambda error: page.complaints.append(str(error)))
+        page.on("request", lambda request: page.complaints.append(request.url) if outside(request.url) else None)
+        page.goto((folder / "report.html").as_uri())
+        pages.append(page)
+        return page
+
+    yield open_
+    for page in pages:
+        page.close()
+
+
+def outside(url: str) -> bool:
+    return not url.startswith(("file:", "data:"))

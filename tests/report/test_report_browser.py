@@ -1,50 +1,10 @@
 """The report in a real browser: it requests nothing, runs nothing of the user's, fits a phone; its controls work."""
 
-import shutil
-
 import pytest
 
 from fruitaudit.report.render import render
 
 pytestmark = pytest.mark.browser
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-
-
-@pytest.fixture(scope="module")
-def browser():
-    playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-    if CHROMIUM is None:
-        pytest.skip("no Chromium on this machine")
-    with playwright.sync_playwright() as started:
-        launched = started.chromium.launch(
-            executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"]
-        )
-        yield launched
-        launched.close()
-
-
-@pytest.fixture
-def open_report(browser, folder):
-    render(folder)
-    pages = []
-
-    def open_(width: int):
-        page = browser.new_page(viewport={"width": width, "height": 900})
-        page.complaints = []
-        page.on("console", lambda message: page.complaints.append(message.text))
-        page.on("pageerror", lambda error: page.complaints.append(str(error)))
-        page.on("request", lambda request: page.complaints.append(request.url) if outside(request.url) else None)
-        page.goto((folder / "report.html").as_uri())
-        pages.append(page)
-        return page
-
-    yield open_
-    for page in pages:
-        page.close()
-
-
-def outside(url: str) -> bool:
-    return not url.startswith(("file:", "data:"))
 
 
 @pytest.mark.parametrize("width", [420, 1400])

@@ -144,6 +144,11 @@ def show(folder: Path):
     return show
 
 
+@pytest.fixture
+def diagnosed(folder: Path) -> None:
+    save_results(folder, dataclasses.replace(load_results(folder), diagnosis=FULL))
+
+
 def test_one_sentence_says_what_each_cause_explains():
     assert headline(GAP) == (
         f"70.0{N}points of accuracy are lost between test and store: 30.0 to size of the object and 10.0 to light; "
@@ -363,3 +368,21 @@ def test_an_interval_that_is_not_defined_is_not_printed():
 )
 def test_the_strength_of_an_attack_is_told_in_steps_of_a_pixel(epsilon, norm, said):
     assert strength(epsilon, norm) == said
+
+
+OVERLAPS = """[...document.querySelectorAll('.bars-chart g')].filter((g) => {
+  const [name, said] = ['.name', '.said'].map((part) => g.querySelector(part).getBoundingClientRect());
+  return name.right > said.left;
+}).length"""
+
+
+@pytest.mark.browser
+@pytest.mark.parametrize("width", [320, 420, 1400])
+def test_it_fits_a_phone_and_words_do_not_overlap(diagnosed, open_report, width):
+    page = open_report(width)
+    page.evaluate("document.querySelectorAll('#diagnosis details').forEach((d) => { d.open = true; })")
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    assert page.locator(".bars-chart g").count() > 10
+    assert page.evaluate(OVERLAPS) == 0
+    assert page.complaints == []
+    assert page.evaluate("window.hacked") is None
