@@ -39,6 +39,8 @@ CASES = {
         ({"faithfulness": faithful(0.2, 0.2, 0, 0)}, "read"),
         ({"faithfulness": faithful(0.2, 0.2, 0.2, 0.2, centre=0)}, "read"),
         ({"faithfulness": faithful(0.2, 0.2, 0.2, -0.2)}, "with_care"),
+        ({"faithfulness": faithful(0.2, 0.2, 0.2, 0.2) | {"road": beside(0.2, centre=-0.2)}}, "read"),
+        ({"faithfulness": faithful(0.2, 0.2, 0.2, 0.2) | {"road": beside(-0.2, centre=0)}}, "with_care"),
         ({"faithfulness": faithful(0.2, 0, 0, 0)}, "with_care"),
         ({"faithfulness": faithful(0, 0, 0, 0)}, "do_not_read"),
         ({"faithfulness": faithful(0, 0, 0, 0), "images": 8}, "with_care"),
@@ -69,6 +71,7 @@ CASES = {
         ({"other_class": GONE}, "with_care"),
         ({"grid_pointing": beside(0.2)}, "read"),
         ({"grid_pointing": beside(0.2, centre=0.04)}, "with_care"),
+        ({"grid_pointing": replace(beside(0.2), gains={"random": Estimate(0.03, 32, 0.01, 0.05)})}, "with_care"),
     ],
 }  # fmt: skip
 
@@ -102,5 +105,5 @@ def test_every_rule_is_told_and_can_fail() -> None:
 def test_the_verdict_is_the_worst_that_any_rule_points_to() -> None:
     verdict = judge(replace(GOOD, seeds=at(0.1), faithfulness=faithful(-0.2, -0.2, 0, 0)))
     assert verdict.reading == "do_not_read"
-    assert "find better what it needs: a spot in the middle and edges and contrast and noise." in verdict.sentence
+    assert "find better what it needs: noise and edges and contrast and a spot in the middle." in verdict.sentence
     assert "seed" not in verdict.sentence
