@@ -8,7 +8,6 @@ from pydantic.dataclasses import dataclass
 
 from fruitaudit.attribution.base import OPTIONS, Model, Passes, Registration, Shape, reduce_channels
 from fruitaudit.attribution.noise import noisy_gradients
-from fruitaudit.attribution.passes import add_per_image
 from fruitaudit.records.data import Images
 from fruitaudit.records.explanations import Maps, Targets
 from fruitaudit.runtime import Streams
@@ -50,8 +49,9 @@ class VarGrad:
     def __call__(self, model: Model, images: Images, targets: Targets, streams: Streams) -> Maps:
         totals, squares = np.zeros((2, *images.values.shape))
         for image, gradients in noisy_gradients(model, images, targets, streams, self.samples, self.noise):
-            add_per_image(totals, image, gradients)
-            add_per_image(squares, image, np.square(gradients, dtype=np.float64))
+            for i, gradient in zip(image, gradients, strict=True):
+                totals[i] += gradient
+                squares[i] += np.square(gradient, dtype=np.float64)
         # In 64 bits, so that the difference of two nearly equal sums keeps the digits of a float32.
         variance = np.maximum(squares - totals**2 / self.samples, 0) / (self.samples - 1)
         return Maps(reduce_channels(variance.astype(np.float32), self.channels))
