@@ -79,7 +79,7 @@ def _blocks(folder: Folder, row: ExplanationRow) -> Iterator[Block]:
         case Filters():
             yield Block(row, mosaics=tuple(map(_bank, shown.layers)))
         case Synthetic():
-            yield Block(row, layers=_made_up(shown, bgr=folder.bgr))
+            yield Block(row, layers=_made_up(shown, folder.results.model.class_names, bgr=folder.bgr))
         case FeatureMaps():
             for index, sample_id in enumerate(row.sample_ids[:IMAGES]):
                 if sample_id in folder.pictures:
@@ -129,13 +129,14 @@ def _mosaic(title: str, says: str, tiles: FloatArray, end: float, *, signed: boo
     return Mosaic(title, says, draw_map(sheet, scale, shrunk=False), aspect, scale)
 
 
-def _made_up(shown: Synthetic, *, bgr: bool) -> tuple[tuple[str, tuple[MadeUp, ...]], ...]:
+def _made_up(shown: Synthetic, classes: Sequence[str], *, bgr: bool) -> tuple[tuple[str, tuple[MadeUp, ...]], ...]:
     made = pixels_of(shown.values, shown.low, shown.high, bgr=bgr)
     real = pixels_of(shown.strongest_values, shown.low, shown.high, bgr=bgr)
     layers: dict[str, list[MadeUp]] = {}
     for i, unit in enumerate(shown.units):
         says = f"{significant(float(shown.reached[i]))}, photograph {significant(float(shown.strongest[i]))}"
-        picture = MadeUp(unit.name, draw_pixels(made[i]), draw_pixels(real[i]), shown.strongest_ids[i], says)
+        name = unit.name if unit.layer else classes[unit.index]
+        picture = MadeUp(name, draw_pixels(made[i]), draw_pixels(real[i]), shown.strongest_ids[i], says)
         layers.setdefault(unit.layer, []).append(picture)
     return tuple((layer, tuple(pictures)) for layer, pictures in layers.items())
 

@@ -80,7 +80,7 @@ def section(folder) -> str:
 
 def test_filters_and_made_up_images_are_about_the_model(show):
     bank = FilterBank("conv", np.random.default_rng(0).normal(size=(2, 2, 3, 4)).astype(np.float32), (2, 2, 3, 16))
-    units = (Unit("conv", 3, "filter 3"), Unit("", 0, "Pear"))
+    units = (Unit("conv", 3, "filter 3"), Unit("", 2, "class 2"))
     two = PICTURES[:2]
     made = Synthetic(units, two, LOW, HIGH, np.array([9.5, 30.0], np.float32), np.array([7.25, 20.0], np.float32),
                      ("lab/a", "lab/b"), two)  # fmt: skip
