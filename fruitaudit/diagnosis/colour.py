@@ -50,13 +50,14 @@ class ObjectColours:
 
 @dataclass(frozen=True)
 class ColourShift:
-    """`gain` (3,) log gain common to all classes; `turn` degrees of hue common to all classes, 0 where there is none.
+    """`gain` (3,) log gain of the objects, common to all classes, and `behind` of their background.
 
-    `classes` (K,) are those with objects on both sides; `lab` and `field` (K, 3) their mean colours, the field's with
-    the gain taken out.
+    `turn`: degrees of hue common to all classes, 0 where there is none. `classes` (K,) are those with objects on both
+    sides; `lab` and `field` (K, 3) their mean colours, the field's with the gain taken out.
     """
 
     gain: Values
+    behind: Values
     turn: float
     classes: IntArray
     lab: Values
@@ -99,11 +100,13 @@ def colour_shift(contrast: Contrast, lab: ObjectColours, field: ObjectColours) -
     fits = {int(turn): _fit(turned(ours, float(turn)), theirs) for turn in _TURNS}
     best = min(fits, key=lambda turn: fits[turn][1])
     turn = best if len(classes) >= 3 and fits[best][1] < _BETTER * fits[0][1] else 0
-    gain = fits[turn][0]
+    gain = behind = fits[turn][0]
     anchor = _background_gain(contrast)
-    if anchor is not None and (np.abs(anchor - gain).max() <= _AGREE or _same_surface(anchor, gain)):
-        gain = anchor  # the same surface on both sides tells the light better than fruit that may differ
-    return ColourShift(gain, float(turn), classes, ours, np.clip(theirs / np.exp(gain), 0, 255))
+    if anchor is not None and _same_surface(anchor, gain):
+        gain = behind = anchor  # the same surface on both sides tells the light better than fruit that may differ
+    elif anchor is not None and np.abs(anchor - gain).max() <= _AGREE:
+        behind = anchor  # shaded bodies lose more than what lies flat
+    return ColourShift(gain, behind, float(turn), classes, ours, np.clip(theirs / np.exp(gain), 0, 255))
 
 
 def _fit(ours: Values, theirs: Values) -> tuple[Values, float]:
@@ -154,14 +157,18 @@ def measure_light(contrast: Contrast, lab: ObjectColours, field: ObjectColours, 
     # The contrast of a whole photo is not that of its object.
     steeper = contrast.field.separable and ratio > 1.25  # less contrast is what blur leaves
     steep = float(min(ratio, 2.0)) if steeper else 1.0
-    gains = np.exp(np.clip(shift.gain + own[:, None], -2.5, 2.5)).astype(np.float32)
+    gains, behind = (
+        np.exp(np.clip(g + own[:, None], -2.5, 2.5)).astype(np.float32) for g in (shift.gain, shift.behind)
+    )
     if np.abs(shift.gain).max() < _LEAST_GAIN and np.std(own) < _LEAST_GAIN and steep == 1:
         return NotRun(NO_DIFFERENCE.format("objects are as bright, as contrasted and of the same cast"))
 
     def apply(layers: Layers, rows: IntArray) -> Layers:
-        gain = gains[rows][:, None, None]
+        gain, other = gains[rows][:, None, None], behind[rows][:, None, None]
         objects = _steeper(layers.objects, layers.alpha, steep) * gain
-        return replace(layers, objects=np.clip(objects, 0, 255), backgrounds=np.clip(layers.backgrounds * gain, 0, 255))
+        return replace(
+            layers, objects=np.clip(objects, 0, 255), backgrounds=np.clip(layers.backgrounds * other, 0, 255)
+        )
 
     percent = ", ".join(f"{name} x{g:.2f}" for name, g in zip("RGB", np.exp(shift.gain), strict=True))
     dose = f"{percent}; exposure varies by {100 * np.std(own):.0f} % more; object contrast x{steep:.2f}"

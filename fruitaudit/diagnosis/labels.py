@@ -16,11 +16,16 @@ from fruitaudit.records.states import Estimate
 
 NEIGHBOURS = 10
 ROWS = 50
+_NEARLY, _HARDLY = 0.8, 0.25
+"""Shares of a class's usual confidence: what the other class must reach, and the given one must not."""
 
 
 @dataclass(frozen=True)
 class LabelCheck:
-    """The worksheet, and per class (K,) how many labels were looked at and how many look wrong."""
+    """The worksheet; and of each class, by its label and by what its images look like, how many labels look wrong.
+
+    `looked` and `wrong` (2, K): row 0 counts images by their label, row 1 by the class of most of their neighbours.
+    """
 
     listing: Listing
     looked: IntArray
@@ -32,50 +37,52 @@ class LabelCheck:
         if not self.wrong.any():
             return None
         share = self.wrong / np.maximum(self.looked, 1)
-        worst = int(share.argmax())
-        others = np.arange(len(share)) != worst
+        view, worst = np.unravel_index(int(share.argmax()), share.shape)
+        others = np.arange(share.shape[1]) != worst
+        looked, wrong = self.looked[view], self.wrong[view]
         return (
             self.class_names[worst],
-            wilson(int(self.wrong[worst]), int(self.looked[worst])),
-            wilson(int(self.wrong[others].sum()), max(1, int(self.looked[others].sum()))),
+            wilson(int(wrong[worst]), int(looked[worst])),
+            wilson(int(wrong[others].sum()), max(1, int(looked[others].sum()))),
         )
 
 
 def check_labels(eye: Eye, material: Material, told: Predictions) -> LabelCheck:
-    """An image is listed if the model gives another class at least that class's usual confidence, its own label less
-    than its own class's usual confidence, and most of its 10 nearest neighbours in the model's features agree.
+    """Labels that the model and the image's neighbours contradict.
 
+    An image is listed if the model gives another class at least 0.8 of that class's mean confidence and its own label
+    less than 0.25 of its own, and of its 10 nearest neighbours in the model's features at least 8 carry the other label
+    and at most one its own: a hard image lies among both classes, a wrong label among the other one alone.
     Paper: Northcutt, Jiang, Chuang 2021, J. Artif. Intell. Res. 70, arXiv:1911.00068, eq. 1-2 (confident joint).
-    Differs from the paper: probabilities are the audited model's own, which may have learned the wrong labels, instead
-    of cross-validated ones; therefore the neighbours must agree.
+    Differs from the paper: the two factors; and probabilities are the audited model's own, which may have learned the
+    wrong labels, not cross-validated: therefore neighbours must agree.
     """
     probabilities = eye.probabilities(material.pixels).astype(np.float64)
     labels, n_classes = material.labels, probabilities.shape[1]
-    usual = np.array(
-        [probabilities[labels == c, c].mean() if (labels == c).any() else np.inf for c in range(n_classes)]
-    )
-    confident = np.where(probabilities >= usual, probabilities, 0)
-    confident[np.arange(len(labels)), labels] = 0
+    every = np.arange(len(labels))
+    own = [probabilities[labels == c, c] for c in range(n_classes)]
+    usual = np.array([p.mean() if len(p) else np.inf for p in own])
+    confident = np.where(probabilities >= _NEARLY * usual, probabilities, 0)
+    confident[every, labels] = 0
     other = confident.argmax(axis=1)
-    doubtful = (confident.max(axis=1) > 0) & (probabilities[np.arange(len(labels)), labels] < usual[labels])
-    votes = neighbour_votes(
-        eye.classifier.features(eye.preprocessor.scaled(eye.channels(material.pixels))), labels, n_classes
-    )
-    agree = votes[np.arange(len(labels)), other] > 0.5
-    rows = np.flatnonzero(doubtful & agree)
+    doubtful = (confident.max(axis=1) > 0) & (probabilities[every, labels] < _HARDLY * usual[labels])
+    features = eye.classifier.features(eye.preprocessor.scaled(eye.channels(material.pixels)))
+    votes = neighbour_votes(features, labels, n_classes)
+    rows = np.flatnonzero(doubtful & (votes[every, other] > 0.75) & (votes[every, labels] < 0.15))
     rows = rows[np.argsort(-confident[rows].max(axis=1), kind="stable")]
     names = told.class_names
     lines = [(material.ids[i], names[labels[i]], names[other[i]], f"{probabilities[i, other[i]]:.2f}",
               f"{votes[i, other[i]]:.1f}") for i in rows[:ROWS]]  # fmt: skip
     listing = Listing(
         "doubtful labels", material.split, len(material), len(rows),
-        f"{len(rows)} of {len(material)} labels of {material.split} look wrong: the model is sure of another class and "
-        f"most of the {NEIGHBOURS} nearest images have that label.",
+        f"{len(rows)} of {len(material)} labels of {material.split} look wrong: the model is sure of another class, "
+        f"and so are nearly all of the {NEIGHBOURS} nearest images.",
         ("image", "label", "looks like", "probability", "share of neighbours"), tuple(lines),
         tuple(material.ids[i] for i in rows[:ROWS]),
     )  # fmt: skip
-    looked = np.bincount(labels, minlength=n_classes).astype(np.int64)
-    return LabelCheck(listing, looked, np.bincount(labels[rows], minlength=n_classes).astype(np.int64), names)
+    looked, wrong = ([np.bincount(c, minlength=n_classes) for c in views]
+                     for views in ((labels, votes.argmax(axis=1)), (labels[rows], other[rows])))  # fmt: skip
+    return LabelCheck(listing, np.array(looked, np.int64), np.array(wrong, np.int64), names)
 
 
 def neighbour_votes(features: FloatArray, labels: IntArray, n_classes: int) -> Values:

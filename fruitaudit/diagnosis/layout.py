@@ -15,7 +15,7 @@ from fruitaudit.diagnosis.layers import Layers
 from fruitaudit.records.data import ByteArray, FloatArray, IntArray
 from fruitaudit.records.states import NotRun
 
-_LEAST_SCALE = 0.1
+_LEAST_SCALE = 0.15
 """Smallest |log| of the size ratio worth a change."""
 _LEAST_OFFSET = 0.04
 """Smallest excess deviation of the object's place, in image sides, worth a change."""
@@ -65,7 +65,8 @@ def _parts(image: ByteArray, mask: npt.NDArray[np.bool_]) -> tuple[float, int]:
     number, _ = cv2.connectedComponents((depth >= 0.5 * radius).astype(np.uint8), connectivity=8)
     if number <= 2:  # one part: its edges are texture
         radius = float(cv2.distanceTransform(np.pad(mask, 1).astype(np.uint8), cv2.DIST_L2, 3).max())
-    return max(radius, 0.5), number - 1
+    # The distance to the next pixel's centre is half a pixel more than that to the outline.
+    return max(radius - 0.5, 0.5), number - 1
 
 
 def measure_scale(contrast: Contrast, lab: Layout, field: Layout) -> Change | NotRun:
@@ -111,7 +112,7 @@ def _placed(
     to_x, to_y = x + offset[0] * width, y + offset[1] * height
     matrix = np.array([[scale, 0, to_x - scale * x], [0, scale, to_y - scale * y]])
     if scale < 0.7:  # averaging first: a warp that shrinks would skip pixels
-        sigma = 0.4 / scale
+        sigma = 0.22 / scale
         image, alpha = (
             cv2.GaussianBlur(part, (0, 0), sigma, borderType=cv2.BORDER_REPLICATE) for part in (image, alpha)
         )
@@ -203,7 +204,7 @@ def measure_background(contrast: Contrast, shift: ColourShift) -> Change | NotRu
             f"no background can be put behind the lab's objects: {contrast.lab.masks.text}; add masks to the data"
         )
     notes: tuple[str, ...] = ()
-    field, gain = contrast.field, np.exp(shift.gain).astype(np.float32)
+    field, gain = contrast.field, np.exp(shift.behind).astype(np.float32)
     if field.separable:
         behind, what = field.layers().backgrounds, "field backgrounds, objects removed"
         partner = contrast.partner

@@ -278,7 +278,7 @@ def _labels(evidence: Evidence) -> Iterator[CauseFinding]:
         yield CauseFinding(
             "wrong-labels",
             "cause",
-            f"{100 * share.value:.0f} % of the labels of {name} in {check.listing.split} look wrong "
+            f"{100 * share.value:.0f} % of the labels of or for {name} in {check.listing.split} look wrong "
             f"({share.successes} of {share.n}; in the other classes {100 * others.value:.1f} %).",
             (check.listing.sentence, *(" | ".join(row) for row in check.listing.rows[:5])),
             Remedy(

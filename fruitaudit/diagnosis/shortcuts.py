@@ -1,4 +1,4 @@
-"""Regions outside the object that give a class away: put into images of other classes, they turn the answer.
+"""Regions outside the object by which a class is known: put in, they make it; taken away, it is lost.
 
 For each region (16 cells, the frame, the whole background) every image gets that region of an image of another class.
 Pixels of the object are never touched. The control takes the region from another image of the same class instead.
@@ -23,10 +23,11 @@ from fruitaudit.runtime import Streams
 GRID = 4
 ROUNDS = 2
 """Donors of another class that each image gets, one after the other."""
-TELLS = 0.3
+TELLS = 0.2
 """Smallest share of answers (lower end of its interval) that a region must turn to be called a shortcut."""
 BACKGROUND = "background"
 _SHOWN = 6
+_MORE = 1.5
 _FRAME = 0.06
 
 Flags = npt.NDArray[np.bool_]
@@ -58,7 +59,8 @@ def find_shortcuts(eye: Eye, side: Side, names: Sequence[str], streams: Streams)
     for region in (*regions(side.material.pixels.shape[1:3]), None):
         for shortcut in _of_region(eye, side, layers, region, names, streams):
             best = found.get(shortcut.class_name)
-            if best is None or shortcut.flips.value > best.flips.value:
+            # The whole background holds every cell: it is named only where it does more than one of them.
+            if best is None or shortcut.flips.value > (best.flips.value if region else _MORE * best.flips.value):
                 found[shortcut.class_name] = shortcut
     yield from sorted(found.values(), key=lambda s: -s.flips.value)
 
@@ -84,39 +86,59 @@ def _of_region(
     eye: Eye, side: Side, layers: Layers, region: Region | None, names: Sequence[str], streams: Streams
 ) -> Iterator[Shortcut]:
     material, name = side.material, BACKGROUND if region is None else region.name
-    swaps = [_swap(eye, side, layers, region, other, streams) for other in (True, False)]
-    if not all(len(s.recipients) for s in swaps):
+    other, own = (_swap(eye, side, layers, region, foreign, streams) for foreign in (True, False))
+    if not len(other.recipients) or not len(own.recipients):
         return
     for label in np.unique(material.labels):
-        told = [_turned(material.predicted, material.labels, s, int(label), s is swaps[0]) for s in swaps]
-        (flips, rows), (control, _) = told
-        if not len(flips) or not len(control):
-            continue
-        share, usual = wilson(int(flips.sum()), len(flips)), wilson(int(control.sum()), len(control))
-        if (share.low or 0) < TELLS or (share.low or 0) <= (usual.high or 1):
-            continue
-        yield Shortcut(
-            region=name,
-            split=material.split,
-            class_name=names[label],
-            flips=share,
-            control=usual,
-            box=region.box if region else None,
-            sample_ids=tuple(material.ids[i] for i in rows[:_SHOWN]),
-            sentence=f"The {name} of {names[label]}, put into images of other classes, turns "
-            f"{100 * share.value:.0f} % of their answers into {names[label]} ({share.successes} of {share.n}; with the "
-            f"same region of their own class {usual.successes} of {usual.n} change).",
-        )
+        for told in (_inserted(side, other, own, int(label)), _removed(side, other, own, int(label))):
+            if told is None:
+                continue
+            share, usual = (wilson(int(hits.sum()), len(hits)) for hits in (told.hits, told.control))
+            if (share.low or 0) < TELLS or (share.low or 0) <= (usual.high or 1):
+                continue
+            what = told.sentence.format(region=name, name=names[label], percent=f"{100 * share.value:.0f} %")
+            yield Shortcut(
+                region=name,
+                split=material.split,
+                class_name=names[label],
+                flips=share,
+                control=usual,
+                box=region.box if region else None,
+                sample_ids=tuple(material.ids[i] for i in told.recipients[told.hits][:_SHOWN]),
+                sentence=f"{what} ({share.successes} of {share.n}; with the same region of another image of their own "
+                f"class {usual.successes} of {usual.n} change).",
+            )
 
 
-def _turned(predicted: IntArray, labels: IntArray, swap: _Swap, label: int, other: bool) -> tuple[Flags, IntArray]:
-    """Insertion: does the answer become the donors' class? Control: does the region of the own class change it?"""
-    if not other:
-        changed = swap.called != predicted[swap.recipients]
-        return changed, swap.recipients[changed]
-    of_class = (labels[swap.donors] == label) & (predicted[swap.recipients] != label)
-    hits = swap.called[of_class] == label
-    return hits, swap.recipients[of_class][hits]
+@dataclass(frozen=True)
+class _Told:
+    """Which answers a region turned, of which `recipients`, and which the control turned."""
+
+    hits: Flags
+    recipients: IntArray
+    control: Flags
+    sentence: str
+
+
+def _inserted(side: Side, other: _Swap, own: _Swap, label: int) -> _Told | None:
+    """The class's region in images of other classes: do they become the class?"""
+    labels, predicted = side.material.labels, side.material.predicted
+    rows = (labels[other.donors] == label) & (predicted[other.recipients] != label)
+    control = own.called != predicted[own.recipients]
+    if not rows.any() or not len(control):
+        return None
+    sentence = "The {region} of {name}, put into images of other classes, turns {percent} of their answers into {name}"
+    return _Told(other.called[rows] == label, other.recipients[rows], control, sentence)
+
+
+def _removed(side: Side, other: _Swap, own: _Swap, label: int) -> _Told | None:
+    """Other classes' region in images of the class: are they still known?"""
+    labels, predicted = side.material.labels, side.material.predicted
+    rows, same = ((labels[s.recipients] == label) & (predicted[s.recipients] == label) for s in (other, own))
+    if not rows.any() or not same.any():
+        return None
+    sentence = "With the {region} of other classes, {percent} of the images of {name} are no longer known"
+    return _Told(other.called[rows] != label, other.recipients[rows], own.called[same] != label, sentence)
 
 
 def _swap(eye: Eye, side: Side, layers: Layers, region: Region | None, other: bool, streams: Streams) -> _Swap:

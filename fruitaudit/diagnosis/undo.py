@@ -35,10 +35,11 @@ def _change(factor: str, dose: str, apply: Callable[[Layers, IntArray], Layers])
 
 
 def _light(_: Contrast, factors: Factors) -> Change:
-    gain = np.exp(-factors.shift.gain).astype(np.float32)
+    gain, behind = (np.exp(-g).astype(np.float32) for g in (factors.shift.gain, factors.shift.behind))
 
     def apply(layers: Layers, _: IntArray) -> Layers:
-        return layers.flattened().with_objects(lambda _, image: np.clip(image * gain, 0, 255))
+        backgrounds = np.clip(layers.backgrounds * behind, 0, 255)
+        return replace(layers, objects=np.clip(layers.objects * gain, 0, 255), backgrounds=backgrounds)
 
     dose = "the measured common gain divided out: " + ", ".join(
         f"{c} x{g:.2f}" for c, g in zip("RGB", gain, strict=True)
