@@ -10,6 +10,7 @@ from fruitaudit.diagnosis.adversarial import attack
 from fruitaudit.diagnosis.claims import judge_claims
 from fruitaudit.diagnosis.contrast import Contrast, Side
 from fruitaudit.diagnosis.decomposition import decompose
+from fruitaudit.diagnosis.evidence import Evidence
 from fruitaudit.diagnosis.examples import draw_examples
 from fruitaudit.diagnosis.factors import Factors, measure_factors
 from fruitaudit.diagnosis.integrity import check_data
@@ -18,7 +19,7 @@ from fruitaudit.diagnosis.labels import LabelCheck, check_labels
 from fruitaudit.diagnosis.masks import find_masks
 from fruitaudit.diagnosis.material import Eye, Material, draw
 from fruitaudit.diagnosis.preparation import try_preparations
-from fruitaudit.diagnosis.ranking import Evidence, rank
+from fruitaudit.diagnosis.ranking import rank
 from fruitaudit.diagnosis.shift import features_of, measure_feature_shift, measure_shift, nearest_training
 from fruitaudit.diagnosis.shortcuts import find_shortcuts
 from fruitaudit.diagnosis.variety import Variety, find_varieties

@@ -1,0 +1,140 @@
+"""What is wrong with the data: shortcuts, repetitions across splits, wrong labels, starved classes, small splits."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from fruitaudit.diagnosis.evidence import Evidence, percent, points
+from fruitaudit.evaluation.intervals import difference, wilson
+from fruitaudit.records.diagnosis import CauseFinding, Listing, ListingNotRun, Remedy
+
+REPEATED = 0.05
+"""Share of a test split (lower end of its interval) that may repeat training images."""
+REPEATED_NEARLY = 0.15
+"""The same where no repetition is exact: photos may be alike by nature."""
+DOUBTFUL = 0.04
+"""Share of doubtful labels of a class (lower end of its interval) that may be the model's own confusion."""
+
+
+def of_data(evidence: Evidence) -> Iterator[CauseFinding]:
+    """All of them."""
+    yield from _shortcuts(evidence)
+    yield from _leaks(evidence)
+    yield from _labels(evidence)
+    yield from _starved(evidence)
+    yield from _small(evidence)
+
+
+def _shortcuts(evidence: Evidence) -> Iterator[CauseFinding]:
+    for shortcut in evidence.shortcuts:
+        background = shortcut.region == "background"
+        yield CauseFinding(
+            "shortcut-background" if background else "shortcut-region",
+            "cause",
+            f"The model knows {shortcut.class_name} by something outside the object ({shortcut.region}). "
+            + shortcut.sentence,
+            (f"answers turned: {percent(shortcut.flips)}", f"control: {percent(shortcut.control)}"),
+            Remedy(
+                "Take training photos of every class on the same backgrounds, or exchange backgrounds between classes."
+                if background
+                else "Crop or paint over this region in the training images of every class, and train again."
+            ),
+            shortcut.flips.value,
+            1.0,
+            shortcut.sample_ids,
+            shortcut.split,
+        )
+
+
+def _leaks(evidence: Evidence) -> Iterator[CauseFinding]:
+    """Only repetitions of training images count: between test and field nothing was learned by heart."""
+    roles = {name: p.role for name, p in evidence.predictions.items()}
+    for listing in evidence.listings:
+        if isinstance(listing, ListingNotRun) or listing.name not in ("duplicates across", "shared groups"):
+            continue
+        one, _, other = listing.split.partition(" in ")
+        if "reference" not in (roles[one], roles[other]) or roles[one] == roles[other]:
+            continue
+        share = wilson(min(listing.total, listing.n), listing.n)
+        exact = any(row[2] == "exact" for row in listing.rows if listing.name == "duplicates across")
+        sure = exact or listing.name == "shared groups"
+        if (share.low or 0) <= (REPEATED if sure else REPEATED_NEARLY):
+            continue
+        held = one if roles[one] != "reference" else other
+        groups = listing.name == "shared groups"
+        yield CauseFinding(
+            "leak-groups" if groups else "leak-duplicates",
+            "cause",
+            f"{held} is not independent of the training images: {listing.sentence}",
+            (f"share of {listing.split}: {percent(share)}",
+             *(" | ".join(row) for row in listing.rows[:3])),
+            Remedy("Split by source (group_id), so that no object is photographed for both sides, and measure again; "
+                   f"until then the accuracy on {held} says little about new images."),
+            0.1 * share.value,
+            1.0,
+            listing.sample_ids,
+            held,
+        )  # fmt: skip
+
+
+def _labels(evidence: Evidence) -> Iterator[CauseFinding]:
+    for check in evidence.labels:
+        worst = check.worst()
+        if worst is None:
+            continue
+        name, share, others = worst
+        if (share.low or 0) <= max(DOUBTFUL, others.high or 1):
+            continue
+        yield CauseFinding(
+            "wrong-labels",
+            "cause",
+            f"{100 * share.value:.0f} % of the labels of or for {name} in {check.listing.split} look wrong "
+            f"({share.successes} of {share.n}; in the other classes {100 * others.value:.1f} %).",
+            (check.listing.sentence, *(" | ".join(row) for row in check.listing.rows[:5])),
+            Remedy(
+                f"Look through the worksheet of {check.listing.split} by eye and correct the labels, then train again."
+            ),
+            share.value * (share.n / max(1, check.listing.n)),
+            1.0,
+            check.listing.sample_ids,
+            check.listing.split,
+        )
+
+
+def _starved(evidence: Evidence) -> Iterator[CauseFinding]:
+    """A class with few training images and a lower recall than the others."""
+    roles = {name: p.role for name, p in evidence.predictions.items()}
+    for listing in evidence.listings:
+        if isinstance(listing, ListingNotRun) or listing.name != "starved classes" or not listing.rows:
+            continue
+        if roles[listing.split] != "reference":
+            continue
+        judged = evidence.predictions[evidence.lab]
+        for name, images, _ in listing.rows:
+            own = judged.labels == judged.class_names.index(name)
+            right = judged.predicted == judged.labels
+            if not own.any() or own.all():
+                continue
+            recalls = [wilson(int(right[rows].sum()), int(rows.sum())) for rows in (~own, own)]
+            gap = difference(*recalls)
+            hurt = (gap.low or 0) > 0.05
+            yield CauseFinding(
+                "starved-class",
+                "cause" if hurt else "warning",
+                f"{name} has only {images} training images, and its recall on {judged.split} is "
+                f"{points(gap.value)} below that of the other classes." if hurt else
+                f"{name} has only {images} training images; its recall on {judged.split} does not show it.",
+                (listing.sentence, f"recall of {name}: {percent(recalls[1])}; of the others: {percent(recalls[0])}"),
+                Remedy(f"Collect images of {name}; until then weight the class in the loss.",
+                       ("model.fit(..., class_weight={...})",)),
+                max(0.0, gap.value) * float(own.mean()),
+                1.0,
+                split=listing.split,
+            )  # fmt: skip
+
+
+def _small(evidence: Evidence) -> Iterator[CauseFinding]:
+    for listing in evidence.listings:
+        if isinstance(listing, Listing) and listing.name == "split size" and "too small to say" in listing.sentence:
+            yield CauseFinding("small-split", "note", listing.sentence, (), Remedy("Label more images."), 0.0, 1.0,
+                               split=listing.split)  # fmt: skip

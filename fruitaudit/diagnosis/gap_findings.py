@@ -1,0 +1,104 @@
+"""What explains the fall of accuracy from lab to field: a finding for each factor, and one for the rest."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from fruitaudit.diagnosis.evidence import Evidence, percent, points, told
+from fruitaudit.diagnosis.remedies import remedy_of
+from fruitaudit.records.diagnosis import CauseFinding, Decomposition, Effect, GapShare, Remedy
+
+FEW_CLASSES = 0.25
+"""Share of the classes up to which another colour is a variety of these, not a change of all."""
+
+_SENTENCES = {
+    "background": "what lies behind the object",
+    "light": "light and colour cast",
+    "scale": "the size and place of the object in the picture",
+    "several": "several objects in one picture",
+    "hue": "the objects' own colour (hue, variety, ripeness)",
+    "wetness": "wet, glossy skin",
+    "blur": "blurred photos",
+    "noise": "noise",
+    "jpeg": "JPEG compression",
+}
+
+
+def of_gaps(evidence: Evidence) -> Iterator[CauseFinding]:
+    for gap in evidence.decompositions:
+        total = gap.gap.value
+        for share in gap.shares:
+            if share.points.value >= 0.02 and (share.points.low or 0) > 0:
+                yield _of_share(evidence, gap, share)
+        if (gap.unexplained.low or 0) > 0.02:
+            yield CauseFinding(
+                "unexplained",
+                "warning",
+                f"{points(gap.unexplained.value)} of the {points(total)} lost between {gap.lab_split} and "
+                f"{gap.field_split} are explained by none of the factors tried.",
+                (f"accuracy of {gap.lab_split} under all factors together: {percent(gap.transformed)}",
+                 f"accuracy on {gap.field_split}: {percent(gap.field)}", f"rest: {told(gap.unexplained)}"),
+                Remedy("Label field photos and train with them: the lab cannot show what it never saw."),
+                gap.unexplained.value,
+                1.0,
+                split=gap.field_split,
+            )  # fmt: skip
+
+
+def _varied(evidence: Evidence, field: str) -> list[str]:
+    """The classes whose own colour differs, where they are few; empty where the whole field has another colour."""
+    change = evidence.factors[field].changes.get("hue")
+    names = evidence.predictions[field].class_names
+    classes = change.classes if change else ()
+    return [names[c] for c in classes] if len(classes) <= FEW_CLASSES * len(names) else []
+
+
+def _of_share(evidence: Evidence, gap: Decomposition, share: GapShare) -> CauseFinding:
+    effects = [e for e in evidence.effects if isinstance(e, Effect) and e.factor == share.factor]
+    lines = [f"Shapley share {told(share.points)}; alone {100 * share.alone:.1f}, last {100 * share.last:.1f} points "
+             f"({gap.method})", share.why]  # fmt: skip
+    lines += [f"{e.direction.replace('_', ' ')} ({e.dose}) on {e.split}: {told(e.change)}" for e in effects]
+    lines += [check.sentence for check in gap.checks if check.sentence != share.why]
+    made = [check.passed for check in gap.checks if check.passed is not None]
+    certainty = sum(made) / max(1, len(made)) if share.counts else 0.25
+    part = min(1.0, share.points.value / gap.gap.value)
+    varied = _varied(evidence, gap.field_split) if share.factor == "hue" else []
+    what = f"a variety or ripeness of {' and '.join(varied)} that training never showed" if varied else (
+        _SENTENCES[share.factor])  # fmt: skip
+    what = what[0].upper() + what[1:]
+    shown = (f"{what}: this explains {points(share.points.value)} of the "
+             f"{points(gap.gap.value)} of accuracy lost between {gap.lab_split} and {gap.field_split} "
+             f"({100 * part:.0f} % of the loss).")  # fmt: skip
+    open_ = (f"{what}: this may play a part in the loss between {gap.lab_split} and "
+             f"{gap.field_split}, but its share did not pass the controls.")  # fmt: skip
+    return CauseFinding(
+        "unseen-variety" if varied else share.factor,
+        "cause" if share.counts else "warning",
+        shown if share.counts else open_,
+        tuple(lines),
+        remedy_of(share.factor, evidence.factors[gap.field_split]),
+        share.points.value,
+        certainty,
+        tuple(i for e in effects for i in e.flipped[:4]),
+        gap.field_split,
+    )
+
+
+def of_varieties(evidence: Evidence) -> Iterator[CauseFinding]:
+    for variety in evidence.varieties:
+        if variety.class_name in _varied(evidence, variety.split):
+            continue  # the gap's own finding says so, with its share
+        yield CauseFinding(
+            "unseen-variety",
+            "cause",
+            f"{variety.class_name} looks in {variety.split} as training never showed it: its images are farther from "
+            f"every training image of the class than {100 * variety.rank:.0f} % of the lab's, and its recall falls by "
+            f"{points(variety.drop.value)}.",
+            (f"recall of {variety.class_name}: {told(variety.drop)} less than in {evidence.lab}",
+             f"median rank of the other classes' distances: {100 * variety.others_rank:.0f} %"),
+            Remedy(f"Collect and label {variety.class_name} as it looks in {variety.split}: another variety or cut."),
+            variety.effect,
+            1.0,
+            variety.sample_ids,
+            variety.split,
+        )  # fmt: skip
