@@ -69,11 +69,14 @@ class ColourShift:
         return np.asarray(np.linalg.norm(chroma(self.field) - chroma(self.lab), axis=1), np.float64)
 
 
-def object_colours(side: Side) -> ObjectColours:
-    """Over the best guess of the object, sure or not; over the whole image where there is no guess."""
+def object_colours(side: Side, *, inner: bool = True) -> ObjectColours:
+    """Over the best guess of the object, sure or not; over the whole image where there is no guess.
+
+    `inner`: over its inner part only. Else over all of it but the outline: what a photo filled with objects shows.
+    """
     rgb, contrast, means, spreads = [], [], [], []
     for image, mask in zip(side.material.pixels, side.masks.values, strict=True):
-        inside = image[core_of(mask)].astype(np.float32)
+        inside = image[core_of(mask) if inner else _within(mask)].astype(np.float32)
         luminance = inside @ np.array([0.299, 0.587, 0.114])
         cielab = cv2.cvtColor(inside[None] / 255, cv2.COLOR_RGB2LAB)[0]
         rgb.append(inside.mean(axis=0))
@@ -90,6 +93,12 @@ def core_of(mask: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
     depth = cv2.distanceTransform(np.pad(mask, 1).astype(np.uint8), cv2.DIST_L2, 3)[1:-1, 1:-1]
     core: npt.NDArray[np.bool_] = depth >= max(2.0, _INNER * float(depth.max()))
     return core if core.sum() >= _LEAST_CORE else mask
+
+
+def _within(mask: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
+    """The mask without the pixels of its outline, which are half background."""
+    eroded = cv2.erode(mask.astype(np.uint8), np.ones((3, 3), np.uint8)).astype(bool)
+    return eroded if eroded.any() else np.ones_like(mask)
 
 
 def colour_shift(contrast: Contrast, lab: ObjectColours, field: ObjectColours) -> ColourShift:

@@ -53,7 +53,8 @@ class Factors:
 
 def measure_factors(contrast: Contrast) -> Factors:
     """Every factor at the field's dose."""
-    lab, field = object_colours(contrast.lab), object_colours(contrast.field)
+    inner = contrast.field.separable
+    lab, field = (object_colours(side, inner=inner) for side in (contrast.lab, contrast.field))
     shift = colour_shift(contrast, lab, field)
     wetness = measure_wetness(contrast, shift)
     hue = _hue(contrast, field, wetness) if isinstance(wetness, Change) else measure_hue(contrast, lab, field, shift)

@@ -112,7 +112,7 @@ def _placed(
     to_x, to_y = x + offset[0] * width, y + offset[1] * height
     matrix = np.array([[scale, 0, to_x - scale * x], [0, scale, to_y - scale * y]])
     if scale < 0.7:  # averaging first: a warp that shrinks would skip pixels
-        sigma = 0.22 / scale
+        sigma = 0.29 / scale
         image, alpha = (
             cv2.GaussianBlur(part, (0, 0), sigma, borderType=cv2.BORDER_REPLICATE) for part in (image, alpha)
         )
