@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import itertools
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -30,6 +31,7 @@ from fruitaudit.records.explanations import (
     ExplanationRow,
     Group,
     Maps,
+    Option,
     Segments,
     Targets,
 )
@@ -165,7 +167,7 @@ class Explainer:
             channels=channels,
             # Channels that are summed keep the sign of the gradient, whatever the method's default does.
             signed=registration.signed or channels == "sum",
-            options=asdict(method),  # type: ignore[call-overload]
+            options={key: _shown(value) for key, value in asdict(method).items()},  # type: ignore[call-overload]
             file=file,
             kind=KINDS[type(explanation)],
             sample_ids=images.sample_ids,
@@ -211,6 +213,11 @@ def explain_all(
 
 class _GaveUp(Exception):
     """Leaves the cache without an entry: what failed once is tried again by the next run."""
+
+
+def _shown(value: Option) -> Option:
+    """An option as the results tell it: a file by its name, because its folder is that of one machine."""
+    return Path(value).name if isinstance(value, str) and os.sep in value else value
 
 
 def _sha256(values: FloatArray | None) -> str | None:

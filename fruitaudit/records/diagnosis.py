@@ -122,7 +122,10 @@ class ListingNotRun:
 
 @dataclass(frozen=True)
 class Shift:
-    """One property on two splits: medians (None without images that have it), and the difference of means over the pooled deviation (Hedges' g)."""
+    """One property on two splits: medians (None without images that have it), and Hedges' g.
+
+    Hedges' g is the difference of means over the pooled deviation, corrected for few images.
+    """
 
     property: str
     unit: str

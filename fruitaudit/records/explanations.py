@@ -17,6 +17,7 @@ GroupKind = Literal["false_negative", "false_positive", "true_positive", "confus
 Explains = Literal["logit", "probability", "activation"]
 """What is explained: the class's logit or probability, or what layers answer, whatever the class."""
 Channels = Literal["sum", "l2", "maxabs", "none"]
+Option = float | int | str | bool | list[str] | None
 Asked = Literal["predicted", "true", "contrast"]
 """The class explained: the one predicted, the true one, or the one predicted against its rival."""
 
@@ -121,7 +122,7 @@ class ExplanationRow:
     explains: Explains
     channels: Channels
     signed: bool
-    options: dict[str, float | int | str | bool | list[str] | None]
+    options: dict[str, Option]
     file: str
     kind: Kind
     sample_ids: tuple[str, ...]

@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from fruitaudit.records.explanations import Option
 from fruitaudit.records.passes import Passes
 from fruitaudit.records.states import Estimate, NotRun, Quantity
 
@@ -109,7 +110,7 @@ class MethodTrust:
     method: str
     title: str
     family: str
-    options: dict[str, float | int | str | bool | None]
+    options: dict[str, Option]
     reduced: tuple[str, ...]
     images: int
     telling: Estimate

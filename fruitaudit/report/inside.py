@@ -21,6 +21,8 @@ ACROSS = 8
 """Channels of a layer that stand beside each other."""
 CHANNEL_SIDE = 48
 """Feature maps with a longer side are averaged down to it: the raw ones lie in attributions/."""
+FILTERS = 32
+"""Filters of a layer that are drawn."""
 RECONSTRUCTIONS = 7
 IMAGES = 1
 """Images of each group whose feature maps are drawn."""
@@ -91,9 +93,9 @@ def _blocks(folder: Folder, row: ExplanationRow) -> Iterator[Block]:
 
 def _bank(bank: FilterBank) -> Mosaic:
     """Every output filter as a row of its first inputs, on one signed scale."""
-    kh, kw, inputs, outputs = bank.values.shape
+    kh, kw, inputs, outputs = bank.values[..., :FILTERS].shape
     across = min(inputs, 3) if inputs <= 3 else min(inputs, 4)
-    tiles = np.moveaxis(bank.values[:, :, :across], (3, 2), (0, 1)).reshape(outputs * across, kh, kw)
+    tiles = np.moveaxis(bank.values[:, :, :across, :FILTERS], (3, 2), (0, 1)).reshape(outputs * across, kh, kw)
     end = float(np.abs(bank.values).max())
     of = f"{bank.shape[3]} filters of {kh} \u00d7 {kw} over {bank.shape[2]} inputs"
     says = f"{of}; {outputs} shown, {across} inputs each"

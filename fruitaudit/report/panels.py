@@ -208,7 +208,9 @@ def _tile(panel: MethodPanel, shown: Explanation | NotRun, index: int, folder: F
     if not isinstance(shown, NotRun):
         views = views_of(shown, index, panel.scale, folder.results.model.class_names, bgr=folder.bgr)
     # A tile has room for what tells a good map from a bad one; the table above the panels has the rest.
-    told = [name for name in TOLD if name in row.diagnostics] or list(row.diagnostics)[:1]
+    told = [name for name in TOLD if name in row.diagnostics]
+    if not told and row.kind == "maps":
+        told = list(row.diagnostics)[:1]
     return Tile(
         method=row.method,
         title=panel.title,

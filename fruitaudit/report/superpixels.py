@@ -34,7 +34,7 @@ class Label:
 
 @dataclass(frozen=True)
 class SuperpixelViews:
-    """Layers to lay over the picture: `hidden` covers what was not selected, `outlines` edges what was."""
+    """Layers to lay over the picture: `hidden` covers what does not speak for the class, `outlines` edges what was."""
 
     hidden: str
     outlines: str
@@ -47,7 +47,7 @@ def superpixel_views(segments: npt.NDArray[np.int32], coefficients: FloatArray) 
     """Views of one image: `segments` (H, W) numbered from 0, `coefficients` (S,), NaN beyond the image's own number."""
     weights = np.nan_to_num(coefficients)
     painted = weights[segments]
-    covered = (painted == 0).astype(np.uint8)
+    covered = (painted <= 0).astype(np.uint8)
     return SuperpixelViews(
         hidden=palette_png(covered, HIDDEN),
         outlines=palette_png(_outlines(segments, weights), OUTLINED),

@@ -103,7 +103,7 @@ def _segments(explanation: Segments, index: int, scale: Scale | None) -> tuple[V
     drawn = superpixel_views(explanation.segments[index], explanation.coefficients[index])
     caption = f"weights of {drawn.n_selected} of {drawn.n_segments} superpixels"
     return (
-        View(drawn.hidden, "photo", "what counts, the rest hidden"),
+        View(drawn.hidden, "photo", "what speaks for the class, the rest hidden"),
         View(drawn.outlines, "photo", legend=True),
         _map(explanation.values[index], scale, caption, drawn.labels),
     )
