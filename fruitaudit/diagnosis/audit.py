@@ -31,6 +31,7 @@ def diagnosis_of(
         "splits": [(p.summary.name, p.summary.role, p.summary.fingerprint) for p in predicted.values()],
         "preprocessing": str(opened.preprocessing),
         "budget": str(budget),
+        "claims": config.claims,
         "seed": streams.seed,
         "versions": versions(),
     }
@@ -38,7 +39,7 @@ def diagnosis_of(
     # Beside the record, so that the cache answers with both.
     drawn = cache.folder / f"diagnosis-{sha256_of(key)[:32]}"
     found, step.cached = cache.record(
-        "diagnosis", key, Diagnosis, lambda: diagnose(opened, predictions, streams, budget, pictures=drawn)
+        "diagnosis", key, Diagnosis, lambda: diagnose(opened, predictions, streams, budget, config.claims, drawn)
     )
     if drawn.exists():
         shutil.copytree(drawn, out, dirs_exist_ok=True)

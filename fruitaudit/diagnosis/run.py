@@ -52,7 +52,7 @@ class Budget:
 
     images: int = 320
     checked: int = 2000
-    attacked: int = 100
+    attacked: int = 64
 
 
 def diagnose(
