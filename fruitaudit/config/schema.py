@@ -228,6 +228,12 @@ class Config(Settings):
     diagnosis: Literal["off", "quick", "standard"] = Field(
         "standard", description="how many images the experiments that look for causes take: 100 or 320 a split"
     )
+    trust_labels: bool = Field(
+        False, description="also test methods on a copy of the network trained on shuffled labels, which takes a while"
+    )
+    claims: tuple[str, ...] = Field(
+        (), description="what somebody says, put to the test: accuracy[store] >= 0.99, or cause: light"
+    )
     gates: tuple[GateSettings, ...] = ()
     seed: int = Field(9, ge=0)
     out: Path = Path("audit")

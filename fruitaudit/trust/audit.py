@@ -10,6 +10,7 @@ from fruitaudit.choice import methods_of
 from fruitaudit.config.schema import Config
 from fruitaudit.explaining import Explainer, targets_of
 from fruitaudit.groups import worst_split
+from fruitaudit.models.classifier import Classifier
 from fruitaudit.providers.registry import build
 from fruitaudit.records.evaluation import Predictions
 from fruitaudit.records.explanations import Group
@@ -17,9 +18,12 @@ from fruitaudit.records.states import NotRun
 from fruitaudit.records.trust import ExplanationCost, TrustReport
 from fruitaudit.runtime import versions
 from fruitaudit.steps import Step
+from fruitaudit.trust.labels import train_on_shuffled
 from fruitaudit.trust.plan import LEVELS
-from fruitaudit.trust.run import TrustRun, measure
+from fruitaudit.trust.run import NOT_ASKED, TrustRun, measure
 
+LABELLED = 320
+"""Reference images on whose shuffled labels the copy is trained."""
 WITHOUT_MAPS = ("inside", "counterfactual", "example", "control")
 """Families whose methods give no maps, or maps that are the yardstick themselves."""
 
@@ -57,6 +61,7 @@ def trust_of(
         "target": config.target,
         "seed": explainer.streams.seed,
         "level": level,
+        "labels": config.trust_labels,
         "versions": versions(),
     }
     costs: list[ExplanationCost] = []
@@ -64,10 +69,20 @@ def trust_of(
     def make() -> TrustReport:
         made: TrustRun = measure(
             classifier, images, targets_of(config.target, source, rows), methods, explainer.streams, level,
-            class_names=explainer.opened.class_names, advance=step.advance,
+            class_names=explainer.opened.class_names, shuffled=_shuffled(config, explainer), advance=step.advance,
         )  # fmt: skip
         costs.extend(made.costs)
         return made.report
 
     report, step.cached = explainer.cache.record("trust", key, TrustReport, make)
     return report, tuple(costs)
+
+
+def _shuffled(config: Config, explainer: Explainer) -> Classifier | NotRun:
+    """A copy of the network that has learned wrong labels by heart, where the config asks for it."""
+    if not config.trust_labels:
+        return NOT_ASKED
+    background = explainer.background(LABELLED)
+    if background is None:
+        return NotRun("there is no split with role: reference, whose labels could be shuffled")
+    return train_on_shuffled(explainer.opened.classifier, background.values, background.labels, explainer.streams)
