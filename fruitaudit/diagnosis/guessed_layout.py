@@ -22,6 +22,8 @@ SCALES = (1.0, 0.7, 0.5, 0.35, 0.25)
 _TRIED = 48
 """Lab images that each candidate is tried on."""
 _BANDS = 4
+_SMALLEST = 10
+"""Pixels a side that a band must have for its middle and its rim to be told apart."""
 _NOTE = "estimated without masks, by the layout whose texture comes nearest to the field's photos"
 
 
@@ -67,12 +69,14 @@ def changes_of(contrast: Contrast, layout: GuessedLayout) -> dict[str, Change]:
 
 
 def _moments(pixels: ByteArray) -> Values:
-    """(N, 2 * bands): log energy of each band of a Laplacian pyramid, over the middle and over the rim."""
+    """(N, 2 * bands): log energy of up to four bands of a Laplacian pyramid, over the middle and over the rim."""
     rows = []
     for image in pixels:
         level = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY).astype(np.float32)
         energies = []
         for _ in range(_BANDS):
+            if min(level.shape) < _SMALLEST:
+                break
             smaller = cv2.pyrDown(level)
             band = (level - cv2.pyrUp(smaller, dstsize=level.shape[::-1])) ** 2
             h, w = band.shape
