@@ -119,7 +119,7 @@ def demo(
     ] = Case.FRUIT,
     quiet: QuietOption = False,
 ) -> None:
-    """Audit a case that is made on the spot: it has learned in the lab and fails in the store."""
+    """Audit a case made on the spot: good in the lab, bad in use."""
     from fruitaudit.config.load import load_config
     from fruitaudit.demo import digits
     from fruitaudit.demo.fruit import case as fruit
@@ -166,7 +166,7 @@ def verify(
     quiet: QuietOption = False,
     as_json: Annotated[bool, typer.Option("--json", help="As JSON, image by image.")] = False,
 ) -> None:
-    """Compare the methods with other libraries' on your own model and images."""
+    """Compare the methods with other libraries', on your own model."""
     from fruitaudit.config.load import load_config
     from fruitaudit.verify import print_verified
     from fruitaudit.verify import verify as compare

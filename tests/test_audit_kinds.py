@@ -234,8 +234,9 @@ def expected_reason(audited: Audited, method: str) -> str | None:
     if library and kind in ONE_UNIT:
         return "this library explains models with one output a class only; use the native method instead"
     if name == "grad_cam_pp" and kind in HIDDEN | {"vit", "mlp"}:
-        needs = "Grad-CAM++ needs a layer with a spatial activation, and none is found in this model"
-        return needs if library else f"{needs}; use occlusion instead"
+        return (
+            "Grad-CAM++ needs a layer with a spatial activation, and none is found in this model; use occlusion instead"
+        )
     if library and name != "occlusion" and kind in HIDDEN:
         return "this library cannot look into a SavedModel; use the native method instead"
     if method == "grad_cam_pp@tf-keras-vis" and kind in NESTED:

@@ -232,7 +232,11 @@ class Classifier:
 
     def _batched(self, function: Callable[..., Any], *arrays: Any) -> list[FloatArray]:
         """Call a compiled function batch by batch and join what it returns."""
-        starts = range(0, max(len(arrays[0]), 1), self.batch_size)
+        if not len(arrays[0]):
+            # TensorFlow refuses convolutions of no image on some processors: the shapes are those of one.
+            one = self._batched(function, *(np.zeros((1, *a.shape[1:]), a.dtype) for a in arrays))
+            return [part[:0] for part in one]
+        starts = range(0, len(arrays[0]), self.batch_size)
         parts = [[t.numpy() for t in function(*(a[i : i + self.batch_size] for a in arrays))] for i in starts]
         return [p[0] if len(p) == 1 else np.concatenate(p) for p in zip(*parts, strict=True)]
 

@@ -66,7 +66,30 @@ def centred(logits: FloatArray) -> FloatArray:
 
 @contextlib.contextmanager
 def hushed() -> Iterator[None]:
-    """No progress bars on stdout, and none of the warnings about input names that Keras gives on list inputs."""
-    with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
+    """A call into a library: no progress bars, no warnings about list inputs, no gradients of weights."""
+    with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()), _weights_left_out():
         warnings.simplefilter("ignore")
         yield
+
+
+@contextlib.contextmanager
+def _weights_left_out() -> Iterator[None]:
+    """Let eager tapes pass over the gradients of convolution weights, which the libraries throw away.
+
+    TensorFlow 2.21 computes them all the same, and some of them abort the process on processors with AVX-512:
+    `free(): invalid pointer` in Conv2DBackpropFilter.
+    """
+    from tensorflow.python.ops import gen_nn_ops
+
+    from fruitaudit.models.backend import tf
+
+    whole = gen_nn_ops.conv2d_backprop_filter
+
+    def none(input: Any, filter_sizes: Any, *rest: Any, **more: Any) -> Any:
+        return tf.zeros(filter_sizes, input.dtype)
+
+    gen_nn_ops.conv2d_backprop_filter = none
+    try:
+        yield
+    finally:
+        gen_nn_ops.conv2d_backprop_filter = whole

