@@ -266,4 +266,4 @@ def test_help_is_not_cut_off(fruitaudit: Terminal) -> None:
     assert fruitaudit("--help") == 0
     assert not [line for line in fruitaudit.out.splitlines()[2:] if line.endswith("...")]
     assert fruitaudit("demo", "--help") == 0
-    assert "[default: fruitaudit-demo]" in re.sub(r"-\s+", "-", fruitaudit.out)
+    assert "[default: fruitaudit-demo]" in " ".join(fruitaudit.out.split())
