@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import logging
+from dataclasses import replace
 
-from fruitaudit.attribution.base import Method, Model
+from fruitaudit.attribution.base import Method, Model, background_of
 from fruitaudit.errors import AuditError, CannotExplain
-from fruitaudit.records.data import Images
+from fruitaudit.records.data import Background, Images
 from fruitaudit.records.explanations import Explanation, Maps, Segments, Targets
 from fruitaudit.records.states import NotRun
 from fruitaudit.runtime import Streams
@@ -27,7 +28,7 @@ def explain(method: Method, model: Model, images: Images, targets: Targets, stre
             "or ask for target: predicted"
         )
     try:
-        explanation = method(model, images, targets, streams)
+        explanation = method(model, _as_asked(method, images), targets, streams)
     except CannotExplain as reason:
         return NotRun(str(reason))
     except AuditError:
@@ -37,6 +38,15 @@ def explain(method: Method, model: Model, images: Images, targets: Targets, stre
         first_line = next(iter(str(error).splitlines()), "no message")
         return NotRun(f"{title} failed on this model: {type(error).__name__}: {first_line}")
     return _kept_contract(title, explanation, images)
+
+
+def _as_asked(method: Method, images: Images) -> Images:
+    """The images with no more of the background than the method asks for: methods tested together share the most."""
+    background, n = images.background, background_of(method)
+    if background is None or not n or len(background.values) <= n:
+        return images
+    few = Background(background.values[:n], background.labels[:n], background.sample_ids[:n], background.population)
+    return replace(images, background=few)
 
 
 def _kept_contract(title: str, explanation: Explanation, images: Images) -> Explanation | NotRun:

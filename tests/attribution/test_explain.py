@@ -70,3 +70,24 @@ def test_why_a_rather_than_b_is_never_answered_with_why_a(method):
         assert isinstance(made, Maps)
     else:
         assert "explains one class, not why it was preferred to another" in made.reason
+
+
+def test_a_method_gets_no_more_background_than_it_asks_for():
+    import numpy as np
+
+    from fruitaudit.attribution.explain import _as_asked
+    from fruitaudit.attribution.saliency import Saliency
+    from fruitaudit.records.data import Background, Images
+
+    shared = Background(np.arange(5.0, dtype=np.float32)[:, None, None, None], np.arange(5), tuple("abcde"), 9)
+    ends = np.zeros(1, np.float32), np.ones(1, np.float32)
+    images = Images(np.zeros((1, 1, 1, 1), np.float32), ("x",), *ends, background=shared)
+
+    class Two(Saliency):
+        background_size = 2
+
+    own = _as_asked(Two(), images).background
+    assert own is not None
+    assert (own.sample_ids, own.labels.tolist(), own.values.ravel().tolist()) == (("a", "b"), [0, 1], [0, 1])
+    assert own.population == 9
+    assert _as_asked(Saliency(), images) is images
