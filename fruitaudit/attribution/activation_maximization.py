@@ -108,10 +108,7 @@ class ActivationMaximization:
         return self.reference_images
 
     def __call__(self, model: Model, images: Images, targets: Targets, streams: Streams) -> Synthetic:
-        real = images.background
-        if real is None or not len(real.values):
-            raise CannotExplain("activation maximization is read beside the strongest real image, and there is no "
-                                "reference split to take one from; name a split with the role reference")  # fmt: skip
+        real = real_images(images)
         ascent = Ascent(self.steps, self.step_size, self.jitter, self.total_variation, self.l2)
         canvas: Canvas = Pixels(model.input_shape)
         if self.parameterization == "fourier":
@@ -195,6 +192,14 @@ def beside_real_images(
         diagnostics={"probability": np.array(classes, np.float32)},
         notes=(f"the strongest real image is that of {len(real.values)} of the {real.population} reference images",),
     )
+
+
+def real_images(images: Images) -> Background:
+    """The reference images that made-up ones are read beside. Raises CannotExplain where there are none."""
+    if images.background is None or not len(images.background.values):
+        raise CannotExplain("activation maximization is read beside the strongest real image, and there is no "
+                            "reference split to take one from; name a split with the role reference")  # fmt: skip
+    return images.background
 
 
 METHODS = (ActivationMaximization,)

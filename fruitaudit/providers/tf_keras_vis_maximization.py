@@ -11,7 +11,12 @@ import numpy as np
 from pydantic import Field
 from pydantic.dataclasses import dataclass
 
-from fruitaudit.attribution.activation_maximization import ActivationMaximization, Part, beside_real_images
+from fruitaudit.attribution.activation_maximization import (
+    ActivationMaximization,
+    Part,
+    beside_real_images,
+    real_images,
+)
 from fruitaudit.attribution.base import OPTIONS, Model, Passes, Registration, Shape
 from fruitaudit.errors import CannotExplain
 from fruitaudit.providers.keras_network import hushed, with_linear_head
@@ -51,10 +56,7 @@ class ActivationMaximizationByTfKerasVis:
         return self.reference_images
 
     def __call__(self, model: Model, images: Images, targets: Targets, streams: Streams) -> Synthetic:
-        real = images.background
-        if real is None or not len(real.values):
-            raise CannotExplain("activation maximization is read beside the strongest real image, and there is no "
-                                "reference split to take one from; name a split with the role reference")  # fmt: skip
+        real = real_images(images)
         network = with_linear_head(model, real.values[:1])
         parts = self._native().parts(model, real.values)
         units = tuple(unit for part in parts for unit in part.units())
