@@ -31,8 +31,8 @@ from fruitaudit.runtime import StageCache, Streams, sha256_of, staged, write_tex
 from fruitaudit.steps import Progress, Steps
 from fruitaudit.trust.audit import tested_methods, trust_of
 
-OUTPUTS = ("attributions", "config.yaml", "diagnosis", "junit.xml", "pictures", "predictions.parquet", "report.html",
-           "results.json", "run.json", "summary.md")  # fmt: skip
+OUTPUTS = ("attributions", "config.yaml", "diagnosis", "junit.xml", "labels_to_check.csv", "pictures",
+           "predictions.parquet", "report.html", "results.json", "run.json", "summary.md")  # fmt: skip
 """All that an audit writes into its folder, beside the cache."""
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from fruitaudit.diagnosis.evidence import Evidence, percent, points
+from fruitaudit.diagnosis.labels import WORKSHEET
 from fruitaudit.evaluation.intervals import difference, wilson
 from fruitaudit.records.diagnosis import CauseFinding, Listing, ListingNotRun, Remedy
 
@@ -92,7 +93,8 @@ def _labels(evidence: Evidence) -> Iterator[CauseFinding]:
             f"({share.successes} of {share.n}; in the other classes {100 * others.value:.1f} %).",
             (check.listing.sentence, *(" | ".join(row) for row in check.listing.rows[:5])),
             Remedy(
-                f"Look through the worksheet of {check.listing.split} by eye and correct the labels, then train again."
+                f"Look through the {len(check.doubts)} rows of {check.listing.split} in {WORKSHEET}, in the output "
+                "folder, by eye; correct the labels, then train again."
             ),
             share.value * (share.n / max(1, check.listing.n)),
             1.0,

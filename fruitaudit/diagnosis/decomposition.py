@@ -13,7 +13,7 @@ from fruitaudit.diagnosis.factors import TITLES, Factors
 from fruitaudit.diagnosis.gap_checks import CONTROL, control_change, similarity_check
 from fruitaudit.diagnosis.interventions import pixel_distance
 from fruitaudit.diagnosis.material import Eye, Material
-from fruitaudit.diagnosis.resampling import difference_of_means, mean_of
+from fruitaudit.diagnosis.resampling import CHANGE, SHARE, Range, difference_of_means, mean_of
 from fruitaudit.diagnosis.shapley import EXACT_UP_TO, ORDERS, beginnings, draw_orders, shares, shares_of_orders
 from fruitaudit.records.diagnosis import Decomposition, Effect, EffectNotRun, GapCheck, GapShare
 from fruitaudit.records.states import Estimate, NotRun
@@ -133,9 +133,10 @@ def _placebo(eye: Eye, contrast: Contrast, distance: float) -> GapCheck:
     )  # fmt: skip
 
 
-def _lab_mean(contrast: Contrast, values: np.ndarray, purpose: str) -> Estimate:
+def _lab_mean(contrast: Contrast, values: np.ndarray, purpose: str, possible: Range = CHANGE) -> Estimate:
     lab = contrast.lab.material
-    return mean_of(values, lab.sources, lab.sources_known, contrast.streams, "decomposition", lab.split, purpose)
+    key = ("decomposition", lab.split, purpose)
+    return mean_of(values, lab.sources, lab.sources_known, contrast.streams, *key, possible=possible)
 
 
 def _record(
@@ -146,14 +147,15 @@ def _record(
     names = frozenset(c.factor for c in players)
     whole, none = game.right[names], game.right[frozenset()]
     rows = [_share(contrast, c.factor, names, game, checks, effects) for c in players]
-    mean_field = mean_of(field.correct, field.sources, field.sources_known, contrast.streams, "field", field.split)
+    key = ("field", field.split)
+    there = mean_of(field.correct, field.sources, field.sources_known, contrast.streams, *key, possible=SHARE)
     return Decomposition(
         lab_split=lab.split,
         field_split=field.split,
-        lab=_lab_mean(contrast, lab.correct, "lab"),
-        field=mean_field,
+        lab=_lab_mean(contrast, lab.correct, "lab", SHARE),
+        field=there,
         gap=gap,
-        transformed=_lab_mean(contrast, whole, "transformed"),
+        transformed=_lab_mean(contrast, whole, "transformed", SHARE),
         recomposition=_lab_mean(contrast, lab.correct - none, "recomposed"),
         shares=tuple(sorted(rows, key=lambda row: -row.points.value)),
         unexplained=_unexplained(contrast, whole),
@@ -184,8 +186,10 @@ def _verdict(
     name: str, points: Estimate, checks: tuple[GapCheck, ...], effects: Sequence[Effect | EffectNotRun]
 ) -> tuple[bool, str]:
     """A share counts if it is surely above zero, no control failed, and one of two positive checks was passed."""
-    if points.low is None or points.low <= 0 or points.value < LEAST:
-        return False, "its interval reaches zero or it is less than two points"
+    if points.low is None or points.low <= 0:
+        return False, "its interval reaches zero"
+    if points.value < LEAST:
+        return False, f"it is less than {100 * LEAST:.0f} points"
     by_name = {check.name: check for check in checks}
     for control in ("recomposition", "placebo"):
         if by_name[control].passed is False:

@@ -54,7 +54,8 @@ def _varied(evidence: Evidence, field: str) -> list[str]:
 
 
 def _of_share(evidence: Evidence, gap: Decomposition, share: GapShare) -> CauseFinding:
-    effects = [e for e in evidence.effects if isinstance(e, Effect) and e.factor == share.factor]
+    effects = [e for e in evidence.effects if isinstance(e, Effect) and (e.factor, e.field_split) ==
+               (share.factor, gap.field_split)]  # fmt: skip
     lines = [f"Shapley share {told(share.points)}; alone {100 * share.alone:.1f}, last {100 * share.last:.1f} points "
              f"({gap.method})", share.why]  # fmt: skip
     lines += [f"{e.direction.replace('_', ' ')} ({e.dose}) on {e.split}: {told(e.change)}" for e in effects]

@@ -10,12 +10,11 @@ from fruitaudit.diagnosis.change import CHUNK, Change, Flags, changed, predictio
 from fruitaudit.diagnosis.contrast import Contrast, Side, Values
 from fruitaudit.diagnosis.factors import TITLES, Factors
 from fruitaudit.diagnosis.material import Eye
-from fruitaudit.diagnosis.resampling import mean_of
+from fruitaudit.diagnosis.resampling import CHANGE, SHARE, Range, mean_of
 from fruitaudit.diagnosis.surface import probes
 from fruitaudit.diagnosis.undo import undo
 from fruitaudit.records.diagnosis import Direction, Effect, EffectNotRun
 from fruitaudit.records.states import Estimate, NotRun
-from fruitaudit.runtime import Streams
 
 SHOWN = 8
 """Sample ids named with an effect."""
@@ -28,34 +27,39 @@ def measure_effects(eye: Eye, contrast: Contrast, factors: Factors) -> Iterator[
         if name in _PROBES:
             continue
         there: Change | NotRun = factors.changes.get(name) or factors.not_run[name]
-        yield _row(eye, contrast.lab, there, name, "toward_field", contrast.streams)
+        yield _row(eye, contrast, there, name, "toward_field")
         if isinstance(there, Change):
             back = undo(name, contrast, factors)
-            yield _row(eye, contrast.field, back, name, "undo_in_field", contrast.streams)
+            yield _row(eye, contrast, back, name, "undo_in_field")
     for name, probe in zip(_PROBES, probes(contrast), strict=True):
-        yield _row(eye, contrast.lab, probe, name, "probe", contrast.streams)
+        yield _row(eye, contrast, probe, name, "probe")
 
 
 def _row(
-    eye: Eye, side: Side, change: Change | NotRun, factor: str, direction: Direction, streams: Streams
+    eye: Eye, contrast: Contrast, change: Change | NotRun, factor: str, direction: Direction
 ) -> Effect | EffectNotRun:
-    split = side.material.split
-    if isinstance(change, NotRun):
-        return EffectNotRun(factor, TITLES[factor], direction, split, change)
-    return measure_effect(eye, side, change, direction, streams)
+    if isinstance(change, Change):
+        return measure_effect(eye, contrast, change, direction)
+    split = _changed_side(contrast, direction).material.split
+    return EffectNotRun(factor, TITLES[factor], direction, split, change, contrast.field.material.split)
 
 
-def measure_effect(eye: Eye, side: Side, change: Change, direction: Direction, streams: Streams) -> Effect:
+def _changed_side(contrast: Contrast, direction: Direction) -> Side:
+    return contrast.field if direction == "undo_in_field" else contrast.lab
+
+
+def measure_effect(eye: Eye, contrast: Contrast, change: Change, direction: Direction) -> Effect:
     """Accuracy with and without one change, on the same images; sources are resampled, not images."""
-    material = side.material
+    side = _changed_side(contrast, direction)
+    material, streams = side.material, contrast.streams
     subset = frozenset([change.factor])
     after = predictions(eye, material, side.masks, [change], [subset])[subset] == material.labels
     before = material.correct.astype(bool)
     turned = before & ~after if direction != "undo_in_field" else ~before & after
     key = (direction, change.factor, material.split)
 
-    def estimate(values: Flags | Values, what: str) -> Estimate:
-        return mean_of(values, material.sources, material.sources_known, streams, *key, what)
+    def estimate(values: Flags | Values, what: str, possible: Range = SHARE) -> Estimate:
+        return mean_of(values, material.sources, material.sources_known, streams, *key, what, possible=possible)
 
     return Effect(
         factor=change.factor,
@@ -65,10 +69,11 @@ def measure_effect(eye: Eye, side: Side, change: Change, direction: Direction, s
         dose=change.dose,
         before=estimate(before, "before"),
         after=estimate(after, "after"),
-        change=estimate(after.astype(np.float64) - before, "change"),
+        change=estimate(after.astype(np.float64) - before, "change", CHANGE),
         distance=pixel_distance(side, [change]),
         flipped=tuple(material.ids[i] for i in np.flatnonzero(turned)[:SHOWN]),
         notes=change.notes,
+        field_split=contrast.field.material.split,
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,6 +15,8 @@ from fruitaudit.records.diagnosis import Listing
 from fruitaudit.records.evaluation import Predictions
 from fruitaudit.records.states import Estimate
 
+WORKSHEET = "labels_to_check.csv"
+"""The file, in the output folder, in which a person decides."""
 NEIGHBOURS = 10
 ROWS = 50
 _NEARLY, _HARDLY = 0.8, 0.25
@@ -21,13 +24,34 @@ _NEARLY, _HARDLY = 0.8, 0.25
 
 
 @dataclass(frozen=True)
+class Neighbour:
+    """A training image and its cosine distance, 0..2, in the model's features."""
+
+    sample_id: str
+    label: str
+    distance: float
+
+
+@dataclass(frozen=True)
+class Doubt:
+    """One label that looks wrong. `nearest` training image, None where no split is what the model was trained on."""
+
+    sample_id: str
+    label: str
+    predicted: str
+    probability: float
+    nearest: Neighbour | None
+
+
+@dataclass(frozen=True)
 class LabelCheck:
-    """The worksheet; and of each class, by its label and by what its images look like, how many labels look wrong.
+    """All doubtful labels; and of each class, by its label and by what its images look like, how many look wrong.
 
     `looked` and `wrong` (2, K): row 0 counts images by their label, row 1 by the class of most of their neighbours.
     """
 
     listing: Listing
+    doubts: tuple[Doubt, ...]
     looked: IntArray
     wrong: IntArray
     class_names: tuple[str, ...]
@@ -47,8 +71,10 @@ class LabelCheck:
         )
 
 
-def check_labels(eye: Eye, material: Material, told: Predictions) -> LabelCheck:
-    """Labels that the model and the image's neighbours contradict.
+def check_labels(
+    eye: Eye, material: Material, features: FloatArray, told: Predictions, train: tuple[Material, FloatArray] | None
+) -> LabelCheck:
+    """Labels that the model and the image's neighbours contradict; `train` are training images with their features.
 
     An image is listed if the model gives another class at least 0.8 of that class's mean confidence and its own label
     less than 0.25 of its own, and of its 10 nearest neighbours in the model's features at least 8 carry the other label
@@ -66,7 +92,6 @@ def check_labels(eye: Eye, material: Material, told: Predictions) -> LabelCheck:
     confident[every, labels] = 0
     other = confident.argmax(axis=1)
     doubtful = (confident.max(axis=1) > 0) & (probabilities[every, labels] < _HARDLY * usual[labels])
-    features = eye.classifier.features(eye.preprocessor.scaled(eye.channels(material.pixels)))
     votes = neighbour_votes(features, labels, n_classes)
     rows = np.flatnonzero(doubtful & (votes[every, other] > 0.75) & (votes[every, labels] < 0.15))
     rows = rows[np.argsort(-confident[rows].max(axis=1), kind="stable")]
@@ -76,19 +101,40 @@ def check_labels(eye: Eye, material: Material, told: Predictions) -> LabelCheck:
     listing = Listing(
         "doubtful labels", material.split, len(material), len(rows),
         f"{len(rows)} of {len(material)} labels of {material.split} look wrong: the model is sure of another class, "
-        f"and so are nearly all of the {NEIGHBOURS} nearest images.",
+        f"and so are nearly all of the {NEIGHBOURS} nearest images."
+        + (f" All of them are in {WORKSHEET}, with room for what a person finds." if len(rows) else ""),
         ("image", "label", "looks like", "probability", "share of neighbours"), tuple(lines),
         tuple(material.ids[i] for i in rows[:ROWS]),
     )  # fmt: skip
     looked, wrong = ([np.bincount(c, minlength=n_classes) for c in views]
                      for views in ((labels, votes.argmax(axis=1)), (labels[rows], other[rows])))  # fmt: skip
-    return LabelCheck(listing, np.array(looked, np.int64), np.array(wrong, np.int64), names)
+    nearest = _nearest(material, features, rows, train, names) if train else [None] * len(rows)
+    called = probabilities[rows].argmax(axis=1)
+    doubts = tuple(
+        Doubt(material.ids[i], names[labels[i]], names[c], float(probabilities[i, c]), near)
+        for i, c, near in zip(rows, called, nearest, strict=True)
+    )
+    return LabelCheck(listing, doubts, np.array(looked, np.int64), np.array(wrong, np.int64), names)
+
+
+def _nearest(
+    material: Material, features: FloatArray, rows: IntArray, train: tuple[Material, FloatArray], names: Sequence[str]
+) -> list[Neighbour | None]:
+    """For each of the rows the nearest training image that is not the image itself."""
+    shown, theirs = train
+    distances = 1 - _unit(features[rows]) @ _unit(theirs).T
+    distances[np.array(material.ids)[rows][:, None] == np.array(shown.ids)[None]] = np.inf
+    return [Neighbour(shown.ids[k], names[shown.labels[k]], float(row[k])) if np.isfinite(row[k]) else None
+            for row, k in zip(distances, distances.argmin(axis=1), strict=True)]  # fmt: skip
+
+
+def _unit(features: FloatArray) -> FloatArray:
+    return features / np.maximum(np.linalg.norm(features, axis=1, keepdims=True), 1e-9)
 
 
 def neighbour_votes(features: FloatArray, labels: IntArray, n_classes: int) -> Values:
     """(N, K): the share of each image's 10 nearest other images, by cosine, that carry each label."""
-    unit = features / np.maximum(np.linalg.norm(features, axis=1, keepdims=True), 1e-9)
-    likeness = unit @ unit.T
+    likeness = _unit(features) @ _unit(features).T
     np.fill_diagonal(likeness, -np.inf)
     k = min(NEIGHBOURS, len(labels) - 1)
     nearest = np.argpartition(-likeness, k - 1, axis=1)[:, :k]

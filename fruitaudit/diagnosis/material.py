@@ -117,7 +117,7 @@ def draw(opened: Opened, predictions: Predictions, limit: int, streams: Streams)
     Only images that the audit could read are drawn, so that nothing here fails on a bad file.
     """
     by_id = opened.samples
-    rows = _drawn_rows(predictions, limit, streams)
+    rows = drawn_rows(predictions, limit, streams)
     samples = [by_id[predictions.sample_ids[i]] for i in rows]
     photos = list(read_photos(samples, rgb_fitter(opened.preprocessor)))
     kept = [i for i, photo in enumerate(photos) if photo is not None]
@@ -141,7 +141,7 @@ def draw(opened: Opened, predictions: Predictions, limit: int, streams: Streams)
     )
 
 
-def _drawn_rows(predictions: Predictions, limit: int, streams: Streams) -> list[int]:
+def drawn_rows(predictions: Predictions, limit: int, streams: Streams) -> list[int]:
     """Round robin over the classes, in a seeded order within each, back in the order of the split."""
     rng = streams.rng("diagnosis draw", predictions.split)
     order = rng.permutation(len(predictions.labels))

@@ -10,7 +10,7 @@ import numpy as np
 from fruitaudit.data.decode import BadImage, decode, read_bytes
 from fruitaudit.data.preprocess import Preprocessor
 from fruitaudit.diagnosis.material import Eye, Material, rgb_fitter
-from fruitaudit.diagnosis.resampling import mean_of
+from fruitaudit.diagnosis.resampling import SHARE, mean_of
 from fruitaudit.errors import AuditError
 from fruitaudit.records.data import ByteArray, IntArray
 from fruitaudit.records.diagnosis import PreprocessingTrial
@@ -41,7 +41,7 @@ def try_preparations(eye: Eye, material: Material, streams: Streams) -> Iterator
             tried.setting,
             tried.value,
             material.split,
-            mean_of(right, material.sources, material.sources_known, streams, "preparation", *key),
+            mean_of(right, material.sources, material.sources_known, streams, "preparation", *key, possible=SHARE),
             mean_of(right - material.correct, material.sources, material.sources_known, streams, "gain", *key),
         )
 

@@ -17,12 +17,14 @@ from fruitaudit.diagnosis.integrity import check_data
 from fruitaudit.diagnosis.interventions import measure_effects
 from fruitaudit.diagnosis.labels import LabelCheck, check_labels
 from fruitaudit.diagnosis.masks import find_masks
-from fruitaudit.diagnosis.material import Eye, Material, draw
+from fruitaudit.diagnosis.material import Material
+from fruitaudit.diagnosis.pool import Pool
 from fruitaudit.diagnosis.preparation import try_preparations
 from fruitaudit.diagnosis.ranking import rank
-from fruitaudit.diagnosis.shift import features_of, measure_feature_shift, measure_shift, nearest_training
+from fruitaudit.diagnosis.shift import measure_feature_shift, measure_shift, nearest_training
 from fruitaudit.diagnosis.shortcuts import find_shortcuts
 from fruitaudit.diagnosis.variety import Variety, find_varieties
+from fruitaudit.diagnosis.worksheet import write_worksheet
 from fruitaudit.errors import CannotExplain
 from fruitaudit.opening import Opened
 from fruitaudit.records.data import FloatArray
@@ -57,14 +59,14 @@ class Budget:
 
 def diagnose(
     opened: Opened, predictions: Mapping[str, Predictions], streams: Streams, budget: Budget | None = None,
-    claims: Sequence[str] = (), pictures: Path | None = None,
+    claims: Sequence[str] = (), out: Path | None = None,
 ) -> Diagnosis:  # fmt: skip
     """Every experiment on one lab split (test, else reference) and each field split; `claims` as in `claims.py`.
 
     Same inputs and seed: the same record. It holds plain values only, as `results.json` needs them. Examples of the
-    changes are drawn under the folder `pictures`, where there is one.
+    changes, and labels to be checked, are written into the folder `out`, where there is one.
     """
-    return _Experiments(opened, predictions, streams, budget or Budget(), claims, pictures).run()
+    return _Experiments(opened, predictions, streams, budget or Budget(), claims, out).run()
 
 
 @dataclass
@@ -74,7 +76,7 @@ class _Experiments:
     streams: Streams
     budget: Budget
     claims: Sequence[str]
-    pictures: Path | None
+    out: Path | None
     listings: list[Listing | ListingNotRun] = field(default_factory=list)
     labels: list[LabelCheck] = field(default_factory=list)
     shifts: list[Shift] = field(default_factory=list)
@@ -91,12 +93,11 @@ class _Experiments:
     not_run: dict[str, NotRun] = field(default_factory=dict)
 
     def run(self) -> Diagnosis:
-        self.eye = Eye(self.opened.classifier, self.opened.preprocessor)
-        checked = {
-            name: draw(self.opened, p, self.budget.checked, self.streams) for name, p in self.predictions.items()
-        }
-        self.listings += check_data(self.opened.splits, checked, self.predictions)
-        self._check_labels(checked)
+        limit = max(self.budget.checked, self.budget.images)
+        self.pool = Pool.of(self.opened, self.predictions, limit, self.streams)
+        self.eye = self.pool.eye
+        self.listings += check_data(self.opened.splits, self.pool.materials, self.predictions)
+        self._check_labels()
         lab = self._lab()
         if lab is None:
             self.not_run["experiments"] = NotRun("there is no test or reference split to compare the field with")
@@ -129,18 +130,35 @@ class _Experiments:
         return by_role[0] if by_role else None
 
     def _side(self, told: Predictions) -> Side:
-        material = draw(self.opened, told, self.budget.images, self.streams)
+        material = self.pool.materials[told.split].select(self.pool.rows(told.split, self.budget.images))
         return Side(material, find_masks(material))
 
-    def _check_labels(self, checked: Mapping[str, Material]) -> None:
+    def _check_labels(self) -> None:
         for name, told in self.predictions.items():
             if told.role == "field":
                 continue  # where the model fails anyway, its doubt says nothing about labels
             try:
-                self.labels.append(check_labels(self.eye, checked[name], told))
+                seen = self._seen(name)
+                train = self._seen(self.train) if self.train else None
+                self.labels.append(check_labels(self.eye, *seen, told, train))
             except CannotExplain as reason:
                 self.not_run[f"labels of {name}"] = NotRun(str(reason))
         self.listings += [check.listing for check in self.labels]
+        if self.out:
+            write_worksheet(self.out, self.labels)
+
+    @property
+    def train(self) -> str | None:
+        """The split that the model was trained on."""
+        return next((name for name, p in self.predictions.items() if p.role == "reference"), None)
+
+    def _seen(self, split: str, limit: int | None = None) -> tuple[Material, FloatArray]:
+        """Images of a split with the model's features of them. Raises CannotExplain where it has none."""
+        material, features = self.pool.materials[split], self.pool.features(split)
+        if limit is None:
+            return material, features
+        rows = self.pool.rows(split, limit)
+        return material.select(rows), features[rows]
 
     def _field(self, lab: Side, there: Side) -> None:
         name = there.material.split
@@ -148,7 +166,7 @@ class _Experiments:
         contrast = Contrast.of(lab, there, self.streams)
         self.shifts += measure_shift(contrast)
         try:
-            self._features(lab.material, there.material)
+            self._features(lab.material.split, name)
         except CannotExplain as reason:
             self.not_run[f"feature space of {name}"] = NotRun(str(reason))
         factors = self.factors[name] = measure_factors(contrast)
@@ -159,26 +177,22 @@ class _Experiments:
             self.not_run[f"decomposition of {name}"] = gap
         else:
             self.decompositions.append(gap)
-            if self.pictures:
+            if self.out:
                 names = self.opened.class_names
-                self.examples += draw_examples(self.eye, contrast, factors, gap, names, self.pictures)
+                self.examples += draw_examples(self.eye, contrast, factors, gap, names, self.out)
 
-    def _features(self, lab: Material, there: Material) -> None:
-        ours, theirs = self._of(lab), self._of(there)
-        self.feature_shifts.append(measure_feature_shift(lab, there, ours[1], theirs[1], self.streams))
-        train = next((p for p in self.predictions.values() if p.role == "reference"), None)
-        if train is None:
+    def _features(self, lab: str, there: str) -> None:
+        ours, theirs = (self._seen(split, self.budget.images) for split in (lab, there))
+        self.feature_shifts.append(measure_feature_shift(*ours, *theirs, self.streams))
+        if self.train is None:
             self.not_run["nearest training image"] = NotRun(
                 "there is no reference split: nobody said what was trained on"
             )
             return
-        shown = self._of(draw(self.opened, train, self.budget.checked, self.streams))
+        shown = self._seen(self.train)
         names = self.opened.class_names
         self.distances += nearest_training(names, *shown, ours, theirs)
         self.varieties += find_varieties(names, shown, ours, theirs)
-
-    def _of(self, material: Material) -> tuple[Material, FloatArray]:
-        return material, features_of(self.eye, material)
 
     def _diagnosis(self, lab: str) -> Diagnosis:
         evidence = Evidence(

@@ -9,7 +9,7 @@ import numpy as np
 
 from fruitaudit.diagnosis.camera import blur_metric
 from fruitaudit.diagnosis.contrast import Contrast, Side, Values
-from fruitaudit.diagnosis.material import Eye, Material
+from fruitaudit.diagnosis.material import Material
 from fruitaudit.diagnosis.resampling import weights
 from fruitaudit.records.data import FloatArray
 from fruitaudit.records.diagnosis import Distance, FeatureShift, Shift
@@ -88,13 +88,8 @@ def hedges_g(ours: Values, theirs: Values) -> Quantity:
     return Estimate(g, n1 + n2, g - half, g + half, interval="normal limit of Hedges' g")
 
 
-def features_of(eye: Eye, material: Material) -> FloatArray:
-    """(N, D) what the last dense layer sees. Raises CannotExplain where the model has none."""
-    return eye.classifier.features(eye.preprocessor.scaled(eye.channels(material.pixels)))
-
-
 def measure_feature_shift(
-    lab: Material, field: Material, lab_features: FloatArray, field_features: FloatArray, streams: Streams
+    lab: Material, lab_features: FloatArray, field: Material, field_features: FloatArray, streams: Streams
 ) -> FeatureShift:
     """Cross-validated two-sample classifier: logistic regression on the 32 main directions of the model's features.
 

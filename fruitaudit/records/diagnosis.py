@@ -16,6 +16,7 @@ class Effect:
 
     `dose` says how much was changed, `distance` is the root mean square change of pixels, 0..1. `flipped` are images
     whose answer the change turned from right to wrong (for "undo_in_field": from wrong to right), the first few.
+    `field_split` gave the dose, whichever split was changed.
     """
 
     factor: str
@@ -29,6 +30,7 @@ class Effect:
     distance: float
     flipped: tuple[str, ...]
     notes: tuple[str, ...] = ()
+    field_split: str = ""
     state: Literal["done"] = "done"
 
 
@@ -41,6 +43,7 @@ class EffectNotRun:
     direction: Direction
     split: str
     reason: NotRun
+    field_split: str = ""
     state: Literal["not_run"] = "not_run"
 
 

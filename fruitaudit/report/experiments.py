@@ -45,18 +45,9 @@ class EffectTable:
 
 
 def effect_tables(diagnosis: Diagnosis) -> list[EffectTable]:
-    """One table a field split: the effects come one contrast after the other."""
-    fields = list(dict.fromkeys(shift.field_split for shift in diagnosis.shifts))
-    runs: list[list[Effect | EffectNotRun]] = []
-    seen: set[tuple[str, str]] = set()
-    for effect in diagnosis.effects:
-        key = (effect.factor, effect.direction)
-        if not runs or key in seen:
-            runs.append([])
-            seen.clear()
-        runs[-1].append(effect)
-        seen.add(key)
-    return [_table(run, fields[i] if i < len(fields) else "") for i, run in enumerate(runs)]
+    """One table a field split."""
+    fields = dict.fromkeys(effect.field_split for effect in diagnosis.effects)
+    return [_table([e for e in diagnosis.effects if e.field_split == field], field) for field in fields]
 
 
 def _table(effects: Sequence[Effect | EffectNotRun], field_split: str) -> EffectTable:

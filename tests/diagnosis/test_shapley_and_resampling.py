@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from fruitaudit.diagnosis.change import all_subsets
-from fruitaudit.diagnosis.resampling import difference_of_means, mean_of, weights
+from fruitaudit.diagnosis.resampling import SHARE, difference_of_means, mean_of, weights
 from fruitaudit.diagnosis.shapley import beginnings, draw_orders, shares, shares_of_orders
 from fruitaudit.runtime import Streams
 
@@ -61,6 +61,23 @@ def test_weights_count_each_source_alike_for_all_its_images() -> None:
 def test_no_change_at_all_still_has_an_interval() -> None:
     estimate = mean_of(np.zeros(60), np.arange(60), True, Streams(9), "zero")
     assert (estimate.low, estimate.high) == pytest.approx((-0.05, 0.05))
+
+
+@pytest.mark.parametrize(("value", "ends"), [(0.0, (0.0, 0.05)), (1.0, (0.95, 1.0))])
+def test_no_share_reaches_beyond_all_or_none(value: float, ends: tuple[float, float]) -> None:
+    estimate = mean_of(np.full(60, value), np.arange(60), True, Streams(9), "share", possible=SHARE)
+    assert (estimate.low, estimate.high) == pytest.approx(ends)
+
+
+def test_a_loss_of_everything_reaches_no_farther() -> None:
+    estimate = mean_of(np.full(60, -1.0), np.arange(60), True, Streams(9), "lost")
+    assert (estimate.low, estimate.high) == pytest.approx((-1, -0.95))
+
+
+def test_all_right_in_one_split_and_all_wrong_in_the_other_is_not_known_exactly() -> None:
+    estimate = difference_of_means(np.ones(60), np.arange(60), np.zeros(100), np.arange(100), True, Streams(9), "all")
+    assert (estimate.value, estimate.low, estimate.high) == pytest.approx((1, 0.92, 1))
+    assert estimate.interval == "rule of three"
 
 
 def test_a_difference_has_the_value_of_the_means() -> None:

@@ -79,15 +79,15 @@ GAP = gap(*SHARES)
 def effect(factor: str, direction: str, split: str, before: float, after: float) -> Effect:
     change = estimate(after - before, note=NOTE)
     return Effect(factor, factor.capitalize(), direction, split, f"dose of {factor} {SCRIPT}", estimate(before),
-                  estimate(after), change, 0.2, ("a",), ("a caveat",))  # fmt: skip
+                  estimate(after), change, 0.2, ("a",), ("a caveat",), "store")  # fmt: skip
 
 
 EFFECTS = (
     effect("light", "toward_field", "test", 0.95, 0.85),
     effect("light", "undo_in_field", "store", 0.25, 0.29),
     effect("scale", "toward_field", "test", 0.95, 0.15),
-    EffectNotRun("scale", "Scale", "undo_in_field", "store", NotRun("there are no sure masks")),
-    EffectNotRun("noise", "Noise", "toward_field", "test", NotRun("flat parts are no noisier")),
+    EffectNotRun("scale", "Scale", "undo_in_field", "store", NotRun("there are no sure masks"), "store"),
+    EffectNotRun("noise", "Noise", "toward_field", "test", NotRun("flat parts are no noisier"), "store"),
     effect("grey", "probe", "test", 0.95, 0.2),
 )
 TRIALS = (
@@ -235,7 +235,7 @@ def test_changes_that_were_not_made_say_why(show):
 
 
 def test_two_field_splits_have_a_table_each():
-    other = [dataclasses.replace(e, split="market") if e.split == "store" else e for e in EFFECTS]
+    other = [dataclasses.replace(e, split=e.split.replace("store", "market"), field_split="market") for e in EFFECTS]
     shifts = [dataclasses.replace(s, field_split="market") for s in FULL.shifts]
     both = dataclasses.replace(FULL, effects=(*EFFECTS, *other), shifts=(*FULL.shifts, *shifts))
     tables = effect_tables(both)

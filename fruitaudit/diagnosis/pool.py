@@ -1,0 +1,44 @@
+"""The images of all splits that are looked at, decoded once, and what the model's last dense layer sees of them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from fruitaudit.diagnosis.material import Eye, Material, draw, drawn_rows
+from fruitaudit.opening import Opened
+from fruitaudit.records.data import FloatArray, IntArray
+from fruitaudit.records.evaluation import Predictions
+from fruitaudit.runtime import Streams
+
+
+@dataclass(frozen=True)
+class Pool:
+    """Up to so many images of each split; experiments take some of them."""
+
+    eye: Eye
+    predictions: Mapping[str, Predictions]
+    streams: Streams
+    materials: Mapping[str, Material]
+    _features: dict[str, FloatArray] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, opened: Opened, predictions: Mapping[str, Predictions], limit: int, streams: Streams) -> Pool:
+        eye = Eye(opened.classifier, opened.preprocessor)
+        return cls(eye, predictions, streams, {n: draw(opened, p, limit, streams) for n, p in predictions.items()})
+
+    def rows(self, split: str, limit: int) -> IntArray:
+        """Rows of the split's material that a draw of `limit` images takes."""
+        told = self.predictions[split]
+        wanted = {told.sample_ids[i] for i in drawn_rows(told, limit, self.streams)}
+        return np.array([i for i, name in enumerate(self.materials[split].ids) if name in wanted], np.int64)
+
+    def features(self, split: str) -> FloatArray:
+        """(N, D) of the split's material. Raises CannotExplain where the model has none."""
+        if split not in self._features:
+            pixels = self.materials[split].pixels
+            values = self.eye.preprocessor.scaled(self.eye.channels(pixels))
+            self._features[split] = self.eye.classifier.features(values)
+        return self._features[split]
