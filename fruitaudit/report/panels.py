@@ -133,7 +133,7 @@ def _group(folder: Folder, group: Group, keys: Mapping[str, str]) -> GroupPanel:
     done.sort(key=lambda row: READINGS.index(verdicts[row.method].reading if row.method in verdicts else None))
     explanations = [folder.shown(row) for row in done]
     methods = tuple(
-        _method(row, _title(row, done), shown, verdicts.get(row.method))
+        _method(row, title_among(row, done), shown, verdicts.get(row.method))
         for row, shown in zip(done, explanations, strict=True)
     )
     drawn = list(zip(methods, explanations, strict=True))
@@ -152,7 +152,8 @@ def _group(folder: Folder, group: Group, keys: Mapping[str, str]) -> GroupPanel:
     )
 
 
-def _title(row: ExplanationRow, rows: Sequence[ExplanationRow]) -> str:
+def title_among(row: ExplanationRow, rows: Sequence[ExplanationRow]) -> str:
+    """The title of a row, with the options in which it differs from its namesakes among `rows`."""
     twins = [other for other in rows if other.method == row.method and other is not row]
     differs = [name for name in row.options if any(twin.options.get(name) != row.options[name] for twin in twins)]
     return ", ".join([row.title, *(f"{name} {_option(row.options[name])}" for name in differs)])
