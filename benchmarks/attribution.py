@@ -128,6 +128,7 @@ def main() -> None:
     args = parser.parse_args()
 
     from fruitaudit.attribution.registry import native_methods
+    from fruitaudit.errors import CannotExplain
     from fruitaudit.models.classifier import Classifier, open_classifier
 
     model = open_classifier(args.model) if args.model else Classifier.from_network(NETWORKS[args.network]())
@@ -140,7 +141,11 @@ def main() -> None:
         samples = getattr(method(), "samples", None)
         made = method(samples=min(samples, args.samples)) if args.samples and samples else method()
         for n_images in args.images:
-            total, took, alone, ratio = measure(model, made, n_images, args.runs)
+            try:
+                total, took, alone, ratio = measure(model, made, n_images, args.runs)
+            except CannotExplain as reason:
+                print(f"{name:22} {reason}")
+                break
             print(f"{name:22} {n_images:6} {total:7} {took:9.3f} {alone:9.3f} {ratio:6.2f}", flush=True)
 
 

@@ -6,7 +6,7 @@ import numpy as np
 from pydantic import Field
 from pydantic.dataclasses import dataclass
 
-from fruitaudit.attribution.base import OPTIONS, Model, Passes, Registration, Shape
+from fruitaudit.attribution.base import OPTIONS, Model, Passes, Registration, Shape, reduce_channels
 from fruitaudit.attribution.passes import add_per_image, rows
 from fruitaudit.attribution.scores import gradients_of, pick
 from fruitaudit.errors import CannotExplain
@@ -63,7 +63,7 @@ class ExpectedGradients:
             start = references[drawn[image, sample]]
             away = images.values[image] - start
             gradients = gradients_of(model, start + at[image, sample, None, None, None] * away, targets.select(image))
-            add_per_image(totals, image, (away * gradients).sum(axis=-1))
+            add_per_image(totals, image, reduce_channels(away * gradients, "sum"))
         values = totals / self.samples
 
         logits = model.logits(np.concatenate([references, images.values])).astype(np.float64)

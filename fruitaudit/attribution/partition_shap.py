@@ -13,7 +13,7 @@ from pydantic.dataclasses import dataclass
 
 from fruitaudit.attribution.base import OPTIONS, Model, Passes, Registration, Shape
 from fruitaudit.attribution.fills import Hide, hidden
-from fruitaudit.attribution.passes import ahead, runs
+from fruitaudit.attribution.passes import ahead, runs, shown_or_hidden
 from fruitaudit.attribution.scores import Score, scores_of
 from fruitaudit.records.data import FloatArray, Images, IntArray
 from fruitaudit.records.explanations import Maps, Targets
@@ -166,9 +166,12 @@ def _masked(
     values: FloatArray, filled: FloatArray, image: IntArray, shown: list[Shown], batch_size: int
 ) -> Iterator[tuple[IntArray, FloatArray]]:
     """Batches of images (B, H, W, C) of which only some pixels are shown, and which image each one is."""
+    height, width, channels = values.shape[1:]
+    place = np.arange(height * width).repeat(channels)
     for start in range(0, len(shown), batch_size):
-        rows, masks = image[start : start + batch_size], np.stack(shown[start : start + batch_size])[..., None]
-        made = [np.where(masks[variants], values[i], filled[i]) for i, variants in runs(rows)]
+        rows = image[start : start + batch_size]
+        masks = np.stack(shown[start : start + batch_size]).reshape(len(rows), -1)
+        made = [shown_or_hidden(values[i], filled[i], masks[variants], place) for i, variants in runs(rows)]
         yield rows, np.concatenate(made)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -30,6 +31,33 @@ def runs(image: IntArray) -> Iterator[tuple[int, slice]]:
     edges = np.flatnonzero(np.diff(image, prepend=-1, append=-1))
     for start, stop in itertools.pairwise(edges.tolist()):
         yield int(image[start]), slice(start, stop)
+
+
+def shown_or_hidden(
+    values: FloatArray, hidden: FloatArray, shown: npt.NDArray[np.bool_], place: IntArray
+) -> FloatArray:
+    """(n, H, W, C): `values` (H, W, C) where `shown` (n, P), else `hidden`; `place` (H * W * C) holds their columns.
+
+    Equal to `np.where`, bit by bit, in a third of its time.
+    """
+    bits = (-shown.view(np.int8).astype(np.int32)).take(place, axis=1)  # all ones where shown
+    seen, unseen = values.ravel().view(np.int32), hidden.ravel().view(np.int32)
+    bits &= seen ^ unseen
+    bits ^= unseen
+    return bits.view(np.float32).reshape(len(shown), *values.shape)
+
+
+def by_number(masks: FloatArray, channels: int) -> FloatArray:
+    """(B, H, W) -> (B, H, W, C): as long as images, because to broadcast three channels at a time is slow."""
+    return masks.reshape(len(masks), -1).repeat(channels, axis=1).reshape(*masks.shape, channels)
+
+
+@functools.cache
+def enlarging(side: int, larger: int) -> FloatArray:
+    """(larger, side): bilinear enlargement as a matrix, `enlarging(h, H) @ mask @ enlarging(w, W).T`."""
+    import cv2
+
+    return cv2.resize(np.eye(side, dtype=np.float32), (side, larger), interpolation=cv2.INTER_LINEAR)
 
 
 def ahead(items: Iterable[Item]) -> Iterator[Item]:

@@ -9,7 +9,7 @@ from pydantic.dataclasses import dataclass
 
 from fruitaudit.attribution.base import OPTIONS, Model, Passes, Registration, Shape
 from fruitaudit.attribution.fills import Hide, hidden
-from fruitaudit.attribution.passes import add_per_image, ahead, rows, runs
+from fruitaudit.attribution.passes import add_per_image, ahead, by_number, enlarging, rows, runs
 from fruitaudit.attribution.scores import Score, scores_of
 from fruitaudit.records.data import FloatArray, Images, IntArray
 from fruitaudit.records.explanations import Maps, Targets
@@ -79,21 +79,18 @@ class Rise:
         generators = [streams.rng("rise", sample_id) for sample_id in images.sample_ids]
         for image, _ in rows(len(images), self.samples, batch_size):
             masks = np.stack([self.mask(generators[i], *images.values.shape[1:3]) for i in image])
-            values = np.empty((len(image), *images.values.shape[1:]), np.float32)
+            values = by_number(masks, images.values.shape[-1])
             for i, variants in runs(image):
-                np.multiply(masks[variants, ..., None], away[i], out=values[variants])
+                values[variants] *= away[i]
                 values[variants] += filled[i]
             yield image, masks, values
 
     def mask(self, rng: np.random.Generator, height: int, width: int) -> FloatArray:
         """(H, W) in 0..1: a random grid, enlarged to one cell more than the image and cut out at a random place."""
-        import cv2
-
-        cell_height, cell_width = -(-height // self.cells), -(-width // self.cells)
+        rows, columns = (enlarging(self.cells, (self.cells + 1) * -(-side // self.cells)) for side in (height, width))
         grid = (rng.random((self.cells, self.cells)) < self.shown).astype(np.float32)
-        size = ((self.cells + 1) * cell_width, (self.cells + 1) * cell_height)
-        top, left = rng.integers(cell_height), rng.integers(cell_width)
-        return cv2.resize(grid, size, interpolation=cv2.INTER_LINEAR)[top : top + height, left : left + width]
+        top, left = (rng.integers(len(long) // (self.cells + 1)) for long in (rows, columns))
+        return rows[top : top + height] @ grid @ columns[left : left + width].T
 
     def model_passes(self, n_images: int, input_shape: Shape) -> Passes:
         return Passes(forward=n_images * self.samples)

@@ -8,7 +8,7 @@ from pydantic.dataclasses import dataclass
 
 from fruitaudit.attribution.base import OPTIONS, Model, Passes, Registration, Shape
 from fruitaudit.attribution.cams import activations, enlarged, layer_at, layer_for
-from fruitaudit.attribution.passes import ahead, rows
+from fruitaudit.attribution.passes import ahead, by_number, enlarging, rows, runs
 from fruitaudit.attribution.scores import pick
 from fruitaudit.records.data import FloatArray, Images, IntArray
 from fruitaudit.records.explanations import Maps, Targets
@@ -86,11 +86,13 @@ def _unit_masks(inside: FloatArray) -> tuple[FloatArray, npt.NDArray[np.bool_]]:
 
 def _seen_through(images: Images, masks: FloatArray, image: IntArray, channel: IntArray) -> FloatArray:
     """(B, H, W, C): what is left of each image behind the mask, on black."""
-    import cv2
-
-    height, width = images.values.shape[1:3]
-    large = np.stack([cv2.resize(masks[i, :, :, k], (width, height)) for i, k in zip(image, channel, strict=True)])
-    return images.low + (images.values[image] - images.low) * large[..., None]
+    rows, columns = (enlarging(*sides) for sides in zip(masks.shape[1:3], images.values.shape[1:3], strict=True))
+    large = np.stack([rows @ masks[i, :, :, k] @ columns.T for i, k in zip(image, channel, strict=True)])
+    seen = by_number(large, images.values.shape[-1])
+    for i, variants in runs(image):
+        seen[variants] *= images.values[i] - images.low
+    seen += np.broadcast_to(images.low, seen.shape[1:]).astype(np.float32)
+    return seen
 
 
 def _softmax(scores: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:

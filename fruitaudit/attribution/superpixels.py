@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from fruitaudit.attribution.fills import Hide, hidden
-from fruitaudit.attribution.passes import ahead
+from fruitaudit.attribution.passes import ahead, shown_or_hidden
 from fruitaudit.records.data import FloatArray, Images
 from fruitaudit.records.explanations import Segments
 from fruitaudit.runtime import Streams
@@ -62,11 +62,9 @@ def shown_in_part(
     values: FloatArray, hidden_values: FloatArray, labels: Labels, shown: Shown, batch_size: int
 ) -> Iterator[FloatArray]:
     """Batches (B, H, W, C) of one image with only some superpixels `shown` (n, S), each made while the last is used."""
-    # Rows of numbers: a mask that is as long as the image is several times as fast as one without channels.
     place = labels.ravel().repeat(values.shape[-1])
     batches = (shown[start : start + batch_size] for start in range(0, len(shown), batch_size))
-    made = (np.where(batch.take(place, axis=1), values.ravel(), hidden_values.ravel()) for batch in batches)
-    return (rows.reshape(-1, *values.shape) for rows in ahead(made))
+    return ahead(shown_or_hidden(values, hidden_values, batch, place) for batch in batches)
 
 
 def segments_of(

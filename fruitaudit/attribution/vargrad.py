@@ -50,8 +50,9 @@ class VarGrad:
         totals, squares = np.zeros((2, *images.values.shape))
         for image, gradients in noisy_gradients(model, images, targets, streams, self.samples, self.noise):
             for i, gradient in zip(image, gradients, strict=True):
-                totals[i] += gradient
-                squares[i] += np.square(gradient, dtype=np.float64)
+                exact = gradient.astype(np.float64)
+                totals[i] += exact
+                squares[i] += np.square(exact, out=exact)
         # In 64 bits, so that the difference of two nearly equal sums keeps the digits of a float32.
         variance = np.maximum(squares - totals**2 / self.samples, 0) / (self.samples - 1)
         return Maps(reduce_channels(variance.astype(np.float32), self.channels))

@@ -10,6 +10,7 @@ from fruitaudit.attribution.cams import activations
 from fruitaudit.attribution.explain import explain
 from fruitaudit.attribution.grad_cam import GradCam, grad_cam
 from fruitaudit.attribution.grad_cam_pp import GradCamPlusPlus
+from fruitaudit.attribution.noise import standard_normal
 from fruitaudit.attribution.saliency import Saliency
 from fruitaudit.attribution.smoothgrad import SmoothGrad
 from fruitaudit.models.backend import keras
@@ -77,7 +78,8 @@ def test_smoothgrad_averages_magnitudes_where_the_paper_averages_gradients():
     seed = Streams(0).integer("smoothgrad", "tf-keras-vis", images.sample_ids[0], bits=32)
     shape = (20, *images.values.shape[1:])
     their_noise = np.random.RandomState(seed).normal(0.0, 0.2, shape).astype(np.float32)
-    our_noise = Streams(0).rng("smoothgrad", images.sample_ids[0]).standard_normal(shape, np.float32) * np.float32(0.2)
+    rng = Streams(0).rng("smoothgrad", images.sample_ids[0])
+    our_noise = np.stack([standard_normal(rng, shape[1:]) for _ in range(20)]) * np.float32(0.2)
     theirs, ours = (
         model.gradient(images.values + noise, targets.classes.repeat(20)) for noise in (their_noise, our_noise)
     )
