@@ -19,6 +19,7 @@ import typer
 
 from fruitaudit import __version__
 from fruitaudit.errors import AuditError
+from fruitaudit.rating.commands import rate
 
 app = typer.Typer(
     name="fruitaudit",
@@ -194,6 +195,9 @@ def schema(what: Annotated[Literal["config", "results"], typer.Argument(help="Wh
     else:
         from fruitaudit.report.artefacts import results_schema as make
     typer.echo(json.dumps(make(), indent=1))
+
+
+app.add_typer(rate, name="rate")
 
 
 def _audit(config: Any, *, quiet: bool, as_json: bool) -> int:

@@ -16,7 +16,7 @@ ROOMS = [
     "errors", "records", "resources", "runtime", "config", "data", "models", "opening", "steps", "prediction",
     "evaluation",
     "groups", "diagnosis", "pictures", "attribution", "providers", "choice", "explaining", "trust", "findings", "gates",
-    "report", "demo",
+    "report", "rating", "demo",
     "pipeline", "plan", "listing", "verify",
     "scaffold", "progress", "cli", "__main__",
 ]  # fmt: skip
@@ -46,7 +46,7 @@ def test_imports_go_down_the_list(path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "arguments", [["--help"], ["--version"], ["methods"], ["evaluate", "--help"], ["verify", "--help"]]
+    "arguments", [["--help"], ["--version"], ["methods"], ["rate", "--help"], ["evaluate", "--help"], ["verify", "--help"]]
 )
 def test_tensorflow_is_not_imported_before_it_is_needed(arguments: list[str]) -> None:
     code = (

@@ -1,0 +1,80 @@
+"""The files that a sheet saves: read, checked against the sheet they are of, and refused in one sentence."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import Field, TypeAdapter, ValidationError
+
+from fruitaudit.errors import AuditError
+from fruitaudit.rating.agreement import STEPS
+from fruitaudit.rating.choosing import Sheet, make_sheet
+from fruitaudit.report.folder import Folder
+
+FORMAT = "fruitaudit-ratings-1"
+CODE = r"(0|[1-9]\d*)-([1-9]\d{0,6})-[0-9a-f]{16}"
+"""Seed, number of pictures, and a hash of all panels."""
+
+
+@dataclass(frozen=True)
+class Answers:
+    """One rater's file. A map is missing from `ratings` where nothing was chosen, None where they could not say."""
+
+    format: Literal["fruitaudit-ratings-1"]
+    sheet: Annotated[str, Field(pattern=f"^{CODE}$")]
+    rater: Annotated[str, Field(min_length=1, max_length=200)]
+    ratings: dict[str, Annotated[int, Field(ge=1, le=STEPS)] | None]
+
+
+def read_answers(folder: Folder, paths: Sequence[Path]) -> tuple[Sheet, list[Answers]]:
+    """The files of one sheet, and the sheet as it is derived again. Raises AuditError with what is wrong."""
+    answers = [_read(path) for path in paths]
+    for path, other in zip(paths, answers, strict=True):
+        if other.sheet != answers[0].sheet:
+            raise _refused(f"{paths[0]} and {path} are of different sheets ({answers[0].sheet} and {other.sheet}): "
+                           "read those of one sheet at a time.")  # fmt: skip
+    raters = [other.rater for other in answers]
+    if twice := next((rater for rater in raters if raters.count(rater) > 1), None):
+        raise _refused(f"Two files are by {twice}: leave one out, or change the name in one of them.")
+    sheet = _sheet(folder, answers[0].sheet, paths[0])
+    known = {panel.id for panel in sheet.panels}
+    for path, other in zip(paths, answers, strict=True):
+        if strange := sorted(set(other.ratings) - known):
+            raise _refused(
+                f"{path} rates {strange[0]}, which is no map of its sheet: ask for the file as it was saved."
+            )
+    return sheet, answers
+
+
+def _read(path: Path) -> Answers:
+    try:
+        text = path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        raise _refused(f"There is no file {path}: name the files that the sheet saved.") from None
+    except (OSError, ValueError) as error:
+        raise _refused(f"{path} cannot be read ({error}): ask for the file as it was saved.") from None
+    try:
+        return TypeAdapter(Answers).validate_json(text, strict=True)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(map(str, first["loc"])) or "the top level"
+        raise _refused(f"{path} is not what a sheet saves ({where}: {first['msg']}): ask for the file as it was saved."
+                       ) from None  # fmt: skip
+
+
+def _sheet(folder: Folder, code: str, path: Path) -> Sheet:
+    found = re.fullmatch(CODE, code)
+    assert found, "checked when it was read"
+    sheet = make_sheet(folder, int(found[1]), int(found[2]))
+    if sheet.code != code:
+        raise _refused(f"{path} is of a sheet of another audit than {folder.path}, or that was run again since: name "
+                       "the folder that the sheet was made from.")  # fmt: skip
+    return sheet
+
+
+def _refused(sentence: str) -> AuditError:
+    return AuditError(sentence, slug="ratings")

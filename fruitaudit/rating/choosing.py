@@ -1,0 +1,173 @@
+"""Which maps a sheet shows, in which order: a function of the audit folder, the seed and the number of pictures.
+
+The same three give the same sheet, so that its key need not be kept: it is derived again when ratings are read. A
+panel's id is a hash of seed, group, sample, explained class, method, map and repeat: it names nothing, and ratings of
+maps that have changed since are told.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import zip_longest
+from typing import TypeVar
+
+from fruitaudit.errors import AuditError
+from fruitaudit.rating.evidence import (
+    Evidence,
+    Source,
+    evidence_of,
+    hidden_controls,
+    of_another_picture,
+    rated_rows,
+    seen_pixels,
+)
+from fruitaudit.records.data import FloatArray
+from fruitaudit.records.explanations import ExplanationRow, Group
+from fruitaudit.report.figures import Scale
+from fruitaudit.report.folder import Folder
+from fruitaudit.runtime import Streams
+
+T = TypeVar("T")
+REPEATED = 2
+"""Maps of each picture that are shown again, after all pictures were shown once."""
+
+
+@dataclass(frozen=True, eq=False)
+class Panel:
+    """One map to rate. `again`: the same map was shown before."""
+
+    id: str
+    sample_id: str
+    source: Source
+    again: bool
+    values: FloatArray
+    scale: Scale
+
+
+@dataclass(frozen=True)
+class Card:
+    """One picture with its maps. With `against` the question is why `explained` rather than that class."""
+
+    sample_id: str
+    error: bool
+    """Whether the model was wrong; never shown."""
+    explained: str
+    against: str
+    panels: tuple[Panel, ...]
+
+
+@dataclass(frozen=True)
+class Sheet:
+    """All cards in the order of the page. `code` holds all that is needed to derive it again, and to know it again."""
+
+    code: str
+    seed: int
+    cards: tuple[Card, ...]
+    left_out: dict[str, int]
+    """Maps that were not shown because nothing could be seen on them, by the title of their source."""
+
+    @property
+    def panels(self) -> tuple[Panel, ...]:
+        """Every map of the sheet, repeats too."""
+        return tuple(panel for card in self.cards for panel in card.panels)
+
+    @property
+    def samples(self) -> dict[str, bool]:
+        """The pictures, each once, and whether the model was wrong about them."""
+        return {card.sample_id: card.error for card in self.cards}
+
+
+def make_sheet(folder: Folder, seed: int, pictures: int) -> Sheet:
+    """Draw `pictures` pictures, errors and right answers in turn, and all maps of each. Raises AuditError."""
+    streams = Streams(seed)
+    rows = rated_rows(folder)
+    by_group: dict[str, list[tuple[ExplanationRow, Evidence]]] = {}
+    for row in rows:
+        if evidence := evidence_of(folder, row, rows):
+            by_group.setdefault(row.group, []).append((row, evidence))
+    drawn = _draw(folder, by_group, streams, pictures)
+    if not drawn:
+        raise AuditError(f"{folder.path} holds no map and picture to rate: name an audit with a method that gives one "
+                         "map an image, such as saliency.", slug="rating-no-maps")  # fmt: skip
+    sample_ids = tuple(sample_id for _, sample_id in drawn)
+    dealer = _Dealer(streams, hidden_controls(folder, sample_ids, streams), sample_ids)
+    order = streams.rng("rating", "order").permutation(len(drawn))
+    first = [dealer.card(group, sample_id, by_group[group.name]) for group, sample_id in (drawn[k] for k in order)]
+    # In the same order, so that each picture comes back after as many others.
+    cards = (*first, *(dealer.repeated(card) for card in first))
+    digest = streams.integer("rating", *(panel.id for card in cards for panel in card.panels))
+    return Sheet(f"{seed}-{pictures}-{digest:016x}", seed, cards, dealer.left_out)
+
+
+def _draw(
+    folder: Folder,
+    by_group: Mapping[str, Sequence[tuple[ExplanationRow, Evidence]]],
+    streams: Streams,
+    pictures: int,
+) -> list[tuple[Group, str]]:
+    """Errors and right answers in turn, and within each the groups in turn; no picture twice."""
+    queues: dict[bool, list[list[tuple[Group, str]]]] = {True: [], False: []}
+    for group in folder.results.groups:
+        evidence = [found for _, found in by_group.get(group.name, ())]
+        fit = [i for i in group.sample_ids if any(e.drawable(i) is not None for e in evidence) and _seen(folder, i)]
+        order = streams.rng("rating", "draw", group.name).permutation(len(fit))
+        queues[group.kind != "true_positive"].append([(group, fit[k]) for k in order])
+    turns = _in_turn([_in_turn(queues[True]), _in_turn(queues[False])])
+    once: dict[str, tuple[Group, str]] = {}
+    for group, sample_id in turns:
+        once.setdefault(sample_id, (group, sample_id))
+    return list(once.values())[:pictures]
+
+
+def _in_turn(queues: Iterable[Sequence[T]]) -> list[T]:
+    return [entry for turn in zip_longest(*queues) for entry in turn if entry is not None]
+
+
+def _seen(folder: Folder, sample_id: str) -> bool:
+    try:
+        return seen_pixels(folder, sample_id).size > 0
+    except (KeyError, OSError):
+        return False
+
+
+@dataclass(frozen=True)
+class _Dealer:
+    """Makes the cards, and counts the maps on which nothing could be seen."""
+
+    streams: Streams
+    controls: Sequence[Evidence]
+    shown: tuple[str, ...]
+    """All pictures of the sheet."""
+    left_out: dict[str, int] = field(default_factory=dict)
+
+    def card(self, group: Group, sample_id: str, methods: Sequence[tuple[ExplanationRow, Evidence]]) -> Card:
+        """All maps of a picture, methods and controls mixed."""
+        row = next(row for row, evidence in methods if sample_id in evidence.sample_ids)
+        at = row.sample_ids.index(sample_id)
+        explained, against = row.target_classes[at], row.against_classes[at] if row.against_classes else ""
+        panels = []
+        own = [evidence for _, evidence in methods]
+        for evidence in (*own, *self.controls, of_another_picture(own, sample_id, self.shown, self.streams)):
+            values, scale, source = evidence.drawable(sample_id), evidence.scale, evidence.source
+            if values is None or scale is None:
+                self.left_out[source.title] = self.left_out.get(source.title, 0) + 1
+                continue
+            # Controls are computed, on another machine perhaps with another last digit.
+            content = "" if source.control else hashlib.sha256(values.tobytes()).hexdigest()
+            name = self._id(group.name, sample_id, explained, against, source.method, source.title, content)
+            panels.append(Panel(name, sample_id, source, False, values, scale))
+        return Card(sample_id, group.kind != "true_positive", explained, against, tuple(self._mixed(panels, sample_id)))
+
+    def repeated(self, card: Card) -> Card:
+        """The same picture with some of its maps, in another order."""
+        some = self._mixed(card.panels, card.sample_id, "again")[:REPEATED]
+        again = (Panel(self._id(p.id, "again"), p.sample_id, p.source, True, p.values, p.scale) for p in some)
+        return Card(card.sample_id, card.error, card.explained, card.against, tuple(again))
+
+    def _id(self, *parts: str) -> str:
+        return f"{self.streams.integer('rating', 'panel', *parts):016x}"
+
+    def _mixed(self, panels: Sequence[Panel], *purpose: str) -> list[Panel]:
+        return [panels[k] for k in self.streams.rng("rating", "maps", *purpose).permutation(len(panels))]

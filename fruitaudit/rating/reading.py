@@ -1,0 +1,276 @@
+"""Ratings -> figures: what each method got, whether raters agree with themselves, each other, the controls, the tests.
+
+Pictures are what is resampled, because the maps of one picture are rated together. All raters and repeats of a map are
+averaged first.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+import numpy as np
+import numpy.typing as npt
+
+from fruitaudit.evaluation.bootstrap import estimate, resample
+from fruitaudit.gates.readings import smallest_gain
+from fruitaudit.rating.agreement import RESAMPLES, Array, agreement
+from fruitaudit.rating.answers import Answers
+from fruitaudit.rating.choosing import Sheet
+from fruitaudit.rating.evidence import Source
+from fruitaudit.records.data import IntArray
+from fruitaudit.records.states import Estimate, NotRun, Quantity
+from fruitaudit.records.trust import MethodTrust, Reading, TrustReport
+from fruitaudit.runtime import Streams
+from fruitaudit.trust.estimates import mean_over_images
+from fruitaudit.trust.rules import ORDER
+from fruitaudit.trust.similarity import standard_ranks
+
+LEAST_METHODS = 3
+"""Two methods can only be in the same order or in the other one."""
+LEAST_PICTURES = 3
+"""A method that was rated on fewer pictures has no place in an order."""
+Figure = Literal["verdict", "faithfulness", "on_object"]
+"""Of the audit's own tests: the verdict, the smallest gain over the controls, the share of evidence on the object."""
+
+
+@dataclass(frozen=True)
+class SourceRating:
+    """One method or control. `above_controls`: how often its map is rated above a control's of the same picture."""
+
+    method: str
+    title: str
+    control: bool
+    rating: Quantity
+    above_controls: Quantity
+    left_out: int
+    """Pictures of the sheet on whose map of this method nothing could be seen: it was not shown."""
+    verdict: Reading | None
+    """What the audit's own tests say; None where the method was not tested, and for controls."""
+
+
+@dataclass(frozen=True)
+class Rater:
+    """One file. `rated + unsure + missing` are all maps of the sheet."""
+
+    name: str
+    rated: int
+    unsure: int
+    missing: int
+    themselves: Quantity
+    """Krippendorff's alpha between the first and the second time that the same map was shown."""
+    above_controls: Quantity
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Spearman's rank correlation over `methods` of the mean rating with a figure of the audit's own tests.
+
+    The interval is that of other pictures, not of other methods.
+    """
+
+    figure: Figure
+    methods: int
+    correlation: Quantity
+
+
+@dataclass(frozen=True)
+class Ratings:
+    """All that is told of the ratings of one sheet. `n` of each figure counts pictures."""
+
+    sheet: str
+    pictures: int
+    maps: int
+    sources: tuple[SourceRating, ...]
+    raters: tuple[Rater, ...]
+    each_other: Quantity
+    """Krippendorff's alpha between raters, over all maps."""
+    above_controls: dict[str, Quantity]
+    """How often a method's map is rated above that of a control, by title, of the same picture; ties half, 0.5 is
+    chance."""
+    beside_tests: tuple[Comparison, ...]
+
+
+Mask = npt.NDArray[np.bool_]
+"""(maps,): some of them."""
+
+
+@dataclass(frozen=True, eq=False)
+class _Table:
+    values: Array
+    """(raters, maps), NaN where not rated."""
+    pictures: IntArray
+    """(maps,): of which picture."""
+    sources: IntArray
+    """(maps,): of which source."""
+    control: Mask
+    strata: IntArray
+    """(pictures,): 1 where the model was wrong."""
+    streams: Streams
+
+    def means(self, source: int) -> Array:
+        """(pictures,): the mean rating of a source's map; NaN where nobody rated it."""
+        return np.array([_mean(self.values[:, self._of(i) & (self.sources == source)]) for i in self._all])
+
+    def above(self, maps: Mask, controls: Mask, raters: slice = slice(None)) -> Quantity:
+        """How often one of these maps is rated above a control's of the same picture, by the same rater."""
+        values = self.values[raters]
+        known = values[np.isfinite(values)]
+        if known.size and np.ptp(known) == 0:
+            return NotRun("all ratings are the same, which tells nothing apart")
+        scores = [
+            _mean(np.array([_share(row[self._of(i) & maps], row[self._of(i) & controls]) for row in values]))
+            for i in self._all
+        ]
+        return self.over_pictures(np.array(scores), "no picture has both a rated map and a rated control")
+
+    def over_pictures(self, scores: Array, otherwise: str) -> Quantity:
+        """The mean of what is known, with its interval."""
+        known = scores[np.isfinite(scores)]
+        return mean_over_images(known, self.streams) if len(known) else NotRun(otherwise)
+
+    @property
+    def _all(self) -> range:
+        return range(len(self.strata))
+
+    def _of(self, picture: int) -> Mask:
+        return self.pictures == picture
+
+
+def _mean(values: Array) -> float:
+    known = values[np.isfinite(values)]
+    return float(known.mean()) if known.size else float("nan")
+
+
+def _share(maps: Array, controls: Array) -> float:
+    """P(map > control) + P(map = control) / 2 over all pairs; NaN where there is none."""
+    maps, controls = maps[np.isfinite(maps)], controls[np.isfinite(controls)]
+    return _mean((np.sign(maps[:, None] - controls[None]) + 1) / 2)
+
+
+def measure(sheet: Sheet, answers: Sequence[Answers], trust: TrustReport | NotRun) -> Ratings:
+    """All figures. What cannot be computed is NotRun with its reason."""
+    sources = sorted({panel.source for panel in sheet.panels}, key=lambda s: (s.control, s.title, s.method))
+    table = _table(sheet, sources, answers)
+    means = np.stack([table.means(k) for k in range(len(sources))], axis=1)
+    verdicts = {} if isinstance(trust, NotRun) else {v.method: v.reading for v in trust.verdicts}
+    rated = [
+        SourceRating(
+            source.method,
+            source.title,
+            source.control,
+            table.over_pictures(means[:, k], "no map of it was rated"),
+            NotRun("it is a control") if source.control else table.above(table.sources == k, table.control),
+            sheet.left_out.get(source.title, 0),
+            verdicts.get(source.method),
+        )
+        for k, source in enumerate(sources)
+    ]
+    own = [k for k, source in enumerate(sources) if not source.control]
+    return Ratings(
+        sheet=sheet.code,
+        pictures=len(sheet.samples),
+        maps=len(sheet.panels),
+        sources=tuple(rated),
+        raters=tuple(_rater(sheet, table, k, one) for k, one in enumerate(answers)),
+        each_other=NotRun("there is only one rater")
+        if len(answers) < 2
+        else agreement(table.values, table.pictures, table.strata, table.streams),
+        above_controls={
+            source.title: table.above(~table.control, table.sources == k)
+            for k, source in enumerate(sources)
+            if source.control
+        },
+        beside_tests=tuple(
+            _beside(table, means[:, own], [sources[k] for k in own], trust, name) for name in get_args(Figure)
+        ),
+    )
+
+
+def _table(sheet: Sheet, sources: Sequence[Source], answers: Sequence[Answers]) -> _Table:
+    panels, samples = sheet.panels, list(sheet.samples)
+    rows = [[one.ratings.get(panel.id) for panel in panels] for one in answers]
+    return _Table(
+        values=np.array(rows, dtype=np.float64),
+        pictures=np.array([samples.index(panel.sample_id) for panel in panels]),
+        sources=np.array([sources.index(panel.source) for panel in panels]),
+        control=np.array([panel.source.control for panel in panels]),
+        strata=np.array([int(error) for error in sheet.samples.values()]),
+        streams=Streams(sheet.seed),
+    )
+
+
+def _rater(sheet: Sheet, table: _Table, row: int, answers: Answers) -> Rater:
+    shown = {(panel.sample_id, panel.source, panel.again): k for k, panel in enumerate(sheet.panels)}
+    pairs = [(shown[sample_id, source, False], k) for (sample_id, source, again), k in shown.items() if again]
+    first, second = (np.array(side) for side in zip(*pairs, strict=True))
+    values = table.values[row]
+    rated, unsure = int(np.isfinite(values).sum()), sum(rating is None for rating in answers.ratings.values())
+    return Rater(
+        name=answers.rater,
+        rated=rated,
+        unsure=unsure,
+        missing=len(values) - rated - unsure,
+        themselves=agreement(values[np.stack([first, second])], table.pictures[second], table.strata, table.streams),
+        above_controls=table.above(~table.control, table.control, slice(row, row + 1)),
+    )
+
+
+def _beside(
+    table: _Table, means: Array, sources: Sequence[Source], trust: TrustReport | NotRun, figure: Figure
+) -> Comparison:
+    if isinstance(trust, NotRun):
+        return Comparison(figure, 0, trust)
+    figures = _figures(trust, figure)
+    known = {method: value for method, value in figures.items() if isinstance(value, float)}
+    if why := next((value for value in figures.values() if isinstance(value, NotRun)), None) if not known else None:
+        return Comparison(figure, 0, why)
+    enough = np.isfinite(means).sum(axis=0) >= LEAST_PICTURES
+    both = [k for k, source in enumerate(sources) if source.method in known and enough[k]]
+    if len(both) < LEAST_METHODS:
+        had = f"{len(both)} methods have this figure and ratings on {LEAST_PICTURES} pictures"
+        return Comparison(figure, len(both), NotRun(f"{had}, and an order takes {LEAST_METHODS}"))
+    values = np.array([known[sources[k].method] for k in both])
+    return Comparison(figure, len(both), _correlation(table, means[:, both], values))
+
+
+def _figures(trust: TrustReport, name: Figure) -> dict[str, float | NotRun]:
+    """By method, higher is better; a verdict counts 2 (read), 1 or 0 (do not read)."""
+    if name == "verdict":
+        return {v.method: float(len(ORDER) - 1 - ORDER.index(v.reading)) for v in trust.verdicts}
+    measured = [method for method in trust.methods if isinstance(method, MethodTrust)]
+    found = {m.method: smallest_gain(m)[2] if name == "faithfulness" else _on_object(m) for m in measured}
+    return {method: q.value if isinstance(q, Estimate) else q for method, q in found.items()}
+
+
+def _on_object(method: MethodTrust) -> Quantity:
+    return method.localization if isinstance(method.localization, NotRun) else method.localization.inside.own
+
+
+def _correlation(table: _Table, scores: Array, figure: Array) -> Quantity:
+    """Of the mean of (pictures, methods) scores, NaN where there is none, with (methods,) figures."""
+    if np.ptp(figure) == 0:
+        return NotRun(f"it is the same for all {len(figure)} methods")
+    known = np.isfinite(scores)
+    filled, used = np.where(known, scores, 0.0), np.atleast_1d(known.any(axis=1))
+
+    def statistic(counts: npt.NDArray[np.float32]) -> dict[str, Array]:
+        weights = counts.T.astype(np.float64)
+        with np.errstate(invalid="ignore"):
+            # Rounded, so that equal means are ties whatever the order of their sums.
+            return {"rho": spearman(np.round(weights @ filled / (weights @ known), 5), figure)}
+
+    value = float(statistic(used[:, None].astype(np.float32))["rho"][0])
+    if np.isnan(value):
+        return NotRun("all methods have the same mean rating")
+    rng = table.streams.rng("rating", "beside tests")
+    samples = resample(statistic, table.strata, rng, resamples=RESAMPLES)["rho"]
+    return estimate(value, samples, int(used.sum()), support=int(used.sum()))
+
+
+def spearman(means: Array, figure: Array) -> Array:
+    """(B, M) and (M,) -> (B,): rank correlation, NaN where a row is constant or has a gap."""
+    with np.errstate(invalid="ignore"):
+        ranks, order = (standard_ranks(v[:, None].astype(np.float32)) for v in (means, figure[None]))
+        return ranks @ order[0]
