@@ -85,8 +85,9 @@ def make_sheet(folder: Folder, seed: int, pictures: int) -> Sheet:
     rows = rated_rows(folder)
     by_group: dict[str, list[tuple[ExplanationRow, Evidence]]] = {}
     for row in rows:
-        if evidence := evidence_of(folder, row, rows):
-            by_group.setdefault(row.group, []).append((row, evidence))
+        evidence, others = evidence_of(folder, row, rows), by_group.setdefault(row.group, [])
+        if evidence and evidence.source not in [other.source for _, other in others]:
+            others.append((row, evidence))
     drawn = _draw(folder, by_group, streams, pictures)
     if not drawn:
         raise AuditError(f"{folder.path} holds no map and picture to rate: name an audit with a method that gives one "

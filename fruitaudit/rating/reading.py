@@ -8,31 +8,20 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal, get_args
 
 import numpy as np
 import numpy.typing as npt
 
-from fruitaudit.evaluation.bootstrap import estimate, resample
-from fruitaudit.gates.readings import smallest_gain
-from fruitaudit.rating.agreement import RESAMPLES, Array, agreement
+from fruitaudit.rating.agreement import Array, agreement
 from fruitaudit.rating.answers import Answers
+from fruitaudit.rating.beside import Comparison, beside_tests
 from fruitaudit.rating.choosing import Sheet
 from fruitaudit.rating.evidence import Source
 from fruitaudit.records.data import IntArray
-from fruitaudit.records.states import Estimate, NotRun, Quantity
-from fruitaudit.records.trust import MethodTrust, Reading, TrustReport
+from fruitaudit.records.states import NotRun, Quantity
+from fruitaudit.records.trust import Reading, TrustReport
 from fruitaudit.runtime import Streams
 from fruitaudit.trust.estimates import mean_over_images
-from fruitaudit.trust.rules import ORDER
-from fruitaudit.trust.similarity import standard_ranks
-
-LEAST_METHODS = 3
-"""Two methods can only be in the same order or in the other one."""
-LEAST_PICTURES = 3
-"""A method that was rated on fewer pictures has no place in an order."""
-Figure = Literal["verdict", "faithfulness", "on_object"]
-"""Of the audit's own tests: the verdict, the smallest gain over the controls, the share of evidence on the object."""
 
 
 @dataclass(frozen=True)
@@ -61,18 +50,6 @@ class Rater:
     themselves: Quantity
     """Krippendorff's alpha between the first and the second time that the same map was shown."""
     above_controls: Quantity
-
-
-@dataclass(frozen=True)
-class Comparison:
-    """Spearman's rank correlation over `methods` of the mean rating with a figure of the audit's own tests.
-
-    The interval is that of other pictures, not of other methods.
-    """
-
-    figure: Figure
-    methods: int
-    correlation: Quantity
 
 
 @dataclass(frozen=True)
@@ -167,7 +144,9 @@ def measure(sheet: Sheet, answers: Sequence[Answers], trust: TrustReport | NotRu
         )
         for k, source in enumerate(sources)
     ]
-    own = [k for k, source in enumerate(sources) if not source.control]
+    own, controls = ([k for k, source in enumerate(sources) if source.control == which] for which in (False, True))
+    # Methods may have been shown on other pictures, hard or easy ones; the controls were shown on all.
+    gains = means[:, own] - np.array([_mean(row[controls]) for row in means])[:, None]
     return Ratings(
         sheet=sheet.code,
         pictures=len(sheet.samples),
@@ -182,9 +161,7 @@ def measure(sheet: Sheet, answers: Sequence[Answers], trust: TrustReport | NotRu
             for k, source in enumerate(sources)
             if source.control
         },
-        beside_tests=tuple(
-            _beside(table, means[:, own], [sources[k] for k in own], trust, name) for name in get_args(Figure)
-        ),
+        beside_tests=beside_tests(gains, [sources[k].method for k in own], trust, table.strata, table.streams),
     )
 
 
@@ -215,62 +192,3 @@ def _rater(sheet: Sheet, table: _Table, row: int, answers: Answers) -> Rater:
         themselves=agreement(values[np.stack([first, second])], table.pictures[second], table.strata, table.streams),
         above_controls=table.above(~table.control, table.control, slice(row, row + 1)),
     )
-
-
-def _beside(
-    table: _Table, means: Array, sources: Sequence[Source], trust: TrustReport | NotRun, figure: Figure
-) -> Comparison:
-    if isinstance(trust, NotRun):
-        return Comparison(figure, 0, trust)
-    figures = _figures(trust, figure)
-    known = {method: value for method, value in figures.items() if isinstance(value, float)}
-    if why := next((value for value in figures.values() if isinstance(value, NotRun)), None) if not known else None:
-        return Comparison(figure, 0, why)
-    enough = np.isfinite(means).sum(axis=0) >= LEAST_PICTURES
-    both = [k for k, source in enumerate(sources) if source.method in known and enough[k]]
-    if len(both) < LEAST_METHODS:
-        had = f"{len(both)} methods have this figure and ratings on {LEAST_PICTURES} pictures"
-        return Comparison(figure, len(both), NotRun(f"{had}, and an order takes {LEAST_METHODS}"))
-    values = np.array([known[sources[k].method] for k in both])
-    return Comparison(figure, len(both), _correlation(table, means[:, both], values))
-
-
-def _figures(trust: TrustReport, name: Figure) -> dict[str, float | NotRun]:
-    """By method, higher is better; a verdict counts 2 (read), 1 or 0 (do not read)."""
-    if name == "verdict":
-        return {v.method: float(len(ORDER) - 1 - ORDER.index(v.reading)) for v in trust.verdicts}
-    measured = [method for method in trust.methods if isinstance(method, MethodTrust)]
-    found = {m.method: smallest_gain(m)[2] if name == "faithfulness" else _on_object(m) for m in measured}
-    return {method: q.value if isinstance(q, Estimate) else q for method, q in found.items()}
-
-
-def _on_object(method: MethodTrust) -> Quantity:
-    return method.localization if isinstance(method.localization, NotRun) else method.localization.inside.own
-
-
-def _correlation(table: _Table, scores: Array, figure: Array) -> Quantity:
-    """Of the mean of (pictures, methods) scores, NaN where there is none, with (methods,) figures."""
-    if np.ptp(figure) == 0:
-        return NotRun(f"it is the same for all {len(figure)} methods")
-    known = np.isfinite(scores)
-    filled, used = np.where(known, scores, 0.0), np.atleast_1d(known.any(axis=1))
-
-    def statistic(counts: npt.NDArray[np.float32]) -> dict[str, Array]:
-        weights = counts.T.astype(np.float64)
-        with np.errstate(invalid="ignore"):
-            # Rounded, so that equal means are ties whatever the order of their sums.
-            return {"rho": spearman(np.round(weights @ filled / (weights @ known), 5), figure)}
-
-    value = float(statistic(used[:, None].astype(np.float32))["rho"][0])
-    if np.isnan(value):
-        return NotRun("all methods have the same mean rating")
-    rng = table.streams.rng("rating", "beside tests")
-    samples = resample(statistic, table.strata, rng, resamples=RESAMPLES)["rho"]
-    return estimate(value, samples, int(used.sum()), support=int(used.sum()))
-
-
-def spearman(means: Array, figure: Array) -> Array:
-    """(B, M) and (M,) -> (B,): rank correlation, NaN where a row is constant or has a gap."""
-    with np.errstate(invalid="ignore"):
-        ranks, order = (standard_ranks(v[:, None].astype(np.float32)) for v in (means, figure[None]))
-        return ranks @ order[0]

@@ -9,7 +9,8 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from fruitaudit.rating.reading import Comparison, Rater, Ratings, SourceRating
+from fruitaudit.rating.beside import Comparison
+from fruitaudit.rating.reading import Rater, Ratings, SourceRating
 from fruitaudit.records.states import Estimate, Quantity
 from fruitaudit.report.terminal import clean
 from fruitaudit.report.words import count, decimals
