@@ -90,7 +90,7 @@ class _Story:
         )
         rows = tuple(explain_all(explainer, config, groups, predictions, self.steps))
         with self.steps.step("test the explanations", len(tested_methods(config, groups))) as step:
-            trust, self.steps.explanation_costs = trust_of(config, explainer, groups, predictions, step)
+            trust, self.steps.explanation_costs = trust_of(config, explainer, groups, rows, predictions, step)
         with self.steps.step("look for causes") as step:
             diagnosis = diagnosis_of(config, opened, predicted, streams, self._cache, step, self.out)
         verdicts, verdict = judge(config.gates, evaluations, splits, config.max_bad_share, trust)

@@ -89,7 +89,7 @@ class EdgeLikeness:
 class Localization:
     """Share of the positive evidence inside the object's mask, and how often the highest value lies in it.
 
-    `background` is one minus the former, by class.
+    `background` is one minus the former, by the class explained.
     """
 
     inside: Beside
@@ -147,6 +147,19 @@ class TrustNotRun:
 
 
 @dataclass(frozen=True)
+class GroupReliance:
+    """Share of the positive evidence beside the object, by method, in the maps of one group of explained images.
+
+    `background_share` is the background's share of these images: what a map without knowledge would get.
+    """
+
+    group: str
+    title: str
+    background_share: Quantity
+    background: dict[str, Quantity]
+
+
+@dataclass(frozen=True)
 class Agreement:
     """Mean rank correlation of absolute maps for each pair of methods, on the images that both explained."""
 
@@ -187,6 +200,8 @@ class TrustReport:
     agreement: Agreement
     rules: dict[str, str]
     """Each rule of the verdict in words, with its thresholds."""
+    groups: tuple[GroupReliance, ...] = ()
+    """Those whose images have masks of their objects."""
     notes: tuple[str, ...] = ()
 
 

@@ -9,13 +9,13 @@ from typing import Any
 
 from fruitaudit.records.states import Estimate, NotRun, Quantity
 from fruitaudit.records.trust import Beside, MethodTrust, MethodVerdict, Reading, TrustNotRun, TrustReport
-from fruitaudit.report.words import interval, number, percent
+from fruitaudit.report.words import interval, number, percent, quantity
 from fruitaudit.trust.rules import INVISIBLE_NOISE, ORDER, WORDS
 
 TESTS = {
     "deletion": ("Deletion", "hide the strongest pixels first: the probability should fall early"),
     "insertion": ("Insertion", "reveal the strongest pixels first: the probability should rise early"),
-    "road": ("ROAD", "the same, with holes that are filled in so that they cannot be seen"),
+    "road": ("ROAD", "hidden pixels are filled in from those around them, so that the hole itself says little"),
     "mu_fidelity": ("Mu-fidelity", "evidence in a part of the image should foretell the loss without it"),
     "neighbours": ("Neighbours", "like images should have like maps"),
 }
@@ -85,6 +85,7 @@ def views(report: TrustReport) -> dict[str, Any]:
         "classes": _classes(tested),
         "edges": _edges(tested),
         "objects": _objects(tested),
+        "reliance": _reliance(report, tested),
         "agreement": _agreement(report, {m.method: m.title for m, _ in tested}),
     }
 
@@ -246,6 +247,38 @@ def _objects(tested: Tested) -> list[Panel]:
         _panel("On the object", "share of the evidence inside its mask", tested, inside, (0, 1), share, against),
         _panel("Highest value", "how often it lies inside the mask", tested, hits, (0, 1), share, against),
     ]
+
+
+@dataclass(frozen=True)
+class Table:
+    """Evidence on the background: a row a group or class, a column a method."""
+
+    title: str
+    columns: tuple[str, ...]
+    rows: tuple[tuple[str, tuple[str, ...]], ...]
+
+
+def _reliance(report: TrustReport, tested: Tested) -> list[Table]:
+    """Where masks exist: by group that is explained, and by class on the images of these tests."""
+
+    def shown(q: Quantity | None) -> str:
+        return "–" if q is None else q.reason if isinstance(q, NotRun) else quantity(q, share=True)
+
+    def of_class(m: MethodTrust, name: str) -> Quantity | None:
+        return m.localization if isinstance(m.localization, NotRun) else m.localization.background.get(name)
+
+    titles = tuple(m.title for m, _ in tested)
+    groups = tuple(
+        (g.title, (shown(g.background_share), *(shown(g.background.get(m.method)) for m, _ in tested)))
+        for g in report.groups
+    )
+    names = {name for m, _ in tested if not isinstance(m.localization, NotRun) for name in m.localization.background}
+    classes = tuple((name, tuple(shown(of_class(m, name)) for m, _ in tested)) for name in sorted(names))
+    tables = (
+        Table("By group of images that is explained", ("Group", "Background's share of the image", *titles), groups),
+        Table("By class, on the images of these tests", ("Class explained", *titles), classes),
+    )
+    return [table for table in tables if table.rows]
 
 
 def _agreement(report: TrustReport, titles: dict[str, str]) -> list[tuple[str, list[Cell]]]:

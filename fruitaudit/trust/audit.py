@@ -2,24 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, replace
+
+import numpy as np
 
 from fruitaudit.attribution.base import Method, background_of
 from fruitaudit.choice import methods_of
 from fruitaudit.config.schema import Config
-from fruitaudit.explaining import Explainer, targets_of
+from fruitaudit.explaining import Explainer, Row, targets_of
 from fruitaudit.groups import worst_split
 from fruitaudit.models.classifier import Classifier
 from fruitaudit.providers.registry import build
+from fruitaudit.records.data import FloatArray
 from fruitaudit.records.evaluation import Predictions
-from fruitaudit.records.explanations import Group
+from fruitaudit.records.explanations import ExplanationRow, Group
 from fruitaudit.records.states import NotRun
-from fruitaudit.records.trust import ExplanationCost, TrustReport
+from fruitaudit.records.trust import ExplanationCost, GroupReliance, TrustReport
 from fruitaudit.runtime import versions
 from fruitaudit.steps import Step
 from fruitaudit.trust.labels import train_on_shuffled
 from fruitaudit.trust.plan import LEVELS
+from fruitaudit.trust.reliance import reliance
 from fruitaudit.trust.run import NOT_ASKED, TrustRun, measure
 
 LABELLED = 320
@@ -40,17 +44,25 @@ def tested_methods(config: Config, groups: Sequence[Group]) -> dict[str, Method]
 
 
 def trust_of(
-    config: Config, explainer: Explainer, groups: Sequence[Group], predictions: Mapping[str, Predictions], step: Step
+    config: Config,
+    explainer: Explainer,
+    groups: Sequence[Group],
+    rows: Sequence[Row],
+    predictions: Mapping[str, Predictions],
+    step: Step,
 ) -> tuple[TrustReport | NotRun, tuple[ExplanationCost, ...]]:
-    """Test the audit's methods on images drawn of the split that is explained. Costs are told of a fresh run only."""
+    """Test the audit's methods on images drawn of the split that is explained. Costs are told of a fresh run only.
+
+    `rows` say what the methods gave on the groups; from these maps comes the background reliance of each group.
+    """
     if config.trust == "off":
         return NotRun("the explanations were not tested: the config says trust: off"), ()
     methods, source = tested_methods(config, groups), worst_split(list(predictions.values()))
     if not methods or source is None:
         return NotRun("no method that gives maps was asked for, so there is nothing to test"), ()
     rng = explainer.streams.rng("trust", "images", source.split)
-    rows = rng.permutation(len(source.labels))[: LEVELS[config.trust].cheap.images]
-    images = explainer.images([source.sample_ids[i] for i in rows])
+    drawn = rng.permutation(len(source.labels))[: LEVELS[config.trust].cheap.images]
+    images = explainer.images([source.sample_ids[i] for i in drawn])
     wanted = max(background_of(method) for method in methods.values())
     images = replace(images, background=explainer.background(wanted) if wanted else None)
     classifier, level = explainer.opened.classifier, config.trust
@@ -68,14 +80,29 @@ def trust_of(
 
     def make() -> TrustReport:
         made: TrustRun = measure(
-            classifier, images, targets_of(config.target, source, rows), methods, explainer.streams, level,
+            classifier, images, targets_of(config.target, source, drawn), methods, explainer.streams, level,
             class_names=explainer.opened.class_names, shuffled=_shuffled(config, explainer), advance=step.advance,
         )  # fmt: skip
         costs.extend(made.costs)
         return made.report
 
     report, step.cached = explainer.cache.record("trust", key, TrustReport, make)
-    return report, tuple(costs)
+    return replace(report, groups=_reliance_of(explainer, groups, rows, methods)), tuple(costs)
+
+
+def _reliance_of(
+    explainer: Explainer, groups: Sequence[Group], rows: Sequence[Row], methods: Iterable[str]
+) -> tuple[GroupReliance, ...]:
+    """Of the groups with masks, from the maps that were stored."""
+
+    def maps_of(row: ExplanationRow) -> FloatArray:
+        with np.load(explainer.out / row.file) as stored:
+            maps: FloatArray = stored["maps"]
+        return maps
+
+    filled = [(group, explainer.images(group.sample_ids).masks) for group in groups if group.sample_ids]
+    found = [reliance(group, methods, rows, masks, maps_of, explainer.streams) for group, masks in filled]
+    return tuple(of_group for of_group in found if of_group is not None)
 
 
 def _shuffled(config: Config, explainer: Explainer) -> Classifier | NotRun:

@@ -33,6 +33,12 @@ def pointing(maps: FloatArray, masks: npt.NDArray[np.bool_]) -> Scores:
     return score_telling(maps, score)
 
 
+def telling_masks(masks: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
+    """(N, H, W) -> (N,): whether a mask tells object from background. One that is empty or covers all does not."""
+    covers = masks.mean(axis=(1, 2))
+    return (covers > 0) & (covers < 1)
+
+
 def localization(
     maps: FloatArray,
     controls: Mapping[str, FloatArray],
@@ -42,11 +48,9 @@ def localization(
 ) -> Localization | NotRun:
     """Energy inside the object (Wang et al. 2020, arXiv:1910.01279, sec. 4.3) and pointing game, beside the controls.
 
-    `class_names` (N,) is the true class of each image. A mask that is empty or covers all says nothing and is left
-    out.
+    `class_names` (N,) is the class explained of each image. A mask that is empty or covers all is left out.
     """
-    covers = masks.mean(axis=(1, 2))
-    says = (covers > 0) & (covers < 1)
+    says = telling_masks(masks)
     if not says.any():
         return NotRun("no image has a mask of its object that leaves background over")
     maps, masks = maps[says], masks[says]
@@ -60,4 +64,4 @@ def localization(
         return hits
     names = np.array(class_names)[says]
     background = {name: mean_over_images(1 - inside[names == name], streams) for name in sorted(set(names.tolist()))}
-    return Localization(energy, hits, mean_over_images(covers[says], streams), background)
+    return Localization(energy, hits, mean_over_images(masks.mean(axis=(1, 2)), streams), background)

@@ -1,7 +1,7 @@
 """The verdict: which method may be read on this model. The one place where trust judges; it measures nothing.
 
 Each rule looks at one thing and points to a reading; the worst one is the verdict. What could not be measured points
-to "with care", never to "read".
+to "with care", never to "read"; only mosaics may be missing, because many models do not see what is in them.
 """
 
 from __future__ import annotations
@@ -43,7 +43,8 @@ RULES = {
     f"than {COMPLETE:.0%}.",
     "class": "A method is read with care if its maps of two classes surely are as alike as those of an image with and "
     "without invisible noise, or if, in mosaics of four images, it puts not surely more evidence on the image of the "
-    f"class than the controls do, or less than {POINTS:.0%} of all evidence more.",
+    f"class than the controls do, or less than {POINTS:.0%} of all evidence more. Where no mosaic could be made, the "
+    "maps of two classes decide.",
 }
 """"Surely": the whole 95 % interval. "May": a part of it."""
 
@@ -119,7 +120,7 @@ def _faithful(ran: int, won: int, lost: dict[str, list[str]], images: int) -> tu
     if 2 * won < ran:
         few = f"{images} images are too few to tell" if images < ENOUGH else "It is not clear"
         return "with_care", f"{few} whether it does better than maps that know nothing of the model."
-    return "read", "It finds what the model needs better than maps that know nothing of the model."
+    return "read", f"In {won} of {ran} tests it finds what the model needs better than maps that know nothing of it."
 
 
 def _wins(test: Beside) -> bool:

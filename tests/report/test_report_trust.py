@@ -13,6 +13,7 @@ from fruitaudit.records.trust import (
     Agreement,
     EdgeLikeness,
     ExplanationCost,
+    GroupReliance,
     Localization,
     MethodTrust,
     TrustNotRun,
@@ -88,6 +89,28 @@ def test_every_rule_is_printed_where_its_numbers_are() -> None:
     assert "Shuffled labels" not in page
     assert "Shuffled labels" in render(report(replace(GOOD, label_randomization=at(0.3))))
     assert "misses it by 20.0" in page
+
+
+def test_the_background_is_told_by_group_and_by_class_where_there_are_masks() -> None:
+    title = "How much of the evidence lies on the background?"
+    assert title not in render(report(GOOD, EDGY))
+    by_class = replace(EDGY, localization=replace(EDGY.localization, background={SCRIPT: at(0.41, n=5)}))
+    group = GroupReliance("missed", f"Missed {SCRIPT}", at(0.8), {"edgy": at(0.93, n=7), "good": GONE})
+    made = replace(report(GOOD, by_class, BAD), groups=(group,))
+    tables = {table.title: table for table in views(made)["reliance"]}
+    assert list(tables) == ["By group of images that is explained", "By class, on the images of these tests"]
+    by_group, per_class = tables.values()
+    assert by_group.columns[2:] == per_class.columns[1:] == ("Good", "Edgy", SCRIPT)
+    [(_, (share, good, edgy, bad))] = by_group.rows
+    assert share.startswith("80.0")
+    assert "93.0" in edgy
+    assert "7 images" in edgy
+    assert (good, bad) == (GONE.reason, "–")
+    assert "41.0" in per_class.rows[0][1][1]
+    page = render(made)
+    assert title in page
+    assert "Missed &lt;script&gt;" in page
+    assert SCRIPT not in page
 
 
 def test_costs_are_told_where_the_run_has_them() -> None:

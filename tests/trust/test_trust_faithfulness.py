@@ -95,8 +95,20 @@ def test_mu_fidelity_hides_whole_pixels_and_drops_what_they_gave() -> None:
     assert effects.drops["logit"][1, 7] == pytest.approx(right[1][hidden].sum(), abs=1e-5)
 
 
+@pytest.mark.parametrize("channel", range(3))
+@pytest.mark.parametrize("test", SCORES)
+def test_the_right_map_of_a_model_that_sees_one_colour_is_best(test: str, channel: int) -> None:
+    """A known fault of others: only one colour channel is perturbed, and such a model notices nothing."""
+    w = np.zeros((2, *SHAPE))
+    w[0, ..., channel] = linear().w[0, ..., channel]
+    model, made = Oracle(w), images(6)
+    targets = Targets(np.zeros(6, np.int64))
+    right = perfect(model, made, targets)
+    best, noise, worst = (SCORES[test](model, made, targets, m, STREAMS).mean() for m in (right, chance(made), -right))
+    assert worst + 0.02 < noise < best - 0.02
+
+
 def test_deletion_ends_at_grey_and_changes_all_colour_channels() -> None:
-    """A known fault of others: only the first channel is perturbed."""
     w = np.zeros((2, *SHAPE))
     w[0, ..., 2] = np.random.default_rng(1).normal(0, 0.3, SHAPE[:2])  # only the last channel counts
     model, made = Oracle(w), images(3)

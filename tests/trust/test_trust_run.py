@@ -8,43 +8,23 @@ from typing import ClassVar
 import numpy as np
 import pytest
 from pydantic import TypeAdapter
+from trust.fakes import Dice, Edges, Fake, Filled
 from zoo import KINDS
 
-from fruitaudit.attribution.base import Passes, Registration
+from fruitaudit.attribution.base import Passes
 from fruitaudit.attribution.occlusion import Occlusion
 from fruitaudit.attribution.saliency import Saliency
 from fruitaudit.models.classifier import Classifier
 from fruitaudit.records.data import Images
-from fruitaudit.records.explanations import Maps, Targets
+from fruitaudit.records.explanations import Targets
 from fruitaudit.records.states import Estimate, NotRun
 from fruitaudit.records.trust import Beside, MethodTrust, TrustNotRun, TrustReport
 from fruitaudit.report.artefacts import dump
 from fruitaudit.runtime import Streams
-from fruitaudit.trust.controls import sobel
 from fruitaudit.trust.plan import LEVELS, cost, trial
 from fruitaudit.trust.run import TrustRun, measure
 
 N = 10
-
-
-class Fake:
-    """A method of the tests: subclasses give `maps`."""
-
-    registration: ClassVar[Registration] = Registration(
-        "fake", "Fake", "gradient", "?", "none", explains="logit", channels="none", signed=True, cost="1 gradient"
-    )
-
-    def __call__(self, model, images, targets, streams):
-        return Maps(np.asarray(self.maps(model, images, targets, streams), np.float32))
-
-    def model_passes(self, n_images, input_shape):
-        return Passes(gradient=n_images)
-
-
-@dataclass(frozen=True)
-class Edges(Fake):
-    def maps(self, model, images, targets, streams):
-        return sobel(images)
 
 
 @dataclass(frozen=True)
@@ -62,25 +42,6 @@ class CrashLater(Fake):
             raise RuntimeError("out of luck")
         type(self).calls += 1
         return model.gradient(images.values, targets.classes).sum(axis=-1)
-
-    calls: ClassVar[int] = 0
-
-
-@dataclass(frozen=True)
-class Filled(Fake):
-    value: str
-
-    def maps(self, model, images, targets, streams):
-        return np.full(images.values.shape[:3], float(self.value))
-
-
-@dataclass(frozen=True)
-class Dice(Fake):
-    """New noise at every call."""
-
-    def maps(self, model, images, targets, streams):
-        type(self).calls += 1
-        return np.random.default_rng(type(self).calls).normal(size=images.values.shape[:3])
 
     calls: ClassVar[int] = 0
 

@@ -1,0 +1,43 @@
+"""Background reliance of every group that was explained, from the maps that the report shows."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+
+from fruitaudit.records.data import FloatArray
+from fruitaudit.records.explanations import ExplanationNotRun, ExplanationRow, Group
+from fruitaudit.records.states import Quantity
+from fruitaudit.records.trust import GroupReliance
+from fruitaudit.runtime import Streams
+from fruitaudit.trust.estimates import mean_over_images
+from fruitaudit.trust.localization import telling_masks
+from fruitaudit.trust.mosaics import share_inside
+
+
+def reliance(
+    group: Group,
+    methods: Iterable[str],
+    rows: Sequence[ExplanationRow | ExplanationNotRun],
+    masks: FloatArray | None,
+    maps_of: Callable[[ExplanationRow], FloatArray],
+    streams: Streams,
+) -> GroupReliance | None:
+    """Share of the positive evidence beside the object, by method; None where no mask tells object from background.
+
+    `rows` say what came of each method on each group, of namesakes the first counts; `masks` (N, H, W) are those of
+    the group's images: 1 on the object, NaN for an image without one; `maps_of` gives the stored maps (N, H, W).
+    """
+    says = None if masks is None else telling_masks(masks == 1)
+    if masks is None or says is None or not says.any():
+        return None
+    on_object = masks[says] == 1
+    of_group = {row.method: row for row in reversed(rows) if row.group == group.name}
+    background: dict[str, Quantity] = {}
+    for name in methods:
+        match of_group.get(name):
+            case ExplanationRow(kind="maps" | "segments") as row:
+                background[name] = mean_over_images(1 - share_inside(maps_of(row)[says], on_object), streams)
+            case ExplanationNotRun() as row:
+                background[name] = row.reason
+    share = mean_over_images(1 - on_object.mean(axis=(1, 2)), streams)
+    return GroupReliance(group.name, group.title, share, background)

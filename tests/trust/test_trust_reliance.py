@@ -1,0 +1,63 @@
+"""Background reliance of a group: from the maps that were stored, with the reason where there are none."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from trust.oracles import STREAMS, chance, images, lit, perfect, planted
+
+from fruitaudit.records.explanations import ExplanationNotRun, ExplanationRow, Group, Targets
+from fruitaudit.records.states import Estimate, NotRun
+from fruitaudit.trust.reliance import reliance
+
+N = 12
+GROUP = Group("missed", "Apple called something else", "store", "false_negative", "apple", "?", "all", N, ("a",) * N)
+
+
+def row(method: str, group: str = "missed") -> ExplanationRow:
+    return ExplanationRow(
+        group=group, method=method, title=method, provider="native", explains="logit", channels="sum", signed=True,
+        options={}, file=f"{group}/{method}", kind="maps", sample_ids=GROUP.sample_ids, target_classes=("apple",) * N,
+        scale=1.0, empty=(), diagnostics={}, notes=(), model_passes=0,
+    )  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def stored() -> tuple[np.ndarray, dict[str, np.ndarray]]:
+    model, mask = planted()
+    made = lit(mask, N)
+    right = perfect(model, made, Targets(np.zeros(N, np.int64)))
+    beside = np.where(mask, -1, 1 + abs(chance(made))).astype("f4")
+    maps = {"right": right, "beside": beside, "noise": abs(chance(images(N))), "empty": np.zeros_like(right)}
+    return np.repeat(mask[None].astype("f4"), N, axis=0), {f"missed/{name}": values for name, values in maps.items()}
+
+
+def test_the_right_map_has_nothing_on_the_background_the_inverse_all_and_noise_its_share(stored) -> None:
+    masks, maps = stored
+    rows = [row("right"), row("beside"), row("noise"), row("empty"), row("right", "other"),
+            ExplanationNotRun("missed", "gone", "Gone", NotRun("it failed"))]  # fmt: skip
+    names = ("right", "beside", "noise", "empty", "gone", "not asked")
+    found = reliance(GROUP, names, rows, masks, lambda r: maps[r.file], STREAMS)
+    assert found is not None
+    assert (found.group, found.title) == ("missed", "Apple called something else")
+    share = 1 - masks[0].mean()
+    assert found.background_share.value == pytest.approx(share)
+    assert tuple(found.background) == names[:-1]
+    assert found.background["right"].value == pytest.approx(0, abs=1e-6)
+    assert found.background["beside"].value == pytest.approx(1)
+    noise = found.background["noise"]
+    assert isinstance(noise, Estimate)
+    assert noise.low < share < noise.high
+    assert isinstance(found.background["empty"], NotRun)
+    assert found.background["gone"] == NotRun("it failed")
+
+
+def test_images_without_a_mask_do_not_count_and_groups_without_any_are_left_out(stored) -> None:
+    masks, maps = stored
+    some = masks.copy()
+    some[:4], some[4] = np.nan, 1
+    found = reliance(GROUP, ["right"], [row("right")], some, lambda r: maps[r.file], STREAMS)
+    assert found is not None
+    assert found.background["right"].n == N - 5
+    for nothing in (None, np.full_like(masks, np.nan), np.ones_like(masks)):
+        assert reliance(GROUP, ["right"], [row("right")], nothing, lambda r: maps[r.file], STREAMS) is None
