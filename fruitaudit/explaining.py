@@ -107,6 +107,9 @@ class Explainer:
         if not len(images) and method.registration.subject == "image":
             reason = NotRun("no image fits the group's rule")
             return ExplanationNotRun(group, settings.spelling, title, reason), False
+        if targets.against is not None and method.registration.explains == "activation":
+            # What layers answer is the same whatever the class.
+            targets = Targets(targets.classes)
         if wanted:
             images = replace(images, background=self.background(wanted))
             if images.background is None:

@@ -93,8 +93,13 @@ class Model(Protocol):
         """d score[classes] / d values, (N, H, W, C); with `against` of score[classes] - score[against]."""
         ...
 
-    def layer_gradients(self, values: FloatArray, classes: IntArray, layer: str) -> LayerGradients:
-        """Activation of `layer` and d logit[classes] / d activation. Raises CannotExplain for an unknown layer."""
+    def layer_gradients(
+        self, values: FloatArray, classes: IntArray, layer: str, *, against: IntArray | None = None
+    ) -> LayerGradients:
+        """Activation of `layer` and d logit[classes] / d activation; with `against` of the difference of two logits.
+
+        Raises CannotExplain for an unknown layer.
+        """
         ...
 
     def features(self, values: FloatArray, layer: str | None = None) -> FloatArray:
@@ -184,6 +189,12 @@ def passes_of(method: Method, model: Model, n_images: int) -> Passes:
     """
     on_model: Callable[[Model, int], Passes] | None = getattr(method, "passes_on", None)
     return on_model(model, n_images) if on_model else method.model_passes(n_images, model.input_shape)
+
+
+def least_passes_of(method: Method, model: Model, n_images: int) -> Passes:
+    """What a method costs at the least, where it says so in `least_passes`; else what `passes_of` says."""
+    least: Callable[[int, Shape], Passes] | None = getattr(method, "least_passes", None)
+    return least(n_images, model.input_shape) if least else passes_of(method, model, n_images)
 
 
 def reduce_channels(values: FloatArray, how: Channels) -> FloatArray:

@@ -9,12 +9,15 @@ import numpy as np
 
 from fruitaudit.attribution.base import Layer, LayerGradients, Model
 from fruitaudit.attribution.convolutions import convolutions, spread
+from fruitaudit.attribution.scores import logit_weights
 from fruitaudit.errors import CannotExplain
-from fruitaudit.records.data import FloatArray, Images, IntArray
+from fruitaudit.records.data import FloatArray, Images
 from fruitaudit.records.explanations import Maps, Targets
 
 Combine = Callable[[LayerGradients], FloatArray]
 """(N, h, w, K) activations and gradients of the logit -> (N, h, w)."""
+Gradients = Callable[[FloatArray, Targets], list[LayerGradients]]
+"""Of a batch of images, for each layer that was asked for."""
 
 
 def layer_for(model: Model, layer: str | None, title: str) -> str:
@@ -36,13 +39,18 @@ def gradient_maps(
     weaker at each one, and parts are drawn on one scale.
     """
     path = layer_for(model, layer, title)
-    if not depths:
-        maps = combine(_spatial(model.layer_gradients(images.values, targets.classes, path), path))
-        return enlarged(maps, images, path)
-    paths = _up_to(model, path, depths)
-    found = [combine(_spatial(inside, p)) for p, inside in zip(paths, _gradients(model, images, targets, paths),
-                                                               strict=True)]  # fmt: skip
+    paths = _up_to(model, path, depths) if depths else [path]
+    gradients = _of_several(model, paths) if depths else _of_one(model, path)
+    made = list[list[FloatArray]]()
+    # Batch by batch: the activations of early layers are many times as large as the images.
+    for start in range(0, len(images), model.batch_size):
+        rows = slice(start, start + model.batch_size)
+        inside = gradients(images.values[rows], targets.select(rows))
+        made.append([combine(_spatial(one, p)) for one, p in zip(inside, paths, strict=True)])
+    found = [np.concatenate(maps) for maps in zip(*made, strict=True)]
     main = enlarged(found[-1], images, path)
+    if not depths:
+        return main
     parts = {
         p: enlarged(maps * np.float32(maps[0].size / found[-1][0].size), images, p).values
         for p, maps in zip(paths, found, strict=True)
@@ -97,28 +105,29 @@ def _up_to(model: Model, path: str, depths: int) -> list[str]:
     return [[*before, end][i] for i in spread(len(before) + 1, depths)]
 
 
-def _gradients(model: Model, images: Images, targets: Targets, paths: Sequence[str]) -> list[LayerGradients]:
-    """Activations and gradients of several layers, of one pass."""
+def _of_one(model: Model, path: str) -> Gradients:
+    return lambda values, some: [model.layer_gradients(values, some.classes, path, against=some.against)]
+
+
+def _of_several(model: Model, paths: Sequence[str]) -> Gradients:
+    """Of all these layers from one pass."""
     from fruitaudit.models.backend import tf
 
-    def run(values: Any, classes: Any) -> Any:
+    def run(values: Any, weights: Any) -> Any:
         called = model.in_graph(values)
         tensors = [called.layer(path) for path in paths]
-        scores = tf.gather(called.logits, classes, batch_dims=1)
+        scores = tf.reduce_sum(called.logits * weights, axis=1)
         gradients = tf.gradients(scores, tensors)
         for path, gradient in zip(paths, gradients, strict=True):
             if gradient is None:
                 raise CannotExplain(f"the model's output does not depend on layer {path} by any gradient")
-        return [tf.cast(t, tf.float32) for t in (*tensors, *gradients)], scores
+        return [tf.cast(t, tf.float32) for t in tensors], [tf.cast(t, tf.float32) for t in gradients], scores
 
     function = tf.function(run, autograph=False, reduce_retracing=True)
-    parts: list[Any] = []
-    for start in range(0, len(images), model.batch_size):
-        rows = slice(start, start + model.batch_size)
-        classes: IntArray = targets.classes[rows]
-        inside, scores = function(tf.constant(images.values[rows]), tf.constant(classes))
-        parts.append([t.numpy() for t in (*inside, scores)])
-    model.passes.gradient += len(images)
-    *inside, scores = (np.concatenate(p) for p in zip(*parts, strict=True))
-    n = len(paths)
-    return [LayerGradients(inside[i], inside[n + i], scores) for i in range(n)]
+
+    def gradients(values: FloatArray, some: Targets) -> list[LayerGradients]:
+        activations, slopes, scores = function(tf.constant(values), tf.constant(logit_weights(some, model.n_classes)))
+        model.passes.gradient += len(values)
+        return [LayerGradients(a.numpy(), g.numpy(), scores.numpy()) for a, g in zip(activations, slopes, strict=True)]
+
+    return gradients

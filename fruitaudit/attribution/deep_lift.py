@@ -7,6 +7,7 @@ from pydantic.dataclasses import dataclass
 
 from fruitaudit.attribution.base import OPTIONS, Model, Passes, Registration, Shape
 from fruitaudit.attribution.fills import Fill, colour
+from fruitaudit.attribution.scores import logit_weights
 from fruitaudit.records.data import FloatArray, Images
 from fruitaudit.records.explanations import Maps, Targets
 from fruitaudit.runtime import Streams
@@ -40,6 +41,7 @@ class DeepLift:
         signed=True,
         cost="1 gradient, 1 forward",
         option_that_changes=(("baseline", "white"),),
+        contrast=True,
     )
 
     baseline: Fill = "black"
@@ -50,10 +52,10 @@ class DeepLift:
 
         black = np.broadcast_to(colour(images, self.baseline), (1, *model.input_shape))
         of_images = tf.TensorSpec((None, *model.input_shape), tf.float32)
-        of_classes = tf.TensorSpec((None,), tf.int64)
-        function = backward.compiled(model, "deep_lift", against_one, of_images, of_classes, of_images)
+        of_weights = tf.TensorSpec((None, model.n_classes), tf.float32)
+        function = backward.compiled(model, "deep_lift", against_one, of_images, of_weights, of_images)
         values, difference = backward.batches_of(
-            model, lambda v, c: function(v, c, black), images.values, targets.classes
+            model, lambda v, w: function(v, w, black), images.values, logit_weights(targets, model.n_classes)
         )
         model.passes.gradient += len(images)
         model.passes.forward += len(images)
@@ -63,14 +65,13 @@ class DeepLift:
         return Passes(forward=n_images, gradient=n_images)
 
 
-def against_one(model: Model, images: Any, classes: Any, baseline: Any) -> tuple[Any, Any]:
-    """In a graph: (maps (N, H, W), differences of the logits (N,)) of images against one baseline."""
+def against_one(model: Model, images: Any, weights: Any, baseline: Any) -> tuple[Any, Any]:
+    """In a graph: (maps (N, H, W), differences of the weighted logits (N,)) of images against one baseline."""
     from fruitaudit.models.backend import tf
 
     of_images, of_baseline = model.in_graph(images), model.in_graph(baseline)
-    seed = tf.one_hot(classes, model.n_classes)
-    multipliers = multipliers_of(model, (images, of_images.logits), (baseline, of_baseline.logits), seed)
-    difference = tf.reduce_sum((of_images.logits - of_baseline.logits) * seed, axis=1)
+    multipliers = multipliers_of(model, (images, of_images.logits), (baseline, of_baseline.logits), weights)
+    difference = tf.reduce_sum((of_images.logits - of_baseline.logits) * weights, axis=1)
     return tf.reduce_sum(multipliers * (images - baseline), axis=-1), difference
 
 

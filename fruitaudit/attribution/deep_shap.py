@@ -8,8 +8,9 @@ from pydantic.dataclasses import dataclass
 
 from fruitaudit.attribution.base import OPTIONS, Model, Passes, Registration, Shape
 from fruitaudit.attribution.deep_lift import additivity, multipliers_of
+from fruitaudit.attribution.scores import logit_weights
 from fruitaudit.errors import CannotExplain
-from fruitaudit.records.data import FloatArray, Images, IntArray
+from fruitaudit.records.data import FloatArray, Images
 from fruitaudit.records.explanations import Maps, Targets
 from fruitaudit.runtime import Streams
 
@@ -41,6 +42,7 @@ class DeepShap:
         signed=True,
         cost="(1 + classes + total) x background gradients, whose forward halves are shared between images",
         option_that_changes=(("background", 3), ("classes", 2), ("total", True)),
+        contrast=True,
     )
 
     background: Annotated[int, Field(ge=1)] = 100
@@ -56,10 +58,10 @@ class DeepShap:
             raise CannotExplain("DeepSHAP compares with reference images, and there are none: add a split with the "
                                 "role reference, or use deep_lift instead")  # fmt: skip
         references = images.background.values[: self.background]
-        seeds = {"": _one_hot(targets.classes, model.n_classes)}
+        seeds = {"": logit_weights(targets, model.n_classes)}
         if self.classes:
             for k in np.argsort(-model.probabilities(images.values).mean(axis=0), kind="stable")[: self.classes]:
-                seeds[f"class {k}"] = _one_hot(np.full(len(images), k), model.n_classes)
+                seeds[f"class {k}"] = logit_weights(Targets(np.full(len(images), k)), model.n_classes)
         if self.total:
             seeds["sum of all classes"] = np.ones((len(images), model.n_classes), np.float32)
         repeated = np.concatenate([images.values] * len(seeds))
@@ -71,10 +73,6 @@ class DeepShap:
     def model_passes(self, n_images: int, input_shape: Shape) -> Passes:
         maps = n_images * (1 + (self.classes or 0) + self.total)
         return Passes(forward=n_images if self.classes else 0, gradient=maps * self.background)
-
-
-def _one_hot(classes: IntArray, n_classes: int) -> FloatArray:
-    return np.eye(n_classes, dtype=np.float32)[classes]
 
 
 def _contributions(

@@ -20,13 +20,8 @@ def explain(method: Method, model: Model, images: Images, targets: Targets, stre
     title = method.registration.title
     if len(images) == 0 and method.registration.subject == "image":
         return NotRun(f"{title}: there are no images to explain")
-    # Adapters copy the registration of the native method, and other libraries explain one class.
-    contrast = method.registration.contrast and method.registration.provider == "native"
-    if targets.against is not None and not contrast:
-        return NotRun(
-            f"{title} explains one class, not why it was preferred to another; use integrated gradients or occlusion, "
-            "or ask for target: predicted"
-        )
+    if targets.against is not None and (reason := why_no_contrast(method)):
+        return NotRun(reason)
     try:
         explanation = method(model, _as_asked(method, images), targets, streams)
     except CannotExplain as reason:
@@ -38,6 +33,17 @@ def explain(method: Method, model: Model, images: Images, targets: Targets, stre
         first_line = next(iter(str(error).splitlines()), "no message")
         return NotRun(f"{title} failed on this model: {type(error).__name__}: {first_line}")
     return _kept_contract(title, explanation, images)
+
+
+def why_no_contrast(method: Method) -> str:
+    """Why a method cannot tell why one class was preferred to another; empty where it can."""
+    # Adapters copy the registration of the native method, and other libraries explain one class.
+    if method.registration.contrast and method.registration.provider == "native":
+        return ""
+    return (
+        f"{method.registration.title} does not tell why one class was preferred to another; use integrated gradients "
+        "or occlusion, or ask for target: predicted"
+    )
 
 
 def _as_asked(method: Method, images: Images) -> Images:

@@ -21,6 +21,7 @@ class GradCamPlusPlus:
     Paper: Chattopadhay, Sarkar, Howlader, Balasubramanian 2018, arXiv:1710.11063, eq. 5, 10, 12 and 20.
     With g = dS/dA the derivatives of Y are exp(S) g, exp(S) g^2, exp(S) g^3 (eq. 13, 17, 18), so that (eq. 19)
     alpha = 1 / (2 + g sum_ab A_ab) where g is not 0, and exp(S) is left as one positive factor of the whole map.
+    With a rival class S is the difference of the two logits, so that Y is the odds between the two.
     Differs from the paper: this factor is left out. It overflows from S = 89 on, and says nothing about where. Maps of
     two images can therefore be compared in shape and not in size. Eq. 17 and 18 need layers after A that are linear or
     ReLU; where they are not (swish, gelu) eq. 19 is taken all the same, as an approximation. Where activations may be
@@ -43,6 +44,7 @@ class GradCamPlusPlus:
         cost="1 gradient",
         needs="a layer with a spatial activation",
         option_that_changes=(("layer", "early"),),
+        contrast=True,
     )
 
     layer: str | None = None

@@ -6,7 +6,8 @@ import numpy as np
 from pydantic.dataclasses import dataclass
 
 from fruitaudit.attribution.base import OPTIONS, Model, Passes, Registration, Shape, reduce_channels
-from fruitaudit.records.data import FloatArray, Images, IntArray
+from fruitaudit.attribution.scores import logit_weights
+from fruitaudit.records.data import FloatArray, Images
 from fruitaudit.records.explanations import Maps, Targets
 from fruitaudit.runtime import Streams
 
@@ -39,6 +40,7 @@ class GuidedBackprop:
         signed=False,
         cost="1 gradient",
         option_that_changes=(("channels", "sum"),),
+        contrast=True,
     )
 
     channels: Literal["maxabs", "l2", "sum"] = "maxabs"
@@ -46,24 +48,24 @@ class GuidedBackprop:
     def __call__(self, model: Model, images: Images, targets: Targets, streams: Streams) -> Maps:
         from fruitaudit.models.rules_relu import GUIDED
 
-        found = modified_gradients(model, images.values, targets.classes, GUIDED, self.registration.title)
+        found = modified_gradients(model, images.values, targets, GUIDED, self.registration.title)
         return Maps(reduce_channels(found, self.channels).astype(np.float32))
 
     def model_passes(self, n_images: int, input_shape: Shape) -> Passes:
         return Passes(gradient=n_images)
 
 
-def modified_gradients(model: Model, values: FloatArray, classes: IntArray, rules: Rules, title: str) -> FloatArray:
+def modified_gradients(model: Model, values: FloatArray, targets: Targets, rules: Rules, title: str) -> FloatArray:
     """(N, H, W, C) what arrives at the images by these `rules` of `models.rules_relu`; counted as gradients."""
     from fruitaudit.models import backward, rules_relu
     from fruitaudit.models.backend import tf
 
-    signature = tf.TensorSpec((None, *model.input_shape), tf.float32), tf.TensorSpec((None,), tf.int64)
+    def function(alive: Model, images: Any, weights: Any) -> Any:
+        return rules_relu.modified_gradient(alive, images, weights, rules, title)
 
-    def function(alive: Model, images: Any, targets: Any) -> Any:
-        return rules_relu.modified_gradient(alive, images, targets, rules, title)
-
-    [found] = backward.batches_of(model, backward.compiled(model, title, function, *signature), values, classes)
+    signature = (tf.TensorSpec((None, *n), tf.float32) for n in (model.input_shape, (model.n_classes,)))
+    compiled = backward.compiled(model, title, function, *signature)
+    [found] = backward.batches_of(model, compiled, values, logit_weights(targets, model.n_classes))
     model.passes.gradient += len(values)
     return found
 

@@ -2,13 +2,13 @@ from __future__ import annotations
 
 from typing import ClassVar, Literal
 
-import numpy as np
 from pydantic.dataclasses import dataclass
 
-from fruitaudit.attribution.base import OPTIONS, LayerGradients, Model, Passes, Registration, Shape, reduce_channels
+from fruitaudit.attribution.base import OPTIONS, Model, Passes, Registration, Shape, reduce_channels
+from fruitaudit.attribution.cams import gradient_maps
+from fruitaudit.attribution.grad_cam import grad_cam
 from fruitaudit.attribution.guided_backprop import modified_gradients
-from fruitaudit.errors import CannotExplain
-from fruitaudit.records.data import FloatArray, Images
+from fruitaudit.records.data import Images
 from fruitaudit.records.explanations import Maps, Targets
 from fruitaudit.runtime import Streams
 
@@ -39,37 +39,21 @@ class GuidedGradCam:
         cost="2 gradients",
         needs="a layer with a spatial activation",
         option_that_changes=(("layer", "early"), ("channels", "sum")),
+        contrast=True,
     )
 
     layer: str | None = None
     channels: Literal["maxabs", "l2", "sum"] = "maxabs"
 
     def __call__(self, model: Model, images: Images, targets: Targets, streams: Streams) -> Maps:
-        import cv2
-
         from fruitaudit.models.rules_relu import GUIDED
 
-        layer = self.layer or model.cam_layer
-        if layer is None:
-            raise CannotExplain("guided Grad-CAM needs a layer with a spatial activation, and none is found in this "
-                                "model; use guided_backprop or occlusion instead")  # fmt: skip
-        guided = modified_gradients(model, images.values, targets.classes, GUIDED, "Guided backpropagation")
-        regions = _grad_cam(model.layer_gradients(images.values, targets.classes, layer))
-        size = images.values.shape[2], images.values.shape[1]
-        enlarged = np.stack([cv2.resize(m, size, interpolation=cv2.INTER_LINEAR) for m in regions])
-        return Maps(
-            (reduce_channels(guided, self.channels) * enlarged).astype(np.float32),
-            notes=(f"layer {layer}, {regions.shape[1]} x {regions.shape[2]}",),
-        )
+        regions = gradient_maps(model, images, targets, "Guided Grad-CAM", grad_cam, self.layer)
+        guided = modified_gradients(model, images.values, targets, GUIDED, "Guided backpropagation")
+        return Maps(reduce_channels(guided, self.channels) * regions.values, notes=regions.notes)
 
     def model_passes(self, n_images: int, input_shape: Shape) -> Passes:
         return Passes(gradient=2 * n_images)
-
-
-def _grad_cam(layer: LayerGradients) -> FloatArray:
-    """(N, h, w): relu of the feature maps, weighted by the mean of their gradients."""
-    weights = layer.gradients.mean(axis=(1, 2), keepdims=True)
-    return np.maximum((weights * layer.activations).sum(axis=-1), 0)
 
 
 METHODS = (GuidedGradCam,)

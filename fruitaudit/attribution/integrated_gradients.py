@@ -97,8 +97,14 @@ class IntegratedGradients:
 
     def model_passes(self, n_images: int, input_shape: Shape) -> Passes:
         """With "auto" at most."""
+        return self._passes(n_images, MOST + 1 if self.steps == "auto" else self.steps)
+
+    def least_passes(self, n_images: int, input_shape: Shape) -> Passes:
+        """With "auto" where the first steps are enough for every image."""
+        return self._passes(n_images, FIRST + 1 if self.steps == "auto" else self.steps)
+
+    def _passes(self, n_images: int, steps: int) -> Passes:
         baselines = n_images if self.baseline in ("blurred", "uniform") else 1
-        steps = MOST + 1 if self.steps == "auto" else self.steps
         return Passes(forward=n_images + baselines, gradient=n_images * steps)
 
 

@@ -40,6 +40,7 @@ class LayerCam:
         cost="1 gradient",
         needs="a layer with a spatial activation",
         option_that_changes=(("layer", "early"), ("depths", 2)),
+        contrast=True,
     )
 
     layer: str | None = None

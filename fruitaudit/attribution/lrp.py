@@ -7,6 +7,7 @@ from pydantic import Field
 from pydantic.dataclasses import dataclass
 
 from fruitaudit.attribution.base import OPTIONS, Model, Passes, Registration, Shape
+from fruitaudit.attribution.scores import logit_weights
 from fruitaudit.records.data import Images
 from fruitaudit.records.explanations import Maps, Targets
 from fruitaudit.runtime import Streams
@@ -50,6 +51,7 @@ class Lrp:
         signed=True,
         cost="1 gradient, and 1 forward for the parts of positive contributions",
         option_that_changes=(("dense", "gamma 0.5"), ("convolution", "epsilon"), ("first", "box")),
+        contrast=True,
     )
 
     dense: Inside = "epsilon"
@@ -63,14 +65,17 @@ class Lrp:
         texts = {"dense": self.dense, "convolution": self.convolution, "first": self.first}
         rules = {kind: rules_lrp.Rule.read(text) for kind, text in texts.items()}
 
-        def function(alive: Model, values: Any, classes: Any, low: Any, high: Any) -> Any:
-            return rules_lrp.relevance(alive, values, classes, low, high, rules)
+        def function(alive: Model, values: Any, weights: Any, low: Any, high: Any) -> Any:
+            return rules_lrp.relevance(alive, values, weights, low, high, rules)
 
         colours = tf.TensorSpec((model.input_shape[2],), tf.float32)
-        signature = tf.TensorSpec((None, *model.input_shape), tf.float32), tf.TensorSpec((None,), tf.int64)
-        compiled = backward.compiled(model, ("lrp", *texts.values()), function, *signature, colours, colours)
+        of_images, of_weights = (tf.TensorSpec((None, *n), tf.float32) for n in (model.input_shape, (model.n_classes,)))
+        compiled = backward.compiled(model, ("lrp", *texts.values()), function, of_images, of_weights, colours, colours)
         relevance, scores, kept = backward.batches_of(
-            model, lambda v, c: compiled(v, c, images.low, images.high), images.values, targets.classes
+            model,
+            lambda v, w: compiled(v, w, images.low, images.high),
+            images.values,
+            logit_weights(targets, model.n_classes),
         )
         model.passes.gradient += len(images)
         model.passes.forward += len(images)

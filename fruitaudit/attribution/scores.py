@@ -23,6 +23,12 @@ def pick(scores: npt.NDArray[Number], targets: Targets) -> npt.NDArray[Number]:
     return chosen if targets.against is None else chosen - scores[rows, targets.against]
 
 
+def logit_weights(targets: Targets, n_classes: int) -> FloatArray:
+    """(N, K): what each logit counts in what is explained, 1 for the class and -1 for `targets.against`."""
+    weights = np.eye(n_classes, dtype=np.float32)
+    return weights[targets.classes] - (0 if targets.against is None else weights[targets.against])
+
+
 def scores_of(model: Model, values: FloatArray, targets: Targets, explains: Score) -> FloatArray:
     """(N,) logit or probability of each image's class; with `targets.against` always the difference of two logits."""
     probability = explains == "probability" and targets.against is None

@@ -16,6 +16,7 @@ from fruitaudit.models import backend, heads, taps
 from fruitaudit.models.backend import tf
 from fruitaudit.models.counter import PassCounter
 from fruitaudit.models.load import LoadedNetwork, load_network
+from fruitaudit.models.memory import Needs, bytes_per_image
 from fruitaudit.models.shapes import input_shape_of
 from fruitaudit.records.data import FloatArray, IntArray
 from fruitaudit.records.explanations import Explains
@@ -68,7 +69,8 @@ class Classifier:
 
     Arrays go in and out as float32 NumPy; any number of images is cut into batches of `batch_size`. Weights are never
     written, dropout is off and normalization uses its stored statistics, so that an image's result does not depend
-    on its neighbours. `trace` holds every layer call of one pass, with symbolic tensors; `head` where the logits are.
+    on its neighbours. `trace` holds every layer call of one pass, with symbolic tensors; `head` where the logits are;
+    `needs` the memory of a pass.
     """
 
     def __init__(
@@ -79,7 +81,8 @@ class Classifier:
         self.batch_size = batch_size
         self.input_shape = input_shape_of(network, size)
         self.passes = PassCounter()
-        self.trace, self.head = self._look()
+        self.trace, self.head, size_of_image = self._look()
+        self.needs = Needs(size_of_image, sum(int(np.prod(w.shape)) * 4 for w in network.weights))
         # One compiled function a layer, made when first asked for; the caches go with this object.
         self._gradient_function = cache(self._make_gradient_function)
         self._layer_function = cache(self._make_layer_function)
@@ -140,17 +143,20 @@ class Classifier:
 
         With `against` that of the difference score[classes] - score[against], at the cost of one pass.
         """
-        images, targets = self._images(values), [self._targets(classes, len(values))]
-        if against is not None:
-            targets.append(self._targets(against, len(values)))
+        images, targets = self._images(values), self._all_targets(classes, against, len(values))
         [gradients] = self._batched(self._gradient_function(explains, len(targets)), images, *targets)
         self.passes.gradient += len(images)
         return gradients
 
-    def layer_gradients(self, values: FloatArray, classes: IntArray, layer: str) -> LayerGradients:
-        """Activation of `layer` and d logit[classes] / d activation. Raises CannotExplain for an unknown layer."""
-        images, targets = self._images(values), self._targets(classes, len(values))
-        activations, gradients, scores = self._batched(self._layer_function(layer), images, targets)
+    def layer_gradients(
+        self, values: FloatArray, classes: IntArray, layer: str, *, against: IntArray | None = None
+    ) -> LayerGradients:
+        """Activation of `layer` and d logit[classes] / d activation. Raises CannotExplain for an unknown layer.
+
+        With `against` the gradient, and `scores`, are those of logit[classes] - logit[against].
+        """
+        images, targets = self._images(values), self._all_targets(classes, against, len(values))
+        activations, gradients, scores = self._batched(self._layer_function(layer, len(targets)), images, *targets)
         self.passes.gradient += len(images)
         return LayerGradients(activations, gradients, scores)
 
@@ -179,8 +185,7 @@ class Classifier:
     def _make_gradient_function(self, explains: Explains, n_targets: int) -> Callable[..., Any]:
         def run(images: Any, *targets: Any) -> Any:
             scores = self.head.read(self.network(images, training=False))[explains == "logit"]
-            score, *against = (tf.gather(scores, classes, batch_dims=1) for classes in targets)
-            [gradient] = tf.gradients(score - against[0] if against else score, images)
+            [gradient] = tf.gradients(_asked(scores, targets), images)
             if gradient is None:
                 raise CannotExplain("no gradient reaches the model's input; use a perturbation method such as "
                                     "occlusion")  # fmt: skip
@@ -188,32 +193,32 @@ class Classifier:
 
         return self._compile(run, n_targets)
 
-    def _look(self) -> tuple[taps.Trace, heads.Head]:
-        """Trace the network once: its layers, and where its logits are."""
+    def _look(self) -> tuple[taps.Trace, heads.Head, int]:
+        """Trace the network once: its layers, where its logits are, and the bytes an image takes."""
 
         def run(images: Any) -> Any:
             with taps.recorded() as trace:
                 output = heads.only_output(self.network(images, training=False))
             found, inner = heads.way_in(output)
-            seen.append((trace, found))
+            seen.append((trace, found, bytes_per_image(images, output)))
             return output, inner
 
-        seen: list[tuple[taps.Trace, heads.Found]] = []
+        seen: list[tuple[taps.Trace, heads.Found, int]] = []
         output, inner = self._compile(run)(heads.probe(self.input_shape))
-        trace, found = seen[-1]
-        return trace, heads.choose_head(found, output, inner)
+        trace, found, size_of_image = seen[-1]
+        return trace, heads.choose_head(found, output, inner), size_of_image
 
-    def _make_layer_function(self, layer: str) -> Callable[..., Any]:
-        def run(images: Any, classes: Any) -> Any:
+    def _make_layer_function(self, layer: str, n_targets: int) -> Callable[..., Any]:
+        def run(images: Any, *targets: Any) -> Any:
             called = self.in_graph(images)
             activation = called.layer(layer)
-            scores = tf.gather(called.logits, classes, batch_dims=1)
+            scores = _asked(called.logits, targets)
             [gradient] = tf.gradients(scores, activation)
             if gradient is None:
                 raise CannotExplain(f"the model's output does not depend on layer {layer} by any gradient")
             return tf.cast(activation, tf.float32), tf.cast(gradient, tf.float32), scores
 
-        return self._compile(run, 1)
+        return self._compile(run, n_targets)
 
     def _make_feature_function(self, layer: str | None) -> Callable[..., Any]:
         def run(images: Any) -> Any:
@@ -247,9 +252,18 @@ class Classifier:
                              f"not an array of shape {values.shape}")  # fmt: skip
         return np.ascontiguousarray(values, dtype=np.float32)
 
+    def _all_targets(self, classes: IntArray, against: IntArray | None, n_images: int) -> list[IntArray]:
+        return [self._targets(some, n_images) for some in (classes, against) if some is not None]
+
     def _targets(self, classes: IntArray, n_images: int) -> IntArray:
         targets = np.asarray(classes, dtype=np.int64)
         if targets.shape != (n_images,) or (n_images and not 0 <= targets.min() <= targets.max() < self.n_classes):
             raise ModelError(f"{n_images} images need {n_images} classes between 0 and {self.n_classes - 1}, "
                              f"not {targets.tolist()[:8]}")  # fmt: skip
         return targets
+
+
+def _asked(scores: Any, targets: tuple[Any, ...]) -> Any:
+    """In a graph: the score of each image's class, less that of its rival where there is one, (N,)."""
+    score, *rival = (tf.gather(scores, classes, batch_dims=1) for classes in targets)
+    return score - rival[0] if rival else score

@@ -30,6 +30,7 @@ _TINY = 1e-9
 _GATES = ("Sigmoid", "Tanh", "Erf", "Erfc", "Relu6")
 _ACTIVATIONS = ("Relu6", "LeakyRelu", "Elu", "Selu", "Sigmoid", "Tanh", "Softplus", "Softsign", "Erf",
                 "Erfc")  # fmt: skip
+_RESIZES = ("ResizeBilinear", "ResizeNearestNeighbor")
 _PREPARES = ("AddV2", "Add", "Sub", "Mul", "RealDiv", "BiasAdd", "Neg")
 
 
@@ -69,7 +70,11 @@ class Propagation:
 
     def _placed(self, step: Step) -> Step:
         """A step that only prepares the images, marked as such."""
-        prepares = (len(step.needed) == 1 and step.kind in _PREPARES) or step.kind in (*backward.MOVES, "Identity")
+        prepares = (len(step.needed) == 1 and step.kind in _PREPARES) or step.kind in (
+            *backward.MOVES,
+            *_RESIZES,
+            "Identity",
+        )
         if isinstance(step, Block) or not prepares or not all(t.ref() in self._prepared for t in step.inputs):
             return step
         self._prepared |= {t.ref() for t in step.op.outputs}
@@ -181,7 +186,7 @@ class _Preparation(Step):
 
 
 def _prepared(step: Step, signals: Signals) -> Signals:
-    """Relevance of a prepared value is that of the value; moved values take theirs along."""
+    """Relevance of a prepared value is that of the value; moved and mixed values take theirs along, share by share."""
     return [signals[0]] if step.op.type in (*_PREPARES, "Identity") else backward.gradient(step, signals)
 
 
@@ -245,11 +250,10 @@ _RULES: Rules = {
 }
 
 
-def relevance(model: Any, images: Any, classes: Any, low: Any, high: Any, rules: dict[str, Rule]) -> tuple[Any, ...]:
-    """In a graph: relevance (N, H, W, C) of the logit of each image's class, that logit (N,), and what stays inside."""
+def relevance(model: Any, images: Any, weights: Any, low: Any, high: Any, rules: dict[str, Rule]) -> tuple[Any, ...]:
+    """In a graph: relevance (N, H, W, C) of the weighted (N, K) sum of logits, that sum (N,), and what stays inside."""
     logits = model.in_graph(images).logits
-    seed = tf.one_hot(classes, model.n_classes)
     propagation = Propagation(rules, (low, high))
-    found = propagation.run(images, logits, seed)
-    scores = tf.reduce_sum(logits * seed, axis=1)
+    found = propagation.run(images, logits, weights)
+    scores = tf.reduce_sum(logits * weights, axis=1)
     return found, scores, tf.add_n([tf.zeros_like(scores), *propagation.absorbed])

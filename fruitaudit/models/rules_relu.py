@@ -33,9 +33,9 @@ GUIDED: Rules = {**_LINEAR, **dict.fromkeys(_RELUS, _guided)}
 DECONVOLUTION: Rules = {**_LINEAR, **dict.fromkeys(_RELUS, _deconvolved)}
 
 
-def modified_gradient(model: Any, images: Any, classes: Any, rules: Rules, title: str) -> tuple[Any]:
-    """In a graph: what arrives at the images (N, H, W, C) from the logit of each one's class."""
+def modified_gradient(model: Any, images: Any, weights: Any, rules: Rules, title: str) -> tuple[Any]:
+    """In a graph: what arrives at the images (N, H, W, C) from their logits, each counted by its weight (N, K)."""
     logits = model.in_graph(images).logits
     steps = backward.steps_between(images, logits)
     backward.require_rules(steps, rules, title, "saliency or smoothgrad")
-    return (backward.walk_back(steps, logits, tf.one_hot(classes, model.n_classes), images, rules),)
+    return (backward.walk_back(steps, logits, weights, images, rules),)

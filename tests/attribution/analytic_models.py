@@ -45,7 +45,7 @@ class Counting:
         gradient = self._gradient(x, classes)
         return (gradient if against is None else gradient - self._gradient(x, against)).astype(np.float32)
 
-    def layer_gradients(self, values, classes, layer):
+    def layer_gradients(self, values, classes, layer, *, against=None):
         raise CannotExplain(f"no layer {layer}")
 
 
@@ -147,13 +147,17 @@ class SmallCnn(Counting):
         early, _, g_early, _ = self._gradients(x, classes)
         return self._unpool((g_early * (early > 0)) @ self.m.T)
 
-    def layer_gradients(self, values, classes, layer):
+    def layer_gradients(self, values, classes, layer, *, against=None):
         if layer not in ("early", "late"):
             raise CannotExplain(f"no layer {layer}")
         x = self._count(values, gradient=1)
         early, late, g_early, g_late = self._gradients(x, classes)
-        chosen = (early, g_early) if layer == "early" else (late, g_late)
         scores = self._logits(x)[np.arange(len(x)), classes]
+        if against is not None:
+            _, _, rival_early, rival_late = self._gradients(x, against)
+            g_early, g_late = g_early - rival_early, g_late - rival_late
+            scores = scores - self._logits(x)[np.arange(len(x)), against]
+        chosen = (early, g_early) if layer == "early" else (late, g_late)
         return LayerGradients(*(a.astype(np.float32) for a in (*chosen, scores)))
 
 

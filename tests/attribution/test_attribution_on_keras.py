@@ -16,7 +16,7 @@ from fruitaudit.models.backend import keras
 from fruitaudit.models.classifier import Classifier
 from fruitaudit.providers.registry import all_methods
 from fruitaudit.records.data import Background
-from fruitaudit.records.explanations import Maps, Segments
+from fruitaudit.records.explanations import Maps, Segments, Targets
 from fruitaudit.records.packing import pack
 from fruitaudit.records.states import NotRun
 from fruitaudit.runtime import Streams
@@ -66,6 +66,15 @@ KINDS = {
 NATIVE = [method for (_, provider), method in all_methods().items() if provider == "native"]
 ELSEWHERE = {"alibi", "shap"}
 """Providers that run in a process of their own, for seconds a call: tests/parity asks for them."""
+LINEAR = {"cam", "deep_lift", "deep_shap", "expected_gradients", "input_x_gradient", "integrated_gradients",
+          "kernel_shap", "lrp", "occlusion", "rise"}  # fmt: skip
+"""Methods whose map is linear in the score that they explain."""
+SUMS_TO = {
+    "deep_lift": lambda model, images, logits: logits - model.logits(np.zeros_like(images.values)),
+    "deep_shap": lambda model, images, logits: logits - model.logits(images.background.values).mean(axis=0),
+    "lrp": lambda model, images, logits: logits,
+}
+"""Methods whose maps add up to a known number whatever their options."""
 PROVIDED = [
     method
     for (_, provider), method in all_methods().items()
@@ -147,6 +156,41 @@ def keeps_the_contract_of_maps(method, model, images, targets, made):
     model.batch_size = usual
     # An image whose probability barely moves has a map of rounding errors: judged by the batch's largest.
     np.testing.assert_allclose(alone.values, made.values[[2, 0]], rtol=1e-4, atol=1e-4 * abs(made.values).max())
+
+
+@pytest.mark.parametrize("kind", ["logits", "one sigmoid unit", "nested, BatchNorm, swish"])
+@pytest.mark.parametrize("method", [m for m in NATIVE if m.registration.subject == "image"], ids=identity)
+def test_a_contrast_is_of_two_logits_or_refused(method, kind, models):
+    """Never the map of A alone; where the method is linear in the score, that of A less that of B."""
+    model = models[kind]
+    images, targets = case(method, model)
+    rivals = (targets.classes + 1) % model.n_classes
+    made = run(method, model, images, Targets(targets.classes, rivals, "contrast"))
+    if not method.registration.contrast:
+        assert "does not tell why one class was preferred to another" in made.reason
+        return
+    of_logits = {"explains": "logit"} if hasattr(method, "explains") else {}
+    alone, rival = (run(method, model, images, Targets(classes), **of_logits) for classes in (targets.classes, rivals))
+    if isinstance(made, NotRun):
+        assert made == alone
+        return
+    if method.registration.family == "control":
+        np.testing.assert_array_equal(made.values, alone.values)
+        return
+    scale = abs(alone.values).max()
+    # Of two classes that share a logit, A rather than B is twice A, and the sweep's maps are shares of their sums.
+    twice = (method.registration.name, kind) == ("smoothgrad_sweep", "one sigmoid unit")
+    assert twice or abs(made.values - alone.values).max() > 1e-2 * scale
+    back = run(method, model, images, Targets(rivals, targets.classes, "contrast"))
+    if method.registration.name in LINEAR:
+        np.testing.assert_allclose(made.values, alone.values - rival.values, rtol=1e-3, atol=1e-4 * scale)
+        np.testing.assert_allclose(made.values, -back.values, rtol=1e-3, atol=1e-4 * scale)
+    if sums_to := SUMS_TO.get(method.registration.name):
+        logits, rows = model.logits(images.values), np.arange(3)
+        expected = sums_to(model, images, logits)[rows, targets.classes] - sums_to(model, images, logits)[rows, rivals]
+        inside = made.diagnostics.get("kept_inside", 0)
+        total = np.nansum(made.coefficients, axis=1) if isinstance(made, Segments) else made.values.sum(axis=(1, 2))
+        np.testing.assert_allclose(total + inside, expected, rtol=2e-3, atol=2e-3 * abs(expected).max())
 
 
 @pytest.mark.parametrize("kind", KINDS)
