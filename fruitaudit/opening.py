@@ -8,12 +8,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from fruitaudit.config.schema import Config
+from fruitaudit.config.sizes import bytes_of
 from fruitaudit.data.infer import infer_preprocessing
 from fruitaudit.data.preprocess import Preprocessor
 from fruitaudit.data.splits import Split, class_names_of, open_split
 from fruitaudit.errors import ConfigError, DataError
 from fruitaudit.models.classifier import Classifier, open_classifier
+from fruitaudit.models.memory import plan_memory
 from fruitaudit.records.data import PreprocessingSummary, Sample
+from fruitaudit.records.results import MemoryPlan
 from fruitaudit.runtime import Streams
 
 
@@ -27,6 +30,7 @@ class Opened:
     splits: tuple[Split, ...]
     preprocessor: Preprocessor
     preprocessing: PreprocessingSummary
+    memory: MemoryPlan
 
     @property
     def samples(self) -> Mapping[str, Sample]:
@@ -49,11 +53,14 @@ def open_inputs(config: Config, streams: Streams) -> Opened:
             f"{config.model.path.name} has {classifier.n_classes} classes, but {len(names)} are named by {source} "
             f"({_some(names)}); write the model's classes, in the order of its outputs, under model.classes"
         )
+    limit = None if config.memory is None else bytes_of(config.memory)
+    memory = plan_memory(classifier.needs, config.batch_size, limit)
+    classifier.batch_size = memory.batch_size
     judge = next(s for role in ("reference", "test", "field") for s in splits if s.role == role)
     preprocessor, summary = infer_preprocessing(
         config.model.preprocessing, classifier.input_shape, judge, classifier.probabilities, streams
     )
-    return Opened(classifier, names, source, splits, preprocessor, summary)
+    return Opened(classifier, names, source, splits, preprocessor, summary, memory)
 
 
 def class_names(config: Config) -> tuple[tuple[str, ...], str]:

@@ -72,7 +72,7 @@ class _Story:
         config, streams = self.config, Streams(self.config.seed)
         with self.steps.step("open model and data"):
             opened = open_inputs(config, streams)
-        self.steps.classifier = opened.classifier
+        self.steps.classifier, self.steps.memory = opened.classifier, opened.memory
         predicted = {split.name: self._predict(opened, i) for i, split in enumerate(opened.splits)}
         predictions = {name: p.predictions for name, p in predicted.items()}
         splits = tuple(p.summary for p in predicted.values())
@@ -92,7 +92,7 @@ class _Story:
         with self.steps.step("test the explanations", len(tested_methods(config, groups))) as step:
             trust, self.steps.explanation_costs = trust_of(config, explainer, groups, rows, predictions, step)
         with self.steps.step("look for causes") as step:
-            diagnosis = diagnosis_of(config, opened, predicted, streams, self._cache, step, self.out)
+            diagnosis = diagnosis_of(config, opened, predicted, streams, self._cache, step, self.out, rows)
         verdicts, verdict = judge(config.gates, evaluations, splits, config.max_bad_share, trust)
         results = Results(
             title=config.title,

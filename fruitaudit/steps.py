@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from typing import Protocol
 
 from fruitaudit.models.classifier import Classifier
-from fruitaudit.records.results import RunInfo, Timing
+from fruitaudit.records.results import MemoryPlan, RunInfo, Timing
 from fruitaudit.records.trust import ExplanationCost
 from fruitaudit.runtime import peak_memory_mb, versions
 
@@ -37,6 +37,7 @@ class Steps:
 
     progress: Progress
     classifier: Classifier | None = None
+    memory: MemoryPlan | None = None
     timings: list[Timing] = field(default_factory=list)
     explanation_costs: tuple[ExplanationCost, ...] = ()
     started: datetime = field(default_factory=lambda: datetime.now(UTC))
@@ -68,4 +69,5 @@ class Steps:
             hashes=hashes,
             timings=tuple(self.timings),
             explanation_costs=self.explanation_costs,
+            memory=self.memory,
         )

@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_serializer, model_validator
 
 from fruitaudit.config.scales import known_scale
+from fruitaudit.config.sizes import known_size
 from fruitaudit.records.explanations import Asked
 
 Resize = Literal["stretch", "center_crop", "pad"]
@@ -238,7 +239,10 @@ class Config(Settings):
     seed: int = Field(9, ge=0)
     out: Path = Path("audit")
     max_images: int = Field(16, gt=0, description="explained images a group, with groups: auto")
-    batch_size: int = Field(64, gt=0)
+    batch_size: int = Field(64, gt=0, description="images a compiled pass at most")
+    memory: Annotated[str, AfterValidator(known_size)] | None = Field(
+        None, description="the most memory an audit should take, such as 4GB; left out: 5GB, or half of the machine's"
+    )
     on_bad_image: Literal["skip", "fail"] = "skip"
     max_bad_share: float = Field(0.01, ge=0, le=1, description="more bad files than this make the split's gates NotRun")
     table_rows: int = Field(

@@ -96,6 +96,19 @@ class Timing:
 
 
 @dataclass(frozen=True)
+class MemoryPlan:
+    """How many images go through the model at once, so that all of it fits; MB are a million bytes."""
+
+    limit_mb: float
+    """What was set, or what is taken at most where nothing is."""
+    image_mb: float
+    """All that the model computes of one image."""
+    batch_size: int
+    expected_mb: float
+    """Program, weights and one batch."""
+
+
+@dataclass(frozen=True)
 class RunInfo:
     """This one execution: never part of `results.json`."""
 
@@ -109,3 +122,4 @@ class RunInfo:
     timings: tuple[Timing, ...]
     explanation_costs: tuple[ExplanationCost, ...] = ()
     """Seconds and passes an explanation took while methods were tested; empty where the cache answered."""
+    memory: MemoryPlan | None = None

@@ -1,0 +1,80 @@
+"""What an image takes on its way through a network, and how many fit."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import zoo
+
+from fruitaudit.config.sizes import bytes_of
+from fruitaudit.errors import ConfigError
+from fruitaudit.models import memory
+from fruitaudit.models.backend import keras
+from fruitaudit.models.classifier import Classifier
+from fruitaudit.models.memory import MB, Needs, plan_memory
+
+L = keras.layers
+BIG = Needs(image=100 * MB, weights=100 * MB)
+"""The size of ResNet50 at 224 x 224."""
+
+
+def test_an_image_takes_what_is_computed_of_it():
+    layers = [L.Conv2D(2, 3, padding="same", use_bias=False, activation="relu"), L.Flatten(), L.Dense(5, "softmax")]
+    needs = Classifier.from_network(keras.Sequential([L.Input((4, 4, 1)), *layers])).needs
+    convolution, relu, product, bias, softmax = 4 * 4 * 2, 4 * 4 * 2, 5, 5, 5
+    assert needs.image == 4 * (convolution + relu + product + bias + softmax)
+    assert needs.weights == 4 * (9 * 2 + 32 * 5 + 5)
+
+
+@pytest.mark.parametrize("kind", zoo.KINDS)
+def test_every_kind_of_model_takes_at_least_its_layers(kind):
+    model = Classifier.from_network(zoo.KINDS[kind]())
+    moved = ("Flatten", "Dropout", "Reshape", "Rescaling", "Functional", "Sequential", "Identity")
+    least = sum(np.prod(call.shape) * 2 for call in model.layers if call.shape and call.kind not in moved)
+    assert least <= model.needs.image < 30 * least
+
+
+def test_as_many_images_as_fit_in_powers_of_two():
+    assert plan_memory(BIG, 64, 9_000 * MB).batch_size == 32  # 57 would fit
+    assert plan_memory(BIG, 24, 9_000 * MB).batch_size == 24
+    assert plan_memory(BIG, 64, 90_000 * MB).batch_size == 64
+    assert plan_memory(BIG, 64, 1_500 * MB).batch_size == 1
+    for gigabytes in range(2, 14):
+        plan = plan_memory(BIG, 64, 1000 * gigabytes * MB)
+        assert plan.expected_mb < plan.limit_mb == 1000 * gigabytes
+        assert plan.image_mb == 100
+
+
+def test_too_little_is_said_with_what_is_enough():
+    with pytest.raises(
+        ConfigError, match=r"memory: 1,400 MB is too little .* 1,300 MB .* 100 MB more .* at least 1\.5GB"
+    ):
+        plan_memory(BIG, 64, 1_400 * MB)
+    assert plan_memory(BIG, 64, 1_500 * MB).batch_size == 1
+
+
+def test_without_a_limit_it_is_half_of_a_small_machine_and_never_an_error(monkeypatch):
+    for machine, images in ((64_000, 16), (6_000, 8), (1_000, 1)):
+        monkeypatch.setattr(memory, "machine_memory", lambda size=machine: size * MB)
+        assert plan_memory(BIG, 64, None).batch_size == images
+
+
+def test_a_container_may_have_less_than_the_machine(monkeypatch, tmp_path):
+    whole = memory.machine_memory()
+    (tmp_path / "max").write_text("max\n")
+    (tmp_path / "limit").write_text("500000000\n")
+    monkeypatch.setattr(memory, "_CGROUPS", (str(tmp_path / "max"), str(tmp_path / "none")))
+    assert memory.machine_memory() >= whole
+    monkeypatch.setattr(memory, "_CGROUPS", (str(tmp_path / "max"), str(tmp_path / "limit")))
+    assert memory.machine_memory() == 500 * MB
+
+
+@pytest.mark.parametrize(("text", "size"), [("4GB", 4000), ("4.5 gb", 4500), ("800MB", 800), ("2GiB", 2000)])
+def test_sizes(text, size):
+    assert bytes_of(text) == size * MB
+
+
+@pytest.mark.parametrize("text", ["4", "much", "-4GB", "4TB", ""])
+def test_what_is_no_size(text):
+    with pytest.raises(ValueError, match="write it as 4GB or 800MB"):
+        bytes_of(text)
