@@ -65,8 +65,8 @@ class Sheet:
     code: str
     seed: int
     cards: tuple[Card, ...]
-    left_out: dict[str, int]
-    """Maps that were not shown because nothing could be seen on them, by the title of their source."""
+    left_out: dict[Source, int]
+    """Maps that were not shown: empty, too weak to be seen, or in a damaged file."""
 
     @property
     def panels(self) -> tuple[Panel, ...]:
@@ -86,7 +86,7 @@ def make_sheet(folder: Folder, seed: int, pictures: int) -> Sheet:
     by_group: dict[str, list[tuple[ExplanationRow, Evidence]]] = {}
     for row in rows:
         evidence, others = evidence_of(folder, row, rows), by_group.setdefault(row.group, [])
-        if evidence and evidence.source not in [other.source for _, other in others]:
+        if evidence.source not in [other.source for _, other in others]:
             others.append((row, evidence))
     drawn = _draw(folder, by_group, streams, pictures)
     if not drawn:
@@ -135,17 +135,17 @@ def _seen(folder: Folder, sample_id: str) -> bool:
 
 @dataclass(frozen=True)
 class _Dealer:
-    """Makes the cards, and counts the maps on which nothing could be seen."""
+    """Makes the cards, and counts the maps that cannot be shown."""
 
     streams: Streams
     controls: Sequence[Evidence]
     shown: tuple[str, ...]
     """All pictures of the sheet."""
-    left_out: dict[str, int] = field(default_factory=dict)
+    left_out: dict[Source, int] = field(default_factory=dict)
 
     def card(self, group: Group, sample_id: str, methods: Sequence[tuple[ExplanationRow, Evidence]]) -> Card:
         """All maps of a picture, methods and controls mixed."""
-        row = next(row for row, evidence in methods if sample_id in evidence.sample_ids)
+        row = next(row for row, _ in methods if sample_id in row.sample_ids)
         at = row.sample_ids.index(sample_id)
         explained, against = row.target_classes[at], row.against_classes[at] if row.against_classes else ""
         panels = []
@@ -153,7 +153,7 @@ class _Dealer:
         for evidence in (*own, *self.controls, of_another_picture(own, sample_id, self.shown, self.streams)):
             values, scale, source = evidence.drawable(sample_id), evidence.scale, evidence.source
             if values is None or scale is None:
-                self.left_out[source.title] = self.left_out.get(source.title, 0) + 1
+                self.left_out[source] = self.left_out.get(source, 0) + 1
                 continue
             # Controls are computed, on another machine perhaps with another last digit.
             content = "" if source.control else hashlib.sha256(values.tobytes()).hexdigest()

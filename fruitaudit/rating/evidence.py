@@ -69,13 +69,13 @@ def rated_rows(folder: Folder) -> list[ExplanationRow]:
     ]
 
 
-def evidence_of(folder: Folder, row: ExplanationRow, rows: Sequence[ExplanationRow]) -> Evidence | None:
-    """The maps of one row, titled so that it is told from the other rows; None where its file cannot be read."""
-    shown = folder.shown(row)
-    if not isinstance(shown, Maps | Segments):
-        return None
+def evidence_of(folder: Folder, row: ExplanationRow, rows: Sequence[ExplanationRow]) -> Evidence:
+    """The maps of one row, titled so that it is told from the other rows; none can be drawn of a damaged file."""
     title, _, provider = title_among(row, rows), *row.method.partition("@")[1:]
     source = Source(row.method, f"{title} by {provider}" if provider else title)
+    shown = folder.shown(row)
+    if not isinstance(shown, Maps | Segments):
+        return Evidence(source, row.sample_ids, _NOTHING, None)
     return _evidence(source, row.sample_ids, shown.values, probability=row.explains == "probability")
 
 
@@ -102,9 +102,10 @@ def of_another_picture(
         if others := [i for i in others if i not in shown] or others:
             at = methods[k].sample_ids.index(others[rng.integers(len(others))])
             return replace(methods[k], source=_OTHER, sample_ids=(sample_id,), values=methods[k].values[at : at + 1])
-    return Evidence(_OTHER, (), np.empty((0, 1, 1), np.float32), None)
+    return Evidence(_OTHER, (), _NOTHING, None)
 
 
+_NOTHING = np.empty((0, 1, 1), np.float32)
 _OTHER = Source(OTHER_PICTURE, "Control: other picture")
 
 

@@ -34,7 +34,7 @@ class SourceRating:
     rating: Quantity
     above_controls: Quantity
     left_out: int
-    """Pictures of the sheet on whose map of this method nothing could be seen: it was not shown."""
+    """Pictures without its map, which was empty, too weak to be seen, or in a damaged file."""
     verdict: Reading | None
     """What the audit's own tests say; None where the method was not tested, and for controls."""
 
@@ -128,7 +128,9 @@ def _share(maps: Array, controls: Array) -> float:
 
 def measure(sheet: Sheet, answers: Sequence[Answers], trust: TrustReport | NotRun) -> Ratings:
     """All figures. What cannot be computed is NotRun with its reason."""
-    sources = sorted({panel.source for panel in sheet.panels}, key=lambda s: (s.control, s.title, s.method))
+    sources = sorted(
+        {*sheet.left_out, *(panel.source for panel in sheet.panels)}, key=lambda s: (s.control, s.title, s.method)
+    )
     table = _table(sheet, sources, answers)
     means = np.stack([table.means(k) for k in range(len(sources))], axis=1)
     verdicts = {} if isinstance(trust, NotRun) else {v.method: v.reading for v in trust.verdicts}
@@ -139,7 +141,7 @@ def measure(sheet: Sheet, answers: Sequence[Answers], trust: TrustReport | NotRu
             source.control,
             table.over_pictures(means[:, k], "no map of it was rated"),
             NotRun("it is a control") if source.control else table.above(table.sources == k, table.control),
-            sheet.left_out.get(source.title, 0),
+            sheet.left_out.get(source, 0),
             verdicts.get(source.method),
         )
         for k, source in enumerate(sources)

@@ -32,7 +32,9 @@ def print_ratings(console: Console, ratings: Ratings) -> None:
                        style="bold"))  # fmt: skip
     console.print(_sources(ratings))
     if left_out := [f"{row.title} {row.left_out}" for row in ratings.sources if row.left_out]:
-        console.print(_lines([("not shown", f"maps with nothing to see on them: {', '.join(left_out)}")]))
+        console.print(
+            _lines([("not shown", f"maps that are empty, too weak to see, or damaged: {', '.join(left_out)}")])
+        )
     _heading(console, "Does each rater say the same of the same map, seen twice? Do raters agree?")
     agreed = [(rater.name, _rater(rater)) for rater in ratings.raters]
     console.print(_lines([*agreed, ("each other", _alpha(ratings.each_other)), ("alpha", ALPHA)]))
