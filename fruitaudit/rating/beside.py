@@ -21,6 +21,8 @@ from fruitaudit.trust.similarity import standard_ranks
 
 LEAST_METHODS = 3
 """Two methods can only be in the same order or in the other one."""
+TELLING_METHODS = 5
+"""Chance puts four methods in the same or the reverse order in 2 of 24 cases."""
 LEAST_PICTURES = 3
 """A method that was rated on fewer pictures has no place in an order."""
 Figure = Literal["verdict", "faithfulness", "on_object"]
@@ -99,11 +101,12 @@ def _correlation(scores: Array, figure: Array, strata: IntArray, streams: Stream
         return NotRun("all methods are rated alike")
     rng = streams.rng("rating", "beside tests")
     samples = resample(statistic, strata, rng, resamples=RESAMPLES)["rho"]
-    return estimate(value, samples, int(used.sum()), support=int(used.sum()))
+    note = "so few methods may be in any order by chance" if len(figure) < TELLING_METHODS else ""
+    return estimate(value, samples, int(used.sum()), support=int(used.sum()), note=note)
 
 
 def spearman(means: Array, figure: Array) -> Array:
     """(B, M) and (M,) -> (B,): rank correlation, NaN where a row is constant or has a gap."""
     with np.errstate(invalid="ignore"):
         ranks, order = (standard_ranks(v[:, None].astype(np.float32)) for v in (means, figure[None]))
-        return ranks @ order[0]
+        return np.clip(ranks @ order[0], -1, 1)

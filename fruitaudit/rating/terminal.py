@@ -58,8 +58,10 @@ def _alpha(quantity: Quantity) -> str:
 
 
 def _compared(row: Comparison) -> str:
-    over = f" over {count(row.methods, 'method')}" if isinstance(row.correlation, Estimate) else ""
-    return said(row.correlation) + over
+    if not isinstance(row.correlation, Estimate):
+        return said(row.correlation)
+    note = f"; {row.correlation.note}" if row.correlation.note else ""
+    return f"{said(row.correlation)} over {count(row.methods, 'method')}{note}"
 
 
 def said(quantity: Quantity) -> str:

@@ -42,6 +42,7 @@ def test_a_rater_who_knows(audit) -> None:
     assert {m: row.verdict for m, row in rows.items() if not row.control} == VERDICTS
     assert figures(found)["verdict"].value == pytest.approx(1)
     assert figures(found)["faithfulness"].value == pytest.approx(1)
+    assert figures(found)["verdict"].value <= 1
     assert figures(found)["on_object"] == NotRun("the method failed")
     assert {q.value for q in found.above_controls.values()} == {1.0}
     assert rows["occlusion"].above_controls.value == 1
@@ -168,6 +169,7 @@ def test_the_correlation_has_an_interval_of_other_pictures(audit) -> None:
     assert isinstance(found, Estimate)
     assert found.low <= found.value <= found.high
     assert found.n == 10
+    assert "by chance" in found.note, "three methods are few"
 
 
 def test_rank_correlation_by_hand() -> None:
