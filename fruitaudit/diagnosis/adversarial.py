@@ -4,48 +4,75 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
+import numpy.typing as npt
 
 from fruitaudit.diagnosis.material import Eye, Material
 from fruitaudit.evaluation.intervals import wilson
-from fruitaudit.records.data import FloatArray, IntArray
+from fruitaudit.records.data import ByteArray, FloatArray, IntArray
 from fruitaudit.records.diagnosis import AttackCurve
 from fruitaudit.records.states import Estimate, NotRun, Quantity
 from fruitaudit.runtime import Streams
 
-LINF = (1 / 255, 2 / 255, 4 / 255, 8 / 255)
-L2 = (0.25, 0.5, 1.0, 2.0)
+LINF: tuple[float, ...] = (1 / 255, 2 / 255, 4 / 255, 8 / 255)
+L2: tuple[float, ...] = (0.25, 0.5, 1.0, 2.0)
 """Root of the summed squares of all values, each in units of the range from black to white."""
 STEPS = 5
 _STEP = 2.5
-"""Length of a step times `STEPS`, in units of epsilon."""
+"""Length of all steps together, in units of epsilon."""
+
+Flags = npt.NDArray[np.bool_]
+
+_ATTACKS: tuple[tuple[str, Literal["Linf", "L2"], tuple[float, ...]], ...] = (
+    ("FGSM", "Linf", LINF), ("PGD", "Linf", LINF), ("PGD", "L2", L2),
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
-class _Target:
-    """What an attack starts from: model inputs, true labels, and the range of each channel."""
+class Target:
+    """What an attack starts from: images `unit` (N, H, W, C) from black 0 to white 1, and the answers to be turned."""
 
     eye: Eye
-    values: FloatArray
+    unit: FloatArray
     labels: IntArray
-    low: FloatArray
-    span: FloatArray
+
+    @classmethod
+    def of(cls, eye: Eye, pixels: ByteArray, labels: IntArray) -> Target:
+        """Of 8-bit RGB pixels (N, H, W, 3)."""
+        values, (low, span) = eye.preprocessor.scaled(eye.channels(pixels)), _range(eye)
+        return cls(eye, ((values - low) / span).astype(np.float32), labels)
+
+    def select(self, rows: IntArray) -> Target:
+        return Target(self.eye, self.unit[rows], self.labels[rows])
 
     def uphill(self, unit: FloatArray) -> FloatArray:
         """Gradient, in units of the range, of the best wrong logit minus the true one."""
-        values = self.at(unit)
+        values = self.values(unit)
         logits = self.eye.classifier.logits(values)
         logits[np.arange(len(logits)), self.labels] = -np.inf
         wrong = logits.argmax(axis=1).astype(np.int64)
-        rise, fall = (self.eye.classifier.gradient(values, c) for c in (wrong, self.labels))
-        return ((rise - fall) * self.span).astype(np.float32)
+        gradient = self.eye.classifier.gradient(values, wrong, against=self.labels)
+        return (gradient * _range(self.eye)[1]).astype(np.float32)
 
-    def at(self, unit: FloatArray) -> FloatArray:
-        return (self.low + unit * self.span).astype(np.float32)
+    def values(self, unit: FloatArray) -> FloatArray:
+        """What the model is given."""
+        low, span = _range(self.eye)
+        return (low + unit * span).astype(np.float32)
 
-    def right(self, unit: FloatArray) -> IntArray:
-        return (self.eye.classifier.probabilities(self.at(unit)).argmax(axis=1) == self.labels).astype(np.int64)
+    def answers(self, unit: FloatArray) -> IntArray:
+        """(N,) what the model says."""
+        return self.eye.classifier.probabilities(self.values(unit)).argmax(axis=1)
+
+    def holds(self, unit: FloatArray) -> Flags:
+        """(N,) whether the answer is still the label."""
+        return np.asarray(self.answers(unit) == self.labels)
+
+
+def _range(eye: Eye) -> tuple[FloatArray, FloatArray]:
+    low = eye.preprocessor.low
+    return low, (eye.preprocessor.high - low).astype(np.float32)
 
 
 def attack(eye: Eye, material: Material, limit: int, streams: Streams) -> Iterator[AttackCurve]:
@@ -58,61 +85,67 @@ def attack(eye: Eye, material: Material, limit: int, streams: Streams) -> Iterat
     (Carlini, Wagner 2017, arXiv:1608.04644, f_6).
     """
     rows = np.unique(np.linspace(0, len(material) - 1, min(limit, len(material))).astype(np.int64))
-    low, high = eye.preprocessor.low, eye.preprocessor.high
-    values = eye.preprocessor.scaled(eye.channels(material.pixels[rows]))
-    target = _Target(eye, values, material.labels[rows], low, (high - low).astype(np.float32))
-    unit = ((values - low) / (high - low)).astype(np.float32)
-    yield _curve("FGSM", "Linf", material.split, target, LINF, [_fgsm(target, unit, e) for e in LINF])
-    starts = [streams.rng("attack", material.ids[i]).uniform(-1, 1, unit.shape[1:]) for i in rows]
+    target = Target.of(eye, material.pixels[rows], material.labels[rows])
+    starts = [streams.rng("attack", material.ids[i]).uniform(-1, 1, target.unit.shape[1:]) for i in rows]
     start = np.stack(starts).astype(np.float32)
-    yield _curve("PGD", "Linf", material.split, target, LINF, [_pgd(target, unit, start, e, linf=True) for e in LINF])
-    yield _curve("PGD", "L2", material.split, target, L2, [_pgd(target, unit, start, e, linf=False) for e in L2])
+    clean, uphill = target.holds(target.unit), np.sign(target.uphill(target.unit))
+    for name, norm, strengths in _ATTACKS:
+        survived = []
+        for epsilon in strengths:
+            if name == "FGSM":
+                held = target.holds(np.clip(target.unit + np.float32(epsilon) * uphill, 0, 1))
+            else:
+                held = _pgd(target, start, epsilon, linf=norm == "Linf")
+            survived.append(clean & held)
+        yield _curve(name, norm, material.split, clean, strengths, survived)
 
 
-def _fgsm(target: _Target, unit: FloatArray, epsilon: float) -> IntArray:
-    step = np.float32(epsilon) * np.sign(target.uphill(unit))
-    return target.right(np.clip(unit + step, 0, 1)) & target.right(unit)
+def _pgd(target: Target, start: FloatArray, epsilon: float, *, linf: bool) -> Flags:
+    """Which answers hold at the first point and at the last."""
+    points = list(climb(target, start, np.full(len(start), epsilon, np.float32), STEPS, linf=linf))
+    return target.holds(points[0]) & target.holds(points[-1])
 
 
-def _pgd(target: _Target, unit: FloatArray, start: FloatArray, epsilon: float, *, linf: bool) -> IntArray:
-    project = _into_cube if linf else _into_ball
-    moved = np.clip(unit + project(start * np.float32(epsilon if linf else 1), epsilon), 0, 1)
-    right = target.right(unit) & target.right(moved)
-    for _ in range(STEPS):
+def climb(target: Target, start: FloatArray, epsilon: FloatArray, steps: int, *, linf: bool) -> Iterator[FloatArray]:
+    """The points of PGD, each within `epsilon` (N,) of its image. `start` (N, H, W, C) in -1..1 is the first step."""
+    project, unit = into_cube if linf else into_ball, target.unit
+    epsilon = epsilon[:, None, None, None]
+    moved = np.clip(unit + project(start * epsilon if linf else start, epsilon), 0, 1)
+    yield moved
+    for _ in range(steps):
         g = target.uphill(moved)
-        direction = np.sign(g) if linf else g / np.maximum(_lengths(g), 1e-12)
-        ahead = moved + np.float32(_STEP * epsilon / STEPS) * direction
+        direction = np.sign(g) if linf else g / np.maximum(lengths(g), 1e-12)
+        ahead = moved + np.float32(_STEP / steps) * epsilon * direction
         moved = np.clip(unit + project(ahead - unit, epsilon), 0, 1)
-    return right & target.right(moved)
+        yield moved
 
 
-def _lengths(x: FloatArray) -> FloatArray:
+def lengths(x: FloatArray) -> FloatArray:
     return np.sqrt((x * x).sum(axis=(1, 2, 3), keepdims=True))
 
 
-def _into_cube(x: FloatArray, epsilon: float) -> FloatArray:
+def into_cube(x: FloatArray, epsilon: FloatArray) -> FloatArray:
     return np.clip(x, -epsilon, epsilon)
 
 
-def _into_ball(x: FloatArray, epsilon: float) -> FloatArray:
-    return x * np.minimum(1, epsilon / np.maximum(_lengths(x), 1e-12)).astype(np.float32)
+def into_ball(x: FloatArray, epsilon: FloatArray) -> FloatArray:
+    return x * np.minimum(1, epsilon / np.maximum(lengths(x), 1e-12)).astype(np.float32)
 
 
 def _curve(
-    name: str, norm: str, split: str, target: _Target, strengths: tuple[float, ...], right: list[IntArray]
-) -> AttackCurve:
-    n = len(target.labels)
-    accuracy = tuple(wilson(int(r.sum()), n) for r in right)
-    unharmed = int(target.right(((target.values - target.low) / target.span).astype(np.float32)).sum())
+    name: str, norm: Literal["Linf", "L2"], split: str, clean: Flags, strengths: tuple[float, ...],
+    survived: list[Flags],
+) -> AttackCurve:  # fmt: skip
+    n, unharmed = len(clean), int(clean.sum())
+    accuracy = tuple(wilson(int(s.sum()), n) for s in survived)
     half: Quantity = NotRun(
         f"half of the {unharmed} right answers survive every strength tried, up to {strengths[-1]:.3g}"
     )
     if not unharmed:
         half = NotRun("no answer was right to begin with")
-    for strength, left in zip(strengths, accuracy, strict=True):
-        if unharmed and left.value * n <= unharmed / 2:
-            half = Estimate(
-                strength, unharmed, note="the smallest strength tried at which half of the answers are lost"
-            )
+    for strength, left in zip(strengths, survived, strict=True):
+        if unharmed and left.sum() <= unharmed / 2:
+            note = "the smallest strength tried at which half of the answers are lost"
+            half = Estimate(strength, unharmed, note=note)
             break
-    return AttackCurve(name, "Linf" if norm == "Linf" else "L2", split, strengths, accuracy, half)
+    return AttackCurve(name, norm, split, strengths, accuracy, half)

@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+
+import numpy as np
 
 from fruitaudit.config.schema import Config
 from fruitaudit.diagnosis.run import Budget, diagnose
+from fruitaudit.diagnosis.turning import Negatives, negatives_of
 from fruitaudit.opening import Opened
 from fruitaudit.prediction import Predicted
 from fruitaudit.records.diagnosis import Diagnosis
+from fruitaudit.records.explanations import ExplanationNotRun, ExplanationRow
+from fruitaudit.records.packing import unpack
 from fruitaudit.records.states import NotRun
-from fruitaudit.runtime import StageCache, Streams, sha256_of, versions
+from fruitaudit.runtime import StageCache, Streams, sha256_of, sha256_of_file, versions
 from fruitaudit.steps import Step
 
 BUDGETS = {"quick": Budget(images=100, checked=500, attacked=30), "standard": Budget()}
@@ -20,27 +25,40 @@ BUDGETS = {"quick": Budget(images=100, checked=500, attacked=30), "standard": Bu
 
 def diagnosis_of(
     config: Config, opened: Opened, predicted: Mapping[str, Predicted], streams: Streams, cache: StageCache, step: Step,
-    out: Path,
+    out: Path, explanations: Sequence[ExplanationRow | ExplanationNotRun] = (),
 ) -> Diagnosis | NotRun:  # fmt: skip
-    """Make the experiments that the config asks for, or read them from the cache; their pictures go to `out`."""
+    """Make the experiments that the config asks for, or read them from the cache; their files go to `out`.
+
+    `explanations` lie in `out`: attacks are laid beside the pertinent negatives among them.
+    """
     if config.diagnosis == "off":
         return NotRun("no experiment was made: the config says diagnosis: off")
     budget = BUDGETS[config.diagnosis]
+    contrastive = [r for r in explanations if isinstance(r, ExplanationRow) and r.kind == "counterfactuals"]
     key = {
         "model": opened.classifier.sha256,
         "splits": [(p.summary.name, p.summary.role, p.summary.fingerprint) for p in predicted.values()],
         "preprocessing": str(opened.preprocessing),
         "budget": str(budget),
         "claims": config.claims,
+        "negatives": [(row.method, row.sample_ids, sha256_of_file(out / row.file)) for row in contrastive],
         "seed": streams.seed,
         "versions": versions(),
     }
     predictions = {name: p.predictions for name, p in predicted.items()}
     # Beside the record, so that the cache answers with both.
     drawn = cache.folder / f"diagnosis-{sha256_of(key)[:32]}"
-    found, step.cached = cache.record(
-        "diagnosis", key, Diagnosis, lambda: diagnose(opened, predictions, streams, budget, config.claims, drawn)
-    )
+
+    def make() -> Diagnosis:
+        negatives = [one for row in contrastive for one in _negatives(out, row)]
+        return diagnose(opened, predictions, streams, budget, config.claims, drawn, negatives)
+
+    found, step.cached = cache.record("diagnosis", key, Diagnosis, make)
     if drawn.exists():
         shutil.copytree(drawn, out, dirs_exist_ok=True)
     return found
+
+
+def _negatives(out: Path, row: ExplanationRow) -> list[Negatives]:
+    with np.load(out / row.file, allow_pickle=False) as stored:
+        return list(negatives_of(row, unpack(stored)))

@@ -2,26 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
 from itertools import combinations
 
 import numpy as np
-import numpy.typing as npt
 
-from fruitaudit.diagnosis.layers import Layers, cut
-from fruitaudit.diagnosis.masks import Masks
-from fruitaudit.diagnosis.material import Eye, Material
+from fruitaudit.diagnosis.contrast import Side, Values
+from fruitaudit.diagnosis.layers import Layers
+from fruitaudit.diagnosis.material import Eye
 from fruitaudit.records.data import ByteArray, IntArray
 
 CHUNK = 64
 """Images in memory as layers at once."""
 
 STAGES = ("hue", "wetness", "scale", "several", "background", "occlusion", "light", "rotation", "grey", "blur",
-          "noise", "jpeg", "control")  # fmt: skip
+          "noise", "jpeg")  # fmt: skip
 """The order in which changes are applied: the object, its place, what is around it, the light, the camera."""
 
-Flags = npt.NDArray[np.bool_]
+
+Subset = frozenset[str]
 
 
 @dataclass(frozen=True)
@@ -41,31 +41,38 @@ class Change:
     """The classes that it changes; empty for all."""
 
 
-Subset = frozenset[str]
+@dataclass(frozen=True)
+class Answers:
+    """What the model calls the images of one side under subsets of the changes; each subset is tried once."""
+
+    eye: Eye
+    side: Side
+    changes: tuple[Change, ...]
+    _known: dict[Subset, IntArray] = field(default_factory=dict)
+
+    def called(self, subsets: Iterable[Subset]) -> dict[Subset, IntArray]:
+        """(N,) by subset."""
+        wanted = list(dict.fromkeys(subsets))
+        new = [subset for subset in wanted if subset not in self._known]
+        self._known.update(predictions(self.eye, self.side, self.changes, new))
+        return {subset: self._known[subset] for subset in wanted}
+
+    def right(self, subsets: Iterable[Subset]) -> dict[Subset, Values]:
+        """(N,) by subset, 1.0 where the model is right, else 0.0."""
+        labels = self.side.material.labels
+        return {subset: (said == labels).astype(np.float64) for subset, said in self.called(subsets).items()}
 
 
-def answers(
-    eye: Eye, material: Material, masks: Masks, changes: Sequence[Change], subsets: Sequence[Subset]
-) -> dict[Subset, Flags]:
-    """Whether the model is right on every image under each subset of the changes: (N,) by subset."""
-    return {subset: eye_said == material.labels
-            for subset, eye_said in predictions(eye, material, masks, changes, subsets).items()}  # fmt: skip
-
-
-def predictions(
-    eye: Eye, material: Material, masks: Masks, changes: Sequence[Change], subsets: Sequence[Subset]
-) -> dict[Subset, IntArray]:
+def predictions(eye: Eye, side: Side, changes: Sequence[Change], subsets: Sequence[Subset]) -> dict[Subset, IntArray]:
     """What the model calls every image under each subset of the changes: (N,) by subset.
 
     Changes that several subsets begin with are made once.
     """
     ordered = sorted(changes, key=lambda change: STAGES.index(change.factor))
     parts: dict[Subset, list[IntArray]] = {subset: [] for subset in subsets}
-    for start in range(0, len(material), CHUNK):
-        rows = np.arange(start, min(start + CHUNK, len(material)))
-        _walk(
-            cut(material, masks, rows), rows, ordered, list(parts), lambda s, flat: parts[s].append(eye.predicted(flat))
-        )
+    for start in range(0, len(side.material), CHUNK):
+        rows = np.arange(start, min(start + CHUNK, len(side.material)))
+        _walk(side.cutouts[rows], rows, ordered, list(parts), lambda s, flat: parts[s].append(eye.predicted(flat)))
     return {subset: np.concatenate(part) for subset, part in parts.items()}
 
 
@@ -85,9 +92,9 @@ def _walk(
         _walk(first.apply(layers, rows), rows, rest, with_it, leaf)
 
 
-def changed(material: Material, masks: Masks, changes: Sequence[Change], rows: IntArray) -> ByteArray:
+def changed(side: Side, changes: Sequence[Change], rows: IntArray) -> ByteArray:
     """The pictures of these rows under all of the changes."""
-    layers = cut(material, masks, rows)
+    layers = side.cutouts[rows]
     for change in sorted(changes, key=lambda change: STAGES.index(change.factor)):
         layers = change.apply(layers, rows)
     return layers.flat()

@@ -8,7 +8,7 @@ from functools import cached_property
 import numpy as np
 import numpy.typing as npt
 
-from fruitaudit.diagnosis.layers import Layers, cut
+from fruitaudit.diagnosis.layers import Cutouts
 from fruitaudit.diagnosis.masks import Masks
 from fruitaudit.diagnosis.material import Material
 from fruitaudit.records.data import IntArray
@@ -38,8 +38,9 @@ class Side:
         """Whether objects can be told from their surroundings in enough images to speak of the split."""
         return len(self.sure) >= max(ENOUGH, SHARE * len(self.material))
 
-    def layers(self) -> Layers:
-        return cut(self.material, self.masks, np.arange(len(self.material)))
+    @cached_property
+    def cutouts(self) -> Cutouts:
+        return Cutouts.of(self.material, self.masks)
 
 
 @dataclass(frozen=True)

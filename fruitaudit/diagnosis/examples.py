@@ -34,7 +34,7 @@ def draw_examples(
     wanted: list[tuple[str, list[Change]]] = [(change.factor, [change]) for change in changes]
     if len(changes) > 1:
         wanted.append((TOGETHER, changes))
-    shown = [(name, rows, changed(lab, contrast.lab.masks, some, rows)) for name, some in wanted]
+    shown = [(name, rows, changed(contrast.lab, some, rows)) for name, some in wanted]
     same = rows[field.labels[contrast.partner[rows]] == lab.labels[rows]]
     shown.append((FIELD, same, field.pixels[contrast.partner[same]]))
     for name, of, pixels in shown:
@@ -44,8 +44,8 @@ def draw_examples(
             yield Example(
                 factor=name,
                 sample_id=lab.ids[row],
-                before=_write(out, f"{stem}-before.png", lab.pixels[row]),
-                after=_write(out, f"{stem}-after.png", pixels[i]),
+                before=write_picture(out, f"{stem}-before.png", lab.pixels[row]),
+                after=write_picture(out, f"{stem}-after.png", pixels[i]),
                 answer_before=class_names[lab.predicted[row]],
                 answer_after=class_names[called[i]],
                 true_class=class_names[lab.labels[row]],
@@ -65,7 +65,8 @@ def example_rows(contrast: Contrast) -> IntArray:
     return order[np.concatenate([first, others])][:IMAGES]
 
 
-def _write(out: Path, name: str, pixels: ByteArray) -> str:
+def write_picture(out: Path, name: str, pixels: ByteArray) -> str:
+    """(H, W, 3) uint8 as a PNG; its name."""
     buffer = BytesIO()
     Image.fromarray(pixels).save(buffer, "PNG")
     with atomic(out / name) as stream:

@@ -80,7 +80,7 @@ def measure_factors(contrast: Contrast) -> Factors:
 def _hue(contrast: Contrast, field: ObjectColours, wetness: Change) -> Change | NotRun:
     """What is left of the objects' colour once they are as wet as the field's."""
     side = contrast.lab
-    pixels = changed(side.material, side.masks, [wetness], np.arange(len(side.material)))
+    pixels = changed(side, [wetness], np.arange(len(side.material)))
     wet = replace(contrast, lab=Side(replace(side.material, pixels=pixels), side.masks))
     lab = object_colours(wet.lab)
     return measure_hue(wet, lab, field, colour_shift(wet, lab, field))

@@ -1,47 +1,99 @@
-"""Does the changed lab fail as the field does? Confusion matrices compared, beside a corruption of the same size."""
+"""May the shares of a gap be believed? The lab changed is compared with the field, and each change with a control."""
 
 from __future__ import annotations
 
-import cv2
+from collections.abc import Sequence
+from dataclasses import dataclass
+
 import numpy as np
 
-from fruitaudit.diagnosis.change import Change
 from fruitaudit.diagnosis.contrast import Contrast, Values
-from fruitaudit.diagnosis.layers import Layers
-from fruitaudit.diagnosis.resampling import RESAMPLES, weights
+from fruitaudit.diagnosis.resampling import CHANGE, RESAMPLES, Range, mean_of, weights
 from fruitaudit.records.data import FloatArray, IntArray
-from fruitaudit.records.diagnosis import GapCheck
+from fruitaudit.records.diagnosis import Effect, GapCheck
 from fruitaudit.records.states import Estimate
 
-CONTROL = "control"
-_COARSE = 12
-"""Cells a side of the control's random pattern: as smooth as light and backgrounds are."""
+LEAST = 0.02
+"""Smallest gap (lower end of its interval) worth dividing, and smallest share worth a claim."""
+_RECOMPOSED = 0.05
+"""Largest loss of accuracy by cutting out and putting back at which shares may still be claimed."""
 
 
-def control_change(contrast: Contrast, distance: float) -> Change:
-    """A random smooth pattern of colour over the whole picture, of root mean square `distance` (0..1)."""
-    ids, streams = contrast.lab.material.ids, contrast.streams
-
-    def apply(layers: Layers, rows: IntArray) -> Layers:
-        def corrupted(k: int, image: FloatArray) -> FloatArray:
-            pattern = streams.rng("control", ids[rows[k]]).normal(size=(_COARSE, _COARSE, 3)).astype(np.float32)
-            pattern = cv2.resize(pattern, image.shape[1::-1], interpolation=cv2.INTER_CUBIC)
-            return _at_distance(image, pattern, 255 * distance)
-
-        return layers.flattened().with_objects(corrupted)
-
-    dose = f"a random smooth pattern of root mean square {distance:.2f}"
-    return Change(CONTROL, "Control corruption", dose, apply)
+def lab_mean(contrast: Contrast, values: Values | FloatArray, purpose: str, possible: Range = CHANGE) -> Estimate:
+    """Mean of (N,) values of the lab's images; sources are resampled."""
+    lab = contrast.lab.material
+    key = ("decomposition", lab.split, purpose)
+    return mean_of(values, lab.sources, lab.sources_known, contrast.streams, *key, possible=possible)
 
 
-def _at_distance(image: FloatArray, pattern: FloatArray, distance: float) -> FloatArray:
-    """Clipping eats some of the pattern: its strength is doubled and halved until the change has the right size."""
-    low, high = 0.0, 8.0 * distance
-    for _ in range(12):
-        strength = (low + high) / 2
-        size = float(np.sqrt(np.mean((np.clip(image + strength * pattern, 0, 255) - image) ** 2)))
-        low, high = (strength, high) if size < distance else (low, strength)
-    return np.clip(image + high * pattern, 0, 255)
+@dataclass(frozen=True)
+class ShareTrial:
+    """What speaks for and against one share: `points`, and the loss `alone`, both of accuracy.
+
+    `control` is the loss under a frame of the same pixel distance (`controls.framed`), `beyond` how much more the
+    factor costs than that, on the same images; `undone` what taking the factor back in the field did, None where that
+    was not tried.
+    """
+
+    points: Estimate
+    alone: float
+    control: Estimate
+    beyond: Estimate
+    undone: Effect | None
+
+
+def believe(trial: ShareTrial, checks: Sequence[GapCheck]) -> tuple[bool, str]:
+    """Whether a share counts, and what decided.
+
+    It must surely be above zero and cutting out must cost nothing by itself. Then either taking the factor back in the
+    field surely wins answers, which no disturbance does; or the changed lab is confused as the field is and the factor
+    costs surely more than a frame of the same pixel distance.
+    """
+    if trial.points.low is None or trial.points.low <= 0:
+        return False, "its interval reaches zero"
+    if trial.points.value < LEAST:
+        return False, f"it is less than {100 * LEAST:.0f} points"
+    recomposed, similar, _ = checks
+    if not recomposed.passed:
+        return False, recomposed.sentence
+    sizes = (f"alone it costs {100 * trial.alone:.1f} points, a frame as far from the picture "
+             f"{100 * trial.control.value:.1f}")  # fmt: skip
+    if trial.undone and (trial.undone.change.low or 0) > 0:
+        won = 100 * trial.undone.change.value
+        return True, f"undoing it in {trial.undone.split} regains {won:.1f} points; {sizes}"
+    if (trial.beyond.low or 0) <= 0:
+        return False, f"it does not surely cost more than another disturbance of that size: {sizes}"
+    if not similar.passed:
+        return (
+            False,
+            f"the changed lab images are not confused as the field's are, and undoing it regains nothing; {sizes}",
+        )
+    return True, f"{similar.sentence}; {sizes}"
+
+
+def recomposition_check(contrast: Contrast, put_back: Values) -> GapCheck:
+    """`put_back` (N,) 1 where the model is right on a lab image that was cut out and put back unchanged."""
+    cost = lab_mean(contrast, contrast.lab.material.correct - put_back, "recomposed")
+    return GapCheck(
+        "recomposition", cost.value <= _RECOMPOSED, cost,
+        f"cutting the objects out and putting them back costs {100 * cost.value:.1f} points of accuracy by itself",
+    )  # fmt: skip
+
+
+def control_check(contrast: Contrast, changed: Values, framed: Values, patterned: Values) -> GapCheck:
+    """Passed if all changes together surely cost more than a frame that takes every image as far.
+
+    `changed`, `framed` and `patterned` (N,) 1 where the model is right. A strong pattern over the object breaks nearly
+    every model; its loss is told, so that nobody takes a large loss for a proof.
+    """
+    beyond = lab_mean(contrast, framed - changed, "beyond control")
+    lost = [100 * float((contrast.lab.material.correct - right).mean()) for right in (changed, framed, patterned)]
+    return GapCheck(
+        "control", (beyond.low or 0) > 0, beyond,
+        f"all changes together cost {lost[0]:.1f} points; a black and white frame that takes each picture as far (root "
+        f"mean square) but leaves its middle alone costs {lost[1]:.1f}, and a random pattern of that size over the "
+        f"whole picture {lost[2]:.1f}",
+    )  # fmt: skip
 
 
 def similarity_check(contrast: Contrast, transformed: IntArray, control: IntArray, n_classes: int) -> GapCheck:

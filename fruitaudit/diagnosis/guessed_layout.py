@@ -44,7 +44,7 @@ def guess_layout(contrast: Contrast, others: tuple[Change, ...]) -> GuessedLayou
     for scale in SCALES:
         for pile in (False, True):
             layout = _changes(contrast, GuessedLayout(scale, pile))
-            pixels = changed(contrast.lab.material, contrast.lab.masks, (*others, *layout), np.unique(rows))
+            pixels = changed(contrast.lab, (*others, *layout), np.unique(rows))
             distances[scale, pile] = float((((_moments(pixels).mean(axis=0) - centre) / spread) ** 2).sum())
     return GuessedLayout(*min(distances, key=lambda key: distances[key]))
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import numpy as np
+import numpy.typing as npt
 
-from fruitaudit.diagnosis.change import CHUNK, Change, Flags, changed, predictions
-from fruitaudit.diagnosis.contrast import Contrast, Side, Values
+from fruitaudit.diagnosis.change import CHUNK, Answers, Change, changed
+from fruitaudit.diagnosis.contrast import Contrast, Side
 from fruitaudit.diagnosis.factors import TITLES, Factors
 from fruitaudit.diagnosis.material import Eye
 from fruitaudit.diagnosis.resampling import CHANGE, SHARE, Range, mean_of
@@ -21,44 +22,44 @@ SHOWN = 8
 _PROBES = ("occlusion", "rotation", "grey")
 
 
-def measure_effects(eye: Eye, contrast: Contrast, factors: Factors) -> Iterator[Effect | EffectNotRun]:
-    """All factors toward the field, all that can be undone, all probes."""
+def measure_effects(answers: Answers, contrast: Contrast, factors: Factors) -> Iterator[Effect | EffectNotRun]:
+    """All factors toward the field, all that can be undone, all probes. `answers` under the changes of the lab."""
+    answers.called(frozenset([name]) for name in factors.changes)  # all at once
     for name in TITLES:
         if name in _PROBES:
             continue
         there: Change | NotRun = factors.changes.get(name) or factors.not_run[name]
-        yield _row(eye, contrast, there, name, "toward_field")
+        yield _row(answers, contrast, there, name, "toward_field")
         if isinstance(there, Change):
             back = undo(name, contrast, factors)
-            yield _row(eye, contrast, back, name, "undo_in_field")
+            yield _row(_answers_to(back, answers.eye, contrast.field), contrast, back, name, "undo_in_field")
     for name, probe in zip(_PROBES, probes(contrast), strict=True):
-        yield _row(eye, contrast, probe, name, "probe")
+        yield _row(_answers_to(probe, answers.eye, contrast.lab), contrast, probe, name, "probe")
+
+
+def _answers_to(change: Change | NotRun, eye: Eye, side: Side) -> Answers:
+    return Answers(eye, side, (change,) if isinstance(change, Change) else ())
 
 
 def _row(
-    eye: Eye, contrast: Contrast, change: Change | NotRun, factor: str, direction: Direction
+    answers: Answers, contrast: Contrast, change: Change | NotRun, factor: str, direction: Direction
 ) -> Effect | EffectNotRun:
     if isinstance(change, Change):
-        return measure_effect(eye, contrast, change, direction)
-    split = _changed_side(contrast, direction).material.split
-    return EffectNotRun(factor, TITLES[factor], direction, split, change, contrast.field.material.split)
+        return measure_effect(answers, contrast, change, direction)
+    there = contrast.field.material.split
+    return EffectNotRun(factor, TITLES[factor], direction, answers.side.material.split, change, there)
 
 
-def _changed_side(contrast: Contrast, direction: Direction) -> Side:
-    return contrast.field if direction == "undo_in_field" else contrast.lab
-
-
-def measure_effect(eye: Eye, contrast: Contrast, change: Change, direction: Direction) -> Effect:
+def measure_effect(answers: Answers, contrast: Contrast, change: Change, direction: Direction) -> Effect:
     """Accuracy with and without one change, on the same images; sources are resampled, not images."""
-    side = _changed_side(contrast, direction)
-    material, streams = side.material, contrast.streams
+    material, streams = answers.side.material, contrast.streams
     subset = frozenset([change.factor])
-    after = predictions(eye, material, side.masks, [change], [subset])[subset] == material.labels
+    after = answers.called([subset])[subset] == material.labels
     before = material.correct.astype(bool)
     turned = before & ~after if direction != "undo_in_field" else ~before & after
     key = (direction, change.factor, material.split)
 
-    def estimate(values: Flags | Values, what: str, possible: Range = SHARE) -> Estimate:
+    def estimate(values: npt.NDArray[np.generic], what: str, possible: Range = SHARE) -> Estimate:
         return mean_of(values, material.sources, material.sources_known, streams, *key, what, possible=possible)
 
     return Effect(
@@ -70,15 +71,15 @@ def measure_effect(eye: Eye, contrast: Contrast, change: Change, direction: Dire
         before=estimate(before, "before"),
         after=estimate(after, "after"),
         change=estimate(after.astype(np.float64) - before, "change", CHANGE),
-        distance=pixel_distance(side, [change]),
+        distance=pixel_distance(answers.side, change),
         flipped=tuple(material.ids[i] for i in np.flatnonzero(turned)[:SHOWN]),
         notes=change.notes,
         field_split=contrast.field.material.split,
     )
 
 
-def pixel_distance(side: Side, changes: list[Change]) -> float:
-    """Root mean square difference, 0..1, that the changes make in up to 64 images."""
+def pixel_distance(side: Side, change: Change) -> float:
+    """Root mean square difference, 0..1, that the change makes in up to 64 images."""
     rows = np.unique(np.linspace(0, len(side.material) - 1, CHUNK).astype(np.int64))
-    new = changed(side.material, side.masks, changes, rows).astype(np.float64)
+    new = changed(side, [change], rows).astype(np.float64)
     return float(np.sqrt(np.mean((new - side.material.pixels[rows]) ** 2)) / 255)

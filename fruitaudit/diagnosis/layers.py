@@ -37,6 +37,8 @@ class Layers:
         return Layers(self._composed(), np.ones_like(self.alpha), self.backgrounds)
 
     def _composed(self) -> FloatArray:
+        if self.alpha.min(initial=1) == 1:  # flattened before
+            return self.objects
         alpha = self.alpha[..., None]
         return alpha * self.objects + (1 - alpha) * self.backgrounds
 
@@ -49,11 +51,27 @@ class Layers:
         return replace(self, objects=np.stack(changed).astype(np.float32))
 
 
-def cut(material: Material, masks: Masks, rows: IntArray) -> Layers:
-    """The images of these rows as layers. An unsure mask gives one opaque layer over itself."""
-    layers = [_cut(material.pixels[i], masks.values[i], bool(masks.confidence[i] >= SURE)) for i in rows]
-    objects, alpha, backgrounds = (np.stack(part).astype(np.float32) for part in zip(*layers, strict=True))
-    return Layers(objects, alpha, backgrounds)
+@dataclass(frozen=True)
+class Cutouts:
+    """All images of a split cut into layers once; colours rounded to 8 bits, which takes a quarter of the memory."""
+
+    objects: ByteArray
+    alpha: FloatArray
+    backgrounds: ByteArray
+
+    @classmethod
+    def of(cls, material: Material, masks: Masks) -> Cutouts:
+        """An unsure mask gives one opaque layer over itself."""
+        objects, backgrounds = np.empty_like(material.pixels), np.empty_like(material.pixels)
+        alpha = np.empty(material.pixels.shape[:3], np.float32)
+        for i, (image, mask) in enumerate(zip(material.pixels, masks.values, strict=True)):
+            over, alpha[i], under = _cut(image, mask, bool(masks.confidence[i] >= SURE))
+            objects[i], backgrounds[i] = np.rint(over), np.rint(under)
+        return cls(objects, alpha, backgrounds)
+
+    def __getitem__(self, rows: IntArray) -> Layers:
+        objects, backgrounds = (part[rows].astype(np.float32) for part in (self.objects, self.backgrounds))
+        return Layers(objects, self.alpha[rows], backgrounds)
 
 
 def _cut(image: ByteArray, mask: Flags, sure: bool) -> tuple[FloatArray, FloatArray, FloatArray]:

@@ -206,22 +206,25 @@ def measure_background(contrast: Contrast, shift: ColourShift) -> Change | NotRu
     notes: tuple[str, ...] = ()
     field, gain = contrast.field, np.exp(shift.behind).astype(np.float32)
     if field.separable:
-        behind, what = field.layers().backgrounds, "field backgrounds, objects removed"
+        behind, what = field.cutouts.backgrounds, "field backgrounds, objects removed"
         partner = contrast.partner
     else:
-        behind = np.stack([cv2.GaussianBlur(p.astype(np.float32), (0, 0), _BLUR * contrast.side)
+        behind = np.stack([cv2.GaussianBlur(p, (0, 0), _BLUR * contrast.side)
                            for p in field.material.pixels])  # fmt: skip
         what = "whole field photos, blurred"
         notes = (f"{field.masks.text} in {field.material.split}: only the coarse colours of its backgrounds are used",)
         partner = contrast.streams.rng("any background").integers(0, len(behind), len(contrast.lab.material))
-    behind = np.clip(behind / np.maximum(gain, 0.05), 0, 255).astype(np.float32)
-    if _alike(contrast.lab.layers().backgrounds[contrast.lab.sure], behind[partner]):
+    behind = np.clip(np.rint(behind / np.maximum(gain, 0.05)), 0, 255).astype(np.uint8)
+    if _alike(contrast.lab.cutouts.backgrounds[contrast.lab.sure], behind[partner]):
         return NotRun(NO_DIFFERENCE.format("backgrounds have the lab's colours and texture"))
-    return Change("background", "Background", what,
-                  lambda layers, rows: replace(layers, backgrounds=behind[partner[rows]]), notes)  # fmt: skip
+
+    def apply(layers: Layers, rows: IntArray) -> Layers:
+        return replace(layers, backgrounds=behind[partner[rows]].astype(np.float32))
+
+    return Change("background", "Background", what, apply, notes)
 
 
-def _alike(ours: FloatArray, theirs: FloatArray) -> bool:
+def _alike(ours: ByteArray, theirs: ByteArray) -> bool:
     """Whether typical backgrounds differ by less than 10 of 255, in mean colour and in texture."""
     means = [b.mean(axis=(1, 2)) for b in (ours, theirs)]
     spreads = [b.std(axis=(1, 2)).mean(axis=1) for b in (ours, theirs)]

@@ -24,8 +24,9 @@ def weights(sources: IntArray, streams: Streams, *purpose: str) -> Values:
     _, numbers, sizes = np.unique(sources, return_inverse=True, return_counts=True)
     n_sources = len(sizes)
     rng = streams.rng("source bootstrap", *purpose)
-    drawn = rng.multinomial(n_sources, np.full(n_sources, 1 / n_sources), size=RESAMPLES).astype(np.float64)
-    counts = drawn[:, numbers]
+    drawn = rng.integers(0, n_sources, (RESAMPLES, n_sources)) + n_sources * np.arange(RESAMPLES)[:, None]
+    times = np.bincount(drawn.ravel(), minlength=RESAMPLES * n_sources).reshape(RESAMPLES, n_sources)
+    counts = times[:, numbers].astype(np.float64)
     return counts / counts.sum(axis=1, keepdims=True)
 
 

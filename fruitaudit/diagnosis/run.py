@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from fruitaudit.diagnosis.adversarial import attack
+from fruitaudit.diagnosis.change import Answers
 from fruitaudit.diagnosis.claims import judge_claims
 from fruitaudit.diagnosis.contrast import Contrast, Side
 from fruitaudit.diagnosis.decomposition import decompose
@@ -23,6 +24,7 @@ from fruitaudit.diagnosis.preparation import try_preparations
 from fruitaudit.diagnosis.ranking import rank
 from fruitaudit.diagnosis.shift import measure_feature_shift, measure_shift, nearest_training
 from fruitaudit.diagnosis.shortcuts import find_shortcuts
+from fruitaudit.diagnosis.turning import ADD_CEM, Negatives, turn_answers
 from fruitaudit.diagnosis.variety import Variety, find_varieties
 from fruitaudit.diagnosis.worksheet import write_worksheet
 from fruitaudit.errors import CannotExplain
@@ -42,6 +44,7 @@ from fruitaudit.records.diagnosis import (
     PreprocessingTrial,
     Shift,
     Shortcut,
+    Turned,
 )
 from fruitaudit.records.evaluation import Predictions
 from fruitaudit.records.states import NotRun
@@ -59,14 +62,15 @@ class Budget:
 
 def diagnose(
     opened: Opened, predictions: Mapping[str, Predictions], streams: Streams, budget: Budget | None = None,
-    claims: Sequence[str] = (), out: Path | None = None,
+    claims: Sequence[str] = (), out: Path | None = None, negatives: Sequence[Negatives] = (),
 ) -> Diagnosis:  # fmt: skip
     """Every experiment on one lab split (test, else reference) and each field split; `claims` as in `claims.py`.
 
     Same inputs and seed: the same record. It holds plain values only, as `results.json` needs them. Examples of the
-    changes, and labels to be checked, are written into the folder `out`, where there is one.
+    changes, and labels to be checked, are written into the folder `out`, where there is one. Attacks are laid beside
+    the `negatives` that the audit's explanations hold.
     """
-    return _Experiments(opened, predictions, streams, budget or Budget(), claims, out).run()
+    return _Experiments(opened, predictions, streams, budget or Budget(), claims, out, negatives).run()
 
 
 @dataclass
@@ -77,6 +81,7 @@ class _Experiments:
     budget: Budget
     claims: Sequence[str]
     out: Path | None
+    negatives: Sequence[Negatives]
     listings: list[Listing | ListingNotRun] = field(default_factory=list)
     labels: list[LabelCheck] = field(default_factory=list)
     shifts: list[Shift] = field(default_factory=list)
@@ -90,6 +95,7 @@ class _Experiments:
     shortcuts: list[Shortcut] = field(default_factory=list)
     attacks: list[AttackCurve] = field(default_factory=list)
     examples: list[Example] = field(default_factory=list)
+    turned: list[Turned] = field(default_factory=list)
     not_run: dict[str, NotRun] = field(default_factory=dict)
 
     def run(self) -> Diagnosis:
@@ -122,6 +128,10 @@ class _Experiments:
             return
         try:
             self.attacks += attack(self.eye, material, self.budget.attacked, self.streams)
+            if self.negatives and self.out:
+                self.turned += turn_answers(self.opened, self.eye, self.negatives, self.out)
+            else:
+                self.not_run["pertinent negatives"] = NotRun(ADD_CEM)
         except CannotExplain as reason:
             self.not_run["attacks"] = NotRun(str(reason))
 
@@ -170,9 +180,10 @@ class _Experiments:
         except CannotExplain as reason:
             self.not_run[f"feature space of {name}"] = NotRun(str(reason))
         factors = self.factors[name] = measure_factors(contrast)
-        effects = tuple(measure_effects(self.eye, contrast, factors))
+        answers = Answers(self.eye, lab, tuple(factors.changes.values()))
+        effects = tuple(measure_effects(answers, contrast, factors))
         self.effects += effects
-        gap = decompose(self.eye, contrast, factors, effects)
+        gap = decompose(answers, contrast, factors, effects)
         if isinstance(gap, NotRun):
             self.not_run[f"decomposition of {name}"] = gap
         else:
@@ -218,4 +229,5 @@ class _Experiments:
             findings=rank(evidence),
             not_run=self.not_run,
             examples=tuple(self.examples),
+            turned=tuple(self.turned),
         )

@@ -7,13 +7,12 @@ Pixels of the object are never touched. The control takes the region from anothe
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
 
 from fruitaudit.diagnosis.contrast import Side
-from fruitaudit.diagnosis.layers import Layers
 from fruitaudit.diagnosis.material import Eye
 from fruitaudit.evaluation.intervals import wilson
 from fruitaudit.records.data import ByteArray, IntArray
@@ -55,9 +54,8 @@ class _Swap:
 def find_shortcuts(eye: Eye, side: Side, names: Sequence[str], streams: Streams) -> Iterator[Shortcut]:
     """The shortcuts found, each class and region at most once; the strongest region of a class only."""
     found: dict[str, Shortcut] = {}
-    layers = side.layers()
     for region in (*regions(side.material.pixels.shape[1:3]), None):
-        for shortcut in _of_region(eye, side, layers, region, names, streams):
+        for shortcut in _of_region(eye, side, region, names, streams):
             best = found.get(shortcut.class_name)
             # The whole background holds every cell: it is named only where it does more than one of them.
             if best is None or shortcut.flips.value > (best.flips.value if region else _MORE * best.flips.value):
@@ -83,10 +81,10 @@ def regions(shape: tuple[int, int]) -> list[Region]:
 
 
 def _of_region(
-    eye: Eye, side: Side, layers: Layers, region: Region | None, names: Sequence[str], streams: Streams
+    eye: Eye, side: Side, region: Region | None, names: Sequence[str], streams: Streams
 ) -> Iterator[Shortcut]:
     material, name = side.material, BACKGROUND if region is None else region.name
-    other, own = (_swap(eye, side, layers, region, foreign, streams) for foreign in (True, False))
+    other, own = (_swap(eye, side, region, foreign, streams) for foreign in (True, False))
     if not len(other.recipients) or not len(own.recipients):
         return
     for label in np.unique(material.labels):
@@ -141,7 +139,7 @@ def _removed(side: Side, other: _Swap, own: _Swap, label: int) -> _Told | None:
     return _Told(other.called[rows] != label, other.recipients[rows], own.called[same] != label, sentence)
 
 
-def _swap(eye: Eye, side: Side, layers: Layers, region: Region | None, other: bool, streams: Streams) -> _Swap:
+def _swap(eye: Eye, side: Side, region: Region | None, other: bool, streams: Streams) -> _Swap:
     material = side.material
     free = side.sure if region is None else side.sure[~_hits(side, region)]
     recipients, donors = [], []
@@ -157,7 +155,7 @@ def _swap(eye: Eye, side: Side, layers: Layers, region: Region | None, other: bo
     if not len(to):
         return _Swap(to, of, to)
     if region is None:
-        pixels = Layers(layers.objects[to], layers.alpha[to], layers.backgrounds[of]).flat()
+        pixels = replace(side.cutouts[to], backgrounds=side.cutouts.backgrounds[of].astype(np.float32)).flat()
     else:
         pixels = _pasted(material.pixels, to, of, region)
     return _Swap(to, of, eye.predicted(pixels))

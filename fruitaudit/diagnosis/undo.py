@@ -59,7 +59,7 @@ def _hue(_: Contrast, factors: Factors) -> Change | NotRun:
 
 
 def _background(contrast: Contrast, _: Factors) -> Change:
-    lab = contrast.lab.layers().backgrounds[contrast.lab.sure]
+    lab = contrast.lab.cutouts.backgrounds[contrast.lab.sure]
     colour = np.median(lab.reshape(-1, 3), axis=0).astype(np.float32)
 
     def apply(layers: Layers, _: IntArray) -> Layers:

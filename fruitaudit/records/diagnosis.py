@@ -52,7 +52,8 @@ class GapShare:
     """Points of accuracy (0..1) of the lab-to-field gap that one factor explains, by its Shapley share.
 
     `counts` only where the checks allow it; `why` says which one decided. `alone` is the drop when the factor alone is
-    changed, `last` when it comes after all others.
+    changed, `last` when it comes after all others, `control` that under a frame which takes every image as far as the
+    factor alone does (root mean square of pixels).
     """
 
     factor: str
@@ -62,6 +63,7 @@ class GapShare:
     last: float
     counts: bool
     why: str
+    control: Quantity = NotRun("this audit was made by a version of fruitaudit that did not measure it")
 
 
 @dataclass(frozen=True)
@@ -211,6 +213,42 @@ class AttackCurve:
 
 
 @dataclass(frozen=True)
+class Turn:
+    """The smallest change that one way found to turn an answer: what the model then says, and how large it is.
+
+    Norms are of the change, each value from 0 (black) to 1 (white). `picture` is a PNG under the output folder.
+    """
+
+    by: str
+    picture: str
+    answer: str
+    l1: float
+    l2: float
+    linf: float
+    state: Literal["done"] = "done"
+
+
+@dataclass(frozen=True)
+class TurnNotFound:
+    """A way that found no change of this image."""
+
+    by: str
+    reason: NotRun
+    state: Literal["not_run"] = "not_run"
+
+
+@dataclass(frozen=True)
+class Turned:
+    """One image, the model's `answer`, and the smallest changes that turn it: by attacks and by CEM, side by side."""
+
+    sample_id: str
+    true_class: str
+    answer: str
+    picture: str
+    ways: tuple[Turn | TurnNotFound, ...]
+
+
+@dataclass(frozen=True)
 class ClaimResult:
     """What was claimed, and what an experiment says to it."""
 
@@ -283,3 +321,4 @@ class Diagnosis:
     not_run: dict[str, NotRun]
     """Experiments that were not made as a whole, by name."""
     examples: tuple[Example, ...] = ()
+    turned: tuple[Turned, ...] = ()

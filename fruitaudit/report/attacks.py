@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from fruitaudit.records.diagnosis import AttackCurve
+from fruitaudit.records.diagnosis import AttackCurve, Diagnosis, Turn, Turned, TurnNotFound
 from fruitaudit.records.states import Estimate
 from fruitaudit.report.charts import LOUD, points
+from fruitaudit.report.folder import Folder
 from fruitaudit.report.words import count, percent, significant
 
 
@@ -75,3 +76,44 @@ def _told(attack: AttackCurve, norm: str) -> str:
     clean = percent(attack.accuracy[0].value)
     weakest = strength(attack.epsilon[0], norm)
     return f"{clean} right at strength {weakest}; half of that is lost by {strength(half.value, norm)}"
+
+
+SIDE = 220
+"""Pictures of turned images, in pixels."""
+
+
+@dataclass(frozen=True)
+class Shown:
+    """One picture of a turned image and what is said beneath it; `src` is None where the file is missing."""
+
+    title: str
+    src: str | None
+    answer: str
+    right: bool
+    norms: str
+    reason: str = ""
+
+
+@dataclass(frozen=True)
+class TurnedRow:
+    """One image as it is, and under each of the smallest changes that turn its answer."""
+
+    turned: Turned
+    cells: tuple[Shown, ...]
+
+
+def turned_rows(folder: Folder, diagnosis: Diagnosis) -> list[TurnedRow]:
+    """Every image that was attacked beside its pertinent negatives."""
+    return [TurnedRow(one, (_before(folder, one), *(_way(folder, one, w) for w in one.ways)))
+            for one in diagnosis.turned]  # fmt: skip
+
+
+def _before(folder: Folder, one: Turned) -> Shown:
+    return Shown("As it is", folder.photograph(one.picture, SIDE), one.answer, one.answer == one.true_class, "")
+
+
+def _way(folder: Folder, one: Turned, way: Turn | TurnNotFound) -> Shown:
+    if isinstance(way, TurnNotFound):
+        return Shown(way.by, None, "", False, "", way.reason.reason)
+    norms = f"L1 {significant(way.l1)}, L2 {significant(way.l2)}, Linf {255 * way.linf:.1f}/255"
+    return Shown(way.by, folder.photograph(way.picture, SIDE), way.answer, way.answer == one.true_class, norms)

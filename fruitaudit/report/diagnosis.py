@@ -8,7 +8,7 @@ from typing import Any
 from fruitaudit.records.diagnosis import Decomposition, Diagnosis, GapCheck, GapShare
 from fruitaudit.report import experiments, shift, waterfall
 from fruitaudit.report import points as in_points
-from fruitaudit.report.attacks import attack_charts
+from fruitaudit.report.attacks import attack_charts, turned_rows
 from fruitaudit.report.examples import example_strips
 from fruitaudit.report.folder import Folder
 from fruitaudit.report.points import between, points, tenths
@@ -21,7 +21,7 @@ FARTHEST = 20
 CHECKS = {
     "recomposition": "Cutting objects out and putting them back changes nothing by itself",
     "confusions": "The changed lab pictures are confused with each other as the field's photos are",
-    "placebo": "A change that should not matter costs nothing",
+    "control": "Another disturbance of the same size costs less",
 }
 PASSED = {True: "Pass", False: "Fail", None: "Not computed"}
 PARTS = {"decomposition": "Division of the loss among causes", "labels": "Check of the labels",
@@ -116,6 +116,7 @@ def context(folder: Folder, diagnosis: Diagnosis) -> dict[str, Any]:
         "notes": experiments.notes(diagnosis),
         "trials": experiments.trial_table(diagnosis.trials),
         "attacks": attack_charts(diagnosis.attacks),
+        "turned": turned_rows(folder, diagnosis),
         "plots": shift.shift_plots(diagnosis.shifts),
         "tellings": shift.telling(folder, diagnosis),
         "far": far_errors(diagnosis),

@@ -60,7 +60,7 @@ def test_the_change_makes_the_lab_look_like_the_field() -> None:
         pair = contrast(field)
         change = measure_factors(pair).changes[name]
         rows = np.arange(len(PIXELS))
-        new = changed(pair.lab.material, pair.lab.masks, [change], rows).astype(float)
+        new = changed(pair.lab, [change], rows).astype(float)
         # Compared by the mean picture of each class: the discs are other specimens.
         for label in range(4):
             own = np.array(LABELS) == label
@@ -73,7 +73,7 @@ def test_backgrounds_come_from_the_field_and_objects_stay() -> None:
     pair = contrast(np.stack([on_stripes(image) for image in PIXELS]))
     change = measure_factors(pair).changes["background"]
     rows = np.arange(len(PIXELS))
-    new = changed(pair.lab.material, pair.lab.masks, [change], rows)
+    new = changed(pair.lab, [change], rows)
     corner, middle = new[:, :4, :4].mean(axis=(0, 1, 2)), np.s_[:, 20:28, 20:28]
     assert corner[2] > corner[0] + 40  # blue stripes, where white was
     assert np.abs(new[middle].astype(int) - pair.lab.material.pixels[middle]).max() <= 1

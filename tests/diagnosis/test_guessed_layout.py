@@ -24,7 +24,7 @@ def test_a_pile_of_small_objects_is_guessed_as_one() -> None:
     assert guessed.scale <= 0.5
     changes = changes_of(pair, guessed)
     assert set(changes) == {"scale", "several"}
-    filled = changed(pair.lab.material, pair.lab.masks, list(changes.values()), np.arange(4))
+    filled = changed(pair.lab, list(changes.values()), np.arange(4))
     assert (filled[:, :, : SIDE // 4].min(axis=3) < 200).mean() > 0.3  # objects at the rim too
 
 

@@ -4,7 +4,7 @@ import cv2
 import numpy as np
 from diagnosis.worlds import SIDE, discs, material, side
 
-from fruitaudit.diagnosis.layers import cut, fill
+from fruitaudit.diagnosis.layers import fill
 from fruitaudit.diagnosis.masks import SURE, by_grabcut, by_uniform_background, find_masks
 
 PIXELS, LABELS = discs()
@@ -65,7 +65,7 @@ def test_the_datas_own_mask_is_taken_as_given() -> None:
 
 def test_cut_out_and_put_back_is_the_same_picture() -> None:
     made = side(PIXELS, LABELS)
-    again = cut(made.material, made.masks, np.arange(len(PIXELS))).flat().astype(int)
+    again = made.cutouts[np.arange(len(PIXELS))].flat().astype(int)
     assert np.abs(again - PIXELS).mean() < 0.5
     assert np.quantile(np.abs(again - PIXELS), 0.999) <= 24
 
@@ -73,7 +73,7 @@ def test_cut_out_and_put_back_is_the_same_picture() -> None:
 def test_an_unsure_mask_leaves_the_picture_alone() -> None:
     noise = np.random.default_rng(0).integers(0, 256, (2, SIDE, SIDE, 3)).astype(np.uint8)
     made = side(noise, np.zeros(2, int))
-    assert (cut(made.material, made.masks, np.arange(2)).flat() == noise).all()
+    assert (made.cutouts[np.arange(2)].flat() == noise).all()
 
 
 def test_fill_keeps_what_is_known_and_continues_it() -> None:

@@ -8,7 +8,7 @@ from diagnosis.worlds import COLOURS, SIDE, contrast, discs, material, side
 
 from fruitaudit.data.preprocess import Preprocessor
 from fruitaudit.diagnosis.adversarial import LINF, attack
-from fruitaudit.diagnosis.change import predictions
+from fruitaudit.diagnosis.change import Answers, predictions
 from fruitaudit.diagnosis.decomposition import decompose
 from fruitaudit.diagnosis.factors import measure_factors
 from fruitaudit.diagnosis.interventions import measure_effects
@@ -74,8 +74,9 @@ def test_light_alone_explains_a_gap_that_light_alone_made(nearest_colour: Eye) -
     for one in (pair.lab, pair.field):
         object.__setattr__(one.material, "predicted", nearest_colour.predicted(one.material.pixels))
     factors = measure_factors(pair)
-    effects = list(measure_effects(nearest_colour, pair, factors))
-    gap = decompose(nearest_colour, pair, factors, effects)
+    answers = Answers(nearest_colour, pair.lab, tuple(factors.changes.values()))
+    effects = list(measure_effects(answers, pair, factors))
+    gap = decompose(answers, pair, factors, effects)
     assert isinstance(gap, Decomposition)
     assert [share.factor for share in gap.shares] == ["light"]
     assert gap.shares[0].counts
@@ -91,7 +92,7 @@ def test_where_there_is_no_gap_nothing_is_divided(nearest_colour: Eye) -> None:
     pair = contrast(discs(seed=5)[0])
     for one in (pair.lab, pair.field):
         object.__setattr__(one.material, "predicted", nearest_colour.predicted(one.material.pixels))
-    gap = decompose(nearest_colour, pair, measure_factors(pair), [])
+    gap = decompose(Answers(nearest_colour, pair.lab, ()), pair, measure_factors(pair), [])
     assert isinstance(gap, NotRun)
     assert "no gap" in gap.reason
 
@@ -101,8 +102,8 @@ def test_subsets_share_their_beginnings_and_order_does_not_matter(nearest_colour
     pair = contrast(field)
     change = measure_factors(pair).changes["light"]
     none, with_it = frozenset[str](), frozenset(["light"])
-    both = predictions(nearest_colour, pair.lab.material, pair.lab.masks, [change], [none, with_it])
-    alone = predictions(nearest_colour, pair.lab.material, pair.lab.masks, [change], [with_it])
+    both = predictions(nearest_colour, pair.lab, [change], [none, with_it])
+    alone = predictions(nearest_colour, pair.lab, [change], [with_it])
     assert (both[with_it] == alone[with_it]).all()
     assert (both[none] == nearest_colour.predicted(pair.lab.material.pixels)).all()
 
@@ -119,10 +120,12 @@ def test_a_mark_in_the_corner_is_a_shortcut_and_a_plain_model_has_none() -> None
     model = eye(weights, bias)
     made = side(marked, LABELS)
     object.__setattr__(made.material, "predicted", model.predicted(marked))
-    [found] = find_shortcuts(model, made, NAMES, STREAMS)
-    assert (found.class_name, found.region) == ("yellow", "row 1, column 1 of 4")
-    assert found.flips.value > 0.5
-    assert found.control.value == 0
+    found = {s.class_name: s for s in find_shortcuts(model, made, NAMES, STREAMS)}
+    # Whatever has no mark is called red: the empty corner is red's.
+    assert set(found) == {"yellow", "red"}
+    assert {s.region for s in found.values()} == {"row 1, column 1 of 4"}
+    assert found["yellow"].flips.value == 1
+    assert found["yellow"].control.value == 0
     plain = side(PIXELS, LABELS)
     object.__setattr__(plain.material, "predicted", model.predicted(PIXELS))
     assert list(find_shortcuts(model, plain, NAMES, STREAMS)) == []
@@ -168,6 +171,8 @@ def test_remedies_name_layers_that_keras_has(nearest_colour: Eye) -> None:
 def test_estimates_are_numbers_with_denominators(nearest_colour: Eye) -> None:
     pair = contrast((discs(seed=5)[0] * 0.6).astype(np.uint8))
     object.__setattr__(pair.lab.material, "predicted", nearest_colour.predicted(pair.lab.material.pixels))
-    effects = [e for e in measure_effects(nearest_colour, pair, measure_factors(pair)) if isinstance(e, Effect)]
+    factors = measure_factors(pair)
+    answers = Answers(nearest_colour, pair.lab, tuple(factors.changes.values()))
+    effects = [e for e in measure_effects(answers, pair, factors) if isinstance(e, Effect)]
     assert effects
     assert all(isinstance(e.change, Estimate) and e.change.n == len(COLOURS) * 10 for e in effects)

@@ -27,6 +27,9 @@ from fruitaudit.records.diagnosis import (
     PreprocessingTrial,
     Shift,
     Shortcut,
+    Turn,
+    Turned,
+    TurnNotFound,
 )
 from fruitaudit.records.states import Estimate, NotRun
 from fruitaudit.report.artefacts import load_results, save_results
@@ -50,7 +53,7 @@ def estimate(value: float, reach: float = 0.02, note: str = "") -> Estimate:
 
 def share(factor: str, title: str, value: float, counts: bool = True) -> GapShare:
     why = "undoing it regains 4.0 points" if counts else "its interval reaches zero"
-    return GapShare(factor, title, estimate(value), 0.5, 0.01, counts, why)
+    return GapShare(factor, title, estimate(value), 0.5, 0.01, counts, why, estimate(0.07))
 
 
 def gap(*shares: GapShare, recomposition: float = 0.01, field: float = 0.25, name: str = "store") -> Decomposition:
@@ -59,7 +62,7 @@ def gap(*shares: GapShare, recomposition: float = 0.01, field: float = 0.25, nam
     checks = (
         GapCheck("recomposition", True, estimate(recomposition), "cutting out costs little"),
         GapCheck("confusions", False, estimate(-0.1), f"confused otherwise {SCRIPT}"),
-        GapCheck("placebo", None, NotRun("one image a class"), "no other photo of the class"),
+        GapCheck("control", None, NotRun("one image a class"), "no other photo of the class"),
     )
     return Decomposition(
         "test", name, estimate(0.95), estimate(field), estimate(0.95 - field), estimate(transformed),
@@ -210,6 +213,13 @@ def test_the_waterfall_is_drawn_with_words_and_hatches_what_does_not_count(show)
     assert f"Drawn hatched and not counted:</p><ul><li>{both}</li></ul>" in html
 
 
+def test_each_share_stands_beside_what_another_disturbance_of_its_size_costs(show):
+    table = re.search(r'<table class="grid-table shares".*?</table>', show(FULL), re.S)[0]
+    assert table.count('<span class="value">7.0</span><span class="between">5.0 to 9.0</span>') == len(SHARES)
+    unmeasured = dataclasses.replace(GAP, shares=tuple(dataclasses.replace(s, control=NotRun("old")) for s in SHARES))
+    assert '<td class="figure">–</td>' in show(dataclasses.replace(FULL, decompositions=(unmeasured,)))
+
+
 def test_checks_are_passed_failed_or_not_made(show):
     checks = re.search(r'<ul class="gate-list checks">.*?</ul>', show(FULL), re.S)[0]
     assert re.findall(r"badge-([a-z-]+)", checks) == ["pass", "fail", "not-computed"]
@@ -325,6 +335,31 @@ def test_examples_stand_in_the_order_of_the_shares(show, folder):
     ]
     assert strips.count("<img") == 5
     assert strips.count("missing") == 1
+
+
+def test_attacks_stand_beside_the_pertinent_negative_of_the_same_image(show, folder):
+    (folder / "diagnosis").mkdir(exist_ok=True)
+    Image.fromarray(np.full((12, 12, 3), 90, np.uint8)).save(folder / "diagnosis/one.png")
+    ways = (
+        Turn("PGD, L2", "diagnosis/one.png", "Pear", 12.5, 0.4321, 3 / 255),
+        Turn("Pertinent negative (cem)", "diagnosis/gone.png", SCRIPT, 9.0, 1.5, 0.25),
+        TurnNotFound("PGD, Linf", NotRun("no change of the strengths tried turned the answer")),
+    )
+    html = show(dataclasses.replace(FULL, turned=(Turned("test/1", SCRIPT, SCRIPT, "diagnosis/one.png", ways),)))
+    row = re.search(r'<div class="turned".*?\n</div>', html, re.S)[0]
+    assert re.findall(r"<figure><b>(.*?)</b>", row) == ["As it is", *(way.by for way in ways)]
+    assert re.findall(r'<span class="(\w+)-answer">', row) == ["right", "wrong", "right"]
+    assert re.findall(r'class="norms">(.*?)</span>', row) == [
+        "L1 12.5, L2 0.432, Linf 3.0/255", "L1 9, L2 1.5, Linf 63.8/255"]  # fmt: skip
+    assert (row.count("<img"), row.count("missing"), row.count("none found")) == (2, 1, 1)
+    assert "No change of the strengths tried turned the answer." in row
+
+
+def test_without_cem_the_report_says_what_to_add(show):
+    reason = NotRun("no explained image has a pertinent negative; add cem to methods")
+    html = show(dataclasses.replace(FULL, not_run={"pertinent negatives": reason}))
+    assert "<b>Pertinent negatives</b>: no explained image has a pertinent negative; add cem to methods" in html
+    assert 'class="turned"' not in html
 
 
 def test_what_a_user_wrote_is_escaped(show):

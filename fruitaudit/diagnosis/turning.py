@@ -1,0 +1,150 @@
+"""The smallest changes that turn the answer of one image: an attack's in L2 and in Linf, beside CEM's."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from fruitaudit.config.scales import APPLICATIONS
+from fruitaudit.diagnosis.adversarial import L2 as L2_TRIED
+from fruitaudit.diagnosis.adversarial import LINF, Target, climb
+from fruitaudit.diagnosis.examples import write_picture
+from fruitaudit.diagnosis.material import Eye, read_photos, rgb_fitter
+from fruitaudit.opening import Opened
+from fruitaudit.records.data import ByteArray, FloatArray
+from fruitaudit.records.diagnosis import Turn, Turned, TurnNotFound
+from fruitaudit.records.evidence import Counterfactual, Counterfactuals
+from fruitaudit.records.explanations import Explanation, ExplanationRow
+from fruitaudit.records.states import NotRun
+
+IMAGES = 12
+"""Images that are attacked for this."""
+STEPS = 8
+ROUNDS = 9
+"""How often the strength is doubled, until the answer turns, or bisected, from then on."""
+SHORTENINGS = 7
+"""How often the way from the image to what was found is bisected."""
+ADD_CEM = "no explained image has a pertinent negative to lay beside an attack; add cem to methods"
+
+
+@dataclass(frozen=True)
+class Negatives:
+    """CEM's pertinent negatives of one group, as one method found them."""
+
+    method: str
+    sample_ids: tuple[str, ...]
+    classes: tuple[str, ...]
+    """What each image's negative should no longer be called."""
+    part: Counterfactual
+    low: FloatArray
+    high: FloatArray
+
+
+def negatives_of(row: ExplanationRow, explanation: Explanation) -> Iterator[Negatives]:
+    """Those of a row of the kind "counterfactuals"; none of any other."""
+    if isinstance(explanation, Counterfactuals):
+        for part in explanation.parts:
+            if part.mode == "PN":
+                yield Negatives(row.method, row.sample_ids, row.target_classes, part, explanation.low, explanation.high)
+
+
+def turn_answers(opened: Opened, eye: Eye, negatives: Sequence[Negatives], out: Path) -> Iterator[Turned]:
+    """Attacks on up to 12 images that have a pertinent negative, evenly of all groups; pictures go to `out`."""
+    ids = _drawn(negatives)
+    photos = list(read_photos([opened.samples[i] for i in ids], rgb_fitter(opened.preprocessor)))
+    ids = [i for i, photo in zip(ids, photos, strict=True) if photo is not None]
+    pixels = np.stack([photo.fitted for photo in photos if photo is not None])
+    said, names = eye.predicted(pixels), opened.class_names
+    target = Target.of(eye, pixels, said)
+    attacked = {"PGD, L2": smallest(target, linf=False), "PGD, Linf": smallest(target, linf=True)}
+    answers = {name: target.answers(points) for name, points in attacked.items()}
+    for i, sample_id in enumerate(ids):
+        drawn = _Image(eye, sample_id, names[said[i]], target.unit[i], out, f"diagnosis/turned/{i}")
+        ways = [drawn.way(name, points[i], names[answers[name][i]]) for name, points in attacked.items()]
+        ways += [drawn.negative(one, names) for one in negatives if sample_id in one.sample_ids]
+        yield Turned(
+            sample_id, names[opened.samples[sample_id].label], drawn.said, drawn.write("as-it-is"), tuple(ways)
+        )
+
+
+def _drawn(negatives: Sequence[Negatives]) -> list[str]:
+    """The first image of each group, then the second, and so on; each image once."""
+    longest = max(len(one.sample_ids) for one in negatives)
+    ids = [one.sample_ids[k] for k in range(longest) for one in negatives if k < len(one.sample_ids)]
+    return list(dict.fromkeys(ids))[:IMAGES]
+
+
+def smallest(target: Target, *, linf: bool) -> FloatArray:
+    """(N, H, W, C) the nearest points that PGD, beginning at the image, finds to turn the answer; NaN where none.
+
+    Strength is doubled until the answer turns, then bisected; at last the way to the image is bisected.
+    """
+    n, start = len(target.unit), np.zeros_like(target.unit)
+    found = np.full_like(target.unit, np.nan)
+    low, high = np.zeros(n, np.float32), np.full(n, np.inf, np.float32)
+    trial = np.full(n, (LINF if linf else L2_TRIED)[-1], np.float32)
+    for _ in range(ROUNDS):
+        turned = np.zeros(n, bool)
+        for point in climb(target, start, trial, STEPS, linf=linf):
+            new = ~target.holds(point) & ~turned
+            found[new], turned = point[new], turned | new
+        high, low = np.where(turned, trial, high), np.where(turned, low, trial)
+        trial = np.where(np.isinf(high), 2 * trial, (low + high) / 2).astype(np.float32)
+    near, far = np.zeros(n, np.float32), np.ones(n, np.float32)
+    for _ in range(SHORTENINGS):
+        middle = ((near + far) / 2).astype(np.float32)
+        holds = target.holds(_between(target.unit, found, middle))
+        near, far = np.where(holds, middle, near), np.where(holds, far, middle)
+    return _between(target.unit, found, far)
+
+
+def _between(image: FloatArray, found: FloatArray, share: FloatArray) -> FloatArray:
+    return (image + share[:, None, None, None] * (found - image)).astype(np.float32)
+
+
+@dataclass(frozen=True)
+class _Image:
+    """One image (H, W, C) from black 0 to white 1, what the model says of it, and where its pictures go."""
+
+    eye: Eye
+    sample_id: str
+    said: str
+    unit: FloatArray
+    out: Path
+    stem: str
+
+    def way(self, by: str, after: FloatArray, answer: str) -> Turn | TurnNotFound:
+        """What turned the answer, or that nothing did where `after` is NaN."""
+        change = np.abs(after.astype(np.float64) - self.unit)
+        if np.isnan(change).any():
+            return TurnNotFound(by, NotRun("no change of the strengths tried turned the answer"))
+        l2 = float(np.sqrt((change**2).sum()))
+        return Turn(by, self.write(by, after), answer, float(change.sum()), l2, float(change.max()))
+
+    def negative(self, one: Negatives, names: Sequence[str]) -> Turn | TurnNotFound:
+        k, by = one.sample_ids.index(self.sample_id), f"Pertinent negative ({one.method})"
+        if one.classes[k] != self.said:
+            return TurnNotFound(by, NotRun(f"it was asked for {one.classes[k]}, which is not the model's answer"))
+        if not one.part.found[k] or one.part.vacuous[k]:
+            return TurnNotFound(by, NotRun(one.part.vacuous[k] or "no small change turned the answer"))
+        after = ((one.part.values[k] - one.low) / (one.high - one.low)).astype(np.float32)
+        return self.way(by, after, names[int(one.part.classes[k])])
+
+    def write(self, name: str, unit: FloatArray | None = None) -> str:
+        slug = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")
+        return write_picture(
+            self.out, f"{self.stem}-{slug}.png", _picture(self.eye, self.unit if unit is None else unit)
+        )
+
+
+def _picture(eye: Eye, unit: FloatArray) -> ByteArray:
+    """(H, W, C) 0..1 in the model's order of channels -> (H, W, 3) uint8 RGB."""
+    pixels = np.rint(np.clip(unit, 0, 1) * 255).astype(np.uint8)
+    if pixels.shape[-1] == 1:
+        return np.repeat(pixels, 3, axis=-1)
+    scale = eye.preprocessor.scale
+    return pixels[..., ::-1] if isinstance(scale, str) and APPLICATIONS.get(scale) == "caffe" else pixels

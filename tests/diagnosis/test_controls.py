@@ -1,0 +1,132 @@
+"""A share counts only if the factor costs more than any other disturbance of the same size."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+from diagnosis.worlds import COLOURS, SIDE, contrast, discs
+
+from fruitaudit.diagnosis.change import Answers, changed
+from fruitaudit.diagnosis.contrast import Contrast
+from fruitaudit.diagnosis.controls import Disturb, control_answers, distances, framed, patterned
+from fruitaudit.diagnosis.decomposition import decompose
+from fruitaudit.diagnosis.factors import Factors, measure_factors
+from fruitaudit.diagnosis.interventions import measure_effects
+from fruitaudit.records.diagnosis import Decomposition
+from fruitaudit.records.states import Estimate
+
+PIXELS, LABELS = discs()
+DARK = (discs(seed=5)[0] * 0.7).astype(np.uint8)
+Y, X = np.mgrid[:SIDE, :SIDE]
+CORE = np.hypot(Y - SIDE / 2, X - SIDE / 2) < 11
+
+
+class Model:
+    """Names the nearest of four chromas, unless it is `upset` by the picture: then a fifth class."""
+
+    classifier = SimpleNamespace(n_classes=5)
+
+    def predicted(self, pixels: np.ndarray) -> np.ndarray:
+        core = pixels[:, CORE].mean(axis=1)
+        apart = core[:, None] / core.sum(axis=1)[:, None, None] - COLOURS / COLOURS.sum(axis=1, keepdims=True)
+        called = np.linalg.norm(apart, axis=2).argmin(axis=1)
+        return np.where(self.upset(pixels), 4, called)
+
+
+class Brittle(Model):
+    """Knows the lab's pictures by heart: whatever differs from all of them upsets it."""
+
+    def upset(self, pixels: np.ndarray) -> np.ndarray:
+        nearest = [distances(PIXELS, np.broadcast_to(image, PIXELS.shape)).min() for image in pixels]
+        return np.array(nearest) > 12
+
+
+class AfraidOfTheDark(Model):
+    """Only darkness upsets it."""
+
+    def upset(self, pixels: np.ndarray) -> np.ndarray:
+        return pixels.mean(axis=(1, 2, 3)) < 170
+
+
+def world(model: Model, field: np.ndarray = DARK) -> tuple[Contrast, Factors, Answers]:
+    pair = contrast(field)
+    for one in (pair.lab, pair.field):
+        object.__setattr__(one.material, "predicted", model.predicted(one.material.pixels))
+    factors = measure_factors(pair)
+    return pair, factors, Answers(model, pair.lab, tuple(factors.changes.values()))
+
+
+@pytest.mark.parametrize("disturb", [framed, patterned])
+@pytest.mark.parametrize("distance", [20.0, 70.0])
+def test_a_disturbance_has_the_size_asked_for(disturb: Disturb, distance: float) -> None:
+    pair, rows = contrast(DARK), np.arange(8)
+    moved = disturb(pair, rows, np.full(8, distance, np.float32))
+    assert distances(PIXELS[rows], moved) == pytest.approx(distance, rel=0.03)
+
+
+def test_a_frame_spares_the_middle_and_turns_white_black() -> None:
+    moved = framed(contrast(DARK), np.arange(8), np.full(8, 70.0, np.float32))
+    changed_at = (moved != PIXELS[:8]).any(axis=(0, 3))
+    assert not changed_at[8:-8, 8:-8].any()
+    assert (moved[:, 0] == 0).all()
+
+
+@pytest.mark.parametrize("disturb", [framed, patterned])
+def test_what_black_and_white_do_not_allow_is_not_reached(disturb: Disturb) -> None:
+    moved = disturb(contrast(DARK), np.arange(2), np.full(2, 250.0, np.float32))
+    assert np.isfinite(moved).all()
+    assert (distances(PIXELS[:2], moved) < 250).all()
+
+
+def test_a_pattern_is_the_images_own_whatever_else_is_drawn() -> None:
+    pair, size = contrast(DARK), np.full(40, 30, np.float32)
+    together = patterned(pair, np.arange(40), size)
+    alone = patterned(pair, np.array([7]), size[:1])
+    assert (together[7] == alone[0]).all()
+    assert (patterned(pair, np.array([8]), size[:1]) != alone).any()
+
+
+def test_the_control_of_a_change_takes_each_image_as_far_as_the_change_does() -> None:
+    pair, factors, answers = world(AfraidOfTheDark())
+    seen: list[np.ndarray] = []
+    answers.eye.predicted = lambda pixels: seen.append(pixels) or np.zeros(len(pixels), int)
+    control_answers(answers.eye, pair, [factors.changes["light"]], framed)
+    wanted = distances(PIXELS, changed(pair.lab, [factors.changes["light"]], np.arange(40)))
+    assert distances(PIXELS, np.concatenate(seen)) == pytest.approx(wanted, rel=0.03)
+
+
+def test_a_model_that_only_the_factor_breaks_has_a_cause() -> None:
+    pair, factors, answers = world(AfraidOfTheDark())
+    gap = decompose(answers, pair, factors, [])
+    assert isinstance(gap, Decomposition)
+    [share] = gap.shares
+    assert (share.factor, share.counts) == ("light", True), share.why
+    assert share.alone > 0.9
+    assert isinstance(share.control, Estimate)
+    assert share.control.value < 0.1
+    assert {check.name: check.passed for check in gap.checks} == {
+        "recomposition": True, "confusions": True, "control": True}  # fmt: skip
+
+
+def test_a_model_that_any_disturbance_breaks_has_none() -> None:
+    pair, factors, answers = world(Brittle())
+    gap = decompose(answers, pair, factors, [])
+    assert isinstance(gap, Decomposition)
+    [share] = gap.shares
+    assert not share.counts
+    assert share.why == ("it does not surely cost more than another disturbance of that size: alone it costs "
+                         "100.0 points, a frame as far from the picture 100.0")  # fmt: skip
+    assert {check.name: check.passed for check in gap.checks}["control"] is False
+
+
+def test_answers_won_back_in_the_field_count_whatever_a_disturbance_does() -> None:
+    """Brittle as it is, taken out of the dark it knows the same pictures again: that no disturbance can do."""
+    pair, factors, answers = world(Brittle(), (PIXELS * 0.7).astype(np.uint8))
+    effects = list(measure_effects(answers, pair, factors))
+    gap = decompose(answers, pair, factors, effects)
+    assert isinstance(gap, Decomposition)
+    assert gap.shares[0].counts
+    assert gap.shares[0].why == ("undoing it in field regains 100.0 points; alone it costs 100.0 points, a frame as "
+                                 "far from the picture 100.0")  # fmt: skip
