@@ -1,4 +1,7 @@
-"""`fruitaudit verify`: every provider of every method on the user's own model and images, and how well they agree."""
+"""`fruitaudit verify`: every provider of every method on the user's own model and images, and how well they agree.
+
+Maps are correlated; made-up inputs and counterfactuals have many right answers and are judged by how good they are.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +24,8 @@ from fruitaudit.errors import ConfigError, DataError
 from fruitaudit.opening import Opened, open_inputs
 from fruitaudit.providers.registry import all_methods, build, providers_of
 from fruitaudit.records.data import Background, FloatArray, Images
-from fruitaudit.records.explanations import Maps, Segments, Targets
+from fruitaudit.records.evidence import Counterfactuals, Synthetic
+from fruitaudit.records.explanations import Explanation, Maps, Segments, Targets
 from fruitaudit.records.states import NotRun
 from fruitaudit.runtime import Streams
 
@@ -39,15 +43,27 @@ class Agreement:
 
 
 @dataclass(frozen=True)
+class Figures:
+    """What tells how good finds are, of the native method and of a provider; None where there was none."""
+
+    method: str
+    provider: str
+    figures: dict[str, tuple[float | None, float | None]]
+    caveat: str
+
+
+@dataclass(frozen=True)
 class NotCompared:
-    """A provider without maps to compare."""
+    """A provider that could not be asked, or whose answer cannot be compared."""
 
     method: str
     provider: str
     reason: NotRun
 
 
-Row = Agreement | NotCompared
+Row = Agreement | Figures | NotCompared
+FEW: dict[str, dict[str, typing.Any]] = {"activation_maximization": {"filters": 1, "classes": 2, "steps": 128}}
+"""Where the config says nothing: another library takes seconds for each picture that it makes up."""
 
 
 def verify(config: Config, n_images: int) -> list[Row]:
@@ -80,32 +96,48 @@ class _Asked:
     streams: Streams
 
     def compare(self, name: str) -> Iterator[Row]:
-        """The native method once, and every other provider of it."""
-        ours = self._maps(name, "native")
+        """The native method once, and every other provider of it that can be had."""
+        ours: Explanation | NotRun | None = None
         for provider in providers_of(name)[1:]:
-            if isinstance(ours, NotRun):
-                yield NotCompared(name, provider, ours)
+            method = self._built(name, provider)
+            if isinstance(method, NotRun):
+                yield NotCompared(name, provider, method)
                 continue
-            theirs = self._maps(name, provider)
-            if isinstance(theirs, NotRun):
-                yield NotCompared(name, provider, theirs)
-                continue
-            caveat = all_methods()[name, provider].registration.caveat
-            pearson, spearman = correlations(ours, theirs), correlations(ranks(ours), ranks(theirs))
-            yield Agreement(name, provider, pearson, spearman, caveat)
+            ours = ours or self._explained(name, "native")
+            theirs = ours if isinstance(ours, NotRun) else self._explained(name, provider)
+            yield self._row(name, provider, ours, theirs)
 
-    def _maps(self, name: str, provider: str) -> FloatArray | NotRun:
-        kind = all_methods()[name, provider]
-        if typing.get_type_hints(kind.__call__)["return"] not in (Maps, Segments):
-            return NotRun(f"{name} shows no map of the image, so that there is nothing to correlate")
+    def _row(self, name: str, provider: str, ours: Explanation | NotRun, theirs: Explanation | NotRun) -> Row:
+        caveat = all_methods()[name, provider].registration.caveat
+        if isinstance(ours, NotRun):
+            return NotCompared(name, provider, ours)
+        if isinstance(theirs, NotRun):
+            return NotCompared(name, provider, theirs)
+        if isinstance(ours, Maps | Segments) and isinstance(theirs, Maps | Segments):
+            a, b = ours.values, theirs.values
+            return Agreement(name, provider, correlations(a, b), correlations(ranks(a), ranks(b)), caveat)
+        found, other = figures_of(ours), figures_of(theirs)
+        if not found:
+            return NotCompared(name, provider, NotRun(f"{name} shows neither maps nor anything that can be counted"))
+        return Figures(name, provider, {what: (found[what], other[what]) for what in found}, caveat)
+
+    def _built(self, name: str, provider: str) -> Method | NotRun:
+        options = self._options(all_methods()[name, provider])
         try:
-            settings = MethodSettings(name=name, provider=provider, options=self._options(kind))
-            method = build(settings, self.config.providers.interpreters)
+            settings = MethodSettings(name=name, provider=provider, options=options)
+            return build(settings, self.config.providers.interpreters)
         except ConfigError as reason:
             return NotRun(str(reason))
-        images = dataclasses.replace(self.images, background=self._background(background_of(method)))
-        made = explain(method, self.opened.classifier, images, self.targets, self.streams)
-        return made if isinstance(made, NotRun) else typing.cast("Maps | Segments", made).values
+
+    def _explained(self, name: str, provider: str) -> Explanation | NotRun:
+        method = self._built(name, provider)
+        if isinstance(method, NotRun):
+            return method
+        images, targets = self.images, self.targets
+        if method.registration.subject == "model":
+            images, targets = images.select(slice(0)), targets.select(slice(0))
+        images = dataclasses.replace(images, background=self._background(background_of(method)))
+        return explain(method, self.opened.classifier, images, targets, self.streams)
 
     def _background(self, n: int) -> Background | None:
         """`n` images of the reference split; None where none are wanted or there are none."""
@@ -120,9 +152,32 @@ class _Asked:
     def _options(self, kind: type[Method]) -> dict[str, typing.Any]:
         """What the config sets for the native method, so far as this provider knows it: equal parameters."""
         known = {field.name for field in dataclasses.fields(kind)}  # type: ignore[arg-type]
-        own = next((s.options for s in self.config.methods or ()
-                    if (s.name, s.provider) == (kind.registration.name, "native")), {})  # fmt: skip
+        name = kind.registration.name
+        groups = () if self.config.groups == "auto" else self.config.groups
+        asked = [*(self.config.methods or ()), *(s for group in groups for s in group.methods or ())]
+        own = FEW.get(name, {}) | next((s.options for s in asked if (s.name, s.provider) == (name, "native")), {})
         return {option: value for option, value in own.items() if option in known}
+
+
+def figures_of(explanation: Explanation) -> dict[str, float | None]:
+    """How good made-up inputs or counterfactuals are, in numbers; empty for what is neither."""
+    if isinstance(explanation, Synthetic):
+        reached = explanation.reached / np.where(explanation.strongest == 0, np.nan, abs(explanation.strongest))
+        return {"response in that of the strongest real image, median": _median(reached)}
+    if isinstance(explanation, Counterfactuals):
+        figures: dict[str, float | None] = {}
+        for part in explanation.parts:
+            telling = part.found & (np.array(part.vacuous) == "")
+            sizes = explanation.diagnostics[f"{part.mode.lower()}_l1"]
+            figures[f"{part.mode} found that say something, of {len(telling)}"] = float(telling.sum())
+            figures[f"{part.mode} median L1"] = _median(sizes[telling])
+        return figures
+    return {}
+
+
+def _median(values: npt.NDArray[typing.Any]) -> float | None:
+    known = values[np.isfinite(values)]
+    return float(np.median(known)) if len(known) else None
 
 
 def ranks(maps: FloatArray) -> npt.NDArray[np.float64]:
@@ -147,15 +202,22 @@ def print_verified(rows: Sequence[Row], *, as_json: bool) -> None:
         print(json.dumps([dataclasses.asdict(row) for row in rows], indent=1))
         return
     console = Console(highlight=False, markup=False)
-    console.print("Other providers beside the native maps: median (lowest to highest) over the images")
+    console.print("Other providers beside the native ones: median (lowest to highest) over the images")
     for row in rows:
         if isinstance(row, NotCompared):
             told, why = "not compared", row.reason.reason
+        elif isinstance(row, Figures):
+            told, why = "; ".join(f"{what}: {_figure(ours)} natively, {_figure(theirs)} theirs"
+                                  for what, (ours, theirs) in row.figures.items()), row.caveat  # fmt: skip
         else:
             told, why = f"Pearson {_summary(row.pearson)}; Spearman {_summary(row.spearman)}", row.caveat
         console.print(f"\n{row.method}@{row.provider}: {told}")
         if why:
             console.print(Padding(why, (0, 0, 0, 2)))
+
+
+def _figure(value: float | None) -> str:
+    return "none" if value is None else f"{value:.3g}"
 
 
 def _summary(correlations: Sequence[float | None]) -> str:

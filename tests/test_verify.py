@@ -13,7 +13,9 @@ from zoo import KINDS
 
 from fruitaudit.config.schema import Config
 from fruitaudit.providers.registry import all_methods
-from fruitaudit.verify import Agreement, NotCompared, correlations, print_verified, ranks, verify
+from fruitaudit.records.evidence import Counterfactual, Counterfactuals
+from fruitaudit.records.explanations import Maps
+from fruitaudit.verify import Agreement, Figures, NotCompared, correlations, figures_of, print_verified, ranks, verify
 
 
 def config_of(folder: Path, kind: str, **more: Any) -> Config:
@@ -41,7 +43,8 @@ def config_of(folder: Path, kind: str, **more: Any) -> Config:
 @pytest.fixture(scope="module")
 def rows(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Agreement | NotCompared]:
     config = config_of(tmp_path_factory.mktemp("verify"), "sequential",
-                       methods=[{"smoothgrad": {"samples": 3, "noise": 0.0}}, {"occlusion": {"patch": 4}}])  # fmt: skip
+                       methods=[{"smoothgrad": {"samples": 3, "noise": 0.0}}, {"occlusion": {"patch": 4}},
+                                {"activation_maximization": {"layers": [], "classes": 2, "steps": 12}}])  # fmt: skip
     return {f"{row.method}@{row.provider}": row for row in verify(config, 3)}
 
 
@@ -65,11 +68,39 @@ def test_methods_that_compare_with_reference_images_get_them(rows: dict[str, Any
             assert "add a split with the role reference" not in row.reason.reason
 
 
-def test_a_method_without_maps_is_not_compared(rows: dict[str, Any]) -> None:
-    for row in rows.values():
-        if row.method == "cem":
-            assert isinstance(row, NotCompared)
-            assert "shows no map" in row.reason.reason
+def test_a_library_in_an_environment_of_its_own_is_asked_where_one_is_named(rows: dict[str, Any]) -> None:
+    row = rows["cem@alibi"]
+    assert isinstance(row, NotCompared)
+    assert "make one with constraints-alibi.txt" in row.reason.reason
+
+
+def test_made_up_inputs_are_compared_by_how_strongly_they_excite(rows: dict[str, Any]) -> None:
+    row = rows["activation_maximization@tf-keras-vis"]
+    assert isinstance(row, Figures)
+    [(ours, theirs)] = row.figures.values()
+    assert ours > 0
+    assert theirs > 0
+
+
+def test_counterfactuals_are_compared_by_how_many_and_how_small() -> None:
+    change = np.zeros((3, 2, 2, 1), np.float32)
+    nothing = (np.full(3, np.nan, np.float32), np.full(3, -1), np.full(3, np.nan, np.float32))
+    parts = [
+        Counterfactual(mode, np.array(found), change, change, nothing[1], nothing[0], vacuous, nothing[2])
+        for mode, found, vacuous in (
+            ("PN", [True, True, False], ("", "", "")),
+            ("PP", [True, False, False], ("all black", "", "")),
+        )
+    ]
+    sizes = {"pn_l1": np.array([2.0, 4.0, np.nan]), "pp_l1": np.array([0.0, np.nan, np.nan])}
+    made = Counterfactuals(tuple(parts), np.zeros(1), np.ones(1), diagnostics=sizes)
+    assert figures_of(made) == {
+        "PN found that say something, of 3": 2,
+        "PN median L1": 3,
+        "PP found that say something, of 3": 0,
+        "PP median L1": None,
+    }
+    assert figures_of(Maps(change[..., 0])) == {}
 
 
 def test_a_library_that_cannot_says_why(tmp_path: Path) -> None:
@@ -89,13 +120,16 @@ def test_correlations_by_hand_and_none_for_a_constant_map() -> None:
 
 
 def test_printed_as_text_and_as_json(rows: dict[str, Any], capsys: pytest.CaptureFixture[str]) -> None:
-    some = [rows["saliency@tf-keras-vis"], Agreement("a", "b", (0.5, None, 0.7), (None,) * 3, "wrong by a lot")]
+    some = [rows["saliency@tf-keras-vis"], Agreement("a", "b", (0.5, None, 0.7), (None,) * 3, "wrong by a lot"),
+            Figures("c", "d", {"PN median L1": (8.25, None), "PN found": (6.0, 0.0)}, "")]  # fmt: skip
     print_verified(some, as_json=False)
     text = capsys.readouterr().out
     assert "saliency@tf-keras-vis: Pearson 1.00 (1.00 to 1.00); Spearman 1.00 (1.00 to 1.00)\n" in text
     told = "a@b: Pearson 0.60 (0.50 to 0.70), 1 constant; Spearman none (constant maps)\n  wrong by a lot"
     assert told in text
+    said = "c@d: PN median L1: 8.25 natively, none theirs; PN found: 6 natively, 0 theirs"
+    assert said in " ".join(text.split())
     print_verified([*rows.values()], as_json=True)
     told = json.loads(capsys.readouterr().out)
     assert len(told) == len(rows)
-    assert all(row.get("pearson") or row["reason"]["reason"] for row in told)
+    assert all(row.get("pearson") or row.get("figures") or row["reason"]["reason"] for row in told)
