@@ -9,12 +9,14 @@ import numpy as np
 import pytest
 
 from fruitaudit.config.schema import Config
+from fruitaudit.errors import ConfigError
 from fruitaudit.explaining import targets_of
 from fruitaudit.pipeline import audit
 from fruitaudit.progress import Quiet
 from fruitaudit.records.evaluation import Predictions
 from fruitaudit.records.explanations import ExplanationRow
 from fruitaudit.records.results import Results
+from fruitaudit.report.artefacts import load_run
 
 
 @pytest.fixture(scope="module")
@@ -32,7 +34,10 @@ def case(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def run(case: Path, out: Path, methods: list[object], target: str = "predicted", **preprocessing: str) -> Results:
+def run(
+    case: Path, out: Path, methods: list[object], target: str = "predicted", memory: str | None = None,
+    **preprocessing: str,
+) -> Results:  # fmt: skip
     written = {"resize": "stretch", "interpolation": "area", "scale": "0-1"} | preprocessing
     config = Config.model_validate(
         {
@@ -40,6 +45,7 @@ def run(case: Path, out: Path, methods: list[object], target: str = "predicted",
             "splits": [{"name": "photos", "path": case / "photos", "role": "field"}],
             "methods": methods,
             "target": target,
+            "memory": memory,
             "trust": "off",
             "diagnosis": "off",
             "out": out,
@@ -101,15 +107,36 @@ def test_a_contrast_is_with_the_true_class_on_errors_and_with_the_runner_up_on_r
 
 
 def test_a_contrast_is_told_row_by_row_and_methods_without_one_say_so(case: Path, tmp_path: Path) -> None:
-    usual = run(case, tmp_path, ["saliency", "grad_cam_pp"])
-    results = run(case, tmp_path, ["saliency", "grad_cam_pp"], target="contrast")
-    before = [row for row in done(usual) if row.method == "saliency"]
-    assert len(done(results)) == len(before) > 0
-    for row, plain in zip(done(results), before, strict=True):
+    usual = run(case, tmp_path, ["saliency", "eigen_cam"])
+    results = run(case, tmp_path, ["saliency", "eigen_cam", {"cem": {"no_information": "black"}}], target="contrast")
+    before, after = ({(r.group, r.method): r for r in done(some)} for some in (usual, results))
+    assert before.keys() == after.keys()
+    for key, plain in before.items():
+        row = after[key]
+        if row.method == "eigen_cam":  # the same whatever the class
+            assert (row.target, row.against_classes, row.explains) == ("predicted", (), "activation")
+            continue
         assert (plain.target, plain.against_classes) == ("predicted", ())
         assert (row.target, row.explains) == ("contrast", "logit")
         assert row.target_classes == plain.target_classes
         assert all(a != b for a, b in zip(row.target_classes, row.against_classes, strict=True))
         assert row.scale != plain.scale  # also: not from the cache of the other question
     reasons = {row.reason.reason for row in results.explanations if not isinstance(row, ExplanationRow)}
-    assert any("Grad-CAM++ explains one class, not why it was preferred to another" in reason for reason in reasons)
+    assert any("does not tell why one class was preferred to another" in reason for reason in reasons)
+
+
+def test_less_memory_means_smaller_batches_and_the_same_maps(case: Path, tmp_path: Path) -> None:
+    from fruitaudit.models.classifier import open_classifier
+
+    needs = open_classifier(case / "model.keras").needs
+    methods: list[object] = ["saliency", {"smoothgrad": {"samples": 3}}, "lrp", "layer_cam", {"rise": {"samples": 20}}]
+    whole = run(case, tmp_path / "whole", methods)
+    little = run(case, tmp_path / "little", methods, memory=f"{(needs.program + 3 * needs.image) / 1e6:f}MB")
+    plans = [load_run(tmp_path / name).memory for name in ("whole", "little")]
+    assert [plan.batch_size for plan in plans] == [64, 2]
+    assert plans[0].image_mb == plans[1].image_mb == needs.image / 1e6
+    theirs = maps(whole, tmp_path / "whole")
+    for name, ours in maps(little, tmp_path / "little").items():
+        np.testing.assert_allclose(ours, theirs[name], rtol=1e-5, atol=1e-5 * abs(theirs[name]).max(), err_msg=name)
+    with pytest.raises(ConfigError, match="set at least"):
+        run(case, tmp_path / "none", methods, memory="900MB")

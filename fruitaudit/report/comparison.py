@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from fruitaudit.records.explanations import Group
+from fruitaudit.records.explanations import ExplanationRow, Group
 
 
 @dataclass(frozen=True)
@@ -59,3 +59,14 @@ def partners_of(groups: Sequence[Group], group: Group) -> tuple[Partner, ...]:
         if across and other.sample_ids and (linked or other.class_name == group.class_name):
             found.append(Partner(anchor_of(groups, other), other.title))
     return tuple(found)
+
+
+def question_of(rows: Sequence[ExplanationRow], sample_id: str) -> str:
+    """What the maps of an image ask, where it is not simply what speaks for the class it was called."""
+    for row in rows:
+        if row.target != "predicted" and sample_id in row.sample_ids:
+            i = row.sample_ids.index(sample_id)
+            if row.against_classes:
+                return f"Why {row.target_classes[i]} rather than {row.against_classes[i]}?"
+            return f"What speaks for {row.target_classes[i]}, the true class?"
+    return ""

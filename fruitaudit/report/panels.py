@@ -12,7 +12,7 @@ from fruitaudit.records.explanations import Explanation, ExplanationNotRun, Expl
 from fruitaudit.records.results import Picture, Results
 from fruitaudit.records.states import NotRun
 from fruitaudit.records.trust import MethodVerdict, Reading
-from fruitaudit.report.comparison import Partner, advice_of, anchor_of, image_anchor, lead_of, partners_of
+from fruitaudit.report.comparison import Partner, advice_of, anchor_of, image_anchor, lead_of, partners_of, question_of
 from fruitaudit.report.figures import Scale, scale_of
 from fruitaudit.report.folder import Folder
 from fruitaudit.report.gallery import ORIGINAL_SIDE, picture_key
@@ -87,6 +87,8 @@ class ImagePanel:
     has_seen: bool
     bars: tuple[tuple[str, float], ...]
     tiles: tuple[Tile, ...]
+    question: str
+    """What the maps ask, where it is not simply what speaks for the class called."""
 
 
 @dataclass(frozen=True)
@@ -200,6 +202,7 @@ def _image(
             for panel, shown in drawn
             if picture.sample_id in panel.row.sample_ids
         ),
+        question=question_of([panel.row for panel, _ in drawn], picture.sample_id),
     )
 
 

@@ -1,11 +1,13 @@
+import dataclasses
 import re
 
 import pytest
+from markupsafe import escape
 
-from fruitaudit.records.explanations import Group
+from fruitaudit.records.explanations import ExplanationRow, Group
 from fruitaudit.records.results import Timing
-from fruitaudit.report.artefacts import load_results, load_run
-from fruitaudit.report.comparison import advice_of, anchor_of, first_panels, lead_of, partners_of
+from fruitaudit.report.artefacts import load_results, load_run, save_results
+from fruitaudit.report.comparison import advice_of, anchor_of, first_panels, lead_of, partners_of, question_of
 from fruitaudit.report.folder import open_folder
 from fruitaudit.report.html import render_html
 from fruitaudit.report.sheet import contact_sheet, contrasts
@@ -97,3 +99,22 @@ def test_intervals_are_explained_by_how_they_were_made(folder):
     made = re.search(r"How the intervals were made.*?</ul>", html, re.S)[0]
     assert re.search(r"<b>Wilson\.</b>[^<]*Accuracy", made)
     assert re.search(r"<b>Stratified bootstrap\.</b> Log-loss\.", made)
+
+
+def test_a_contrast_and_the_true_class_are_asked_image_by_image(folder):
+    results = load_results(folder)
+    rows = [
+        dataclasses.replace(row, target="contrast", against_classes=("class two",) * len(row.sample_ids))
+        if isinstance(row, ExplanationRow) and row.method == "gradients"
+        else row
+        for row in results.explanations
+    ]
+    save_results(folder, dataclasses.replace(results, explanations=tuple(rows)))
+    html = render_html(open_folder(folder))
+    asked = f"Why {escape(rows[0].target_classes[0])} rather than class two?"
+    assert html.count(asked) == len(rows[0].sample_ids)
+    assert html.count("the difference of two logits: why this class rather than its rival") == 1
+    assert "red: for the class, blue: for its rival" in html
+    true = dataclasses.replace(rows[0], target="true")
+    assert question_of([true], true.sample_ids[0]) == f"What speaks for {true.target_classes[0]}, the true class?"
+    assert question_of([rows[0]], true.sample_ids[0]) == ""
