@@ -23,6 +23,8 @@ _FOR_PASSES = 0.75
 """Share of what is left; the rest is for images, masks and maps."""
 _SAME_BUFFER = {"Identity", "IdentityN", "Reshape", "Squeeze", "ExpandDims", "StopGradient", "PreventGradient"}
 """Operations that give what they got."""
+_FUNCTIONS = {"PartitionedCall", "StatefulPartitionedCall"}
+"""Operations that are a graph of their own: a SavedModel that could not be unfolded, a convolution in groups."""
 _CGROUPS = ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes")
 
 
@@ -32,8 +34,21 @@ def bytes_per_image(images: Any, scores: Any) -> int:
     A pass lets go of what no gradient needs, the rules of LRP and DeepLIFT hold more for a layer: see
     `benchmarks/memory.py`, which measures both. Axes that the trace leaves open count as 1, as that of the images.
     """
-    steps = [step for step in backward.steps_between(images, scores) if step.kind not in _SAME_BUFFER]
-    return sum(_size(tensor) for step in steps for tensor in step.op.outputs)
+    return sum(_size_of(step.op) for step in backward.steps_between(images, scores))
+
+
+def _size_of(op: Any) -> int:
+    if op.type in _SAME_BUFFER:
+        return 0
+    function = op.graph._get_function(op.get_attr("f").name) if op.type in _FUNCTIONS else None
+    body = getattr(function, "graph", None)
+    if body is None:
+        return sum(_size(tensor) for tensor in op.outputs)
+    # What is not computed from the images has no open axis.
+    inside = [t for o in body.get_operations() if o.type not in _SAME_BUFFER and o.inputs for t in o.outputs]
+    return sum(_size(t) for t in inside if t.shape.rank and t.shape[0] is None) + sum(
+        _size_of(o) for o in body.get_operations() if o.type in _FUNCTIONS
+    )
 
 
 def _size(tensor: Any) -> int:

@@ -10,7 +10,7 @@ from fruitaudit.config.sizes import bytes_of
 from fruitaudit.errors import ConfigError
 from fruitaudit.models import memory
 from fruitaudit.models.backend import keras
-from fruitaudit.models.classifier import Classifier
+from fruitaudit.models.classifier import Classifier, open_classifier
 from fruitaudit.models.memory import MB, Needs, plan_memory
 
 L = keras.layers
@@ -29,9 +29,18 @@ def test_an_image_takes_what_is_computed_of_it():
 @pytest.mark.parametrize("kind", zoo.KINDS)
 def test_every_kind_of_model_takes_at_least_its_layers(kind):
     model = Classifier.from_network(zoo.KINDS[kind]())
-    moved = ("Flatten", "Dropout", "Reshape", "Rescaling", "Functional", "Sequential", "Identity")
+    moved = ("Flatten", "Dropout", "Reshape", "Functional", "Sequential", "Identity", "RandomFlip", "RandomRotation")
     least = sum(np.prod(call.shape) * 2 for call in model.layers if call.shape and call.kind not in moved)
     assert least <= model.needs.image < 30 * least
+
+
+def test_what_is_hidden_in_a_saved_model_is_counted_too(tmp_path):
+    """Layers that draw at random in training keep a SavedModel from being unfolded."""
+    network = zoo.KINDS["preparing"]()
+    network.export(tmp_path / "model", verbose=False)
+    stored = open_classifier(tmp_path / "model", trust=True)
+    assert "cannot be reached" in stored.logit_source
+    assert Classifier.from_network(network).needs.image * 0.9 < stored.needs.image < 300_000
 
 
 def test_as_many_images_as_fit_in_powers_of_two():
