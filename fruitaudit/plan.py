@@ -10,11 +10,13 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
+from math import prod
 
 from rich.console import Console
 from rich.table import Table
 
-from fruitaudit.attribution.base import Passes, passes_of
+from fruitaudit.attribution.base import Method, Passes, least_passes_of, passes_of
+from fruitaudit.attribution.explain import why_no_contrast
 from fruitaudit.choice import methods_of, model_methods
 from fruitaudit.config.schema import Config, MethodSettings
 from fruitaudit.data.stream import stream
@@ -24,67 +26,95 @@ from fruitaudit.gates.grammar import EVERY_CLASS
 from fruitaudit.opening import Opened, open_inputs
 from fruitaudit.pipeline import check
 from fruitaudit.providers.registry import build
+from fruitaudit.records.results import MemoryPlan
 from fruitaudit.runtime import Streams, peak_memory_mb
+from fruitaudit.trust import labels
+from fruitaudit.trust import plan as trust
+from fruitaudit.trust.audit import LABELLED, WITHOUT_MAPS
 
 AUTO_ERROR_GROUPS = 4
 """The `auto` rule makes at most this many groups of errors, each with its controls."""
 PROBE = 32
+ARRAYS = 16
+"""Arrays of the size of a group's images that a method may hold: the images themselves, sums in 64 bits, maps."""
 
 
 @dataclass(frozen=True)
 class PlannedStage:
-    """One row of the plan. `images` is an upper bound where groups are drawn later."""
+    """One row of the plan. `images` is an upper bound where groups are drawn later.
+
+    `passes` and `seconds` are the most it can cost, `least` and `least_seconds` the least, where that is known to be
+    less; `at_most`: it depends on the images, and how much less it may be is not known.
+    """
 
     title: str
     images: int
     passes: Passes
     seconds: float
+    least: Passes
+    least_seconds: float
+    at_most: bool = False
 
 
 @dataclass(frozen=True)
 class Plan:
-    """The whole plan. `not_run` holds (what, why)."""
+    """The whole plan. `memory_mb` is what the audit is expected to take, `not_run` holds (what, why)."""
 
     stages: tuple[PlannedStage, ...]
     memory_mb: float
+    memory: MemoryPlan
     not_run: tuple[tuple[str, str], ...]
 
     @property
     def seconds(self) -> float:
-        """Estimated wall time of all stages."""
+        """Estimated wall time of all stages, at the most."""
         return sum(stage.seconds for stage in self.stages)
+
+    @property
+    def least_seconds(self) -> float:
+        """The same at the least, as far as that is known."""
+        return sum(stage.least_seconds for stage in self.stages)
 
 
 def plan(config: Config) -> Plan:
     """Open model and data, time a few passes, and add up what the audit needs."""
     check(config)
     opened = open_inputs(config, Streams(config.seed))
-    read, forward, gradient, no_gradient = _seconds_per_image(opened)
-    stages = [
-        PlannedStage(f"predict {split.name}", n, Passes(forward=n), n * (read + forward))
-        for split in opened.splits
-        for n in [len(split.samples)]
-    ]
-    not_run = []
+    speed = _speed(opened)
+    stages, not_run = [], []
+    for split in opened.splits:
+        passes = Passes(forward=len(split.samples))
+        seconds = len(split.samples) * speed.read + speed.seconds(passes)
+        stages.append(PlannedStage(f"predict {split.name}", passes.forward, passes, seconds, passes, seconds))
+    rows, most_images = sum(stage.images for stage in stages), 0
     for title, images, methods in _groups(config):
         for settings in methods:
-            method = build(settings, config.providers.interpreters)
-            if method.registration.family == "cam" and opened.classifier.cam_layer is None:
-                not_run.append((f"{settings.spelling} on {title}", "the model has no layer with a spatial activation"))
-                continue
+            method, name = build(settings, config.providers.interpreters), f"{settings.spelling} on {title}"
             try:
-                passes = passes_of(method, opened.classifier, images)
+                stages.append(_stage(config, opened, method, name, images, speed))
+                most_images = max(most_images, images)
             except CannotExplain as reason:
-                not_run.append((f"{settings.spelling} on {title}", str(reason)))
-                continue
-            if passes.gradient and no_gradient:
-                not_run.append((f"{settings.spelling} on {title}", no_gradient))
-                continue
-            seconds = passes.forward * forward + passes.gradient * gradient
-            stages.append(PlannedStage(f"{settings.spelling} on {title}", images, passes, seconds))
+                not_run.append((name, str(reason)))
+    if (tests := _tests(config, opened, speed)) is not None:
+        stages.append(tests)
     not_run += _gates_not_run(config, opened)
-    rows = sum(len(split.samples) for split in opened.splits)
-    return Plan(tuple(stages), peak_memory_mb() + rows * opened.classifier.n_classes * 8 / 2**20, tuple(not_run))
+    arrays = rows * opened.classifier.n_classes * 8 + ARRAYS * most_images * 4 * prod(opened.classifier.input_shape)
+    memory_mb = max(peak_memory_mb(), opened.memory.expected_mb) + arrays / 1e6
+    return Plan(tuple(stages), memory_mb, opened.memory, tuple(not_run))
+
+
+def _stage(config: Config, opened: Opened, method: Method, name: str, images: int, speed: _Speed) -> PlannedStage:
+    """What a method costs on a group. Raises CannotExplain where it will not run."""
+    known = method.registration
+    if config.target == "contrast" and known.explains != "activation" and (reason := why_no_contrast(method)):
+        raise CannotExplain(reason)
+    if known.family == "cam" and opened.classifier.cam_layer is None:
+        raise CannotExplain("the model has no layer with a spatial activation")
+    most, least = (of(method, opened.classifier, images) for of in (passes_of, least_passes_of))
+    if most.gradient and speed.no_gradient:
+        raise CannotExplain(speed.no_gradient)
+    at_most = known.cost.startswith("at most")
+    return PlannedStage(name, images, most, speed.seconds(most), least, speed.seconds(least), at_most=at_most)
 
 
 def _groups(config: Config) -> list[tuple[str, int, tuple[MethodSettings, ...]]]:
@@ -95,6 +125,23 @@ def _groups(config: Config) -> list[tuple[str, int, tuple[MethodSettings, ...]]]
     images = AUTO_ERROR_GROUPS * config.max_images
     errors, controls = methods_of(config, "", "false_positive"), methods_of(config, "", "true_positive")
     return [*model, ("errors", images, errors), ("true positives", images, controls)]
+
+
+def _tests(config: Config, opened: Opened, speed: _Speed) -> PlannedStage | None:
+    """The tests of the explanations: most of their passes are those of explanations made again and again."""
+    asked = [settings for _, _, methods in _groups(config) for settings in methods]
+    built = {settings.spelling: build(settings, config.providers.interpreters) for settings in asked}
+    methods = {name: method for name, method in built.items() if method.registration.family not in WITHOUT_MAPS}
+    if config.trust == "off" or not methods:
+        return None
+    level, shape = config.trust, opened.classifier.input_shape
+    images = min(trust.LEVELS[level].cheap.images, max(len(split.samples) for split in opened.splits))
+    layers = len({id(call.layer) for call in opened.classifier.layers if call.layer.weights})
+    passes = sum(trust.cost(methods, level, images=images, shape=shape, layers=layers).values(), start=Passes())
+    if config.trust_labels:
+        passes += labels.cost(LABELLED)
+    seconds = speed.seconds(passes) + trust.filling_seconds(len(methods), level, images=images, shape=shape)
+    return PlannedStage("test the explanations", images, passes, seconds, passes, seconds, at_most=True)
 
 
 def _gates_not_run(config: Config, opened: Opened) -> Iterator[tuple[str, str]]:
@@ -115,11 +162,21 @@ def _gates_not_run(config: Config, opened: Opened) -> Iterator[tuple[str, str]]:
                 yield named, f"{which} have {least} in {split.name}"
 
 
-def _seconds_per_image(opened: Opened) -> tuple[float, float, float, str]:
-    """Wall time of reading an image, of a forward pass and of a pass forward and back, after one warm-up each.
+@dataclass(frozen=True)
+class _Speed:
+    """Wall seconds of reading an image, of a forward pass and of a pass forward and back; or why there is none back."""
 
-    Last, why there is no pass back, or nothing.
-    """
+    read: float
+    forward: float
+    gradient: float
+    no_gradient: str = ""
+
+    def seconds(self, passes: Passes) -> float:
+        return passes.forward * self.forward + passes.gradient * self.gradient
+
+
+def _speed(opened: Opened) -> _Speed:
+    """Measured on a few images, after one warm-up each."""
     begin = time.perf_counter()
     batch = next(stream(opened.splits[0], opened.preprocessor, PROBE), None)
     if batch is None:
@@ -130,8 +187,8 @@ def _seconds_per_image(opened: Opened) -> tuple[float, float, float, str]:
     try:
         gradient = _time(lambda: opened.classifier.gradient(batch.values, classes)) / len(batch.samples)
     except CannotExplain as reason:
-        return read, forward, 0.0, str(reason)
-    return read, forward, gradient, ""
+        return _Speed(read, forward, 0.0, str(reason))
+    return _Speed(read, forward, gradient)
 
 
 def _time(run: Callable[[], object]) -> float:
@@ -144,18 +201,27 @@ def _time(run: Callable[[], object]) -> float:
 def print_plan(made: Plan, *, as_json: bool = False) -> None:
     """Print the plan to stdout."""
     if as_json:
-        print(json.dumps(asdict(made) | {"seconds": made.seconds}, indent=1))
+        print(json.dumps(asdict(made) | {"seconds": made.seconds, "least_seconds": made.least_seconds}, indent=1))
         return
     table = Table(title="Plan, with model passes", title_justify="left", box=None, pad_edge=False)
     table.add_column("stage", overflow="fold")
     for column in ("images", "forward", "gradient", "seconds"):
         table.add_column(column, justify="right")
     for stage in made.stages:
-        table.add_row(stage.title, f"{stage.images:,}", f"{stage.passes.forward:,}", f"{stage.passes.gradient:,}",
-                      f"{stage.seconds:.1f}")  # fmt: skip
+        most, least = stage.passes, stage.least
+        table.add_row(f"{stage.title}, at most" if stage.at_most else stage.title, f"{stage.images:,}",
+                      _range(least.forward, most.forward), _range(least.gradient, most.gradient),
+                      _range(stage.least_seconds, stage.seconds, ".1f"))  # fmt: skip
     console = Console(highlight=False, markup=False)
     console.print(table)
-    console.print(f"\nAbout {made.seconds / 60:.1f} minutes and {made.memory_mb / 1000:.1f} GB of memory; "
-                  "groups that turn out smaller cost less.")  # fmt: skip
+    memory = made.memory
+    console.print(f"\nAbout {_range(made.least_seconds / 60, made.seconds / 60, '.1f')} minutes and "
+                  f"{made.memory_mb / 1000:.1f} GB of memory, with {memory.batch_size} images of {memory.image_mb:.0f} "
+                  "MB at once; groups that turn out smaller cost less.")  # fmt: skip
     for what, why in made.not_run:
         console.print(f"Will not run: {what}: {why}.")
+
+
+def _range(least: float, most: float, form: str = ",") -> str:
+    low, high = format(least, form), format(most, form)
+    return high if low == high else f"{low} to {high}"

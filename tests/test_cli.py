@@ -81,6 +81,20 @@ def test_dry_run_prints_the_plan_and_writes_nothing(fruitaudit: Terminal, digits
     assert not out.exists()
 
 
+def test_dry_run_counts_what_depends_on_the_images_at_its_least_and_its_most(
+    fruitaudit: Terminal, digits: Path, tmp_path: Path
+) -> None:
+    methods = "methods=[{integrated_gradients: {steps: auto}}, {cem: {c_steps: 2, max_iterations: 10}}]"
+    assert fruitaudit("evaluate", digits / "fruitaudit.yaml", "--dry-run", "--set", methods) == 0
+    told = " ".join(fruitaudit.out.split())
+    n = 4 * 8
+    assert f"integrated_gradients on errors {n} {n + 1} {17 * n:,} to {1025 * n:,}" in told
+    assert f"cem on errors, at most {n}" in told
+    assert re.search(
+        r"About \d+\.\d to \d+\.\d minutes and \d+\.\d GB of memory, with 64 images of \d+ MB at once", told
+    )
+
+
 def test_dry_run_says_what_will_not_run(fruitaudit: Terminal, digits: Path, tmp_path: Path) -> None:
     import keras
 
