@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import Any
 
 CLASSES = 5
-TOP = {"nested_functional": 255.0, "nested_sequential": 255.0}
+TOP = {"nested_functional": 255.0, "nested_sequential": 255.0, "preparing": 255.0}
 """What white is to a kind (which is also its name), where it is not 1."""
 
 
@@ -181,6 +181,45 @@ def _mlp() -> Any:
     return keras.Sequential(parts, name="mlp")
 
 
+def _grouped() -> Any:
+    """Convolutions in groups, dilated, depthwise and separable."""
+    import keras
+    from keras import layers
+
+    parts = [
+        keras.Input((32, 32, 3)),
+        layers.Conv2D(8, 3, dilation_rate=2, activation="relu", name="dilated"),
+        layers.DepthwiseConv2D(3, depth_multiplier=2, activation="relu", name="depthwise"),
+        layers.SeparableConv2D(8, 3, strides=2, activation="relu", name="separable"),
+        layers.Conv2D(8, 3, groups=4, activation="relu", name="conv_2"),
+        layers.GlobalAveragePooling2D(name="gap"),
+        layers.Dense(12, activation="relu", name="hidden"),
+        layers.Dense(CLASSES, activation="softmax", name="scores"),
+    ]
+    return keras.Sequential(parts, name="grouped")
+
+
+def _preparing() -> Any:
+    """All preparation inside: 0..255, resized, turned and flipped in training only, normalized a channel."""
+    import keras
+    from keras import layers
+
+    parts = [
+        keras.Input((32, 32, 3)),
+        layers.Resizing(24, 28, name="resize"),
+        layers.Rescaling(1 / 255, name="rescale"),
+        layers.RandomFlip(name="flip"),
+        layers.RandomRotation(0.1, name="turn"),
+        layers.Normalization(mean=[0.4, 0.5, 0.6], variance=[0.04, 0.05, 0.06], name="normalize"),
+        layers.Conv2D(8, 3, activation="relu", name="conv_1"),
+        layers.MaxPooling2D(name="pool_1"),
+        layers.Conv2D(12, 3, activation="relu", name="conv_2"),
+        layers.Flatten(name="flatten"),
+        layers.Dense(CLASSES, activation="softmax", name="scores"),
+    ]
+    return keras.Sequential(parts, name="preparing")
+
+
 def _seeded(build: Callable[..., Any], **options: Any) -> Callable[[], Any]:
     def make() -> Any:
         import keras
@@ -212,4 +251,6 @@ KINDS: dict[str, Callable[[], Any]] = {
     "non_square": _seeded(_sequential, shape=(24, 40, 3)),
     "vit": _seeded(_vit),
     "mlp": _seeded(_mlp),
+    "grouped": _seeded(_grouped),
+    "preparing": _seeded(_preparing),
 }

@@ -52,6 +52,8 @@ class Step:
         return [self.partner.inputs[i] for i in self.needed]
 
 
+_SAID = {"StatefulPartitionedCall": "StatefulPartitionedCall (a function inside it, such as a convolution in groups)"}
+
 Rule = Callable[[Step, Signals], Signals]
 """From the signals at the outputs of an operation to those at its `needed` inputs."""
 Rules = Mapping[str, Rule]
@@ -102,6 +104,7 @@ def require_rules(steps: Sequence[Step], rules: Rules, title: str, instead: str)
     """Raises CannotExplain with the operations that have no rule, and the method to use instead."""
     missing = sorted({step.kind for step in steps} - rules.keys())
     if missing:
+        missing = [_SAID.get(kind, kind) for kind in missing]
         raise CannotExplain(f"{title} has no rule for {', '.join(missing)} in this model; use {instead} instead")
     if not steps:
         raise CannotExplain(f"the model's scores do not depend on its images by any known operation; use {instead}")

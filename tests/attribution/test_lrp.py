@@ -1,3 +1,4 @@
+import dataclasses
 import itertools
 
 import numpy as np
@@ -83,7 +84,10 @@ def test_on_relu_networks_without_bias_the_zero_rule_is_input_times_gradient():
     np.testing.assert_allclose(*found, atol=1e-5 * abs(found[0]).max())
 
 
-@pytest.mark.parametrize("kind", ["sequential", "resnet", "sigmoid", "subclassed", "swish", "gelu", "mixed_float16"])
+@pytest.mark.parametrize(
+    "kind",
+    ["sequential", "resnet", "sigmoid", "subclassed", "swish", "gelu", "mixed_float16", "preparing"],
+)
 @pytest.mark.parametrize("rules", [
     {}, {"convolution": "gamma", "first": "box"}, {"convolution": "alpha 2"}, {"convolution": "epsilon 1e-7"},
     {"convolution": "zero", "dense": "zero", "first": "zero"},
@@ -110,6 +114,22 @@ def test_normalization_is_joined_with_the_weights_before_it():
     for rules in ({"first": "alpha 2"}, {"first": "gamma"}, {"first": "flat"}, {"first": "box"}):
         found = [run(Lrp(**rules), which, *case(which)).values for which in (model, joined)]
         np.testing.assert_allclose(*found, rtol=1e-3, atol=1e-4 * abs(found[0]).max(), err_msg=str(rules))
+
+
+def test_resizing_inside_the_network_is_preparation():
+    """The rule for the first layer is that of the convolution behind it; a resized pixel is made of its neighbours."""
+    model, images, targets = of_kind("preparing")
+    flat, plus = (run(Lrp(first=rule), model, images, targets).values for rule in ("flat", "z+"))
+    assert abs(flat - plus).max() > 0.1 * abs(plus).max()
+    half = network(L.Resizing(4, 4), L.Conv2D(6, 3, activation="relu"), L.Flatten(), L.Dense(4))
+    images, targets = case(half)
+    small = half.network.layers[0](images.values).numpy()
+    behind = network(L.Conv2D(6, 3, activation="relu"), L.Flatten(), L.Dense(4), shape=(4, 4, 3))
+    behind.network.set_weights(half.network.get_weights())
+    below = run(Lrp(), behind, dataclasses.replace(images, values=small), targets).values
+    made = run(Lrp(), half, images, targets).values
+    # From 8 to 4 the value of a place is the mean of the four pixels in its middle.
+    np.testing.assert_allclose(made.reshape(3, 4, 2, 4, 2).sum(axis=(2, 4)), below, atol=1e-5 * abs(below).max())
 
 
 def test_a_gate_gets_nothing_and_what_it_gates_gets_all():
