@@ -6,7 +6,7 @@ import functools
 import itertools
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from typing import TypeVar, cast
+from typing import Any, TypeVar, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -34,7 +34,7 @@ def runs(image: IntArray) -> Iterator[tuple[int, slice]]:
 
 
 def shown_or_hidden(
-    values: FloatArray, hidden: FloatArray, shown: npt.NDArray[np.bool_], place: IntArray
+    values: FloatArray, hidden: FloatArray, shown: npt.NDArray[np.bool_], place: npt.NDArray[np.integer[Any]]
 ) -> FloatArray:
     """(n, H, W, C): `values` (H, W, C) where `shown` (n, P), else `hidden`; `place` (H * W * C) holds their columns.
 
@@ -52,9 +52,15 @@ def by_number(masks: FloatArray, channels: int) -> FloatArray:
     return masks.reshape(len(masks), -1).repeat(channels, axis=1).reshape(*masks.shape, channels)
 
 
+def bilinear(mask: FloatArray, height: int, width: int) -> FloatArray:
+    """(h, w) -> (height, width), bilinearly, as OpenCV: by two small products of matrices, in a tenth of its time."""
+    made: FloatArray = _enlarging(mask.shape[0], height) @ mask @ _enlarging(mask.shape[1], width).T
+    return made
+
+
 @functools.cache
-def enlarging(side: int, larger: int) -> FloatArray:
-    """(larger, side): bilinear enlargement as a matrix, `enlarging(h, H) @ mask @ enlarging(w, W).T`."""
+def _enlarging(side: int, larger: int) -> Any:
+    """(larger, side) the weight of each old place in each new one."""
     import cv2
 
     return cv2.resize(np.eye(side, dtype=np.float32), (side, larger), interpolation=cv2.INTER_LINEAR)

@@ -9,7 +9,7 @@ from pydantic.dataclasses import dataclass
 
 from fruitaudit.attribution.base import OPTIONS, Model, Passes, Registration, Shape
 from fruitaudit.attribution.fills import Hide, hidden
-from fruitaudit.attribution.passes import add_per_image, ahead, by_number, enlarging, rows, runs
+from fruitaudit.attribution.passes import add_per_image, ahead, bilinear, by_number, rows, runs
 from fruitaudit.attribution.scores import Score, scores_of
 from fruitaudit.records.data import FloatArray, Images, IntArray
 from fruitaudit.records.explanations import Maps, Targets
@@ -87,10 +87,11 @@ class Rise:
 
     def mask(self, rng: np.random.Generator, height: int, width: int) -> FloatArray:
         """(H, W) in 0..1: a random grid, enlarged to one cell more than the image and cut out at a random place."""
-        rows, columns = (enlarging(self.cells, (self.cells + 1) * -(-side // self.cells)) for side in (height, width))
+        cell_height, cell_width = -(-height // self.cells), -(-width // self.cells)
         grid = (rng.random((self.cells, self.cells)) < self.shown).astype(np.float32)
-        top, left = (rng.integers(len(long) // (self.cells + 1)) for long in (rows, columns))
-        return rows[top : top + height] @ grid @ columns[left : left + width].T
+        top, left = rng.integers(cell_height), rng.integers(cell_width)
+        large = bilinear(grid, (self.cells + 1) * cell_height, (self.cells + 1) * cell_width)
+        return large[top : top + height, left : left + width]
 
     def model_passes(self, n_images: int, input_shape: Shape) -> Passes:
         return Passes(forward=n_images * self.samples)

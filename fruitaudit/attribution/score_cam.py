@@ -8,7 +8,7 @@ from pydantic.dataclasses import dataclass
 
 from fruitaudit.attribution.base import OPTIONS, Model, Passes, Registration, Shape
 from fruitaudit.attribution.cams import activations, enlarged, layer_at, layer_for
-from fruitaudit.attribution.passes import ahead, by_number, enlarging, rows, runs
+from fruitaudit.attribution.passes import ahead, bilinear, by_number, rows, runs
 from fruitaudit.attribution.scores import pick
 from fruitaudit.records.data import FloatArray, Images, IntArray
 from fruitaudit.records.explanations import Maps, Targets
@@ -86,9 +86,9 @@ def _unit_masks(inside: FloatArray) -> tuple[FloatArray, npt.NDArray[np.bool_]]:
 
 def _seen_through(images: Images, masks: FloatArray, image: IntArray, channel: IntArray) -> FloatArray:
     """(B, H, W, C): what is left of each image behind the mask, on black."""
-    rows, columns = (enlarging(*sides) for sides in zip(masks.shape[1:3], images.values.shape[1:3], strict=True))
-    large = np.stack([rows @ masks[i, :, :, k] @ columns.T for i, k in zip(image, channel, strict=True)])
-    seen = by_number(large, images.values.shape[-1])
+    _, height, width, channels = images.values.shape
+    large = [bilinear(masks[i, :, :, k], height, width) for i, k in zip(image, channel, strict=True)]
+    seen = by_number(np.stack(large), channels)
     for i, variants in runs(image):
         seen[variants] *= images.values[i] - images.low
     seen += np.broadcast_to(images.low, seen.shape[1:]).astype(np.float32)

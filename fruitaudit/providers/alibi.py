@@ -9,9 +9,10 @@ import tempfile
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 import numpy as np
+from pydantic import Field
 from pydantic.dataclasses import dataclass
 
 from fruitaudit.attribution.base import OPTIONS, Model, Passes, Registration, Shape
@@ -59,6 +60,7 @@ class CemByAlibi(Cem):
 
     score: Literal["probability"] = "probability"
     momentum: Literal[False] = False
+    learning_rate: Annotated[float, Field(gt=0)] = 0.01
 
     @classmethod
     def bound_to(cls, python: Path | None) -> type[CemByAlibi]:
@@ -111,7 +113,7 @@ class CemByAlibi(Cem):
             "kappa": self.kappa,
             "c_steps": self.c_steps,
             "max_iterations": self.max_iterations,
-            "learning_rate_init": self.learning_rate,
+            "learning_rate_init": self.rate,
             "clip": (-self.clip, self.clip),
         }
         return {"ends": ends, "c_init": [self.c_init, self.c_init_pp], "options": options}

@@ -201,7 +201,8 @@ def test_every_option_changes_what_is_found(model, usual, autoencoder):
     reference = some_images(model.input_shape, n=6, seed=8)
     background = Background(reference.values, np.zeros(6, np.int64), reference.sample_ids, 6)
     images = dataclasses.replace(images, background=background)
-    first = {"max_iterations": 20, "c_steps": 6, "autoencoder": autoencoder("some", L.Conv2D(3, 3, padding="same"))}
+    first = {"max_iterations": 20, "c_steps": 6, "learning_rate": 0.01}
+    first["autoencoder"] = autoencoder("some", L.Conv2D(3, 3, padding="same"))
     changes = dict(Cem.registration.option_that_changes) | {"autoencoder": None}
     assert set(changes) == {field.name for field in dataclasses.fields(Cem)}
 
@@ -218,7 +219,8 @@ def test_the_autoencoder_keeps_changes_near_what_it_knows(model, usual, autoenco
     """Its answers have a red channel of 0: with much weight on it, nothing red is added."""
     images, targets, without = usual
     path = autoencoder("no red", L.Conv2D(3, 1, use_bias=False), weights=[np.diag([0.0, 1.0, 1.0])[None, None]])
-    made = Cem(**QUICK | {"autoencoder": path, "gamma": 100.0, "beta": 0.0})(model, images, targets, Streams(0))
+    options = QUICK | {"autoencoder": path, "gamma": 100.0, "beta": 0.0, "learning_rate": 0.01}
+    made = Cem(**options)(model, images, targets, Streams(0))
     np.testing.assert_array_equal(made.reconstructions[..., 0], 0)
     np.testing.assert_allclose(made.reconstructions[..., 1:], images.values[..., 1:], rtol=1e-6)
     assert made.diagnostics["reconstruction_error"] == pytest.approx(
@@ -227,6 +229,10 @@ def test_the_autoencoder_keeps_changes_near_what_it_knows(model, usual, autoenco
     positive = made.parts[1]
     red = [abs(part.change[positive.found][..., 0]).mean() for part in (positive, without.parts[1])]
     assert red[0] < 0.2 * red[1]
+
+
+def test_with_an_autoencoder_steps_are_smaller_unless_they_are_named():
+    assert (Cem().rate, Cem(autoencoder="a").rate, Cem(autoencoder="a", learning_rate=0.1).rate) == (0.01, 0.002, 0.1)
 
 
 def test_an_autoencoder_that_does_not_fit_is_refused(model, usual, autoencoder, tmp_path):
