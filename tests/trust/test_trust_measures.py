@@ -158,6 +158,10 @@ def test_stability_of_the_right_map_is_high_and_of_new_noise_zero() -> None:
         assert right.relative_change.value < 3
         assert abs(wrong.spearman.value) < 0.05
         assert wrong.relative_change.value > 5
+        for nothing in (np.full_like(chance(made), np.nan), np.zeros_like(chance(made))):
+            lost = stability(made, changed, chance(made, 1), nothing, STREAMS)
+            assert isinstance(lost.relative_change, NotRun)
+            assert isinstance(lost.spearman, NotRun)
 
 
 def test_the_relative_change_of_a_map_that_is_the_image_is_one() -> None:
