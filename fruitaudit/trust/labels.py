@@ -11,6 +11,7 @@ from typing import Any
 from fruitaudit.errors import CannotExplain
 from fruitaudit.models.classifier import Classifier
 from fruitaudit.records.data import FloatArray, IntArray
+from fruitaudit.records.passes import Passes
 from fruitaudit.records.states import NotRun
 from fruitaudit.runtime import Streams
 from fruitaudit.trust.redraw import RedrawableNetwork
@@ -57,6 +58,11 @@ def train_on_shuffled(
             return copy
     return NotRun(f"after {EPOCHS} epochs on {len(wrong)} images with shuffled labels the copy knows {learned:.0%} of "
                   f"them, and {LEARNED:.0%} are needed")  # fmt: skip
+
+
+def cost(n_images: int) -> Passes:
+    """At most: every epoch trains on the images and asks what has been learned."""
+    return Passes(forward=EPOCHS * n_images, gradient=EPOCHS * n_images)
 
 
 def _step(classifier: Classifier, optimizer: Any) -> Callable[..., Any]:
