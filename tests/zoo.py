@@ -192,7 +192,7 @@ def _grouped() -> Any:
         layers.DepthwiseConv2D(3, depth_multiplier=2, activation="relu", name="depthwise"),
         layers.SeparableConv2D(8, 3, strides=2, activation="relu", name="separable"),
         layers.Conv2D(8, 3, groups=4, activation="relu", name="conv_2"),
-        layers.GlobalAveragePooling2D(name="gap"),
+        layers.Flatten(name="flatten"),
         layers.Dense(12, activation="relu", name="hidden"),
         layers.Dense(CLASSES, activation="softmax", name="scores"),
     ]
