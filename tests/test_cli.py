@@ -10,6 +10,7 @@ import signal
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -93,6 +94,21 @@ def test_dry_run_counts_what_depends_on_the_images_at_its_least_and_its_most(
     assert re.search(
         r"About \d+\.\d to \d+\.\d minutes and \d+\.\d GB of memory, with 64 images of \d+ MB at once", told
     )
+
+
+def test_dry_run_counts_the_tests_of_the_explanations(fruitaudit: Terminal, digits: Path) -> None:
+    arguments = ["evaluate", digits / "fruitaudit.yaml", "--dry-run", "--json", "--methods", "saliency,occlusion"]
+
+    def tests(**changed: str) -> list[dict[str, Any]]:
+        asked = [word for key, value in changed.items() for word in ("--set", f"{key}={value}")]
+        assert fruitaudit(*arguments, *asked) == 0
+        return [s for s in json.loads(fruitaudit.out)["stages"] if s["title"] == "test the explanations"]
+
+    assert tests(trust="off") == []
+    [quick], [standard], [labels] = (tests(trust="quick"), tests(trust="standard"),
+                                     tests(trust="quick", trust_labels="true"))  # fmt: skip
+    assert 0 < quick["seconds"] < standard["seconds"]
+    assert labels["passes"]["gradient"] == quick["passes"]["gradient"] + 150 * 320
 
 
 def test_dry_run_says_what_will_not_run(fruitaudit: Terminal, digits: Path, tmp_path: Path) -> None:

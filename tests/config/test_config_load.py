@@ -15,6 +15,7 @@ from fruitaudit.config.document import read_document
 from fruitaudit.config.load import config_schema, dump_config, load_config
 from fruitaudit.config.schema import Config
 from fruitaudit.errors import ConfigError
+from fruitaudit.resources import resource
 
 BASE = """\
 model: {path: m.keras, preprocessing: {resize: center_crop, interpolation: area, scale: 0-1}}
@@ -313,3 +314,9 @@ def test_shipped_configs_fit_the_schema() -> None:
     assert configs
     for path in configs:
         jsonschema.validate(read_document(path).data, config_schema())
+
+
+def test_the_config_of_the_real_photographs_asks_for_label_randomization() -> None:
+    config = load_config(resource("configs", "store16.yaml")).config
+    assert config.trust == "standard"
+    assert config.trust_labels

@@ -17,6 +17,7 @@ from fruitaudit.demo.fruit.bodies import CLASSES
 from fruitaudit.demo.fruit.render import render
 from fruitaudit.demo.fruit.scene import lab_scene, store_scene
 from fruitaudit.evaluation.intervals import wilson
+from fruitaudit.pipeline import check
 from fruitaudit.records.data import FloatArray, IntArray
 from fruitaudit.records.states import Estimate
 
@@ -73,6 +74,9 @@ def test_a_case_is_complete(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setattr(case, "N_LAB", 1)
     monkeypatch.setattr(case, "N_STORE", 1)
     config = load_config(case.make_case(tmp_path / "case", seed=3)).config
+    # Every config beside it fits it: what is misspelt, or names a class or a split that is not there, is refused.
+    for name in case.CONFIGS:
+        check(load_config(tmp_path / "case" / name, ci=True).config)
     assert [(split.name, split.role) for split in config.splits] == [
         ("train", "reference"), ("test", "test"), ("store", "field")]  # fmt: skip
     assert all(gate.severity == "warn" for gate in config.gates)

@@ -16,7 +16,12 @@ from fruitaudit.resources import resource
 from fruitaudit.runtime import write_text
 
 CLASSIFIER, AUTOENCODER = "fruit_cnn.keras", "fruit_autoencoder.keras"
-CONFIGS = {"fruitaudit.yaml": "demo.yaml", "chapter.yaml": "chapter.yaml"}
+CONFIGS = {
+    "fruitaudit.yaml": "demo.yaml",
+    "chapter.yaml": "chapter.yaml",
+    "quick.yaml": "quick.yaml",
+    "ci.yaml": "ci.yaml",
+}
 """The file in the case's folder and the shipped one it is."""
 SIDE, LARGE = 100, 400
 N_LAB, N_STORE = 25, 20
@@ -24,7 +29,7 @@ N_LAB, N_STORE = 25, 20
 
 
 def make_case(folder: Path, *, seed: int = 9) -> Path:
-    """Write images, masks, models and both configs into `folder`; return the path of `fruitaudit.yaml`."""
+    """Write images, masks, models and configs into `folder`; return the path of `fruitaudit.yaml`."""
     shots: list[tuple[Scene, int]] = []
     names: list[tuple[str, str]] = []
     for name in CLASSES:
