@@ -317,6 +317,7 @@ def test_shipped_configs_fit_the_schema() -> None:
 
 
 def test_the_config_of_the_real_photographs_asks_for_label_randomization() -> None:
-    config = load_config(resource("configs", "store16.yaml")).config
+    """Its photographs are not here, so that only its keys and values can be checked."""
+    config = Config.model_validate(yaml.safe_load(resource("configs", "store16.yaml").read_text(encoding="utf-8")))
     assert config.trust == "standard"
     assert config.trust_labels
