@@ -7,7 +7,6 @@ from pathlib import Path
 
 import jsonschema
 import pytest
-import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -318,6 +317,6 @@ def test_shipped_configs_fit_the_schema() -> None:
 
 def test_the_config_of_the_real_photographs_asks_for_label_randomization() -> None:
     """Its photographs are not here, so that only its keys and values can be checked."""
-    config = Config.model_validate(yaml.safe_load(resource("configs", "store16.yaml").read_text(encoding="utf-8")))
+    config = Config.model_validate(read_document(resource("configs", "store16.yaml")).data)
     assert config.trust == "standard"
     assert config.trust_labels
