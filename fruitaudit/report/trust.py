@@ -9,7 +9,7 @@ from typing import Any
 
 from fruitaudit.records.states import Estimate, NotRun, Quantity
 from fruitaudit.records.trust import Beside, MethodTrust, MethodVerdict, Reading, TrustNotRun, TrustReport
-from fruitaudit.report.words import interval, number, percent, quantity
+from fruitaudit.report.words import interval, number, percent
 from fruitaudit.trust.rules import INVISIBLE_NOISE, ORDER, WORDS
 
 TESTS = {
@@ -122,12 +122,13 @@ def _row(m: MethodTrust, v: MethodVerdict, q: Quantity, low: float, high: float)
     return Row(m.title, v.reading, place(q.value), place(q.low), place(q.high), said(q))
 
 
-def said(q: Quantity) -> str:
-    """`0.53 (0.52-0.54, 32 images)`, or the reason why there is no number."""
+def said(q: Quantity, *, share: bool = False) -> str:
+    """`0.53 (0.52-0.54, 32 images)`, a share in percent, or the reason why there is no number."""
     if isinstance(q, NotRun):
         return q.reason
-    between = interval(q)
-    return f"{number(q.value)} ({between + ', ' if between else ''}{q.n} images)"
+    between = interval(q, share=share)
+    images = f"{q.n} image{'s' * (q.n != 1)}"
+    return f"{number(q.value, share=share)} ({between + ', ' if between else ''}{images})"
 
 
 def _curve(m: MethodTrust, v: MethodVerdict) -> Curve | None:
@@ -262,7 +263,7 @@ def _reliance(report: TrustReport, tested: Tested) -> list[Table]:
     """Where masks exist: by group that is explained, and by class on the images of these tests."""
 
     def shown(q: Quantity | None) -> str:
-        return "–" if q is None else q.reason if isinstance(q, NotRun) else quantity(q, share=True)
+        return "–" if q is None else said(q, share=True)
 
     def of_class(m: MethodTrust, name: str) -> Quantity | None:
         return m.localization if isinstance(m.localization, NotRun) else m.localization.background.get(name)

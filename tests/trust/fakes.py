@@ -6,10 +6,11 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
-from trust.oracles import perfect
+from trust.oracles import STREAMS, perfect
 
 from fruitaudit.attribution.base import Passes, Registration
 from fruitaudit.records.explanations import Maps
+from fruitaudit.runtime import Streams
 from fruitaudit.trust.controls import random_maps, sobel
 
 
@@ -54,11 +55,9 @@ class Edges(Fake):
 
 @dataclass(frozen=True)
 class Dice(Counting):
-    """New noise at every call, and for every seed and setting."""
+    """New noise at every call."""
 
-    registration = registration(side=7)
     calls: ClassVar[int] = 0
-    side: int = 6
 
     def maps(self, model, images, targets, streams):
         return np.random.default_rng(self.calls).normal(size=images.values.shape[:3])
@@ -66,12 +65,14 @@ class Dice(Counting):
 
 @dataclass(frozen=True)
 class Noise(Fake):
-    """The same noise for the same image, whatever the model."""
+    """The same noise for the same image, seed and setting, whatever the model."""
 
+    registration = registration(draw=1)
     gain: float = 1.0
+    draw: int = 0
 
     def maps(self, model, images, targets, streams):
-        return self.gain * (random_maps(images, streams) - 0.5)
+        return self.gain * (random_maps(images, Streams(streams.integer(str(self.draw)))) - 0.5)
 
 
 @dataclass(frozen=True)
@@ -88,14 +89,31 @@ class Right(Fake):
 
 @dataclass(frozen=True)
 class Turning(Counting):
-    """The right map when first asked, and its inverse whatever is changed: images, seed or setting."""
+    """The right map when first asked, and its inverse of any other images."""
 
-    registration = registration(gain=3.0)
     calls: ClassVar[int] = 0
-    gain: float = 1.0
 
     def maps(self, model, images, targets, streams):
-        return (1 if self.calls == 1 else -1) * self.gain * perfect(model, images, targets)
+        return (1 if self.calls == 1 else -1) * perfect(model, images, targets)
+
+
+@dataclass(frozen=True)
+class TurningBySeed(Fake):
+    """The right map, and its inverse with any seed but that of the tests."""
+
+    def maps(self, model, images, targets, streams):
+        return (1 if streams.seed == STREAMS.seed else -1) * perfect(model, images, targets)
+
+
+@dataclass(frozen=True)
+class TurningBySetting(Fake):
+    """The right map, and its inverse with its other setting."""
+
+    registration = registration(sign=-1.0)
+    sign: float = 1.0
+
+    def maps(self, model, images, targets, streams):
+        return self.sign * perfect(model, images, targets)
 
 
 @dataclass(frozen=True)
