@@ -256,14 +256,18 @@ class Table:
 
     title: str
     columns: tuple[str, ...]
-    rows: tuple[tuple[str, tuple[str, ...]], ...]
+    rows: tuple[tuple[str, tuple[tuple[str, str], ...]], ...]
+    """Name, and for each further column the figure and what belongs to it in small print."""
 
 
 def _reliance(report: TrustReport, tested: Tested) -> list[Table]:
     """Where masks exist: by group that is explained, and by class on the images of these tests."""
 
-    def shown(q: Quantity | None) -> str:
-        return "–" if q is None else said(q, share=True)
+    def shown(q: Quantity | None, missing: str = "not asked for") -> tuple[str, str]:
+        if not isinstance(q, Estimate):
+            return ("–", missing) if q is None else ("not run", q.reason)
+        value, _, details = said(q, share=True).partition(" (")
+        return value, details.removesuffix(")")
 
     def of_class(m: MethodTrust, name: str) -> Quantity | None:
         return m.localization if isinstance(m.localization, NotRun) else m.localization.background.get(name)
@@ -274,7 +278,9 @@ def _reliance(report: TrustReport, tested: Tested) -> list[Table]:
         for g in report.groups
     )
     names = {name for m, _ in tested if not isinstance(m.localization, NotRun) for name in m.localization.background}
-    classes = tuple((name, tuple(shown(of_class(m, name)) for m, _ in tested)) for name in sorted(names))
+    classes = tuple(
+        (name, tuple(shown(of_class(m, name), "no image of it") for m, _ in tested)) for name in sorted(names)
+    )
     tables = (
         Table("By group of images that is explained", ("Group", "Background's share of the image", *titles), groups),
         Table("By class, on the images of these tests", ("Class explained", *titles), classes),
