@@ -9,7 +9,8 @@ from pathlib import Path
 import numpy as np
 
 from fruitaudit.config.schema import Config
-from fruitaudit.diagnosis.run import Budget, diagnose
+from fruitaudit.diagnosis.budget import BUDGETS
+from fruitaudit.diagnosis.run import diagnose
 from fruitaudit.diagnosis.turning import Negatives, negatives_of
 from fruitaudit.opening import Opened
 from fruitaudit.prediction import Predicted
@@ -19,8 +20,6 @@ from fruitaudit.records.packing import unpack
 from fruitaudit.records.states import NotRun
 from fruitaudit.runtime import StageCache, Streams, sha256_of, sha256_of_file, versions
 from fruitaudit.steps import Step
-
-BUDGETS = {"quick": Budget(images=100, checked=500, attacked=30), "standard": Budget()}
 
 
 def diagnosis_of(

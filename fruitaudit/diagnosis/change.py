@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from itertools import combinations
+from typing import TypeVar
 
 import numpy as np
 
@@ -22,6 +25,7 @@ STAGES = ("hue", "wetness", "scale", "several", "background", "occlusion", "ligh
 
 
 Subset = frozenset[str]
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -68,12 +72,26 @@ def predictions(eye: Eye, side: Side, changes: Sequence[Change], subsets: Sequen
 
     Changes that several subsets begin with are made once.
     """
-    ordered = sorted(changes, key=lambda change: STAGES.index(change.factor))
-    parts: dict[Subset, list[IntArray]] = {subset: [] for subset in subsets}
-    for start in range(0, len(side.material), CHUNK):
-        rows = np.arange(start, min(start + CHUNK, len(side.material)))
-        _walk(side.cutouts[rows], rows, ordered, list(parts), lambda s, flat: parts[s].append(eye.predicted(flat)))
-    return {subset: np.concatenate(part) for subset, part in parts.items()}
+    ordered, cutouts = sorted(changes, key=lambda change: STAGES.index(change.factor)), side.cutouts
+
+    def of_chunk(rows: IntArray) -> dict[Subset, IntArray]:
+        found: dict[Subset, IntArray] = {}
+
+        def ask(subset: Subset, pixels: ByteArray) -> None:
+            found[subset] = eye.predicted(pixels)
+
+        _walk(cutouts[rows], rows, ordered, subsets, ask)
+        return found
+
+    parts = in_chunks(len(side.material), of_chunk)
+    return {subset: np.concatenate([part[subset] for part in parts]) for subset in subsets}
+
+
+def in_chunks(n: int, work: Callable[[IntArray], T]) -> list[T]:
+    """`work` done for rows 0..n-1, chunk by chunk in order; image operations of two chunks run beside each other."""
+    chunks = [np.arange(start, min(start + CHUNK, n)) for start in range(0, n, CHUNK)]
+    with ThreadPoolExecutor(min(2, os.cpu_count() or 1), thread_name_prefix="changes") as pool:
+        return list(pool.map(work, chunks))
 
 
 def _walk(

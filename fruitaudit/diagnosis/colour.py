@@ -174,10 +174,10 @@ def measure_light(contrast: Contrast, lab: ObjectColours, field: ObjectColours, 
 
     def apply(layers: Layers, rows: IntArray) -> Layers:
         gain, other = gains[rows][:, None, None], behind[rows][:, None, None]
-        objects = _steeper(layers.objects, layers.alpha, steep) * gain
-        return replace(
-            layers, objects=np.clip(objects, 0, 255), backgrounds=np.clip(layers.backgrounds * other, 0, 255)
-        )
+        objects, backgrounds = _steeper(layers.objects, layers.alpha, steep) * gain, layers.backgrounds * other
+        np.clip(objects, 0, 255, out=objects)
+        np.clip(backgrounds, 0, 255, out=backgrounds)
+        return replace(layers, objects=objects, backgrounds=backgrounds)
 
     percent = ", ".join(f"{name} x{g:.2f}" for name, g in zip("RGB", np.exp(shift.gain), strict=True))
     dose = f"{percent}; exposure varies by {100 * np.std(own):.0f} % more; object contrast x{steep:.2f}"
@@ -197,9 +197,9 @@ def _exposure(colours: ObjectColours, side: Side, classes: IntArray) -> Values:
 def _steeper(objects: FloatArray, alpha: FloatArray, factor: float) -> FloatArray:
     if factor == 1:
         return objects
-    weight = alpha[..., None]
-    mean = (objects * weight).sum(axis=(1, 2), keepdims=True) / np.maximum(weight.sum(axis=(1, 2), keepdims=True), 1)
-    return mean + (objects - mean) * np.float32(factor)
+    sums, areas = np.einsum("nhwc,nhw->nc", objects, alpha), np.maximum(alpha.sum(axis=(1, 2)), 1)
+    mean = (sums / areas[:, None])[:, None, None]
+    return objects * np.float32(factor) + mean * np.float32(1 - factor)
 
 
 def measure_hue(contrast: Contrast, lab: ObjectColours, field: ObjectColours, shift: ColourShift) -> Change | NotRun:

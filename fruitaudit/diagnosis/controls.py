@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 import cv2
 import numpy as np
 
-from fruitaudit.diagnosis.change import CHUNK, Change, changed
+from fruitaudit.diagnosis.change import Change, changed, in_chunks
 from fruitaudit.diagnosis.contrast import Contrast
 from fruitaudit.diagnosis.material import Eye
 from fruitaudit.records.data import ByteArray, FloatArray, IntArray
@@ -27,12 +27,12 @@ _TRIES = 6
 def control_answers(eye: Eye, contrast: Contrast, changes: Sequence[Change], disturb: Disturb) -> IntArray:
     """(N,) what the model calls the lab images, each disturbed as far as the changes together take it."""
     lab = contrast.lab
-    called = []
-    for start in range(0, len(lab.material), CHUNK):
-        rows = np.arange(start, min(start + CHUNK, len(lab.material)))
+
+    def of_chunk(rows: IntArray) -> IntArray:
         wanted = distances(lab.material.pixels[rows], changed(lab, changes, rows))
-        called.append(eye.predicted(disturb(contrast, rows, wanted)))
-    return np.concatenate(called)
+        return eye.predicted(disturb(contrast, rows, wanted))
+
+    return np.concatenate(in_chunks(len(lab.material), of_chunk))
 
 
 def distances(one: ByteArray, other: ByteArray) -> FloatArray:

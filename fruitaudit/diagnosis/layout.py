@@ -162,23 +162,19 @@ def _repeated(image: FloatArray, alpha: FloatArray, extra: int, places: Values) 
         return _tiled(image[box], alpha[box], alpha.shape, places[0])
     height, width = alpha.shape
     centre = np.array([rows.mean() / height, columns.mean() / width])
-    copies: list[tuple[Values, Values]] = []
     covered = alpha
-    for _ in range(extra):
-        # Of eight places the one that is farthest from what is there already.
-        taken = np.array([centre, *[place for place, _ in copies]])
-        free = [float(np.linalg.norm(place - taken, axis=1).min()) for place in places]
+    # Of eight places, again and again the one that is farthest from what is there already.
+    free = np.linalg.norm(places - centre, axis=1)
+    for _ in range(min(extra, len(places))):  # further ones would lie on these
         place = places[int(np.argmax(free))]
+        free = np.minimum(free, np.linalg.norm(places - place, axis=1))
         shift = np.array([[1, 0, (place[1] - centre[1]) * width], [0, 1, (place[0] - centre[0]) * height]])
-        copies.append((place, shift))
-    for _, shift in copies:
         beside = cv2.warpAffine(alpha, shift, (width, height), borderValue=0)
         colours = cv2.warpAffine(image, shift, (width, height), borderMode=cv2.BORDER_REPLICATE)
-        under = (beside * (1 - covered))[..., None]
-        total = np.maximum(covered[..., None] + under, 1e-6)
-        image = (image * covered[..., None] + colours * under) / total
-        covered = covered + under[..., 0]
-    return image.astype(np.float32), np.clip(covered, 0, 1)
+        under = beside * (1 - covered)
+        image = cv2.blendLinear(image, colours, covered, under)
+        covered = covered + under
+    return image, np.minimum(covered, 1)
 
 
 def _tiled(

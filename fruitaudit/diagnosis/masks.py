@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Literal
 
@@ -57,7 +59,8 @@ class Masks:
 
 def find_masks(material: Material) -> Masks:
     """The object of each image. The data's mask is taken as given; the others must earn their confidence."""
-    found = [_mask(image, own) for image, own in zip(material.pixels, material.own_masks, strict=True)]
+    with ThreadPoolExecutor(min(2, os.cpu_count() or 1), thread_name_prefix="masks") as pool:
+        found = list(pool.map(_mask, material.pixels, material.own_masks))
     return Masks(
         np.stack([mask for mask, _, _ in found]),
         np.array([confidence for _, confidence, _ in found], np.float32),
@@ -154,7 +157,7 @@ def by_grabcut(image: ByteArray) -> tuple[npt.NDArray[np.bool_], float]:
 
 
 def _grabcut(image: ByteArray, start: ByteArray) -> npt.NDArray[np.bool_]:
-    cv2.setRNGSeed(9)  # its k-means would otherwise depend on what was cut before
+    cv2.setRNGSeed(9)  # this thread's: its k-means would otherwise depend on what was cut before
     mask = start.copy()
     background, foreground = np.zeros((1, 65)), np.zeros((1, 65))
     try:

@@ -5,9 +5,10 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from io import BytesIO
+from threading import Lock
 
 import cv2
 import numpy as np
@@ -30,10 +31,13 @@ class Eye:
 
     classifier: Classifier
     preprocessor: Preprocessor
+    _one_at_a_time: Lock = field(default_factory=Lock, compare=False, repr=False)
 
     def probabilities(self, pixels: ByteArray) -> FloatArray:
-        """(N, H, W, 3) uint8 -> (N, K)."""
-        return self.classifier.probabilities(self.preprocessor.scaled(self.channels(pixels)))
+        """(N, H, W, 3) uint8 -> (N, K). May be asked by several threads: passes are counted one after the other."""
+        values = self.preprocessor.scaled(self.channels(pixels))
+        with self._one_at_a_time:
+            return self.classifier.probabilities(values)
 
     def predicted(self, pixels: ByteArray) -> IntArray:
         """(N, H, W, 3) uint8 -> (N,), the most probable class of each image."""

@@ -20,6 +20,8 @@ _SCALES = ("0-1", "-1-1", "0-255", "densenet", "resnet50")
 _SCALE_NAMES = {"densenet": "ImageNet mean and deviation", "resnet50": "BGR minus the ImageNet mean"}
 _RESIZES = ("stretch", "center_crop", "pad")
 _INTERPOLATIONS = ("nearest", "bilinear", "area", "lanczos")
+WAYS = 1 + len(_SCALES) + len(_RESIZES) - 1 + len(_INTERPOLATIONS)
+"""At most: with the channels swapped, and where the given way is none of these."""
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from fruitaudit.diagnosis.adversarial import attack
+from fruitaudit.diagnosis.budget import Budget
 from fruitaudit.diagnosis.change import Answers
 from fruitaudit.diagnosis.claims import judge_claims
 from fruitaudit.diagnosis.contrast import Contrast, Side
@@ -51,15 +52,6 @@ from fruitaudit.records.states import NotRun
 from fruitaudit.runtime import Streams
 
 
-@dataclass(frozen=True)
-class Budget:
-    """Images of a split: `images` for experiments, `checked` for checks of the data, `attacked` for attacks."""
-
-    images: int = 320
-    checked: int = 2000
-    attacked: int = 64
-
-
 def diagnose(
     opened: Opened, predictions: Mapping[str, Predictions], streams: Streams, budget: Budget | None = None,
     claims: Sequence[str] = (), out: Path | None = None, negatives: Sequence[Negatives] = (),
@@ -99,8 +91,7 @@ class _Experiments:
     not_run: dict[str, NotRun] = field(default_factory=dict)
 
     def run(self) -> Diagnosis:
-        limit = max(self.budget.checked, self.budget.images)
-        self.pool = Pool.of(self.opened, self.predictions, limit, self.streams)
+        self.pool = Pool.of(self.opened, self.predictions, self.budget.looked, self.streams)
         self.eye = self.pool.eye
         self.listings += check_data(self.opened.splits, self.pool.materials, self.predictions)
         self._check_labels()

@@ -20,8 +20,8 @@ from fruitaudit.records.diagnosis import Shortcut
 from fruitaudit.runtime import Streams
 
 GRID = 4
-ROUNDS = 2
-"""Donors of another class that each image gets, one after the other."""
+ENOUGH = 160
+"""Images from which on one donor each is enough; of fewer, each gets two, one after the other."""
 TELLS = 0.2
 """Smallest share of answers (lower end of its interval) that a region must turn to be called a shortcut."""
 BACKGROUND = "background"
@@ -143,7 +143,7 @@ def _swap(eye: Eye, side: Side, region: Region | None, other: bool, streams: Str
     material = side.material
     free = side.sure if region is None else side.sure[~_hits(side, region)]
     recipients, donors = [], []
-    for turn in range(ROUNDS):
+    for turn in range(1 if len(free) >= ENOUGH else 2):
         rng = streams.rng("shortcut", region.name if region else BACKGROUND, str(other), str(turn))
         for i in free:
             same = material.labels[free] == material.labels[i]

@@ -19,6 +19,7 @@ from fruitaudit.records.data import ByteArray, FloatArray
 from fruitaudit.records.diagnosis import Turn, Turned, TurnNotFound
 from fruitaudit.records.evidence import Counterfactual, Counterfactuals
 from fruitaudit.records.explanations import Explanation, ExplanationRow
+from fruitaudit.records.passes import Passes
 from fruitaudit.records.states import NotRun
 
 IMAGES = 12
@@ -69,6 +70,13 @@ def turn_answers(opened: Opened, eye: Eye, negatives: Sequence[Negatives], out: 
         yield Turned(
             sample_id, names[opened.samples[sample_id].label], drawn.said, drawn.write("as-it-is"), tuple(ways)
         )
+
+
+def passes(n_images: int) -> Passes:
+    """Of up to 12 images with a pertinent negative."""
+    n = min(n_images, IMAGES)
+    rounds = 2 * ROUNDS * STEPS
+    return Passes(n * (1 + rounds + 2 * ROUNDS * (STEPS + 1) + 2 * (SHORTENINGS + 1)), n * rounds)
 
 
 def _drawn(negatives: Sequence[Negatives]) -> list[str]:

@@ -13,7 +13,8 @@ from planted.cases import World, lay_out, pictures, worlds
 from planted.kit import FACTORS, MODELS, load_model, small
 
 from fruitaudit.config.load import load_config
-from fruitaudit.diagnosis.run import Budget, diagnose
+from fruitaudit.diagnosis.budget import Budget
+from fruitaudit.diagnosis.run import diagnose
 from fruitaudit.opening import open_inputs
 from fruitaudit.prediction import predict
 from fruitaudit.records.diagnosis import Diagnosis, Effect

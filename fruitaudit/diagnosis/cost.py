@@ -1,0 +1,70 @@
+"""What the experiments will cost, part by part, before they start: model passes, and work on images."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from fruitaudit.diagnosis import adversarial, preparation, shortcuts, turning
+from fruitaudit.diagnosis.budget import BUDGETS, Budget
+from fruitaudit.diagnosis.examples import IMAGES as EXAMPLES
+from fruitaudit.records.data import Role
+from fruitaudit.records.passes import Passes
+
+FACTORS = 6
+"""Factors in which a field split is taken to differ from the lab. Few differ in more; then this is no upper bound."""
+_PROBES = 3
+_SUBSETS = 2**FACTORS
+_PIXELS = 10_000
+# Measured on images of 100 x 100 pixels, seconds an image and pass.
+_LOOKING, _CUTTING, _PREPARING, _PASTING, _CHANGING = 0.002, 0.02, 0.004, 0.0002, 0.0005
+
+
+@dataclass(frozen=True)
+class Part:
+    """One part of the experiments. `seconds` is its work on images, without model passes, on one core of 2024."""
+
+    title: str
+    passes: Passes
+    seconds: float
+
+
+def cost(
+    level: str, splits: Sequence[tuple[Role, int]], shape: tuple[int, ...], *, negatives: int = 0
+) -> tuple[Part, ...]:
+    """All parts at a level of `diagnosis` ("quick" or "standard"); none where it is "off".
+
+    `splits` are (role, number of images), `shape` (height, width, ...) is the model's input, `negatives` the images
+    that `cem` will explain. An upper bound of the passes for up to six factors: regions that objects cover, factors
+    that do not differ and answers that have fallen already cost less.
+    """
+    if level not in BUDGETS:
+        return ()
+    return tuple(_parts(BUDGETS[level], splits, shape[0] * shape[1] / _PIXELS, negatives))
+
+
+def _parts(budget: Budget, splits: Sequence[tuple[Role, int]], area: float, negatives: int) -> Iterator[Part]:
+    looked = [(role, min(n, budget.looked)) for role, n in splits]
+    held = [n for role, n in looked if role != "field"]
+    total = sum(n for _, n in looked)
+    yield Part("look through the data", Passes(2 * total + sum(held)), total * area * _LOOKING)
+    lab = next((n for wanted in ("test", "reference") for role, n in splits if role == wanted), 0)
+    lab = min(lab, budget.images)
+    fields = [min(n, budget.images) for role, n in splits if role == "field"]
+    if not lab:
+        return
+    sides = lab + sum(fields)
+    yield Part("find the objects", Passes(), sides * area * _CUTTING)
+    yield Part("other ways to prepare files", Passes(sides * preparation.WAYS), sides * area * _PREPARING)
+    pasted = 2 * (shortcuts.GRID**2 + 2) * max(lab, min(2 * lab, 2 * shortcuts.ENOUGH))
+    yield Part("look beside the object", Passes(pasted), pasted * area * _PASTING)
+    yield Part("attacks", adversarial.passes(min(lab, budget.attacked)) + turning.passes(negatives), 0.0)
+    for field in fields:
+        yield _contrast(lab, field, area)
+
+
+def _contrast(lab: int, field: int, area: float) -> Part:
+    """One change at a time, there and back; all subsets; a control for each factor and two for all together."""
+    changed = lab * (_SUBSETS + _PROBES + FACTORS + 2) + field * FACTORS
+    shown = EXAMPLES * (FACTORS + 2)
+    return Part("changes toward the field and back", Passes(changed + shown), changed * area * _CHANGING)
