@@ -29,9 +29,9 @@ ORDER: tuple[Reading, ...] = ("read", "with_care", "do_not_read")
 RULES = {
     "telling": f"A method whose maps are empty, constant or not finite on more than {1 - TELLING:.0%} of the images is "
     f"read with care, on more than {1 - HALF:.0%} not at all.",
-    "weights": f"A method is not to be read if its maps keep a rank correlation surely above {KEPT} although all "
-    "weights were drawn anew, or if drawing the layer anew that tells the classes apart changes them surely no more "
-    "than invisible noise does.",
+    "weights": f"A method is not to be read if its maps keep a rank correlation surely above {KEPT}, with or without "
+    "their signs, although all weights were drawn anew, or if drawing the layer anew that tells the classes apart "
+    "changes them surely no more than invisible noise does.",
     "controls": "Deletion, insertion, ROAD and mu-fidelity each count as won if the map surely does better than noise, "
     "edges and contrast and not surely worse than a spot in the middle, and as lost if it surely does worse than any "
     f"of the four. Half of them lost, or none won on {ENOUGH} images or more: not to be read. One lost to another than "
@@ -74,18 +74,19 @@ def _telling(m: MethodTrust) -> Reason:
 def _weights(m: MethodTrust) -> Reason:
     if isinstance(m.randomization, NotRun):
         return Reason("weights", "with_care", "It could not be tried with destroyed weights.", m.randomization.reason)
-    output, everything = m.randomization.cascading[0].spearman, m.randomization.cascading[-1].spearman
-    noise = _under_noise(m)
-    numbers = f"rank correlation with all weights drawn anew {_said(everything)}, with those of the output layer " \
-              f"{_said(output)}, under invisible noise {_said(noise)}"  # fmt: skip
-    reading, sentence = _depends(everything, output, noise)
+    output, last = m.randomization.cascading[0].spearman, m.randomization.cascading[-1]
+    everything, unsigned, noise = last.spearman, last.spearman_absolute, _under_noise(m)
+    numbers = f"rank correlation with all weights drawn anew {_said(everything)}, without signs {_said(unsigned)}, " \
+              f"with those of the output layer {_said(output)}, under invisible noise {_said(noise)}"  # fmt: skip
+    reading, sentence = _depends(everything, unsigned, output, noise)
     return Reason("weights", reading, sentence, numbers)
 
 
-def _depends(everything: Quantity, output: Quantity, noise: Quantity) -> tuple[Reading, str]:
-    if isinstance(everything, Estimate) and _low(everything) > KEPT:
+def _depends(everything: Quantity, unsigned: Quantity, output: Quantity, noise: Quantity) -> tuple[Reading, str]:
+    # A map that is only turned into its inverse has kept what it shows.
+    if max(_low(everything), _low(unsigned)) > KEPT:
         return "do_not_read", "Its maps hardly change when all that the model learned is destroyed."
-    if any(isinstance(q, NotRun) for q in (everything, output, noise)):
+    if any(isinstance(q, NotRun) for q in (everything, unsigned, output, noise)):
         return "with_care", "Whether its maps depend on what the model learned cannot be told."
     if _low(output) >= _high(noise):
         return "do_not_read", "What tells the classes apart matters no more to its maps than invisible noise."
