@@ -15,18 +15,23 @@ from cem_replica import SHAPE, Replica, linear
 from fruitaudit.attribution.cem import Cem
 from fruitaudit.attribution.explain import explain
 from fruitaudit.config.schema import MethodSettings
+from fruitaudit.demo.fruit import case
+from fruitaudit.demo.fruit.bodies import CLASSES
+from fruitaudit.demo.fruit.render import render
+from fruitaudit.demo.fruit.scene import lab_scene, store_scene
 from fruitaudit.errors import ConfigError
 from fruitaudit.models.backend import keras
-from fruitaudit.models.classifier import Classifier
+from fruitaudit.models.classifier import Classifier, open_classifier
 from fruitaudit.providers.alibi import CemByAlibi
 from fruitaudit.providers.registry import build
-from fruitaudit.records.data import Images
+from fruitaudit.records.data import Background, Images
 from fruitaudit.records.explanations import Targets
 from fruitaudit.runtime import Streams
 
 PYTHON = os.environ.get("FRUITAUDIT_ALIBI_PYTHON")
 needs_alibi = pytest.mark.skipif(not PYTHON, reason="FRUITAUDIT_ALIBI_PYTHON names no interpreter that has alibi")
 L = keras.layers
+FRUIT = Path(case.__file__).parent
 
 
 @pytest.fixture(scope="module")
@@ -136,6 +141,31 @@ def test_the_autoencoder_and_every_kind_of_head_reach_alibi(images, tmp_path):
         np.testing.assert_array_equal(mine.found[rows], other.found[rows])
         np.testing.assert_allclose(mine.change[rows], other.change[rows], atol=1e-4)
     assert compared >= 3
+
+
+@needs_alibi
+def test_with_the_shipped_models_more_is_found_and_the_negatives_are_smaller():
+    """Three photographs of the store, none of them in the case, with as many iterations of each."""
+    classifier = open_classifier(FRUIT / case.CLASSIFIER)
+    names = ("Avocado", "Onion Red", "Mango Red")
+    store, lab = (
+        np.stack([render(scene, case.SIDE)[0] for scene in scenes]).astype(np.float32) / 255
+        for scenes in (
+            [store_scene(name, 100, 5) for name in names],
+            [lab_scene(name, "train", 100, 5) for name in CLASSES],
+        )
+    )
+    background = Background(lab, np.arange(len(lab)), CLASSES, len(lab))
+    images = Images(store, names, np.zeros(3, np.float32), np.ones(3, np.float32), background=background)
+    options = {"autoencoder": str(FRUIT / case.AUTOENCODER), "c_steps": 5, "max_iterations": 60}
+    made = [
+        method(classifier, images, predicted(classifier, images), Streams(0))
+        for method in (Cem(**options), by_alibi(**options))
+    ]
+    for ours, theirs in zip(made[0].parts, made[1].parts, strict=True):
+        assert ours.found.sum() >= theirs.found.sum()
+    ours, theirs = (np.nanmedian(one.diagnostics["pn_l1"]) for one in made)
+    assert ours <= theirs
 
 
 @needs_alibi
