@@ -1,6 +1,6 @@
 """Quantus on an equal torch network, in an environment of its own: where it follows the papers, and where it does not.
 
-python3 -m venv torch && torch/bin/pip install torch==2.13.0 scikit-image scikit-learn pandas matplotlib cachetools \
+python3 -m venv torch && torch/bin/pip install torch==2.13.0 scikit-image scikit-learn pandas matplotlib tqdm \
     opencv-python-headless 'numpy<2.4' && torch/bin/pip install --no-deps quantus==0.6.0
 FRUITAUDIT_QUANTUS_PYTHON=torch/bin/python pytest tests/parity/test_quantus.py
 
