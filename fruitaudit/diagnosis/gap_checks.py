@@ -49,6 +49,8 @@ def believe(trial: ShareTrial, checks: Sequence[GapCheck]) -> tuple[bool, str]:
     field surely wins answers, which no disturbance does; or the changed lab is confused as the field is and the factor
     costs surely more than a frame of the same pixel distance.
     """
+    if trial.points.high is not None and trial.points.high < 0:
+        return False, "it costs nothing: with it more answers are right"
     if trial.points.low is None or trial.points.low <= 0:
         return False, "its interval reaches zero"
     if trial.points.value < LEAST:

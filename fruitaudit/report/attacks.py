@@ -9,7 +9,7 @@ from fruitaudit.records.diagnosis import AttackCurve, Diagnosis, Turn, Turned, T
 from fruitaudit.records.states import Estimate
 from fruitaudit.report.charts import LOUD, points
 from fruitaudit.report.folder import Folder
-from fruitaudit.report.words import count, percent, significant
+from fruitaudit.report.words import NBSP, count, percent, significant
 
 
 @dataclass(frozen=True)
@@ -115,5 +115,6 @@ def _before(folder: Folder, one: Turned) -> Shown:
 def _way(folder: Folder, one: Turned, way: Turn | TurnNotFound) -> Shown:
     if isinstance(way, TurnNotFound):
         return Shown(way.by, None, "", False, "", way.reason.reason)
-    norms = f"L1 {significant(way.l1)}, L2 {significant(way.l2)}, Linf {255 * way.linf:.1f}/255"
+    total = f"{way.l1:,.0f}" if way.l1 >= 100 else significant(way.l1)
+    norms = f"L1{NBSP}{total}, L2{NBSP}{significant(way.l2)}, Linf{NBSP}{255 * way.linf:.1f}/255"
     return Shown(way.by, folder.photograph(way.picture, SIDE), way.answer, way.answer == one.true_class, norms)

@@ -69,11 +69,11 @@ def swapped(source: Pictures) -> Pictures:
     return Pictures(source.pixels[..., ::-1], source.labels)
 
 
-def repeated(source: Pictures, train: Pictures) -> Pictures:
-    """Every other test image is a training image."""
+def repeated(source: Pictures, train: Pictures, every: int = 2) -> Pictures:
+    """Every other test image (or every third) is a training image."""
     pixels = source.pixels.copy()
     for label in range(len(CLASSES)):
-        own, theirs = np.flatnonzero(source.labels == label)[::2], np.flatnonzero(train.labels == label)
+        own, theirs = np.flatnonzero(source.labels == label)[::every], np.flatnonzero(train.labels == label)
         pixels[own] = train.pixels[theirs[: len(own)]]
     return Pictures(pixels, source.labels)
 
@@ -128,7 +128,7 @@ def lay_out(world: World, folder: Path) -> Path:
     if world.grouped:
         paths = {name: _manifest(path, splits[name], name) for name, path in paths.items()}
     model = folder / "model.keras"
-    load_model(MODELS / f"{world.model}.npz", ACTIVATIONS[world.model]).save(model)
+    load_model(MODELS / f"{world.model}.npz", ACTIVATIONS.get(world.model, "relu")).save(model)
     return write_config(folder, model, paths, world.classes, world.scale)
 
 

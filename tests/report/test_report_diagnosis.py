@@ -342,7 +342,7 @@ def test_attacks_stand_beside_the_pertinent_negative_of_the_same_image(show, fol
     Image.fromarray(np.full((12, 12, 3), 90, np.uint8)).save(folder / "diagnosis/one.png")
     ways = (
         Turn("PGD, L2", "diagnosis/one.png", "Pear", 12.5, 0.4321, 3 / 255),
-        Turn("Pertinent negative (cem)", "diagnosis/gone.png", SCRIPT, 9.0, 1.5, 0.25),
+        Turn("Pertinent negative (cem)", "diagnosis/gone.png", SCRIPT, 1274.6, 1.5, 0.25),
         TurnNotFound("PGD, Linf", NotRun("no change of the strengths tried turned the answer")),
     )
     html = show(dataclasses.replace(FULL, turned=(Turned("test/1", SCRIPT, SCRIPT, "diagnosis/one.png", ways),)))
@@ -350,7 +350,7 @@ def test_attacks_stand_beside_the_pertinent_negative_of_the_same_image(show, fol
     assert re.findall(r"<figure><b>(.*?)</b>", row) == ["As it is", *(way.by for way in ways)]
     assert re.findall(r'<span class="(\w+)-answer">', row) == ["right", "wrong", "right"]
     assert re.findall(r'class="norms">(.*?)</span>', row) == [
-        "L1 12.5, L2 0.432, Linf 3.0/255", "L1 9, L2 1.5, Linf 63.8/255"]  # fmt: skip
+        f"L1{N}12.5, L2{N}0.432, Linf{N}3.0/255", f"L1{N}1,275, L2{N}1.5, Linf{N}63.8/255"]  # fmt: skip
     assert (row.count("<img"), row.count("missing"), row.count("none found")) == (2, 1, 1)
     assert "No change of the strengths tried turned the answer." in row
 

@@ -1,0 +1,95 @@
+"""What the diagnosis says of a planted world, and the tables of it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from planted.cases import World, lay_out
+from planted.kit import MODELS, Pictures, load_model
+
+from fruitaudit.config.load import load_config
+from fruitaudit.diagnosis.budget import Budget
+from fruitaudit.diagnosis.run import diagnose
+from fruitaudit.opening import open_inputs
+from fruitaudit.prediction import predict
+from fruitaudit.records.diagnosis import Diagnosis, Effect
+from fruitaudit.runtime import StageCache, Streams
+
+
+@dataclass(frozen=True)
+class Outcome:
+    world: World
+    diagnosis: Diagnosis
+    cpu_s: float
+
+    @property
+    def first(self) -> str:
+        return self.diagnosis.findings[0].slug if self.diagnosis.findings else "nothing"
+
+    @property
+    def causes(self) -> list[str]:
+        return [f.slug for f in self.diagnosis.findings if f.severity == "cause"]
+
+    @property
+    def found(self) -> bool:
+        return self.first in self.world.expected if self.world.expected else not self.causes
+
+
+def diagnosed(world: World, folder: Path) -> Outcome:
+    config = load_config(lay_out(world, folder)).config
+    begin, streams = time.process_time(), Streams(config.seed)
+    opened = open_inputs(config, streams)
+    cache = StageCache(folder / "cache")
+    predictions = {
+        split.name: predict(opened, split, cache, fail_on_bad=True, advance=lambda _: None).predictions
+        for split in opened.splits
+    }
+    budget = Budget(images=128, checked=800, attacked=0)
+    return Outcome(world, diagnose(opened, predictions, streams, budget), time.process_time() - begin)
+
+
+def table(outcomes: Mapping[str, Outcome]) -> str:
+    rows = [f"{'planted':32}{'first finding':22}{'effect':>7}  {'found':6}{'cpu s':>6}  other causes"]
+    for name, outcome in outcomes.items():
+        findings = outcome.diagnosis.findings
+        effect = f"{100 * findings[0].effect:.1f}" if findings else ""
+        others = ", ".join(outcome.causes[1:] if outcome.world.expected else outcome.causes)
+        found = "yes" if outcome.found else "NO"
+        rows.append(f"{name:32}{outcome.first:22}{effect:>7}  {found:6}{outcome.cpu_s:6.1f}  {others}")
+    return "\n".join(rows)
+
+
+def twins_table(
+    outcomes: Mapping[str, Outcome], names: list[str], shown: Callable[[str], tuple[Pictures, Pictures]]
+) -> tuple[str, list[str]]:
+    """Estimated and true effect of each factor, and those missed. `shown` gives the scenes without and with it."""
+    rows, misses = [f"{'factor':14}{'true':>7}{'estimate':>10}  interval"], []
+    for name in names:
+        effect = _toward(outcomes[name].diagnosis, name)
+        true = _true_effect(outcomes[name].world.model, *shown(name))
+        if effect is None:
+            misses.append(name)
+            rows.append(f"{name:14}{100 * true:7.1f}  not measured")
+            continue
+        low, high = effect.change.low or 0, effect.change.high or 0
+        near = low <= true <= high or abs(true - effect.change.value) <= 0.08
+        rows.append(f"{name:14}{100 * true:7.1f}{100 * effect.change.value:10.1f}  {100 * low:.1f} to {100 * high:.1f}"
+                    f"{'' if near else '   MISSED'}")  # fmt: skip
+        misses += [] if near else [name]
+    return "\n".join(rows), misses
+
+
+def _toward(diagnosis: Diagnosis, factor: str) -> Effect | None:
+    effects = (e for e in diagnosis.effects if isinstance(e, Effect) and e.direction == "toward_field")
+    return next((e for e in effects if e.factor == factor), None)
+
+
+def _true_effect(model: str, without: Pictures, with_it: Pictures) -> float:
+    network = load_model(MODELS / f"{model}.npz")
+    right = [(network.predict(part.pixels / np.float32(255), verbose=0).argmax(axis=1) == part.labels).mean()
+             for part in (without, with_it)]  # fmt: skip
+    return float(right[1] - right[0])
