@@ -41,7 +41,7 @@ def why_no_contrast(method: Method) -> str:
     if method.registration.contrast and method.registration.provider == "native":
         return ""
     return (
-        f"{method.registration.title} does not tell why one class was preferred to another; use integrated gradients "
+        f"{method.registration.title} cannot tell why one class was preferred to another; use integrated gradients "
         "or occlusion, or ask for target: predicted"
     )
 

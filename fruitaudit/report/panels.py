@@ -178,7 +178,9 @@ def _method(row: ExplanationRow, title: str, shown: Explanation | NotRun, verdic
             scale = scale_of(maps, end, signed=signed, probability=row.explains == "probability" and row.scale > 0)
         else:
             reason = "every map of this group is empty"
-    options = ", ".join(f"{name} {_option(value)}" for name, value in row.options.items())
+    # A contrast is of logits, whatever the option says.
+    told = {name: value for name, value in row.options.items() if not (name == "explains" and row.against_classes)}
+    options = ", ".join(f"{name} {_option(value)}" for name, value in told.items())
     return MethodPanel(row, title, options, scale, _summaries(row), reason, verdict)
 
 

@@ -165,7 +165,7 @@ def test_a_contrast_is_of_logits_or_refused(method):
     targets = Targets(np.full(5, 2), against=np.full(5, 1), asked="contrast")
     made = explain(quick(method), model, with_background(quick(method), images), targets, STREAMS)
     if not method.registration.contrast:
-        assert "does not tell why one class was preferred to another" in made.reason
+        assert "cannot tell why one class was preferred to another" in made.reason
         return
     alone = run(quick(method), model, classes=np.full(5, 2)).values
     if method.registration.family == "control":

@@ -167,7 +167,7 @@ def test_a_contrast_is_of_two_logits_or_refused(method, kind, models):
     rivals = (targets.classes + 1) % model.n_classes
     made = run(method, model, images, Targets(targets.classes, rivals, "contrast"))
     if not method.registration.contrast:
-        assert "does not tell why one class was preferred to another" in made.reason
+        assert "cannot tell why one class was preferred to another" in made.reason
         return
     of_logits = {"explains": "logit"} if hasattr(method, "explains") else {}
     alone, rival = (run(method, model, images, Targets(classes), **of_logits) for classes in (targets.classes, rivals))

@@ -69,7 +69,7 @@ def test_why_a_rather_than_b_is_never_answered_with_why_a(method):
     if isinstance(method, Saliency):
         assert isinstance(made, Maps)
     else:
-        assert "does not tell why one class was preferred to another" in made.reason
+        assert "cannot tell why one class was preferred to another" in made.reason
 
 
 def test_a_method_gets_no_more_background_than_it_asks_for():
