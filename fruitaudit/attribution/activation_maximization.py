@@ -113,6 +113,7 @@ class ActivationMaximization:
         canvas: Canvas = Pixels(model.input_shape)
         if self.parameterization == "fourier":
             canvas = Fourier(model.input_shape, colours_of(real, images))
+        shifts = ascent.shifts(streams.rng("activation_maximization", "jitter"))
         parts = self.parts(model, real.values)
         units, made = list[Unit](), list[FloatArray]()
         for part in parts:
@@ -120,7 +121,6 @@ class ActivationMaximization:
                 some = Part(part.convolution, part.which[rows], part.real[:, rows])
                 draws = [streams.rng("activation_maximization", unit.name) for unit in some.units()]
                 start = np.stack([canvas.start(rng) for rng in draws])
-                shifts = np.stack([ascent.shifts(rng) for rng in draws])
                 made.append(ascent.climb(model, images, canvas, some.score, start, shifts, some.scale()))
                 units += some.units()
         if not units:

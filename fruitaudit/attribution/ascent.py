@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -97,7 +98,7 @@ def colours_of(background: Background | None, images: Images) -> FloatArray:
 class Ascent:
     """`steps` of Adam (Kingma, Ba 2014, arXiv:1412.6980) on score / scale - penalties.
 
-    Each step shifts every picture by up to `jitter` pixels, around the border, before the model sees it. The penalties
+    Each step shifts the pictures by up to `jitter` pixels, around the border, before the model sees them. The penalties
     are `total_variation` times the mean |difference of neighbours|, and `l2` times the mean squared distance from grey.
     """
 
@@ -108,7 +109,7 @@ class Ascent:
     l2: float
 
     def shifts(self, rng: np.random.Generator) -> npt.NDArray[np.int32]:
-        """(steps, 2) of one picture."""
+        """(steps, 2) down and right, the same for all pictures."""
         return rng.integers(-self.jitter, self.jitter + 1, (self.steps, 2)).astype(np.int32)
 
     def climb(
@@ -123,57 +124,43 @@ class Ascent:
     ) -> FloatArray:
         """(U, H, W, C) model inputs, inside low..high: what U pictures, begun at `start` (U, ...), have become.
 
-        `shifts` (U, steps, 2), `scale` (U,) > 0. Raises CannotExplain where no gradient reaches the pictures.
+        `shifts` (steps, 2), `scale` (U,) > 0. Raises CannotExplain where no gradient reaches the pictures.
         """
         from fruitaudit.models.backend import tf
 
         def feed(picture: Any) -> Any:
             return images.low + (images.high - images.low) * picture
 
-        def step(i: Any, numbers: Any, mean: Any, square: Any) -> Any:
-            picture, shift = canvas.picture(numbers), shifts_[:, i]
-            shown = feed(_rolled(picture, shift))
-            penalties = self.total_variation * _variation(picture) + self.l2 * tf.reduce_mean(
-                (picture - 0.5) ** 2, axis=(1, 2, 3)
-            )
+        def step(shift: Any, t: Any, numbers: Any, mean: Any, square: Any) -> Any:
+            picture = canvas.picture(numbers)
+            shown = feed(tf.roll(picture, shift, (1, 2)))
             [back] = tf.gradients(score(model.in_graph(shown)) / scale, shown)
             if back is None:
                 raise CannotExplain("no gradient reaches the model's input, so that no input can be made up; use "
                                     "nearest_neighbours to see what the model takes for alike")  # fmt: skip
-            # Rolled back by hand: the gradient that TensorFlow has for a gather is a slow scatter.
-            back = _rolled(back, -shift) * (images.high - images.low)
-            [gradient] = tf.gradients([picture, penalties], numbers, [back, -tf.ones_like(penalties)])
+            [gradient] = tf.gradients([shown, picture], numbers, [back, -self._pull(picture)])
             mean, square = 0.9 * mean + 0.1 * gradient, 0.999 * square + 0.001 * gradient**2
-            t = tf.cast(i + 1, tf.float32)
             towards = (mean / (1 - 0.9**t)) / (tf.sqrt(square / (1 - 0.999**t)) + 1e-8)
-            return i + 1, canvas.keep(numbers + self.step_size * towards), mean, square
+            return canvas.keep(numbers + self.step_size * towards), mean, square
 
-        shifts_ = tf.constant(shifts)
-
-        def run(begin: Any) -> Any:
-            state = (tf.constant(0), begin, tf.zeros_like(begin), tf.zeros_like(begin))
-            _, numbers, _, _ = tf.while_loop(lambda i, *_: i < self.steps, step, state)
-            return feed(canvas.picture(numbers))
-
-        made: FloatArray = tf.function(run, autograph=False)(tf.constant(start)).numpy()
+        # Step by step from here: a loop of TensorFlow's own is slower.
+        run = tf.function(step, autograph=False)
+        state = (tf.constant(start), tf.zeros_like(start), tf.zeros_like(start))
+        for i, shift in enumerate(shifts):
+            state = run(tf.constant(shift), tf.constant(i + 1, tf.float32), *state)
+        made: FloatArray = feed(canvas.picture(state[0])).numpy()
         model.passes.gradient += len(start) * self.steps
         return np.clip(made, images.low, images.high)
 
+    def _pull(self, picture: Any) -> Any:
+        """In a graph: the gradient of the penalties, written out: TensorFlow's own takes ten times as long."""
+        from fruitaudit.models.backend import tf
 
-def _rolled(pictures: Any, shifts: Any) -> Any:
-    """Each picture moved down and right by its own shift (U, 2), around the border."""
-    from fruitaudit.models.backend import tf
-
-    for axis in (1, 2):
-        side = pictures.shape[axis]
-        places = (tf.range(side)[None] - shifts[:, axis - 1, None]) % side
-        pictures = tf.gather(pictures, places, axis=axis, batch_dims=1)
-    return pictures
-
-
-def _variation(pictures: Any) -> Any:
-    """(U,) mean |difference| of neighbours, down and across."""
-    from fruitaudit.models.backend import tf
-
-    down, across = pictures[:, 1:] - pictures[:, :-1], pictures[:, :, 1:] - pictures[:, :, :-1]
-    return tf.add_n([tf.reduce_mean(tf.abs(d), axis=(1, 2, 3)) for d in (down, across)])
+        pull = (2 * self.l2 / math.prod(picture.shape[1:])) * (picture - 0.5)
+        for axis in (1, 2):
+            first, last = ([slice(None)] * axis + [ends] for ends in (slice(None, -1), slice(1, None)))
+            rises = tf.sign(picture[tuple(last)] - picture[tuple(first)])
+            share = self.total_variation / max(1, math.prod(rises.shape[1:]))
+            before, after = ([[0, 0]] * axis + [ends] + [[0, 0]] * (3 - axis) for ends in ([1, 0], [0, 1]))
+            pull += share * (tf.pad(rises, before) - tf.pad(rises, after))
+        return pull

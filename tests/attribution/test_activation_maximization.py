@@ -6,7 +6,7 @@ import zoo
 from analytic_models import some_images, some_targets
 
 from fruitaudit.attribution.activation_maximization import ActivationMaximization
-from fruitaudit.attribution.ascent import Fourier, Pixels, colours_of
+from fruitaudit.attribution.ascent import Ascent, Fourier, Pixels, colours_of
 from fruitaudit.errors import CannotExplain
 from fruitaudit.models.backend import keras, tf
 from fruitaudit.models.classifier import Classifier
@@ -172,3 +172,15 @@ def test_says_what_it_lacks():
         ActivationMaximization()(model, images, some_targets(0, 2), Streams(9))
     only_classes, _ = run(Classifier.from_network(zoo.KINDS["mlp"]()), steps=2)
     assert {unit.layer for unit in only_classes.units} == {""}
+
+
+def test_the_pull_is_the_gradient_of_the_penalties_as_they_are_told():
+    picture = tf.constant(np.random.default_rng(3).random((2, 7, 5, 3)), tf.float32)
+    with tf.GradientTape() as tape:
+        tape.watch(picture)
+        down, across = picture[:, 1:] - picture[:, :-1], picture[:, :, 1:] - picture[:, :, :-1]
+        variation = sum(tf.reduce_mean(abs(d), axis=(1, 2, 3)) for d in (down, across))
+        total = 0.3 * variation + 0.7 * tf.reduce_mean((picture - 0.5) ** 2, axis=(1, 2, 3))
+    made = Ascent(1, 0.1, 0, total_variation=0.3, l2=0.7)._pull(picture)
+    np.testing.assert_allclose(made, tape.gradient(total, picture), atol=1e-7)
+    assert abs(made).numpy().max() > 1e-3
