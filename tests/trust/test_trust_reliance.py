@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
+import cv2
 import numpy as np
 import pytest
 from trust.oracles import STREAMS, chance, images, lit, perfect, planted
+from zoo import KINDS
 
+from fruitaudit.config.schema import Config
+from fruitaudit.pipeline import audit
+from fruitaudit.progress import Quiet
 from fruitaudit.records.explanations import ExplanationNotRun, ExplanationRow, Group, Targets
 from fruitaudit.records.states import Estimate, NotRun
 from fruitaudit.trust.reliance import reliance
@@ -61,3 +68,32 @@ def test_images_without_a_mask_do_not_count_and_groups_without_any_are_left_out(
     assert found.background["right"].n == N - 5
     for nothing in (None, np.full_like(masks, np.nan), np.ones_like(masks)):
         assert reliance(GROUP, ["right"], [row("right")], nothing, lambda r: maps[r.file], STREAMS) is None
+
+
+def test_in_an_audit_the_groups_are_those_explained_and_the_maps_those_stored(tmp_path: Path) -> None:
+    KINDS["sequential"]().save(tmp_path / "model.keras")
+    rng = np.random.default_rng(5)
+    mask = np.zeros((40, 48), np.uint8)
+    mask[:, 24:] = 255
+    for i in range(10):
+        for kind, pixels in (("photos", rng.integers(0, 256, (40, 48, 3), dtype=np.uint8)), ("masks", mask)):
+            path = tmp_path / kind / f"class_{i % 5}" / f"{i}.png"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            cv2.imwrite(str(path), pixels)
+    config = Config.model_validate({
+        "model": {"path": tmp_path / "model.keras",
+                  "preprocessing": {"resize": "stretch", "interpolation": "area", "scale": "0-1"}},
+        "splits": [{"name": "photos", "path": tmp_path / "photos", "role": "field", "masks": tmp_path / "masks"}],
+        "groups": [{"name": "wrong", "split": "photos", "kind": "misclassified"}],
+        "methods": ["saliency"], "trust": "quick", "diagnosis": "off", "out": tmp_path / "out",
+    })  # fmt: skip
+    results = audit(config, Quiet(), "")[0]
+    assert not isinstance(results.trust, NotRun)
+    [group], [stored_row] = results.trust.groups, results.explanations
+    with np.load(tmp_path / "out" / stored_row.file) as stored:
+        maps = np.maximum(stored["maps"].astype(np.float64), 0)
+    beside = maps[:, :, :16].sum(axis=(1, 2)) / maps.sum(axis=(1, 2))
+    assert group.group == "wrong"
+    assert group.background_share.value == pytest.approx(0.5)
+    assert group.background["saliency"].value == pytest.approx(beside.mean(), abs=1e-6)
+    assert group.background["saliency"].n == len(maps) > 4
