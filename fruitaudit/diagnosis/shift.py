@@ -99,7 +99,6 @@ def measure_feature_shift(
     from sklearn.decomposition import PCA
     from sklearn.linear_model import LogisticRegression
     from sklearn.model_selection import StratifiedGroupKFold
-    from sklearn.pipeline import make_pipeline
     from sklearn.preprocessing import StandardScaler
 
     x = np.concatenate([lab_features, field_features]).astype(np.float64)
@@ -110,12 +109,11 @@ def measure_feature_shift(
         return FeatureShift(lab.split, field.split, few)
     scores = np.zeros(len(y))
     folds = StratifiedGroupKFold(_FOLDS, shuffle=True, random_state=streams.integer("two samples", bits=32))
-    for train, test in folds.split(x, y, sources):
-        size = min(32, len(train) - 1, x.shape[1])
-        model = make_pipeline(
-            StandardScaler(), PCA(size, svd_solver="covariance_eigh"), LogisticRegression(max_iter=300)
-        )
-        scores[test] = model.fit(x[train], y[train]).decision_function(x[test])
+    # Directions are found without looking at which split an image is of, so that once for all folds is honest.
+    main = PCA(min(32, len(x) - 1, x.shape[1]), svd_solver="covariance_eigh")
+    z = main.fit_transform(StandardScaler().fit_transform(x))
+    for train, test in folds.split(z, y, sources):
+        scores[test] = LogisticRegression(max_iter=300).fit(z[train], y[train]).decision_function(z[test])
     auc = _auc(scores, y, lab, field, streams)
     order = np.argsort(scores, kind="stable")
     ids = lab.ids + field.ids
