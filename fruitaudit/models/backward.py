@@ -52,7 +52,7 @@ class Step:
         return [self.partner.inputs[i] for i in self.needed]
 
 
-_SAID = {"StatefulPartitionedCall": "StatefulPartitionedCall (a function inside it, such as a convolution in groups)"}
+_SAID = {"StatefulPartitionedCall": "StatefulPartitionedCall (a function that could not be unfolded)"}
 
 Rule = Callable[[Step, Signals], Signals]
 """From the signals at the outputs of an operation to those at its `needed` inputs."""

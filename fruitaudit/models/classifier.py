@@ -174,7 +174,7 @@ class Classifier:
 
     def in_graph(self, images: Any) -> InGraph:
         """The network on a (N, H, W, C) float32 tensor, as part of somebody's `tf.function`: nothing is counted."""
-        with taps.recorded() as trace:
+        with taps.recorded() as trace, taps.unfolded():
             probabilities, logits = self.head.read(self.network(images, training=False))
         return InGraph(probabilities, logits, trace)
 

@@ -57,11 +57,31 @@ def _unfold(function: Any) -> tuple[Any, str, list[str]]:
     from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
 
     frozen = convert_variables_to_constants_v2(function, aggressive_inlining=True)
-    graph = frozen.graph.as_graph_def()
-    for node in (*graph.node, *(n for f in graph.library.function for n in f.node_def)):
-        # Names a gradient of the process that made the file; without it the operation's own gradient holds.
-        node.attr.pop("_gradient_op_type", None)
+    graph = _unmarked(frozen.graph.as_graph_def())
+    if graph.library.function:
+        # What was to be compiled on its own was left as it was; unmarked, it is inlined too.
+        ends = {frozen.inputs[0].name: None}, [tensor.name for tensor in frozen.outputs]
+        again = tf.compat.v1.wrap_function(
+            lambda images: tf.graph_util.import_graph_def(graph, dict.fromkeys(ends[0], images), ends[1], name=""),
+            [tf.TensorSpec(frozen.inputs[0].shape, frozen.inputs[0].dtype)],
+        )
+        frozen = convert_variables_to_constants_v2(again, aggressive_inlining=True)
+        graph = _unmarked(frozen.graph.as_graph_def())
     return graph, frozen.inputs[0].name, [tensor.name for tensor in frozen.outputs]
+
+
+def _unmarked(graph: Any) -> Any:
+    """The graph without gradients named by the process that made the file, and without marks to compile functions."""
+    functions = graph.library.function
+    for part in (*graph.node, *functions, *(node for f in functions for node in f.node_def)):
+        for mark in ("_gradient_op_type", "_XlaMustCompile", "_noinline"):
+            part.attr.pop(mark, None)
+        if "f" in part.attr:
+            part.attr["f"].func.name += "_unmarked"
+    for function in functions:
+        # This process knows one of its name, with its marks.
+        function.signature.name += "_unmarked"
+    return graph
 
 
 def _signature(path: Path) -> tuple[str, tuple[int | None, ...], str]:

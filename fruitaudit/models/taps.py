@@ -103,6 +103,17 @@ def recorded() -> Iterator[Trace]:
             keras.Operation.__call__ = original
 
 
+@contextmanager
+def unfolded() -> Iterator[None]:
+    """What a network compiles on its own is traced as part of it, as Keras does with convolutions in groups."""
+    before = tf.config.functions_run_eagerly()
+    tf.config.run_functions_eagerly(True)
+    try:
+        yield
+    finally:
+        tf.config.run_functions_eagerly(before)
+
+
 def _lasts(operation: Any, caller: Any) -> bool:
     """Whether an operation is part of the model: layers make others on the fly, under a new name in every trace."""
     return isinstance(operation, keras.Layer) or any(operation is o for o in getattr(caller, "operations", ()))

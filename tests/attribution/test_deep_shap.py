@@ -9,7 +9,7 @@ from fruitaudit.attribution.deep_lift import DeepLift
 from fruitaudit.attribution.deep_shap import DeepShap
 
 
-@pytest.mark.parametrize("kind", sorted(zoo.KINDS.keys() - {"nested_functional", "grouped"}))
+@pytest.mark.parametrize("kind", sorted(zoo.KINDS.keys() - {"nested_functional"}))
 def test_adds_up_to_the_difference_from_the_mean_logit_on_every_kind_of_model(kind):
     model, images, targets = of_kind(kind)
     made = run(DeepShap(background=5), model, images, targets)
@@ -18,12 +18,6 @@ def test_adds_up_to_the_difference_from_the_mean_logit_on_every_kind_of_model(ki
     tolerance = TOLERANCE.get(kind, 1e-4)
     np.testing.assert_allclose(made.values.sum(axis=(1, 2)), difference, atol=tolerance * abs(difference).max())
     assert worst_gap(made) < tolerance
-
-
-def test_a_convolution_in_groups_is_named():
-    """Keras compiles it on its own, as a function that cannot be seen into."""
-    said = reason(DeepShap(background=5), *of_kind("grouped"))
-    assert "no rule for StatefulPartitionedCall (a function inside it, such as a convolution in groups)" in said
 
 
 def test_is_the_mean_of_deep_lift_over_the_references():

@@ -86,7 +86,7 @@ def test_on_relu_networks_without_bias_the_zero_rule_is_input_times_gradient():
 
 @pytest.mark.parametrize(
     "kind",
-    ["sequential", "resnet", "sigmoid", "subclassed", "swish", "gelu", "mixed_float16", "preparing"],
+    ["sequential", "resnet", "sigmoid", "subclassed", "swish", "gelu", "mixed_float16", "grouped", "preparing"],
 )
 @pytest.mark.parametrize("rules", [
     {}, {"convolution": "gamma", "first": "box"}, {"convolution": "alpha 2"}, {"convolution": "epsilon 1e-7"},

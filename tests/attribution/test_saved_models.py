@@ -5,17 +5,14 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import zoo
-from backward_cases import case, run
+from backward_cases import case, reason, run
 
 from fruitaudit.attribution.deconvolution import Deconvolution
 from fruitaudit.attribution.deep_lift import DeepLift
 from fruitaudit.attribution.deep_shap import DeepShap
-from fruitaudit.attribution.explain import explain
 from fruitaudit.attribution.guided_backprop import GuidedBackprop
 from fruitaudit.attribution.lrp import Lrp
 from fruitaudit.models.classifier import Classifier, open_classifier
-from fruitaudit.records.states import NotRun
-from fruitaudit.runtime import Streams
 
 METHODS = (Lrp(), Lrp(convolution="gamma", first="box"), DeepLift(), DeepShap(background=3), GuidedBackprop(),
            Deconvolution())  # fmt: skip
@@ -34,11 +31,8 @@ def pair(request, tmp_path_factory):
 def test_rules_reach_into_a_saved_model(method, pair):
     known, stored = pair
     images, targets = case(known, high=zoo.TOP.get(known.network.name, 1.0))
-    expected = explain(method, known, images, targets, Streams(9))
-    if isinstance(expected, NotRun):
-        made = explain(method, stored, images, targets, Streams(9))
-        assert isinstance(made, NotRun)
-        assert "has no rule for" in made.reason
+    if known.network.name == "small_cnn" and method.registration.name in ("guided_backprop", "deconvolution"):
+        assert "has no rule for" in reason(method, stored, images, targets)  # swish
         return
-    made = run(method, stored, images, targets)
+    expected, made = (run(method, model, images, targets) for model in pair)
     np.testing.assert_allclose(made.values, expected.values, rtol=1e-3, atol=5e-3 * abs(expected.values).max())
