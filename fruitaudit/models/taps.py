@@ -145,5 +145,6 @@ def last_dense_input(trace: Trace) -> Any:
     dense = [call for call in weighted if isinstance(call.layer, keras.layers.Dense)]
     last = next(reversed(dense or weighted), None)
     if last is None or isinstance(last.layer, keras.layers.TFSMLayer):
-        raise CannotExplain("the model's layers are hidden or have no weights, so it has no features to compare")
+        raise CannotExplain("the model's layers are hidden or have no weights, so it has no features to compare; save "
+                            "it as a .keras file, or use occlusion instead")  # fmt: skip
     return last.inputs[0]
