@@ -46,7 +46,8 @@ def test_imports_go_down_the_list(path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "arguments", [["--help"], ["--version"], ["methods"], ["rate", "--help"], ["evaluate", "--help"], ["verify", "--help"]]
+    "arguments",
+    [["--help"], ["--version"], ["methods"], ["rate", "--help"], ["evaluate", "--help"], ["verify", "--help"]],
 )
 def test_tensorflow_is_not_imported_before_it_is_needed(arguments: list[str]) -> None:
     code = (

@@ -5,7 +5,7 @@ Everything is a mean over images with an interval, or the reason why there is no
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 from fruitaudit.records.explanations import Option
@@ -89,7 +89,7 @@ class EdgeLikeness:
 class Localization:
     """Share of the positive evidence inside the object's mask, and how often the highest value lies in it.
 
-    `background` is one minus the former, by the class explained.
+    `background` is one minus the former, by the class explained; `background_share` that of the images.
     """
 
     inside: Beside
@@ -97,6 +97,7 @@ class Localization:
     object_share: Quantity
     """The mask's share of the image: what a map without knowledge would get."""
     background: dict[str, Quantity]
+    background_share: dict[str, Quantity] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

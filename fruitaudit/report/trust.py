@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from fruitaudit.records.states import Estimate, NotRun, Quantity
-from fruitaudit.records.trust import Beside, MethodTrust, MethodVerdict, Reading, TrustNotRun, TrustReport
+from fruitaudit.records.trust import Beside, Localization, MethodTrust, MethodVerdict, Reading, TrustNotRun, TrustReport
 from fruitaudit.report.words import interval, number, percent
 from fruitaudit.trust.rules import INVISIBLE_NOISE, ORDER, WORDS
 
@@ -256,36 +256,45 @@ class Table:
 
     title: str
     columns: tuple[str, ...]
-    rows: tuple[tuple[str, tuple[tuple[str, str], ...]], ...]
+    rows: list[tuple[str, list[tuple[str, str]]]]
     """Name, and for each further column the figure and what belongs to it in small print."""
 
 
 def _reliance(report: TrustReport, tested: Tested) -> list[Table]:
     """Where masks exist: by group that is explained, and by class on the images of these tests."""
-
-    def shown(q: Quantity | None, missing: str = "not asked for") -> tuple[str, str]:
-        if not isinstance(q, Estimate):
-            return ("–", missing) if q is None else ("not run", q.reason)
-        value, _, details = said(q, share=True).partition(" (")
-        return value, details.removesuffix(")")
-
-    def of_class(m: MethodTrust, name: str) -> Quantity | None:
-        return m.localization if isinstance(m.localization, NotRun) else m.localization.background.get(name)
-
-    titles = tuple(m.title for m, _ in tested)
-    groups = tuple(
-        (g.title, (shown(g.background_share), *(shown(g.background.get(m.method)) for m, _ in tested)))
-        for g in report.groups
-    )
-    names = {name for m, _ in tested if not isinstance(m.localization, NotRun) for name in m.localization.background}
-    classes = tuple(
-        (name, tuple(shown(of_class(m, name), "no image of it") for m, _ in tested)) for name in sorted(names)
-    )
+    columns = ("Background's share of the image", *(m.title for m, _ in tested))
+    groups = []
+    for g in report.groups:
+        found = (g.background_share, *(g.background.get(m.method) for m, _ in tested))
+        groups.append((g.title, [_part(q, "not asked for") for q in found]))
+    located = [m.localization for m, _ in tested]
+    classes = []
+    for name in sorted({name for at in located if isinstance(at, Localization) for name in at.background}):
+        of_class = (_share_of(name, located), *(_of_class(name, at) for at in located))
+        classes.append((name, [_part(q, "no image of it") for q in of_class]))
     tables = (
-        Table("By group of images that is explained", ("Group", "Background's share of the image", *titles), groups),
-        Table("By class, on the images of these tests", ("Class explained", *titles), classes),
+        Table("By group of images that is explained", ("Group", *columns), groups),
+        Table("By class, on the images of these tests", ("Class explained", *columns), classes),
     )
     return [table for table in tables if table.rows]
+
+
+def _of_class(name: str, found: Localization | NotRun) -> Quantity | None:
+    return found if isinstance(found, NotRun) else found.background.get(name)
+
+
+def _share_of(name: str, located: list[Localization | NotRun]) -> Quantity | None:
+    """Of the method that was tested on most images of the class."""
+    shares = [found.background_share.get(name) for found in located if isinstance(found, Localization)]
+    return max((q for q in shares if isinstance(q, Estimate)), key=lambda q: q.n, default=None)
+
+
+def _part(q: Quantity | None, missing: str) -> tuple[str, str]:
+    """A share, and its small print."""
+    if not isinstance(q, Estimate):
+        return ("–", missing) if q is None else ("not run", q.reason)
+    value, _, details = said(q, share=True).partition(" (")
+    return value, details.removesuffix(")")
 
 
 def _agreement(report: TrustReport, titles: dict[str, str]) -> list[tuple[str, list[Cell]]]:

@@ -19,12 +19,12 @@ from fruitaudit.trust.beside import beside
 from fruitaudit.trust.changes import Changed, stability
 from fruitaudit.trust.controls import EDGES, control_maps
 from fruitaudit.trust.edges import edge_likeness
-from fruitaudit.trust.estimates import mean_over_images
+from fruitaudit.trust.estimates import CORRELATION, mean_over_images
 from fruitaudit.trust.localization import localization
 from fruitaudit.trust.mosaics import grid_pointing
 from fruitaudit.trust.plan import Allowance, variants
 from fruitaudit.trust.randomization import depth, steps
-from fruitaudit.trust.similarity import ranks_pixels, spearman
+from fruitaudit.trust.similarity import Scores, ranks_pixels, spearman
 from fruitaudit.trust.subject import Subject
 
 FEWEST_PAIRS = 4
@@ -43,6 +43,10 @@ class Tested:
     def few(self) -> FloatArray:
         """The maps of the images on which explanations are repeated."""
         return self.maps[: self.allowance.repeated]
+
+
+def _mean(correlations: Scores, bench: Bench, *, note: str = "") -> Quantity:
+    return mean_over_images(correlations, bench.streams, note=note, within=CORRELATION)
 
 
 def telling(maps: FloatArray) -> Estimate:
@@ -86,7 +90,7 @@ def on_copy(bench: Bench, tested: Tested, copy: Model | NotRun) -> Quantity:
     if isinstance(copy, NotRun):
         return copy
     maps = tested.subject.maps(copy, *bench.first(len(tested.few)))
-    return maps if isinstance(maps, NotRun) else mean_over_images(spearman(abs(tested.few), abs(maps)), bench.streams)
+    return maps if isinstance(maps, NotRun) else _mean(spearman(abs(tested.few), abs(maps)), bench)
 
 
 def changes(bench: Bench, tested: Tested) -> tuple[Change, ...]:
@@ -116,9 +120,9 @@ def seeds(bench: Bench, tested: Tested) -> Quantity:
         if isinstance(maps, NotRun):
             return maps
         if np.array_equal(maps, tested.few):
-            return mean_over_images(spearman(maps, tested.few), bench.streams, note="draws no random numbers")
+            return _mean(spearman(maps, tested.few), bench, note="draws no random numbers")
         found.append(spearman(tested.few, maps))
-    return mean_over_images(np.mean(found, axis=0), bench.streams)
+    return _mean(np.mean(found, axis=0), bench)
 
 
 def settings(bench: Bench, tested: Tested) -> tuple[SettingSpread, ...]:
@@ -127,7 +131,7 @@ def settings(bench: Bench, tested: Tested) -> tuple[SettingSpread, ...]:
     found = []
     for option, value, other in variants(tested.subject.method):
         maps = other if isinstance(other, NotRun) else tested.subject.using(other).maps(bench.model, *bench.first(n))
-        alike = maps if isinstance(maps, NotRun) else mean_over_images(spearman(maps, tested.maps[:n]), bench.streams)
+        alike = maps if isinstance(maps, NotRun) else _mean(spearman(maps, tested.maps[:n]), bench)
         found.append(SettingSpread(option, str(value), alike))
     return tuple(found)
 
@@ -136,7 +140,7 @@ def other_class(bench: Bench, tested: Tested) -> Quantity:
     """Rank correlation of the maps with those of the most probable other class of the same images."""
     n = len(tested.few)
     maps = tested.subject.maps(bench.model, bench.first(n)[0], Targets(bench.other_classes.classes[:n]))
-    return maps if isinstance(maps, NotRun) else mean_over_images(spearman(tested.few, maps), bench.streams)
+    return maps if isinstance(maps, NotRun) else _mean(spearman(tested.few, maps), bench)
 
 
 def pointing_game(bench: Bench, tested: Tested) -> Beside | NotRun:

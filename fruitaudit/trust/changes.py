@@ -13,7 +13,7 @@ from fruitaudit.records.data import FloatArray, Images
 from fruitaudit.records.states import NotRun, Quantity
 from fruitaudit.records.trust import Change
 from fruitaudit.runtime import Streams
-from fruitaudit.trust.estimates import mean_over_images
+from fruitaudit.trust.estimates import CORRELATION, mean_over_images
 from fruitaudit.trust.similarity import Scores, ranks_pixels, spearman
 
 Kind = Literal["noise", "shift", "jpeg"]
@@ -60,7 +60,7 @@ def stability(images: Images, changed: Changed, maps: FloatArray, maps_after: Fl
     if changed.kind != "shift":
         x, x_after = (i.unit()[rows] for i in (images, changed.images))
         relative = mean_over_images(_relative(before, after) / _norm(x_after - x) * _norm(x), streams)
-    alike = mean_over_images(spearman(before, after), streams)
+    alike = mean_over_images(spearman(before, after), streams, within=CORRELATION)
     return Change(changed.kind, changed.strength, len(rows), len(images), alike, relative)
 
 

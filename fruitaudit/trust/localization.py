@@ -12,7 +12,7 @@ from fruitaudit.records.states import NotRun
 from fruitaudit.records.trust import Localization
 from fruitaudit.runtime import Streams
 from fruitaudit.trust.beside import beside
-from fruitaudit.trust.estimates import mean_over_images
+from fruitaudit.trust.estimates import SHARE, mean_over_images
 from fruitaudit.trust.mosaics import share_inside
 from fruitaudit.trust.ordering import score_telling
 from fruitaudit.trust.similarity import Scores
@@ -62,6 +62,10 @@ def localization(
         return energy
     if isinstance(hits, NotRun):
         return hits
-    names = np.array(class_names)[says]
-    background = {name: mean_over_images(1 - inside[names == name], streams) for name in sorted(set(names.tolist()))}
-    return Localization(energy, hits, mean_over_images(masks.mean(axis=(1, 2)), streams), background)
+    names, covers = np.array(class_names)[says], masks.mean(axis=(1, 2))
+    of_class = {name: names == name for name in sorted(set(names.tolist()))}
+    background, shares = (
+        {name: mean_over_images(1 - scores[rows], streams, within=SHARE) for name, rows in of_class.items()}
+        for scores in (inside, covers)
+    )
+    return Localization(energy, hits, mean_over_images(covers, streams, within=SHARE), background, shares)

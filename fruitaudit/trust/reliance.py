@@ -9,7 +9,7 @@ from fruitaudit.records.explanations import ExplanationNotRun, ExplanationRow, G
 from fruitaudit.records.states import Quantity
 from fruitaudit.records.trust import GroupReliance
 from fruitaudit.runtime import Streams
-from fruitaudit.trust.estimates import mean_over_images
+from fruitaudit.trust.estimates import SHARE, mean_over_images
 from fruitaudit.trust.localization import telling_masks
 from fruitaudit.trust.mosaics import share_inside
 
@@ -36,8 +36,10 @@ def reliance(
     for name in methods:
         match of_group.get(name):
             case ExplanationRow(kind="maps" | "segments") as row:
-                background[name] = mean_over_images(1 - share_inside(maps_of(row)[says], on_object), streams)
+                background[name] = mean_over_images(
+                    1 - share_inside(maps_of(row)[says], on_object), streams, within=SHARE
+                )
             case ExplanationNotRun() as row:
                 background[name] = row.reason
-    share = mean_over_images(1 - on_object.mean(axis=(1, 2)), streams)
+    share = mean_over_images(1 - on_object.mean(axis=(1, 2)), streams, within=SHARE)
     return GroupReliance(group.name, group.title, share, background)

@@ -67,8 +67,9 @@ def _telling(m: MethodTrust) -> Reason:
     numbers = f"{share * m.images:.0f} of {m.images} maps tell pixels apart"
     if share >= TELLING:
         return Reason("telling", "read", "Its maps tell pixels apart.", numbers)
-    reading: Reading = "with_care" if share >= HALF else "do_not_read"
-    return Reason("telling", reading, "Too many of its maps are empty, constant or not finite.", numbers)
+    if share >= HALF:
+        return Reason("telling", "with_care", "Some of its maps are empty, constant or not finite.", numbers)
+    return Reason("telling", "do_not_read", "Most of its maps are empty, constant or not finite.", numbers)
 
 
 def _weights(m: MethodTrust) -> Reason:

@@ -58,12 +58,18 @@ def test_maps_that_rank_no_pixels_are_like_nothing(bad: float) -> None:
         assert np.isnan(score(a, a))[2]
 
 
-def test_an_interval_of_few_images_covers_as_often_as_it_says() -> None:
-    """Of 8 normal images: the plain percentile interval covers 88-90 % here, the widened one about 95 %."""
+@pytest.mark.parametrize("n", [2, 3, 5, 6, 8])
+def test_an_interval_of_few_images_covers_as_often_as_it_says(n: int) -> None:
+    """Of 8 normal images the plain percentile interval covers 88-90 % here; of 2, no resampling more than 50 %."""
     rng = np.random.default_rng(0)
-    found = [mean_over_images(rng.normal(size=8), STREAMS) for _ in range(400)]
+    found = [mean_over_images(rng.normal(size=n), STREAMS) for _ in range(400)]
     covered = np.mean([q.low <= 0 <= q.high for q in found])
     assert 0.92 <= covered <= 0.98
+
+
+def test_an_interval_ends_where_scores_end() -> None:
+    found = mean_over_images(np.array([0.9, 1.0]), STREAMS, within=(-1, 1))
+    assert (found.low, found.high) == (pytest.approx(0.3147, abs=1e-4), 1)
 
 
 def test_a_mean_counts_what_is_undefined_and_is_not_given_when_most_is() -> None:
@@ -238,6 +244,7 @@ def test_localization_of_the_right_map_its_inverse_and_chance() -> None:
     assert best.inside.own.value == pytest.approx(1)
     assert best.pointing.own.value == 1
     assert best.background["pear"].value == pytest.approx(0, abs=1e-6)
+    assert best.background_share["pear"].value == pytest.approx(1 - mask.mean())
     assert worst.inside.own.value == 0
     assert worst.pointing.own.value == 0
     assert noise.inside.own.value == pytest.approx(mask.mean(), abs=0.02)
