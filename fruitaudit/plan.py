@@ -20,6 +20,7 @@ from fruitaudit.attribution.explain import why_no_contrast
 from fruitaudit.choice import methods_of, model_methods
 from fruitaudit.config.schema import Config, MethodSettings
 from fruitaudit.data.stream import stream
+from fruitaudit.diagnosis.cost import cost as cost_of_experiments
 from fruitaudit.errors import CannotExplain, DataError
 from fruitaudit.gates import gates_on_figures, parse_gate
 from fruitaudit.gates.grammar import EVERY_CLASS
@@ -95,8 +96,7 @@ def plan(config: Config) -> Plan:
                 most_images = max(most_images, images)
             except CannotExplain as reason:
                 not_run.append((name, str(reason)))
-    if (tests := _tests(config, opened, speed)) is not None:
-        stages.append(tests)
+    stages += [*_tests(config, opened, speed), *_experiments(config, opened, speed)]
     not_run += _gates_not_run(config, opened)
     arrays = rows * opened.classifier.n_classes * 8 + ARRAYS * most_images * 4 * prod(opened.classifier.input_shape)
     memory_mb = max(peak_memory_mb(), opened.memory.expected_mb) + arrays / 1e6
@@ -127,13 +127,13 @@ def _groups(config: Config) -> list[tuple[str, int, tuple[MethodSettings, ...]]]
     return [*model, ("errors", images, errors), ("true positives", images, controls)]
 
 
-def _tests(config: Config, opened: Opened, speed: _Speed) -> PlannedStage | None:
+def _tests(config: Config, opened: Opened, speed: _Speed) -> Iterator[PlannedStage]:
     """The tests of the explanations: most of their passes are those of explanations made again and again."""
     asked = [settings for _, _, methods in _groups(config) for settings in methods]
     built = {settings.spelling: build(settings, config.providers.interpreters) for settings in asked}
     methods = {name: method for name, method in built.items() if method.registration.family not in WITHOUT_MAPS}
     if config.trust == "off" or not methods:
-        return None
+        return
     level, shape = config.trust, opened.classifier.input_shape
     images = min(trust.LEVELS[level].cheap.images, max(len(split.samples) for split in opened.splits))
     layers = len({id(call.layer) for call in opened.classifier.layers if call.layer.weights})
@@ -141,7 +141,19 @@ def _tests(config: Config, opened: Opened, speed: _Speed) -> PlannedStage | None
     if config.trust_labels:
         passes += labels.cost(LABELLED)
     seconds = speed.seconds(passes) + trust.filling_seconds(len(methods), level, images=images, shape=shape)
-    return PlannedStage("test the explanations", images, passes, seconds, passes, seconds, at_most=True)
+    yield PlannedStage("test the explanations", images, passes, seconds, passes, seconds, at_most=True)
+
+
+def _experiments(config: Config, opened: Opened, speed: _Speed) -> Iterator[PlannedStage]:
+    """The experiments that look for causes."""
+    splits = [(split.role, len(split.samples)) for split in opened.splits]
+    negatives = sum(n for _, n, methods in _groups(config) for settings in methods if settings.name == "cem")
+    parts = cost_of_experiments(config.diagnosis, splits, opened.classifier.input_shape, negatives=negatives)
+    if parts:
+        passes = sum((part.passes for part in parts), start=Passes())
+        seconds = speed.seconds(passes) + sum(part.seconds for part in parts)
+        images = sum(n for _, n in splits)
+        yield PlannedStage("look for causes", images, passes, seconds, passes, seconds, at_most=True)
 
 
 def _gates_not_run(config: Config, opened: Opened) -> Iterator[tuple[str, str]]:

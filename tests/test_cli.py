@@ -107,8 +107,19 @@ def test_dry_run_counts_the_tests_of_the_explanations(fruitaudit: Terminal, digi
     assert tests(trust="off") == []
     [quick], [standard], [labels] = (tests(trust="quick"), tests(trust="standard"),
                                      tests(trust="quick", trust_labels="true"))  # fmt: skip
-    assert 0 < quick["seconds"] < standard["seconds"]
+    assert 0 < quick["passes"]["forward"] < standard["passes"]["forward"]
     assert labels["passes"]["gradient"] == quick["passes"]["gradient"] + 150 * 320
+
+
+def test_dry_run_counts_the_experiments(fruitaudit: Terminal, digits: Path) -> None:
+    passes = {}
+    for level in ("off", "quick", "standard"):
+        asked = ["evaluate", digits / "fruitaudit.yaml", "--dry-run", "--json", "--set", f"diagnosis={level}"]
+        assert fruitaudit(*asked) == 0
+        stages = json.loads(fruitaudit.out)["stages"]
+        passes[level] = [s["passes"]["forward"] for s in stages if s["title"] == "look for causes"]
+    assert passes["off"] == []
+    assert 0 < passes["quick"][0] < passes["standard"][0]
 
 
 def test_dry_run_says_what_will_not_run(fruitaudit: Terminal, digits: Path, tmp_path: Path) -> None:

@@ -85,9 +85,8 @@ def measure_scale(contrast: Contrast, lab: Layout, field: Layout) -> Change | No
         return NotRun(NO_DIFFERENCE.format("objects are as large and lie as central"))
     scales = np.exp(np.clip(ratio + own, np.log(0.15), np.log(3.0)))
     low, high = np.quantile(scales, [0.1, 0.9])
-    dose = (
-        f"objects at {low:.2f}–{high:.2f} of their size, up to {np.abs(offsets).max():.2f} image sides off the middle"
-    )
+    sizes = " to ".join(dict.fromkeys(f"{scale:.2f}" for scale in (low, high)))
+    dose = f"objects at {sizes} of their size, up to {np.abs(offsets).max():.2f} image sides off the middle"
     return scale_change(scales, offsets, dose)
 
 
