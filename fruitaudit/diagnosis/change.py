@@ -58,7 +58,8 @@ class Answers:
         """(N,) by subset."""
         wanted = list(dict.fromkeys(subsets))
         new = [subset for subset in wanted if subset not in self._known]
-        self._known.update(predictions(self.eye, self.side, self.changes, new))
+        if new:
+            self._known.update(predictions(self.eye, self.side, self.changes, new))
         return {subset: self._known[subset] for subset in wanted}
 
     def right(self, subsets: Iterable[Subset]) -> dict[Subset, Values]:

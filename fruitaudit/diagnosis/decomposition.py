@@ -141,17 +141,16 @@ def _share(
     effects: Sequence[Effect | EffectNotRun],
 ) -> GapShare:  # fmt: skip
     name, lab = change.factor, contrast.lab.material
-    alone = game.right[frozenset([name])]
-    disturbed = (control_answers(answers.eye, contrast, [change], framed) == lab.labels).astype(np.float64)
+    alone = game.right[frozenset()] - game.right[frozenset([name])]
+    control = lab.correct - (control_answers(answers.eye, contrast, [change], framed) == lab.labels)
     trial = ShareTrial(
         points=lab_mean(contrast, game.shares[name], f"share {name}"),
-        alone=float(lab.correct.mean() - alone.mean()),
-        control=lab_mean(contrast, lab.correct - disturbed, f"control {name}"),
-        beyond=lab_mean(contrast, disturbed - alone, f"beyond control {name}"),
+        alone=float(alone.mean()),
+        control=lab_mean(contrast, control, f"control {name}"),
+        beyond=lab_mean(contrast, alone - control, f"beyond control {name}"),
         undone=next((e for e in effects if isinstance(e, Effect) and (e.factor, e.direction) ==
                      (name, "undo_in_field")), None),
     )  # fmt: skip
     counts, why = believe(trial, checks)
     last = float(game.right[names - {name}].mean() - game.right[names].mean())
-    first = float(game.right[frozenset()].mean() - alone.mean())
-    return GapShare(name, TITLES[name], trial.points, first, last, counts, why, trial.control)
+    return GapShare(name, TITLES[name], trial.points, trial.alone, last, counts, why, trial.control)
