@@ -24,7 +24,8 @@ def print_methods(*, as_json: bool) -> None:
             others = [p for n, p in methods if n == name and p != "native"]
             console.print(f"\n{name}  ({known.family}: {known.title}, {known.paper})")
             console.print(f"  {known.question}")
-            console.print(f"  explains the {known.explains}; cost an image: {known.cost}")
+            rather = ", also why this class rather than that one" if known.contrast else ""
+            console.print(f"  explains the {known.explains}{rather}; cost an image: {known.cost}")
             if known.needs:
                 console.print(f"  needs {known.needs}")
             console.print(f"  options: {_options(method)}")

@@ -245,6 +245,7 @@ def test_methods_lists_each_with_paper_cost_and_needs(fruitaudit: Terminal) -> N
         "arXiv:1703.01365",
         "needs a layer with a spatial activation",
         "saliency@tf-keras-vis",
+        "explains the logit, also why this class rather than that one",
     ):
         assert words in fruitaudit.out
     assert fruitaudit("methods", "--json") == 0
