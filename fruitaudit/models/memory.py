@@ -31,8 +31,8 @@ _CGROUPS = ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_
 def bytes_per_image(images: Any, scores: Any) -> int:
     """In a graph: the size of all that is computed from one image, which a pass forward and back holds at most.
 
-    A pass lets go of what no gradient needs, the rules of LRP and DeepLIFT hold more for a layer: see
-    `benchmarks/memory.py`, which measures both. Axes that the trace leaves open count as 1, as that of the images.
+    An upper bound: of the 233 MB of ResNet50 at 224 x 224 a gradient pass held 55, the rules of LRP 190 (measured by
+    `benchmarks/memory.py`). Axes that the trace leaves open count as 1, as that of the images.
     """
     return sum(_size_of(step.op) for step in backward.steps_between(images, scores))
 
@@ -81,7 +81,7 @@ def plan_memory(needs: Needs, batch_size: int, limit: int | None) -> MemoryPlan:
         raise ConfigError(f"memory: {most / MB:,.0f} MB is too little for this model, which takes "
                           f"{needs.program / MB:,.0f} MB with the program and {needs.image / MB:,.0f} MB more for an "
                           f"image; set at least {least:.1f}GB")  # fmt: skip
-    images = batch_size if fit >= batch_size else 1 << max(fit.bit_length() - 1, 0) if fit > 0 else 1
+    images = batch_size if fit >= batch_size else 1 << (max(fit, 1).bit_length() - 1)
     expected = needs.program + images * needs.image
     return MemoryPlan(most / MB, needs.image / MB, images, expected / MB)
 
