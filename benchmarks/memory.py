@@ -24,11 +24,10 @@ import numpy as np
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 FEW: dict[str, dict[str, Any]] = {
-    "activation_maximization": {"steps": 2, "reference_images": 32},
+    "activation_maximization": {"steps": 2, "filters": 4, "classes": 4, "reference_images": 32},
     "cem": {"c_steps": 1, "max_iterations": 2, "no_information": "grey"},
     "deep_shap": {"background": 2},
     "expected_gradients": {"samples": 2, "references": 4},
-    "filters": {},
     "integrated_gradients": {"steps": 2},
     "kernel_shap": {"samples": 10, "segmentation": "slic"},
     "lime": {"samples": 10, "segmentation": "slic"},
@@ -63,7 +62,9 @@ def one(name: str, network: str, n_images: int, memory: str | None) -> dict[str,
     plan = plan_memory(model.needs, model.batch_size, memory and bytes_of(memory))
     model.batch_size = plan.batch_size
     method = native_methods()[name](**FEW.get(name, {}))
-    images = photographs(n_images if method.registration.subject == "image" else 0, model.input_shape)
+    images = photographs(n_images, model.input_shape)
+    if method.registration.subject == "model":
+        images = images.select(slice(0))
     wanted = background_of(method)
     if wanted:
         known = photographs(wanted, model.input_shape)
