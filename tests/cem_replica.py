@@ -60,6 +60,8 @@ class Replica:
             d, y, hit = np.zeros_like(image), np.zeros_like(image), False
             for k in range(m.max_iterations):
                 rate = m.rate * np.sqrt(1 - k / m.max_iterations)
+                if k and rate * m.clip <= m.beta:
+                    break
                 z = y - rate * self.gradient(origin, y, t, positive, c)
                 shrunk = np.where(z > m.beta, z - m.beta, np.where(z < -m.beta, z + m.beta, 0))
                 after = self.project(shrunk, image, nothing, positive)

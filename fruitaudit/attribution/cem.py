@@ -40,7 +40,8 @@ class Cem:
     median L1 of the PNs was 599 with 0.01 and 37 with 0.002, of the PPs 438 and 239, all found. A PP is b + d, as in
     the paper, where b is 0; alibi feeds d alone to the model whatever b is, which is black where b is white. Without
     `momentum` y' = d', as alibi in fact computes: PNs of shop photos were no larger (median L1 8.2 with and without
-    it). An iteration that leaves y = 0 where it was ends the round of its c, as the rest would repeat it.
+    it). An iteration that leaves y = 0 where it was ends the round of its c, as the rest would repeat it; so does a
+    step too short for any pixel to leave 0 (a_k clip <= beta), after which changes only shrink.
 
     Parameters, in colours from 0 (black) to 1 (white): `autoencoder` a Keras file that returns the model's inputs, in
     their range, or None; `gamma` >= 0 its weight; `beta` >= 0 of the L1 norm; `kappa` >= 0 by how much the winner must

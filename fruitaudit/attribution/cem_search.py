@@ -7,6 +7,7 @@ model's input range, so that the options mean the same for every model.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple
@@ -86,6 +87,12 @@ class Search:
     span: FloatArray
     autoencoder: Any = None
 
+    @property
+    def round_length(self) -> int:
+        """Iterations of one c: those whose step is long enough for a pixel to leave 0, a_k clip > beta; 1 at least."""
+        shortest = self.beta / (self.learning_rate * self.clip)
+        return max(1, math.ceil(self.max_iterations * (1 - min(shortest, 1) ** 2)))
+
     def __call__(self, model: Model, rows: Rows) -> Nearest:
         """Search all rows, as many at once as the model takes. Counts the passes."""
         run, settled = self._compiled(model), np.asarray(rows.settled)
@@ -147,7 +154,7 @@ class Search:
 
         # Where nothing moved off the origin, nothing will: the slope is the same again, and the rate falls.
         stuck = ~tf.reduce_any((state.point != 0) | (point != 0), (1, 2, 3))
-        over = stuck | (state.k + 1 >= self.max_iterations)
+        over = stuck | (state.k + 1 >= self.round_length)
         lower = tf.where(over & ~hit, tf.maximum(state.lower, state.c), state.lower)
         upper = tf.where(over & hit, tf.minimum(state.upper, state.c), state.upper)
         following = tf.where(upper < _KNOWN, (lower + upper) / 2, state.c * 10)

@@ -37,9 +37,17 @@ def linear_autoencoder(tmp_path_factory):
         {"momentum": True},
         {"score": "probability", "momentum": True, "clip": 30.0, "c_steps": 6},
         {"kappa": 0.5, "no_information": "black", "c_init": 0.7, "c_init_pp": 3.0},
+        {"clip": 6.0, "learning_rate": 0.01},
         {"autoencoder": True, "gamma": 5.0, "learning_rate": 0.03, "no_information": "white"},
     ],
-    ids=["as in the chapter", "momentum", "probabilities, clipped", "kappa, black", "autoencoder, white"],
+    ids=[
+        "as in the chapter",
+        "momentum",
+        "probabilities, clipped",
+        "kappa, black",
+        "short steps",
+        "autoencoder, white",
+    ],
 )
 def test_same_finds_as_the_replica(options, model, linear_autoencoder):
     model, weights, bias = model
