@@ -3,8 +3,9 @@
 
     python benchmarks/libraries.py [--case fruitaudit-demo] [--alibi PYTHON] [--only lime deep_shap] [--images 3]
 
-`--case` is the folder that `fruitaudit demo` makes: its classifier, autoencoder and photographs. Every method runs on a
-few images (or units, for activation maximization) natively and by the library, after a first native run that compiles. Wall and CPU seconds are per image. Libraries that run in a child process (shap, alibi) are measured with one
+`--case` is the folder that `fruitaudit demo` makes: its classifier, autoencoder and photographs. Every method runs on
+a few images (or units, for activation maximization) natively and by the library, after a first native run that
+compiles. Wall and CPU seconds are per image. Libraries that run in a child process (shap, alibi) are measured with one
 image and with several: an image costs the difference, so that starting the child is not held against them. `lime` is
 the package as its users call it, with `model.predict`.
 
