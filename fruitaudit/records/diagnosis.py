@@ -8,6 +8,7 @@ from typing import Literal
 from fruitaudit.records.states import Estimate, NotRun, Quantity
 
 Direction = Literal["toward_field", "undo_in_field", "probe"]
+_UNMEASURED = NotRun("this audit was made by a version of fruitaudit that did not measure it")
 
 
 @dataclass(frozen=True)
@@ -63,7 +64,7 @@ class GapShare:
     last: float
     counts: bool
     why: str
-    control: Quantity = NotRun("this audit was made by a version of fruitaudit that did not measure it")
+    control: Quantity = _UNMEASURED
 
 
 @dataclass(frozen=True)
