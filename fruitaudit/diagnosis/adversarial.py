@@ -150,9 +150,7 @@ def _curve(
 ) -> AttackCurve:  # fmt: skip
     n, unharmed = len(clean), int(clean.sum())
     accuracy = tuple(wilson(int(s.sum()), n) for s in survived)
-    half: Quantity = NotRun(
-        f"half of the {unharmed} right answers survive every strength tried, up to {strengths[-1]:.3g}"
-    )
+    half: Quantity = NotRun(f"half of the {unharmed} right answers survive every strength tried")
     if not unharmed:
         half = NotRun("no answer was right to begin with")
     for strength, left in zip(strengths, survived, strict=True):
