@@ -137,7 +137,8 @@ def _tests(config: Config, opened: Opened, speed: _Speed) -> Iterator[PlannedSta
     level, shape = config.trust, opened.classifier.input_shape
     images = min(trust.LEVELS[level].cheap.images, max(len(split.samples) for split in opened.splits))
     layers = len({id(call.layer) for call in opened.classifier.layers if call.layer.weights})
-    passes = sum(trust.cost(methods, level, images=images, shape=shape, layers=layers).values(), start=Passes())
+    costs = trust.cost(methods, level, opened.classifier, images=images, layers=layers)
+    passes = sum(costs.values(), start=Passes())
     if config.trust_labels:
         passes += labels.cost(LABELLED)
     seconds = speed.seconds(passes) + trust.filling_seconds(len(methods), level, images=images, shape=shape)

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
-from fruitaudit.attribution.base import Method, Shape
+from fruitaudit.attribution.base import Method, Model, Shape, passes_of
 from fruitaudit.errors import CannotExplain
 from fruitaudit.records.passes import Passes
 from fruitaudit.records.states import NotRun
@@ -92,9 +92,9 @@ class Trial:
     allowance: Allowance
 
 
-def trial(method: Method, shape: Shape, budget: Budget) -> Trial:
-    """The method within the budget. Raises CannotExplain where it does not fit images of this shape."""
-    passes = _per_image(method, shape)
+def trial(method: Method, model: Model, budget: Budget) -> Trial:
+    """The method within the budget. Raises CannotExplain where it does not fit this model."""
+    passes = _per_image(method, model)
     if passes <= budget.cheap_passes:
         return Trial(method, (), budget.cheap)
     smaller = _smaller(method, budget.most_passes / passes) if passes > budget.most_passes else method
@@ -129,25 +129,25 @@ def variants(method: Method) -> Iterator[tuple[str, Any, Method | NotRun]]:
             yield option, value, NotRun(f"{option} = {value} does not go with the other options: {why}")
 
 
-def _per_image(method: Method, shape: Shape) -> float:
+def _per_image(method: Method, model: Model) -> float:
     """Passes an image, without what is paid once."""
-    one, three = (method.model_passes(n, shape) for n in (1, 3))
+    one, three = (passes_of(method, model, n) for n in (1, 3))
     return (three.forward + three.gradient - one.forward - one.gradient) / 2
 
 
 def cost(
-    methods: Mapping[str, Method], level: TrustLevel, *, images: int, shape: Shape, layers: int
+    methods: Mapping[str, Method], level: TrustLevel, model: Model, *, images: int, layers: int
 ) -> dict[str, Passes]:
     """Model passes of the tests by method, as config writes it, and under "" those that all methods share.
 
     `images` there are; `layers` with weights the network has. An upper bound: images whose prediction changes, and
-    mosaics that the model does not see, cost less. A method that does not fit the images costs nothing.
+    mosaics that the model does not see, cost less. A method that does not fit the model costs nothing.
     """
     budget = LEVELS[level]
     found = {"": _shared(budget, images)}
     for name, method in methods.items():
         try:
-            found[name] = _passes(trial(method, shape, budget), budget, images, shape, layers)
+            found[name] = _passes(trial(method, model, budget), budget, model, images, layers)
         except CannotExplain:
             found[name] = Passes()
     return found
@@ -160,19 +160,19 @@ def filling_seconds(methods: int, level: TrustLevel, *, images: int, shape: Shap
     return fills * SECONDS_A_FILL * min(shape[0] * shape[1], road.MOST_PIXELS) / 10_000
 
 
-def _passes(tested: Trial, budget: Budget, images: int, shape: Shape, layers: int) -> Passes:
+def _passes(tested: Trial, budget: Budget, model: Model, images: int, layers: int) -> Passes:
     share = tested.allowance
     n, few = (min(most, images) for most in (share.images, share.repeated))
     repeats = len(steps(_names(layers), cascading=share.cascading, independent=share.independent))
     # Those of another class, every change, every seed.
     repeats += 1 + len(share.noise) + len(OTHER_CHANGES) + share.seeds
-    total = _scored(n, min(n, budget.road_images)) + tested.method.model_passes(n, shape)
+    total = _scored(n, min(n, budget.road_images)) + passes_of(tested.method, model, n)
     for _ in range(repeats):
-        total += tested.method.model_passes(few, shape)
-    total += tested.method.model_passes(share.pairs, shape)
+        total += passes_of(tested.method, model, few)
+    total += passes_of(tested.method, model, share.pairs)
     for _, _, other in variants(tested.method):
         if not isinstance(other, NotRun):
-            total += other.model_passes(min(share.settings, n), shape)
+            total += passes_of(other, model, min(share.settings, n))
     return total
 
 

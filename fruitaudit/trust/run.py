@@ -103,7 +103,7 @@ def _one(bench: Bench, name: str, method: Method, class_names: Sequence[str], sh
         return _Outcome(TrustNotRun(name, title, reason))
 
     try:
-        chosen = trial(method, bench.model.input_shape, bench.budget)
+        chosen = trial(method, bench.model, bench.budget)
     except CannotExplain as reason:
         return untested(NotRun(str(reason)))
     subject = Subject(name, chosen.method, bench.streams)

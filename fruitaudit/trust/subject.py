@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from fruitaudit.attribution.base import Method, Model
+from fruitaudit.attribution.base import Method, Model, passes_of
 from fruitaudit.attribution.explain import explain
 from fruitaudit.records.data import FloatArray, Images
 from fruitaudit.records.explanations import Explains, Explanation, Targets
@@ -48,7 +48,7 @@ class Subject:
         if not isinstance(made, NotRun):
             self.meter.seconds += time.perf_counter() - begin
             self.meter.explanations += len(images)
-            self.meter.passes += self.method.model_passes(len(images), images.values.shape[1:])
+            self.meter.passes += passes_of(self.method, model, len(images))
         return made
 
     def maps(self, model: Model, images: Images, targets: Targets) -> FloatArray | NotRun:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
 import numpy as np
@@ -14,6 +14,7 @@ from zoo import KINDS
 from fruitaudit.attribution.base import Passes
 from fruitaudit.attribution.occlusion import Occlusion
 from fruitaudit.attribution.saliency import Saliency
+from fruitaudit.attribution.score_cam import ScoreCam
 from fruitaudit.models.classifier import Classifier
 from fruitaudit.records.data import Images
 from fruitaudit.records.explanations import Targets
@@ -160,12 +161,19 @@ def test_the_gradient_changes_with_the_weights_and_is_measured_on_every_axis(mea
     assert m.passes == Passes(gradient=m.explanations)
 
 
-def test_a_dear_method_gets_fewer_images_and_says_what_was_made_smaller(measured: TrustRun) -> None:
+def test_a_dear_method_gets_fewer_images_and_says_what_was_made_smaller(case, measured: TrustRun) -> None:
     m = of(measured, "occlusion")
     assert m.images == 8
     assert m.passes.forward > 0
-    small = trial(Occlusion(patch=4, stride=1), (32, 32, 3), LEVELS["quick"])
+    small = trial(Occlusion(patch=4, stride=1), case[0], LEVELS["quick"])
     assert small.reduced == ("stride 4 instead of 1",)
+
+
+def test_a_method_with_a_pass_for_each_channel_of_a_layer_is_dear(case) -> None:
+    classifier = case[0]
+    few, many = (replace(LEVELS["quick"], cheap_passes=passes) for passes in (2, 1000))
+    assert trial(ScoreCam(), classifier, many).allowance == many.cheap
+    assert trial(ScoreCam(), classifier, few).allowance == few.dear
 
 
 def test_same_inputs_same_bytes_and_the_order_of_images_does_not_matter(case, measured: TrustRun) -> None:
@@ -206,7 +214,7 @@ def test_the_report_goes_through_json(measured: TrustRun) -> None:
 def test_the_plan_is_an_upper_bound_that_is_nearly_met(case) -> None:
     classifier, images, _ = case
     methods = {name: METHODS[name] for name in ("saliency", "occlusion")}
-    planned = cost(methods, "quick", images=len(images), shape=classifier.input_shape, layers=4)
+    planned = cost(methods, "quick", classifier, images=len(images), layers=4)
     before = classifier.passes.snapshot()
     done = run(case, methods)
     spent = classifier.passes.since(before)
