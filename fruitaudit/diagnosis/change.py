@@ -28,6 +28,10 @@ Subset = frozenset[str]
 T = TypeVar("T")
 
 
+PLACE_GUESSED = "where the object lies is not known, so that this speaks neither for the cause nor against it"
+"""A note on what was taken back in the field without knowing where."""
+
+
 @dataclass(frozen=True)
 class Change:
     """`apply(layers, rows)` changes the layers of these rows of the material that it was measured for.

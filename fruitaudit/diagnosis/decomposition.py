@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from fruitaudit.diagnosis.change import Answers, Change, Subset, all_subsets
+from fruitaudit.diagnosis.change import PLACE_GUESSED, Answers, Change, Subset, all_subsets
 from fruitaudit.diagnosis.contrast import Contrast, Values
 from fruitaudit.diagnosis.controls import control_answers, framed, patterned
 from fruitaudit.diagnosis.factors import TITLES, Factors
@@ -149,7 +149,7 @@ def _share(
         control=lab_mean(contrast, control, f"control {name}"),
         beyond=lab_mean(contrast, alone - control, f"beyond control {name}"),
         undone=next((e for e in effects if isinstance(e, Effect) and (e.factor, e.direction) ==
-                     (name, "undo_in_field")), None),
+                     (name, "undo_in_field") and PLACE_GUESSED not in e.notes), None),
     )  # fmt: skip
     counts, why = believe(trial, checks)
     last = float(game.right[names - {name}].mean() - game.right[names].mean())

@@ -45,9 +45,9 @@ class ShareTrial:
 def believe(trial: ShareTrial, checks: Sequence[GapCheck]) -> tuple[bool, str]:
     """Whether a share counts, and what decided.
 
-    It must surely be above zero and cutting out must cost nothing by itself. Then either taking the factor back in the
-    field surely wins answers, which no disturbance does; or the changed lab is confused as the field is and the factor
-    costs surely more than a frame of the same pixel distance.
+    It must surely be above zero, and cutting out must cost nothing by itself. The factor must surely cost more than a
+    frame of the same pixel distance, the changed lab must be confused as the field is, and taking the factor back in
+    the field must win answers, where that was tried. Where it was not, `why` does not speak of it.
     """
     if trial.points.high is not None and trial.points.high < 0:
         return False, "it costs nothing: with it more answers are right"
@@ -60,17 +60,16 @@ def believe(trial: ShareTrial, checks: Sequence[GapCheck]) -> tuple[bool, str]:
         return False, recomposed.sentence
     sizes = (f"alone it costs {100 * trial.alone:.1f} points, a frame as far from the picture "
              f"{100 * trial.control.value:.1f}")  # fmt: skip
-    if trial.undone and (trial.undone.change.low or 0) > 0:
-        won = 100 * trial.undone.change.value
-        return True, f"undoing it in {trial.undone.split} regains {won:.1f} points; {sizes}"
     if (trial.beyond.low or 0) <= 0:
         return False, f"it does not surely cost more than another disturbance of that size: {sizes}"
     if not similar.passed:
-        return (
-            False,
-            f"the changed lab images are not confused as the field's are, and undoing it regains nothing; {sizes}",
-        )
-    return True, f"{similar.sentence}; {sizes}"
+        return False, f"the changed lab images are not confused as the field's are; {sizes}"
+    if trial.undone is None:
+        return True, f"{similar.sentence}; {sizes}"
+    change, where = trial.undone.change, trial.undone.split
+    if change.value <= 0:
+        return False, f"undoing it in {where} regains nothing ({100 * change.value:+.1f} points); {sizes}"
+    return True, f"undoing it in {where} regains {100 * change.value:.1f} points; {sizes}"
 
 
 def recomposition_check(contrast: Contrast, put_back: Values) -> GapCheck:

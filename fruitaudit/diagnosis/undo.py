@@ -8,7 +8,7 @@ from dataclasses import replace
 import cv2
 import numpy as np
 
-from fruitaudit.diagnosis.change import Change
+from fruitaudit.diagnosis.change import PLACE_GUESSED, Change
 from fruitaudit.diagnosis.colour import ColourShift, turned
 from fruitaudit.diagnosis.contrast import Contrast
 from fruitaudit.diagnosis.factors import TITLES, Factors
@@ -92,8 +92,10 @@ def _scale(contrast: Contrast, factors: Factors) -> Change:
 
         return layers.flattened().with_objects(crop)
 
-    where = "to the object" if factors.guessed is None else "to the middle of the photo"
-    return _change("scale", f"cropped {where}, enlarged {np.median(zoom):.1f} times", apply)
+    where, notes = (
+        ("to the object", ()) if factors.guessed is None else ("to the middle of the photo", (PLACE_GUESSED,))
+    )
+    return replace(_change("scale", f"cropped {where}, enlarged {np.median(zoom):.1f} times", apply), notes=notes)
 
 
 def _several(_: Contrast, __: Factors) -> Change:

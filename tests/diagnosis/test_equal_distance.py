@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,8 +14,9 @@ from fruitaudit.diagnosis.contrast import Contrast
 from fruitaudit.diagnosis.controls import Disturb, control_answers, distances, framed, patterned
 from fruitaudit.diagnosis.decomposition import decompose
 from fruitaudit.diagnosis.factors import Factors, measure_factors
+from fruitaudit.diagnosis.gap_checks import ShareTrial, believe
 from fruitaudit.diagnosis.interventions import measure_effects
-from fruitaudit.records.diagnosis import Decomposition
+from fruitaudit.records.diagnosis import Decomposition, Effect, GapCheck
 from fruitaudit.records.states import Estimate
 
 PIXELS, LABELS = discs()
@@ -121,12 +123,50 @@ def test_a_model_that_any_disturbance_breaks_has_none() -> None:
     assert {check.name: check.passed for check in gap.checks}["control"] is False
 
 
-def test_answers_won_back_in_the_field_count_whatever_a_disturbance_does() -> None:
-    """Brittle as it is, taken out of the dark it knows the same pictures again: that no disturbance can do."""
+def test_answers_won_back_in_the_field_do_not_excuse_what_any_disturbance_costs() -> None:
+    """Brittle as it is, taken out of the dark it knows the same pictures again: the other checks still hold it back."""
     pair, factors, answers = world(Brittle(), (PIXELS * 0.7).astype(np.uint8))
     effects = list(measure_effects(answers, pair, factors))
+    [undone] = [e for e in effects if isinstance(e, Effect) and (e.factor, e.direction) == ("light", "undo_in_field")]
+    assert undone.change.value > 0.9
     gap = decompose(answers, pair, factors, effects)
     assert isinstance(gap, Decomposition)
-    assert gap.shares[0].counts
-    assert gap.shares[0].why == ("undoing it in field regains 100.0 points; alone it costs 100.0 points, a frame as "
-                                 "far from the picture 100.0")  # fmt: skip
+    assert not gap.shares[0].counts
+    assert gap.shares[0].why.startswith("it does not surely cost more than another disturbance of that size")
+
+
+def measured(value: float, low: float | None = None, high: float | None = None) -> Estimate:
+    return Estimate(value, 40, value - 0.05 if low is None else low, value + 0.05 if high is None else high)
+
+
+def undone(value: float) -> Effect:
+    return Effect("light", "Light", "undo_in_field", "field", "", *(measured(0.5),) * 2, measured(value), 0.1, ())
+
+
+@pytest.mark.parametrize(
+    ("change", "counts", "why"),
+    [
+        ({}, True, "as alike as can be; alone"),
+        ({"undone": undone(0.1)}, True, "undoing it in field regains 10.0 points"),
+        ({"undone": undone(-0.1)}, False, "undoing it in field regains nothing (-10.0 points)"),
+        ({"undone": undone(0.0)}, False, "undoing it in field regains nothing"),
+        ({"similar": False}, False, "the changed lab images are not confused as the field's are"),
+        ({"similar": False, "undone": undone(0.1)}, False, "the changed lab images are not confused"),
+        ({"beyond": measured(0.04)}, False, "it does not surely cost more than another disturbance of that size"),
+        ({"recomposed": False}, False, "glue"),
+        ({"points": measured(0.01, 0.005)}, False, "it is less than 2 points"),
+        ({"points": measured(0.03)}, False, "its interval reaches zero"),
+        ({"points": measured(-0.2)}, False, "it costs nothing"),
+    ],
+)
+def test_a_share_counts_only_where_every_check_allows_it(change: dict[str, Any], counts: bool, why: str) -> None:
+    checks = [
+        GapCheck("recomposition", change.get("recomposed", True), measured(0.0), "glue"),
+        GapCheck("confusions", change.get("similar", True), measured(0.2), "as alike as can be"),
+        GapCheck("control", True, measured(0.2), ""),
+    ]
+    trial = ShareTrial(change.get("points", measured(0.3)), 0.3, measured(0.0), change.get("beyond", measured(0.3)),
+                       change.get("undone"))  # fmt: skip
+    told = believe(trial, checks)
+    assert told[0] is counts
+    assert told[1].startswith(why)
