@@ -136,7 +136,8 @@ class Cem:
             )
             for mode, half in halves
         ]
-        return counterfactuals(model, images, targets, finds, reconstructions=made)
+        steps = f"steps of {self.rate:g} at first, at most {search.round_length} for each of {self.c_steps} values of c"
+        return counterfactuals(model, images, targets, finds, reconstructions=made, notes=(steps,))
 
     def without_information(self, images: Images) -> FloatArray:
         """(H, W, C) in model input."""

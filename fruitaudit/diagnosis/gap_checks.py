@@ -32,7 +32,7 @@ class ShareTrial:
 
     `control` is the loss under a frame of the same pixel distance (`controls.framed`), `beyond` how much more the
     factor costs than that, on the same images; `undone` what taking the factor back in the field did, None where that
-    was not tried.
+    was not tried, or tried on a guess.
     """
 
     points: Estimate
@@ -66,10 +66,10 @@ def believe(trial: ShareTrial, checks: Sequence[GapCheck]) -> tuple[bool, str]:
         return False, f"the changed lab images are not confused as the field's are; {sizes}"
     if trial.undone is None:
         return True, f"{similar.sentence}; {sizes}"
-    change, where = trial.undone.change, trial.undone.split
-    if change.value <= 0:
-        return False, f"undoing it in {where} regains nothing ({100 * change.value:+.1f} points); {sizes}"
-    return True, f"undoing it in {where} regains {100 * change.value:.1f} points; {sizes}"
+    won, where = 100 * trial.undone.change.value, trial.undone.split
+    if won <= 0:
+        return False, f"undoing it in {where} regains nothing (it costs {-won:.1f} points); {sizes}"
+    return True, f"undoing it in {where} regains {won:.1f} points; {sizes}"
 
 
 def recomposition_check(contrast: Contrast, put_back: Values) -> GapCheck:

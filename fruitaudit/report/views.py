@@ -116,7 +116,9 @@ def _counterfactual(
     negative = part.mode == "PN"
     name = "pertinent negative" if negative else "pertinent positive"
     if not part.found[index]:
-        what = "no small change turned the answer" if negative else "no part of the image alone gave the answer"
+        what = (
+            "no change that was tried turned the answer" if negative else "no part that was tried gave the answer alone"
+        )
         return (View(None, "picture", name, reason=f"none found: {what}"),)
     answer = f"{classes[part.classes[index]]}, {chance(float(part.probabilities[index]))}"
     lines = [f"now called {answer}" if negative else f"enough for {answer}"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
 
@@ -9,7 +10,7 @@ import numpy as np
 import pytest
 from diagnosis.worlds import COLOURS, SIDE, contrast, discs
 
-from fruitaudit.diagnosis.change import Answers, changed
+from fruitaudit.diagnosis.change import PLACE_GUESSED, Answers, changed
 from fruitaudit.diagnosis.contrast import Contrast
 from fruitaudit.diagnosis.controls import Disturb, control_answers, distances, framed, patterned
 from fruitaudit.diagnosis.decomposition import decompose
@@ -148,7 +149,7 @@ def undone(value: float) -> Effect:
     [
         ({}, True, "as alike as can be; alone"),
         ({"undone": undone(0.1)}, True, "undoing it in field regains 10.0 points"),
-        ({"undone": undone(-0.1)}, False, "undoing it in field regains nothing (-10.0 points)"),
+        ({"undone": undone(-0.1)}, False, "undoing it in field regains nothing (it costs 10.0 points)"),
         ({"undone": undone(0.0)}, False, "undoing it in field regains nothing"),
         ({"similar": False}, False, "the changed lab images are not confused as the field's are"),
         ({"similar": False, "undone": undone(0.1)}, False, "the changed lab images are not confused"),
@@ -170,3 +171,11 @@ def test_a_share_counts_only_where_every_check_allows_it(change: dict[str, Any],
     told = believe(trial, checks)
     assert told[0] is counts
     assert told[1].startswith(why)
+
+
+def test_what_was_taken_back_by_a_guess_speaks_for_nothing() -> None:
+    pair, factors, answers = world(AfraidOfTheDark())
+    for notes, counts in ((), False), ((PLACE_GUESSED,), True):
+        gap = decompose(answers, pair, factors, [replace(undone(-0.1), notes=notes)])
+        assert isinstance(gap, Decomposition)
+        assert gap.shares[0].counts is counts, gap.shares[0].why

@@ -87,7 +87,7 @@ def effect(factor: str, direction: str, split: str, before: float, after: float)
 
 EFFECTS = (
     effect("light", "toward_field", "test", 0.95, 0.85),
-    effect("light", "undo_in_field", "store", 0.25, 0.29),
+    dataclasses.replace(effect("light", "undo_in_field", "store", 0.25, 0.29), notes=("where it lies was guessed",)),
     effect("scale", "toward_field", "test", 0.95, 0.15),
     EffectNotRun("scale", "Scale", "undo_in_field", "store", NotRun("there are no sure masks"), "store"),
     EffectNotRun("noise", "Noise", "toward_field", "test", NotRun("flat parts are no noisier"), "store"),
@@ -234,6 +234,7 @@ def test_effects_stand_costliest_first_with_what_undoing_them_did(show):
     assert "\u221280.0 (\u221282.0 to \u221278.0) points" in table
     assert f"<b>25.0{N}%</b> → <b>29.0{N}%</b>" in table
     assert 'title="there are no sure masks">not run' in table
+    assert "Where it lies was guessed." in table
 
 
 def test_changes_that_were_not_made_say_why(show):

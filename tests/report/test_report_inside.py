@@ -119,7 +119,7 @@ def test_counterfactuals_say_what_the_model_answers_and_where_none_was_found(sho
     assert "25.0\u00a0% of the change lies on the object" in first[0].lines
     assert "says nothing: it is the no-information image" in first[2].lines
     assert [view.src for view in second] == [None, None]
-    assert "none found: no small change turned the answer" in second[0].reason
+    assert "none found: no change that was tried turned the answer" in second[0].reason
     assert section(folder).count('class="made-pair"') == 3
 
 
