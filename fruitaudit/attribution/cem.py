@@ -64,7 +64,7 @@ class Cem:
         explains="logit",
         channels="none",
         signed=True,
-        cost="at most 2 x c_steps x max_iterations gradients and as many forward, and 4 forward",
+        cost="at most 2 x (c_steps x max_iterations + 1) gradients and 4 forward",
         option_that_changes=(
             ("gamma", 3.0),
             ("beta", 0.02),
@@ -165,8 +165,11 @@ class Cem:
         )
 
     def model_passes(self, n_images: int, input_shape: Shape) -> Passes:
-        rounds = 2 * n_images * self.c_steps * self.max_iterations
-        return Passes(forward=rounds + 3 * n_images + 1, gradient=rounds)
+        iterations = 2 * n_images * self.c_steps * self.max_iterations
+        return Passes(
+            forward=3 * n_images + 1 + self.momentum * iterations,
+            gradient=2 * n_images + iterations,
+        )
 
 
 METHODS = (Cem,)

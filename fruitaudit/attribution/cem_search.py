@@ -3,6 +3,10 @@
 A row is one image in one mode, and knows nothing of the others: it has its own iteration, its own c, its own round of
 the search for c, and leaves the batch when it is through. Colours are 0 (black) to 1 (white) here, whatever the
 model's input range, so that the options mean the same for every model.
+
+One gradient pass answers both questions about an iterate: is it a find, and which way does the next step go? With
+momentum they are asked at two places, and a find takes a forward pass more. Beside the passes there are only sums,
+products and clips, since TensorFlow chooses between two pictures (`tf.where`) ten times as slowly as it adds them.
 """
 
 from __future__ import annotations
@@ -41,12 +45,30 @@ class Rows(NamedTuple):
     """(R,) bool: nothing need be changed, so that there is nothing to search."""
 
 
+class Ground(NamedTuple):
+    """What stays as it is for a row, (R, ...) each; pictures (R, H, W, C)."""
+
+    origin: Any
+    """In model input."""
+    low: Any
+    high: Any
+    """Ends of the change in 0..1 colour."""
+    twice: Any
+    """A change d is allowed where d (twice + d) > 0. PN: 2 room, so that |room + d| > |room|. PP: 0, so that it is."""
+    attack: Any
+    """Slope of the hinge at the origin, where every round begins."""
+    positive: Any
+    target: Any
+
+
 class State(NamedTuple):
     """Where each row is. `best` and `distance` are the nearest find so far, `reached` the c it was found with."""
 
     delta: Any
     point: Any
-    """y of the paper: `delta` carried on by its momentum."""
+    """y of the paper: `delta`, carried on by its momentum where there is one."""
+    attack: Any
+    """Slope of the hinge max(0, kappa + lead) at `point`, in 0..1 colour."""
     k: Any
     c: Any
     lower: Any
@@ -58,7 +80,6 @@ class State(NamedTuple):
     reached: Any
     rounds: Any
     iterations: Any
-    forwards: Any
 
 
 class Nearest(NamedTuple):
@@ -95,34 +116,40 @@ class Search:
 
     def __call__(self, model: Model, rows: Rows) -> Nearest:
         """Search all rows, as many at once as the model takes. Counts the passes."""
-        run, settled = self._compiled(model), np.asarray(rows.settled)
+        from fruitaudit.models.backend import tf
+
+        (begin, run), settled = self._compiled(model), np.asarray(rows.settled)
         c, iterations = (np.full(len(settled), number, np.float32) for number in (np.nan, 0))
         nearest = Nearest(np.zeros_like(rows.origin), settled.copy(), c, iterations)
-        inside, waiting = np.flatnonzero([]), np.flatnonzero(~settled)
-        state = _started(_select(rows, inside))
+        inside, waiting, present = np.flatnonzero([]), np.flatnonzero(~settled), list[tuple[Ground, State]]()
         while len(inside) or len(waiting):
             free = max(model.batch_size - len(inside), 0)
             entering, waiting = waiting[:free], waiting[free:]
-            inside, state = np.concatenate([inside, entering]), _joined(state, _started(_select(rows, entering)))
-            state = run(_select(rows, inside), state)
+            if len(entering):
+                present.append(begin(Rows(*(part[entering] for part in rows))))
+                model.passes.gradient += len(entering)
+            inside = np.concatenate([inside, entering])
+            ground, state = tf.nest.map_structure(lambda *parts: tf.concat(parts, 0), *present)
+            state = run(ground, state)
             through = (state.rounds >= self.c_steps).numpy()
             left, leaving = inside[through], State(*(part[through].numpy() for part in state))
             found = leaving.distance < NEVER
             nearest.change[left], nearest.found[left] = leaving.best, found
             nearest.c[left], nearest.iterations[left] = np.where(found, leaving.reached, np.nan), leaving.iterations
-            model.passes.gradient += int(leaving.iterations.sum())
-            model.passes.forward += int(leaving.forwards.sum())
-            inside, state = inside[~through], State(*(part[~through] for part in state))
+            made = int(leaving.iterations.sum())
+            model.passes.gradient += made
+            model.passes.forward += made * self.momentum
+            inside, present = inside[~through], [tf.nest.map_structure(lambda part: part[~through], (ground, state))]
         return nearest
 
-    def _compiled(self, model: Model) -> Callable[[Rows, State], State]:
-        """Iterates all rows until at least one of them is through."""
+    def _compiled(self, model: Model) -> tuple[Callable[..., Any], Callable[..., Any]]:
+        """The beginning of rows; and iterations of all rows until at least one of them is through."""
         from fruitaudit.models.backend import tf
 
-        def run(rows: Rows, state: State) -> State:
+        def run(ground: Ground, state: State) -> State:
             [state] = tf.while_loop(
                 lambda state: ~tf.reduce_any(state.rounds >= self.c_steps),
-                lambda state: [self._next(model, rows, state)],
+                lambda state: [self._next(model, ground, state)],
                 [state],
             )
             return state
@@ -130,97 +157,119 @@ class Search:
         images, numbers = (tf.TensorSpec((None, *shape), tf.float32) for shape in (model.input_shape, ()))
         flags, targets = (tf.TensorSpec((None,), kind) for kind in (tf.bool, tf.int64))
         asked = Rows(images, images, flags, targets, numbers, flags)
-        where = State(images, images, *(numbers,) * 4, flags, images, *(numbers,) * 5)
-        return tf.function(run, input_signature=[asked, where], autograph=False, jit_compile=False)
+        stands = Ground(*(images,) * 5, flags, targets)
+        where = State(*(images,) * 3, *(numbers,) * 4, flags, images, *(numbers,) * 4)
+        return (
+            tf.function(lambda rows: self._begun(model, rows), input_signature=[asked], autograph=False),
+            tf.function(run, input_signature=[stands, where], autograph=False, jit_compile=False),
+        )
 
-    def _next(self, model: Model, rows: Rows, state: State) -> State:
+    def _begun(self, model: Model, rows: Rows) -> tuple[Ground, State]:
+        """PN: colours stay in 0..1 and move away from no information, or do not move. PP: no more than the image has."""
+        from fruitaudit.models.backend import tf
+
+        positive, colour = _wide(rows.positive), (rows.origin - self.low) / self.span
+        still, zeros = tf.zeros_like(rows.origin), tf.zeros_like(rows.c)
+        ground = Ground(
+            origin=rows.origin,
+            low=tf.where(positive, tf.minimum(rows.room, 0), -colour),
+            high=tf.where(positive, tf.maximum(rows.room, 0), 1 - colour),
+            twice=tf.where(positive, 0.0, 2 * rows.room),
+            attack=still,
+            positive=rows.positive,
+            target=rows.target,
+        )
+        _, attack = self._judged(model, ground, still)
+        never, no = tf.fill(tf.shape(rows.c), NEVER), tf.zeros_like(rows.positive)
+        state = State(still, still, attack, zeros, rows.c, zeros, never, no, still, never, zeros, zeros, zeros)
+        return ground._replace(attack=attack), state
+
+    def _next(self, model: Model, ground: Ground, state: State) -> State:
         """One iteration of every row (eq. 5-7), and the next c for rows that end a round."""
         from fruitaudit.models.backend import tf
 
         rate = _wide(self.learning_rate * tf.sqrt(1 - state.k / self.max_iterations))
-        slope = tf.clip_by_value(self._slope(model, rows, state), -self.clip, self.clip)
-        moved = state.point - rate * slope
-        shrunk = tf.sign(moved) * tf.maximum(abs(moved) - self.beta, 0)
-        delta = self._allowed(rows, shrunk)
-        momentum = _wide(state.k / (state.k + 3)) if self.momentum else 0.0
-        point = self._allowed(rows, delta + momentum * (delta - state.delta))
+        moved = state.point - rate * _within(self._slope(ground, state), -self.clip, self.clip)
+        delta = point = _allowed(ground, moved - _within(moved, -self.beta, self.beta))
+        if self.momentum:
+            point = _allowed(ground, delta + _wide(state.k / (state.k + 3)) * (delta - state.delta))
+        lead, attack = self._judged(model, ground, point)
+        if self.momentum:
+            lead = self._lead(model, ground, self._values(ground, delta))
 
-        size = tf.reduce_sum(delta**2 + self.beta * abs(delta), (1, 2, 3))
-        # An unchanged image is not asked about: whoever asks has done so. Nor is a change that no longer matters.
-        asked = (size > 0) & (~state.hit | (size < state.distance))
-        found = self._found(model, rows, delta, asked)
+        size = self._size(delta)
+        found = (size > 0) & (lead < -self.kappa)  # an unchanged image is no find: whoever asks has looked at it
         nearer = found & (size < state.distance)
         hit = state.hit | found
 
         # Where nothing moved off the origin, nothing will: the slope is the same again, and the rate falls.
-        stuck = ~tf.reduce_any((state.point != 0) | (point != 0), (1, 2, 3))
+        stuck = self._size(state.point) + self._size(point) == 0
         over = stuck | (state.k + 1 >= self.round_length)
         lower = tf.where(over & ~hit, tf.maximum(state.lower, state.c), state.lower)
         upper = tf.where(over & hit, tf.minimum(state.upper, state.c), state.upper)
         following = tf.where(upper < _KNOWN, (lower + upper) / 2, state.c * 10)
+        going_on = _wide(tf.cast(~over, tf.float32))
         return State(
-            delta=tf.where(_wide(over), 0.0, delta),
-            point=tf.where(_wide(over), 0.0, point),
+            delta=delta * going_on,
+            point=point * going_on,
+            attack=_of_rows(over, ground.attack, attack),
             k=tf.where(over, 0.0, state.k + 1),
             c=tf.where(over, following, state.c),
             lower=lower,
             upper=upper,
             hit=hit & ~over,
-            best=tf.where(_wide(nearer), delta, state.best),
+            best=_of_rows(nearer, delta, state.best),
             distance=tf.where(nearer, size, state.distance),
             reached=tf.where(nearer, state.c, state.reached),
             rounds=state.rounds + tf.cast(over, tf.float32),
             iterations=state.iterations + 1,
-            forwards=state.forwards + tf.cast(asked, tf.float32),
         )
 
-    def _slope(self, model: Model, rows: Rows, state: State) -> Any:
-        """Gradient of c f(y) + |y|^2 + gamma |AE - 1|^2 at y; c outside, where float16 cannot overflow."""
+    def _slope(self, ground: Ground, state: State) -> Any:
+        """Gradient of c f(y) + |y|^2 + gamma |AE(z) - z|^2 at y; c outside, where float16 cannot overflow."""
         from fruitaudit.models.backend import tf
 
-        values = rows.origin + state.point * self.span
-        excess = tf.maximum(self.kappa + self._lead(model, rows.positive, rows.target, values), 0)
-        [attack] = tf.gradients(excess, values)
+        slopes = [_wide(state.c) * state.attack, 2 * state.point]
+        if self.autoencoder is not None:
+            values = self._values(ground, state.point)
+            made = tf.cast(self.autoencoder(values, training=False), tf.float32)
+            misfit = (made - values) * (2 * self.gamma / self._scale)
+            [pull] = tf.gradients(made, values, misfit / self._scale)
+            slopes += [pull * self._scale, -misfit]
+        return tf.add_n(slopes)
+
+    def _judged(self, model: Model, ground: Ground, point: Any) -> tuple[Any, Any]:
+        """(R,) lead and the slope of the hinge max(0, kappa + lead), in 0..1 colour."""
+        from fruitaudit.models.backend import tf
+
+        values = self._values(ground, point)
+        lead = self._lead(model, ground, values)
+        [attack] = tf.gradients(tf.maximum(self.kappa + lead, 0), values)
         if attack is None:
             raise CannotExplain("CEM follows gradients, and none reaches the model's input; use a perturbation method "
                                 "such as occlusion")  # fmt: skip
-        slope = _wide(state.c) * attack * self.span + 2 * state.point
-        if self.autoencoder is not None:
-            misfit = (self.autoencoder(values, training=False) - values) / self.span
-            [pull] = tf.gradients(misfit**2, values)
-            slope += self.gamma * pull * self.span
-        return slope
+        return lead, attack * self._scale
 
-    def _found(self, model: Model, rows: Rows, delta: Any, asked: Any) -> Any:
-        """(R,) bool: what was asked about, and is what is looked for."""
-        from fruitaudit.models.backend import tf
-
-        def look() -> Any:
-            which = tf.where(asked)
-            some = Rows(*(tf.gather_nd(part, which) for part in rows))
-            values = some.origin + tf.gather_nd(delta, which) * self.span
-            lead = self._lead(model, some.positive, some.target, values)
-            return tf.tensor_scatter_nd_update(tf.zeros_like(asked), which, lead < -self.kappa)
-
-        return tf.cond(tf.reduce_any(asked), look, lambda: tf.zeros_like(asked))
-
-    def _allowed(self, rows: Rows, delta: Any) -> Any:
-        """Projection on what may change, pixel by pixel.
-
-        PN: colours stay in 0..1 and move away from no information, or do not move. PP: no more than is in the image.
-        """
-        from fruitaudit.models.backend import tf
-
-        positive, colour = _wide(rows.positive), (rows.origin - self.low) / self.span
-        low = tf.where(positive, tf.minimum(rows.room, 0), -colour)
-        high = tf.where(positive, tf.maximum(rows.room, 0), 1 - colour)
-        delta = tf.clip_by_value(delta, low, high)
-        return tf.where(positive | (abs(rows.room + delta) > abs(rows.room)), delta, 0.0)
-
-    def _lead(self, model: Model, positive: Any, target: Any, values: Any) -> Any:
+    def _lead(self, model: Model, ground: Ground, values: Any) -> Any:
         """(R,) by how much the class that should not win leads: below -kappa is a find."""
         network = model.in_graph(values)
-        return leads(network.probabilities if self.score == "probability" else network.logits, target, positive)
+        scores = network.probabilities if self.score == "probability" else network.logits
+        return leads(scores, ground.target, ground.positive)
+
+    def _values(self, ground: Ground, change: Any) -> Any:
+        """(R, H, W, C) in model input."""
+        return ground.origin + change * self._scale
+
+    @property
+    def _scale(self) -> Any:
+        """The range of the model's input: one number, where all channels have the same."""
+        return float(self.span[0]) if np.ptp(self.span) == 0 else self.span
+
+    def _size(self, change: Any) -> Any:
+        """(R,) beta |d|_1 + |d|_2^2."""
+        from fruitaudit.models.backend import tf
+
+        return tf.reduce_sum(abs(change) * (abs(change) + self.beta), (1, 2, 3))
 
 
 def leads(scores: Any, target: Any, positive: Any) -> Any:
@@ -233,24 +282,25 @@ def leads(scores: Any, target: Any, positive: Any) -> Any:
     return tf.where(positive, other - own, own - other)
 
 
-def _started(rows: Rows) -> State:
+def _allowed(ground: Ground, delta: Any) -> Any:
+    """Projection on what may change, number by number."""
     from fruitaudit.models.backend import tf
 
-    still, zeros = tf.zeros_like(rows.origin), tf.zeros_like(rows.c)
-    never, no = tf.fill(tf.shape(rows.c), NEVER), tf.zeros_like(rows.positive)
-    return State(still, still, zeros, rows.c, zeros, never, no, still, never, zeros, zeros, zeros, zeros)
+    delta = _within(delta, ground.low, ground.high)
+    return delta * tf.cast(delta * (ground.twice + delta) > 0, tf.float32)
 
 
-def _select(rows: Rows, which: Any) -> Rows:
+def _within(values: Any, low: Any, high: Any) -> Any:
     from fruitaudit.models.backend import tf
 
-    return Rows(*(tf.constant(part[which]) for part in rows))
+    return tf.raw_ops.ClipByValue(t=values, clip_value_min=low, clip_value_max=high)
 
 
-def _joined(first: State, second: State) -> State:
+def _of_rows(which: Any, some: Any, others: Any) -> Any:
+    """Whole rows of the one, else of the other: (R,) bool, (R, H, W, C) twice."""
     from fruitaudit.models.backend import tf
 
-    return State(*(tf.concat(parts, 0) for parts in zip(first, second, strict=True)))
+    return tf.raw_ops.Select(condition=which, x=some, y=others)
 
 
 def _wide(numbers: Any) -> Any:

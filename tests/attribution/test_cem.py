@@ -114,17 +114,21 @@ def test_neither_batch_size_nor_other_images_matter(model, usual, batch_size, mo
         np.testing.assert_array_equal(some.diagnostics[name], made.diagnostics[name][order])
 
 
-def test_counts_every_pass_and_announces_no_fewer(model, usual):
+@pytest.mark.parametrize("momentum", [False, True])
+def test_counts_every_pass_and_announces_no_fewer(model, usual, momentum):
     images, targets, _ = usual
-    whole = Cem(**QUICK)
+    whole = Cem(**QUICK, momentum=momentum)
     before = model.passes.snapshot()
     made = whole(model, images, targets, Streams(0))
     counted = model.passes.since(before)
-    assert counted.gradient == sum(made.diagnostics[f"{mode}_iterations"].sum() for mode in ("pn", "pp"))
+    iterations = [made.diagnostics[f"{mode}_iterations"] for mode in ("pn", "pp")]
+    searched = sum((one > 0).sum() for one in iterations)
+    assert counted.gradient == np.sum(iterations) + searched
+    found = sum(part.found.sum() for part in made.parts)
+    assert counted.forward == len(images) + 1 + found + momentum * np.sum(iterations)
     most = whole.model_passes(len(images), model.input_shape)
     assert 0 < counted.gradient < most.gradient
-    found = sum(part.found.sum() for part in made.parts)
-    assert len(images) + 1 + found < counted.forward <= most.forward
+    assert counted.forward <= most.forward
 
 
 def test_what_was_there_before_anything_changed_says_nothing(model, usual):
