@@ -10,7 +10,8 @@ from pydantic.dataclasses import dataclass
 
 from fruitaudit.attribution.ascent import Ascent, Canvas, Fourier, Pixels, colours_of
 from fruitaudit.attribution.base import OPTIONS, InGraph, Model, Passes, Registration, Shape
-from fruitaudit.attribution.convolutions import Convolution, activated, chosen, compiled, in_batches, tensors
+from fruitaudit.attribution.convolutions import Convolution, activated, chosen, tensors
+from fruitaudit.attribution.graphs import batches_of, compiled
 from fruitaudit.errors import CannotExplain
 from fruitaudit.records.data import Background, FloatArray, Images, IntArray
 from fruitaudit.records.evidence import Synthetic, Unit
@@ -161,13 +162,13 @@ def _responses(model: Model, shown: list[Convolution], values: FloatArray) -> li
     """(M, K) mean activation of every filter of each layer, then the logits and the probabilities."""
     from fruitaudit.models.backend import tf
 
-    def run(batch: Any) -> Any:
-        called = model.in_graph(batch)
+    def run(alive: Model, batch: Any) -> Any:
+        called = alive.in_graph(batch)
         means = [tf.reduce_mean(tensors(called, convolution)[1], (1, 2)) for convolution in shown]
         return [*means, called.logits, called.probabilities]
 
     model.passes.forward += len(values)
-    return in_batches(compiled(model, run), values, model.batch_size)
+    return batches_of(model, compiled(model, ("responses", *(c.path for c in shown)), run), values)
 
 
 def beside_real_images(

@@ -7,15 +7,8 @@ from pydantic import Field
 from pydantic.dataclasses import dataclass
 
 from fruitaudit.attribution.base import OPTIONS, Model, Passes, Registration, Shape
-from fruitaudit.attribution.convolutions import (
-    Convolution,
-    activated,
-    chosen,
-    compiled,
-    convolutions,
-    in_batches,
-    tensors,
-)
+from fruitaudit.attribution.convolutions import Convolution, activated, chosen, convolutions, tensors
+from fruitaudit.attribution.graphs import batches_of, compiled, pictures
 from fruitaudit.records.data import FloatArray, Images, IntArray
 from fruitaudit.records.evidence import FeatureLayer, FeatureMaps
 from fruitaudit.records.explanations import Targets
@@ -92,11 +85,11 @@ def _mean_magnitudes(model: Model, shown: list[Convolution], images: Images) -> 
     """(K,) mean |A| of every channel over places and images, for each layer."""
     from fruitaudit.models.backend import tf
 
-    def run(values: Any) -> Any:
-        called = model.in_graph(values)
+    def run(alive: Model, values: Any) -> Any:
+        called = alive.in_graph(values)
         return [tf.reduce_mean(tf.abs(tensors(called, c)[1]), axis=(1, 2)) for c in shown]
 
-    means = in_batches(compiled(model, run), images.values, model.batch_size)
+    means = batches_of(model, compiled(model, ("magnitudes", *(c.path for c in shown)), run), images.values)
     model.passes.forward += len(images)
     return [m.mean(axis=0) for m in means]
 
@@ -107,8 +100,8 @@ def _values(
     """(before, after, difference) for each layer; the difference of f(before) and after is a share of the largest."""
     from fruitaudit.models.backend import tf
 
-    def run(values: Any) -> Any:
-        called, made = model.in_graph(values), []
+    def run(alive: Model, values: Any, *channels: Any) -> Any:
+        called, made = alive.in_graph(values), []
         for convolution, which in zip(shown, channels, strict=True):
             before, after = tensors(called, convolution)
             difference = tf.zeros(tf.shape(values)[:1])
@@ -120,7 +113,9 @@ def _values(
             made.append(difference)
         return made
 
-    found = in_batches(compiled(model, run), images.values, model.batch_size)
+    signature = [pictures(model), *(tf.TensorSpec((None,), tf.int64) for _ in channels)]
+    graph = compiled(model, ("activations", *(c.path for c in shown)), run, *signature)
+    found = batches_of(model, lambda values: graph(values, *channels), images.values)
     model.passes.forward += len(images)
     return [(found[i], found[i + 1], float(found[i + 2].max())) for i in range(0, len(found), 3)]
 

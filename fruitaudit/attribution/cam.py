@@ -7,7 +7,7 @@ from pydantic.dataclasses import dataclass
 
 from fruitaudit.attribution.base import OPTIONS, Layer, Model, Passes, Registration, Shape
 from fruitaudit.attribution.cams import enlarged, layer_for
-from fruitaudit.attribution.convolutions import compiled, in_batches
+from fruitaudit.attribution.graphs import batches_of, compiled
 from fruitaudit.errors import CannotExplain
 from fruitaudit.records.data import FloatArray, Images
 from fruitaudit.records.explanations import Maps, Targets
@@ -50,11 +50,11 @@ class Cam:
         dense = _last_dense(model)
         weights, bias = _of_classes(dense)
 
-        def run(values: Any) -> Any:
-            called = model.in_graph(values)
+        def run(alive: Model, values: Any) -> Any:
+            called = alive.in_graph(values)
             return called.layer(path), called.input(dense.path), called.logits
 
-        inside, pooled, logits = in_batches(compiled(model, run), images.values, model.batch_size)
+        inside, pooled, logits = batches_of(model, compiled(model, ("cam", path), run), images.values)
         model.passes.forward += len(images)
         inside = inside.astype(np.float32)
         own = pooled.astype(np.float32) @ weights + bias if pooled.shape[-1] == len(weights) else None

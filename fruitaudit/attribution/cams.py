@@ -9,6 +9,7 @@ import numpy as np
 
 from fruitaudit.attribution.base import Layer, LayerGradients, Model
 from fruitaudit.attribution.convolutions import convolutions, spread
+from fruitaudit.attribution.graphs import compiled, pictures, scored
 from fruitaudit.attribution.scores import logit_weights
 from fruitaudit.errors import CannotExplain
 from fruitaudit.records.data import FloatArray, Images
@@ -113,8 +114,8 @@ def _of_several(model: Model, paths: Sequence[str]) -> Gradients:
     """Of all these layers from one pass."""
     from fruitaudit.models.backend import tf
 
-    def run(values: Any, weights: Any) -> Any:
-        called = model.in_graph(values)
+    def run(alive: Model, values: Any, weights: Any) -> Any:
+        called = alive.in_graph(values)
         tensors = [called.layer(path) for path in paths]
         scores = tf.reduce_sum(called.logits * weights, axis=1)
         gradients = tf.gradients(scores, tensors)
@@ -123,7 +124,7 @@ def _of_several(model: Model, paths: Sequence[str]) -> Gradients:
                 raise CannotExplain(f"the model's output does not depend on layer {path} by any gradient")
         return [tf.cast(t, tf.float32) for t in tensors], [tf.cast(t, tf.float32) for t in gradients], scores
 
-    function = tf.function(run, autograph=False, reduce_retracing=True)
+    function = compiled(model, ("depths", *paths), run, pictures(model), scored(model))
 
     def gradients(values: FloatArray, some: Targets) -> list[LayerGradients]:
         activations, slopes, scores = function(tf.constant(values), tf.constant(logit_weights(some, model.n_classes)))

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import functools
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from fruitaudit.attribution.base import Model
+from fruitaudit.attribution.graphs import batches_of, compiled
 from fruitaudit.errors import CannotExplain
 from fruitaudit.records.data import FloatArray, Images
 
@@ -19,13 +21,13 @@ def open_autoencoder(path: str, model: Model, images: Images) -> tuple[Any, Floa
     not take what the model takes, or answers in another range of numbers.
     """
     from fruitaudit.models.backend import tf
-    from fruitaudit.models.load import load_network
 
-    network, shape = load_network(Path(path), trust=False).network, _by(model.input_shape)
-    parts = np.split(images.values, range(model.batch_size, len(images), model.batch_size))
+    file = Path(path)
+    network = _loaded(file, file.stat().st_mtime_ns if file.is_file() else 0)
+    shape = _by(model.input_shape)
+    graph = compiled(model, ("autoencoder", network), lambda _, values: [network(values, training=False)])
     try:
-        run = tf.function(lambda values: network(values, training=False), autograph=False)
-        made = np.concatenate([np.asarray(run(tf.constant(part))) for part in parts]).astype(np.float32)
+        made = batches_of(model, graph, images.values)[0].astype(np.float32)
     except (ValueError, tf.errors.OpError) as error:
         raise CannotExplain(f"the autoencoder {path} does not take the model's images of {shape}; train one on the "
                             "model's inputs") from error  # fmt: skip
@@ -38,6 +40,14 @@ def open_autoencoder(path: str, model: Model, images: Images) -> tuple[Any, Floa
                             f"model's inputs run from {images.low.min():.4g} to {images.high.max():.4g}; train one on "
                             "the model's inputs")  # fmt: skip
     return network, made
+
+
+@functools.lru_cache(maxsize=2)
+def _loaded(file: Path, changed: int) -> Any:
+    """The network; the same one as long as the file does not change, so that graphs of it can be used again."""
+    from fruitaudit.models.load import load_network
+
+    return load_network(file, trust=False).network
 
 
 def _by(shape: tuple[int, ...]) -> str:

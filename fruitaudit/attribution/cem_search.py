@@ -13,13 +13,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from fruitaudit.attribution.base import Model
+from fruitaudit.attribution.graphs import compiled
 from fruitaudit.errors import CannotExplain
 from fruitaudit.records.data import FloatArray
 
@@ -139,33 +140,36 @@ class Search:
             made = int(leaving.iterations.sum())
             model.passes.gradient += made
             model.passes.forward += made * self.momentum
-            inside, present = inside[~through], [tf.nest.map_structure(lambda part: part[~through], (ground, state))]
+            inside = inside[~through]
+            present = [tf.nest.map_structure(lambda part, stay=~through: part[stay], (ground, state))]
         return nearest
 
     def _compiled(self, model: Model) -> tuple[Callable[..., Any], Callable[..., Any]]:
         """The beginning of rows; and iterations of all rows until at least one of them is through."""
         from fruitaudit.models.backend import tf
 
-        def run(ground: Ground, state: State) -> State:
+        def run(alive: Model, ground: Ground, state: State) -> State:
             [state] = tf.while_loop(
                 lambda state: ~tf.reduce_any(state.rounds >= self.c_steps),
-                lambda state: [self._next(model, ground, state)],
+                lambda state: [self._next(alive, ground, state)],
                 [state],
             )
             return state
 
+        options = (getattr(self, field.name) for field in fields(self))
+        key = tuple(one.tobytes() if isinstance(one, np.ndarray) else one for one in options)
         images, numbers = (tf.TensorSpec((None, *shape), tf.float32) for shape in (model.input_shape, ()))
         flags, targets = (tf.TensorSpec((None,), kind) for kind in (tf.bool, tf.int64))
         asked = Rows(images, images, flags, targets, numbers, flags)
         stands = Ground(*(images,) * 5, flags, targets)
         where = State(*(images,) * 3, *(numbers,) * 4, flags, images, *(numbers,) * 4)
         return (
-            tf.function(lambda rows: self._begun(model, rows), input_signature=[asked], autograph=False),
-            tf.function(run, input_signature=[stands, where], autograph=False, jit_compile=False),
+            compiled(model, ("cem begins", key), self._begun, asked),
+            compiled(model, ("cem", key), run, stands, where),
         )
 
     def _begun(self, model: Model, rows: Rows) -> tuple[Ground, State]:
-        """PN: colours stay in 0..1 and move away from no information, or do not move. PP: no more than the image has."""
+        """PN: colours stay in 0..1 and move away from no information, or not at all. PP: no more than the image has."""
         from fruitaudit.models.backend import tf
 
         positive, colour = _wide(rows.positive), (rows.origin - self.low) / self.span

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,7 +11,6 @@ import numpy as np
 
 from fruitaudit.attribution.base import InGraph, Layer, Model
 from fruitaudit.errors import CannotExplain
-from fruitaudit.records.data import FloatArray
 
 AT_MOST = 8
 """So many convolutions are shown where nobody named any."""
@@ -96,20 +95,6 @@ def tensors(called: InGraph, convolution: Convolution) -> tuple[Any, Any]:
 def activated(convolution: Convolution, before: Any) -> Any:
     """The activation function alone, on what `tensors` gave, to check it."""
     return convolution.layer.layer.activation(before)
-
-
-def in_batches(function: Callable[..., Any], values: FloatArray, batch_size: int) -> list[FloatArray]:
-    """Call a compiled function of images batch by batch and join what it returns."""
-    starts = range(0, max(len(values), 1), batch_size)
-    parts = [[t.numpy() for t in function(values[i : i + batch_size])] for i in starts]
-    return [np.concatenate(p) for p in zip(*parts, strict=True)]
-
-
-def compiled(model: Model, function: Callable[[Any], Any]) -> Any:
-    """A graph of a function of images, for batches of any size."""
-    from fruitaudit.models.backend import tf
-
-    return tf.function(function, [tf.TensorSpec((None, *model.input_shape), tf.float32)], autograph=False)
 
 
 def _followed(layer: Layer, layers: Sequence[Layer]) -> Convolution:

@@ -7,6 +7,7 @@ from pydantic.dataclasses import dataclass
 
 from fruitaudit.attribution.base import OPTIONS, Model, Passes, Registration, Shape
 from fruitaudit.attribution.fills import Fill, colour
+from fruitaudit.attribution.graphs import batches_of, compiled, pictures, scored
 from fruitaudit.attribution.scores import logit_weights
 from fruitaudit.records.data import FloatArray, Images
 from fruitaudit.records.explanations import Maps, Targets
@@ -47,14 +48,9 @@ class DeepLift:
     baseline: Fill = "black"
 
     def __call__(self, model: Model, images: Images, targets: Targets, streams: Streams) -> Maps:
-        from fruitaudit.models import backward
-        from fruitaudit.models.backend import tf
-
         black = np.broadcast_to(colour(images, self.baseline), (1, *model.input_shape))
-        of_images = tf.TensorSpec((None, *model.input_shape), tf.float32)
-        of_weights = tf.TensorSpec((None, model.n_classes), tf.float32)
-        function = backward.compiled(model, "deep_lift", against_one, of_images, of_weights, of_images)
-        values, difference = backward.batches_of(
+        function = compiled(model, "deep_lift", against_one, pictures(model), scored(model), pictures(model))
+        values, difference = batches_of(
             model, lambda v, w: function(v, w, black), images.values, logit_weights(targets, model.n_classes)
         )
         model.passes.gradient += len(images)

@@ -8,6 +8,7 @@ from pydantic.dataclasses import dataclass
 
 from fruitaudit.attribution.base import OPTIONS, Model, Passes, Registration, Shape
 from fruitaudit.attribution.deep_lift import additivity, multipliers_of
+from fruitaudit.attribution.graphs import batches_of, compiled, pictures, scored
 from fruitaudit.attribution.scores import logit_weights
 from fruitaudit.errors import CannotExplain
 from fruitaudit.records.data import FloatArray, Images
@@ -79,16 +80,11 @@ def _contributions(
     model: Model, images: FloatArray, seeds: FloatArray, references: FloatArray
 ) -> tuple[FloatArray, FloatArray]:
     """Means over the references of the maps (N, H, W) and of the differences (N,) of the scores that `seeds` weigh."""
-    from fruitaudit.models import backward
-    from fruitaudit.models.backend import tf
-
-    of_images = tf.TensorSpec((None, *model.input_shape), tf.float32)
-    of_seeds = tf.TensorSpec((None, model.n_classes), tf.float32)
-    function = backward.compiled(model, "deep_shap", _against_many, of_images, of_seeds, of_images)
+    function = compiled(model, "deep_shap", _against_many, pictures(model), scored(model), pictures(model))
     totals, differences = np.zeros(images.shape[:3]), np.zeros(len(images))
     for start in range(0, len(references), model.batch_size):
         part = references[start : start + model.batch_size]
-        maps, change = backward.batches_of(model, lambda v, s, r=part: function(v, s, r), images, seeds)
+        maps, change = batches_of(model, lambda v, s, r=part: function(v, s, r), images, seeds)
         totals += maps
         differences += change
     model.passes.gradient += len(images) * len(references)

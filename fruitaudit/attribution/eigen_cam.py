@@ -11,6 +11,12 @@ from fruitaudit.records.data import FloatArray, Images
 from fruitaudit.records.explanations import Maps, Targets
 from fruitaudit.runtime import Streams
 
+ROUNDS = 12
+"""Of the power iteration."""
+CLOSE = 1e-5
+"""|A^T A v - largest v| / largest. v is off by that divided by 1 - second / largest eigenvalue, at most."""
+_TINY = 1e-30
+
 
 @dataclass(frozen=True, config=OPTIONS)
 class EigenCam:
@@ -45,27 +51,47 @@ class EigenCam:
 
     def __call__(self, model: Model, images: Images, targets: Targets, streams: Streams) -> Maps:
         path = layer_for(model, self.layer, "Eigen-CAM")
-        made = [eigen_cam(one) for one in activations(model, images.values, path)]
-        maps = enlarged(np.stack([m for m, _ in made]), images, path)
-        return Maps(maps.values, {"share": np.array([share for _, share in made], np.float32)}, maps.notes)
+        found, share = eigen_cams(activations(model, images.values, path))
+        maps = enlarged(found, images, path)
+        return Maps(maps.values, {"share": share}, maps.notes)
 
     def model_passes(self, n_images: int, input_shape: Shape) -> Passes:
         return Passes(forward=n_images)
 
 
-def eigen_cam(activation: FloatArray) -> tuple[FloatArray, float]:
-    """(h, w, K) of one image -> map (h, w), >= 0, and the share of squared size it stands for."""
-    places = activation.reshape(-1, activation.shape[-1]).astype(np.float64)
+def eigen_cams(activations: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """(N, h, w, K) -> maps (N, h, w), >= 0, and the share (N,) of squared size that each stands for.
+
+    By the power iteration for all images at once, which takes a tenth of the time of N eigenvalue problems. What it
+    arrives at is the strongest pattern where it makes up more than half of the squared size, as no other then can.
+    Where it does not, or is not there after a few rounds, the eigenvalue problem of that image is solved.
+    """
+    places = activations.reshape(len(activations), -1, activations.shape[-1])
+    total = np.square(places, dtype=np.float64).sum(axis=(1, 2))
+    pattern = places.mean(axis=1)[:, :, None]
+    for _ in range(ROUNDS):
+        before = pattern = pattern / np.maximum(np.linalg.norm(pattern, axis=1, keepdims=True), _TINY)
+        projected = places @ pattern
+        pattern = places.transpose(0, 2, 1) @ projected
+    largest = np.square(projected, dtype=np.float64).sum(axis=(1, 2))
+    missed = np.linalg.norm(pattern - largest[:, None, None] * before, axis=(1, 2))
+    share = largest / np.maximum(total, _TINY)
+    projected = projected[:, :, 0]
+    for i in np.flatnonzero((total > 0) & ((share <= 0.5) | (missed > CLOSE * largest))):
+        projected[i], share[i] = eigen_cam(places[i])
+    projected *= np.where(projected.sum(axis=1) >= 0, 1, -1)[:, None]
+    return np.maximum(projected, 0).reshape(activations.shape[:3]), share.astype(np.float32)
+
+
+def eigen_cam(places: FloatArray) -> tuple[FloatArray, float]:
+    """Of one image's activations (places, K), not all 0: A v_1, whatever its sign, and its share of squared size."""
+    exact = places.astype(np.float64)
     # The eigenvectors of the smaller of the two Gram matrices give the same pattern as the singular value
     # decomposition, in a tenth of the time.
-    wide = places.shape[1] > places.shape[0]
-    values, vectors = np.linalg.eigh(places @ places.T if wide else places.T @ places)
-    largest = max(values[-1], 0.0)
-    projected = vectors[:, -1] * np.sqrt(largest) if wide else places @ vectors[:, -1]
-    projected = projected if projected.sum() >= 0 else -projected
-    total = np.square(places).sum()
-    share = float(largest / total) if total > 0 else 0.0
-    return np.maximum(projected, 0).reshape(activation.shape[:2]).astype(np.float32), share
+    wide = exact.shape[1] > exact.shape[0]
+    values, vectors = np.linalg.eigh(exact @ exact.T if wide else exact.T @ exact)
+    projected = vectors[:, -1] * np.sqrt(max(values[-1], 0.0)) if wide else exact @ vectors[:, -1]
+    return projected.astype(np.float32), float(values[-1] / np.square(exact).sum())
 
 
 METHODS = (EigenCam,)

@@ -6,6 +6,7 @@ import numpy as np
 from pydantic.dataclasses import dataclass
 
 from fruitaudit.attribution.base import OPTIONS, Model, Passes, Registration, Shape, reduce_channels
+from fruitaudit.attribution.graphs import batches_of, compiled, pictures, scored
 from fruitaudit.attribution.scores import logit_weights
 from fruitaudit.records.data import FloatArray, Images
 from fruitaudit.records.explanations import Maps, Targets
@@ -57,15 +58,13 @@ class GuidedBackprop:
 
 def modified_gradients(model: Model, values: FloatArray, targets: Targets, rules: Rules, title: str) -> FloatArray:
     """(N, H, W, C) what arrives at the images by these `rules` of `models.rules_relu`; counted as gradients."""
-    from fruitaudit.models import backward, rules_relu
-    from fruitaudit.models.backend import tf
+    from fruitaudit.models import rules_relu
 
     def function(alive: Model, images: Any, weights: Any) -> Any:
         return rules_relu.modified_gradient(alive, images, weights, rules, title)
 
-    signature = (tf.TensorSpec((None, *n), tf.float32) for n in (model.input_shape, (model.n_classes,)))
-    compiled = backward.compiled(model, title, function, *signature)
-    [found] = backward.batches_of(model, compiled, values, logit_weights(targets, model.n_classes))
+    graph = compiled(model, title, function, pictures(model), scored(model))
+    [found] = batches_of(model, graph, values, logit_weights(targets, model.n_classes))
     model.passes.gradient += len(values)
     return found
 

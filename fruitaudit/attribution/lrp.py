@@ -7,6 +7,7 @@ from pydantic import Field
 from pydantic.dataclasses import dataclass
 
 from fruitaudit.attribution.base import OPTIONS, Model, Passes, Registration, Shape
+from fruitaudit.attribution.graphs import batches_of, compiled, pictures, scored
 from fruitaudit.attribution.scores import logit_weights
 from fruitaudit.records.data import Images
 from fruitaudit.records.explanations import Maps, Targets
@@ -59,7 +60,7 @@ class Lrp:
     first: First = "flat"
 
     def __call__(self, model: Model, images: Images, targets: Targets, streams: Streams) -> Maps:
-        from fruitaudit.models import backward, rules_lrp
+        from fruitaudit.models import rules_lrp
         from fruitaudit.models.backend import tf
 
         texts = {"dense": self.dense, "convolution": self.convolution, "first": self.first}
@@ -69,11 +70,11 @@ class Lrp:
             return rules_lrp.relevance(alive, values, weights, low, high, rules)
 
         colours = tf.TensorSpec((model.input_shape[2],), tf.float32)
-        of_images, of_weights = (tf.TensorSpec((None, *n), tf.float32) for n in (model.input_shape, (model.n_classes,)))
-        compiled = backward.compiled(model, ("lrp", *texts.values()), function, of_images, of_weights, colours, colours)
-        relevance, scores, kept = backward.batches_of(
+        signature = pictures(model), scored(model), colours, colours
+        graph = compiled(model, ("lrp", *texts.values()), function, *signature)
+        relevance, scores, kept = batches_of(
             model,
-            lambda v, w: compiled(v, w, images.low, images.high),
+            lambda v, w: graph(v, w, images.low, images.high),
             images.values,
             logit_weights(targets, model.n_classes),
         )

@@ -9,12 +9,9 @@ An operation that the table of rules does not know is named in `CannotExplain`; 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
-from weakref import WeakKeyDictionary, ref
-
-import numpy as np
 
 from fruitaudit.errors import CannotExplain
 from fruitaudit.models.backend import tf
@@ -171,24 +168,3 @@ SUMS = ("AddV2", "Add", "AddN", "BiasAdd", "Sub", "Neg", "Sum", "Mean", "AvgPool
 WEIGHTED = ("Conv2D", "DepthwiseConv2dNative", "Conv2DBackpropInput", "MatMul")
 PRODUCTS = ("Mul", "BatchMatMulV2", "BatchMatMulV3", "Einsum")
 """Linear in each factor."""
-
-
-_functions: WeakKeyDictionary[Any, dict[Hashable, Any]] = WeakKeyDictionary()
-
-
-def compiled(model: Any, key: Hashable, function: Callable[..., Any], *signature: Any) -> Any:
-    """`function(model, *tensors)` as a graph, traced once for a model and a key, and forgotten with the model."""
-    known = _functions.setdefault(model, {})
-    if key not in known:
-        alive = ref(model)
-        known[key] = tf.function(
-            lambda *tensors: function(alive(), *tensors), input_signature=signature, autograph=False, jit_compile=False
-        )
-    return known[key]
-
-
-def batches_of(model: Any, function: Any, *arrays: Any) -> list[Any]:
-    """A compiled function on all rows of the arrays, as many at a time as the model takes, and its joined outputs."""
-    starts = range(0, len(arrays[0]), model.batch_size)
-    parts = [[t.numpy() for t in function(*(a[i : i + model.batch_size] for a in arrays))] for i in starts]
-    return [np.concatenate(outputs) for outputs in zip(*parts, strict=True)]

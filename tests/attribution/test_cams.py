@@ -9,7 +9,7 @@ import zoo
 from analytic_models import SmallCnn, some_images, some_targets
 
 from fruitaudit.attribution.cam import Cam
-from fruitaudit.attribution.eigen_cam import EigenCam, eigen_cam
+from fruitaudit.attribution.eigen_cam import EigenCam, eigen_cams
 from fruitaudit.attribution.explain import explain
 from fruitaudit.attribution.grad_cam import GradCam, grad_cam
 from fruitaudit.attribution.grad_cam_pp import GradCamPlusPlus
@@ -155,15 +155,32 @@ def test_score_cams_of_different_classes_differ():
     assert np.corrcoef(maps).min() < 0.9
 
 
+def activations_of_every_sort(shape):
+    """Not below 0, with one pattern, with none that leads, of both signs, with two that are equal, and all 0."""
+    rng = np.random.default_rng(1)
+    noise = rng.normal(0.3, 1, (6, *shape)).astype(np.float32)
+    noise[0] = np.maximum(noise[0], 0)
+    noise[1] = 5 * noise[1, :1, :1] + 0.1 * noise[1]
+    equal = np.zeros((shape[0] * shape[1], shape[2]), np.float32)
+    equal[0, 0], equal[1, 1] = 3, 3 - 1e-3
+    noise[4], noise[5] = equal.reshape(shape), 0
+    return noise
+
+
 @pytest.mark.parametrize("shape", [(4, 5, 30), (9, 8, 6)])
 def test_eigen_cam_is_the_first_singular_vector(shape):
-    a = np.maximum(np.random.default_rng(1).normal(0.3, 1, shape), 0).astype(np.float32)
-    made, share = eigen_cam(a)
-    _, s, vt = np.linalg.svd(a.reshape(-1, shape[-1]).astype(np.float64), full_matrices=False)
-    np.testing.assert_allclose(made.ravel(), abs(a.reshape(-1, shape[-1]) @ vt[0]), rtol=1e-4)
-    assert share == pytest.approx(s[0] ** 2 / (s**2).sum(), rel=1e-5)
-    assert eigen_cam(np.zeros(shape, np.float32))[0].max() == 0
-    assert eigen_cam(np.zeros(shape, np.float32))[1] == 0.0
+    every = activations_of_every_sort(shape)
+    maps, shares = eigen_cams(every)
+    for a, made, share in zip(every[:-1], maps, shares, strict=False):
+        places = a.reshape(-1, shape[-1]).astype(np.float64)
+        _, s, vt = np.linalg.svd(places, full_matrices=False)
+        projected = places @ vt[0]
+        projected *= np.sign(projected.sum())
+        expected = np.maximum(projected, 0)
+        np.testing.assert_allclose(made.ravel(), expected, rtol=1e-4, atol=1e-4 * expected.max())
+        assert share == pytest.approx(s[0] ** 2 / (s**2).sum(), rel=1e-4)
+    assert shares[1] > 0.9 and min(shares) == 0.0 and (shares[2:4] < 0.5).any()
+    assert not maps[-1].any()
 
 
 def test_eigen_cam_does_not_ask_for_the_class():

@@ -1,0 +1,54 @@
+"""Functions of a model as graphs, traced once: tracing takes longer than many of the methods do."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable
+from typing import Any
+from weakref import WeakKeyDictionary, ref
+
+import numpy as np
+
+from fruitaudit.attribution.base import Model
+
+_functions: WeakKeyDictionary[Any, dict[Hashable, Any]] = WeakKeyDictionary()
+
+
+def compiled(model: Model, key: Hashable, function: Callable[..., Any], *signature: Any) -> Any:
+    """`function(model, *tensors)` as a graph, traced once for a model and a key, and forgotten with the model.
+
+    Without a signature it is a function of images alone. What it returns may depend on the model, the tensors and the
+    key, and on nothing else.
+    """
+    from fruitaudit.models.backend import tf
+
+    known = _functions.setdefault(model, {})
+    if key not in known:
+        alive = ref(model)
+        known[key] = tf.function(
+            lambda *tensors: function(alive(), *tensors),
+            input_signature=signature or [pictures(model)],
+            autograph=False,
+            jit_compile=False,
+        )
+    return known[key]
+
+
+def pictures(model: Model) -> Any:
+    """What any number of images is in a signature."""
+    from fruitaudit.models.backend import tf
+
+    return tf.TensorSpec((None, *model.input_shape), tf.float32)
+
+
+def scored(model: Model) -> Any:
+    """What a number an image and class is in a signature."""
+    from fruitaudit.models.backend import tf
+
+    return tf.TensorSpec((None, model.n_classes), tf.float32)
+
+
+def batches_of(model: Model, function: Callable[..., Any], *arrays: Any) -> list[Any]:
+    """A compiled function on all rows of the arrays, as many at a time as the model takes, and its joined outputs."""
+    starts = range(0, max(len(arrays[0]), 1), model.batch_size)
+    parts = [[t.numpy() for t in function(*(a[i : i + model.batch_size] for a in arrays))] for i in starts]
+    return [np.concatenate(outputs) for outputs in zip(*parts, strict=True)]
