@@ -20,6 +20,8 @@ _FUNCTIONS = re.compile(
     re.IGNORECASE,
 )
 """Layers and operations of Keras that are an activation function and nothing else."""
+_ONE_OPERATION = {"Relu", "Relu6", "Elu", "Selu", "Sigmoid", "Tanh", "Softplus", "Softsign"}
+"""Activation functions whose input is there in the graph, and need not be computed once more."""
 
 
 @dataclass(frozen=True)
@@ -80,7 +82,9 @@ def tensors(called: InGraph, convolution: Convolution) -> tuple[Any, Any]:
     after = called.layer(convolution.after)
     if not convolution.activation:
         return None, tf.cast(after, tf.float32)
-    if convolution.fused:
+    if convolution.fused and not is_recomputed(convolution, after):
+        before = after.op.inputs[0]
+    elif convolution.fused:
         layer = convolution.layer.layer
         own, layer.activation = layer.activation, keras.activations.linear
         try:
@@ -90,6 +94,11 @@ def tensors(called: InGraph, convolution: Convolution) -> tuple[Any, Any]:
     else:
         before = called.layer(convolution.before)
     return tf.cast(before, tf.float32), tf.cast(after, tf.float32)
+
+
+def is_recomputed(convolution: Convolution, after: Any) -> bool:
+    """Whether `tensors` computes once more what enters the activation function, since the graph does not show it."""
+    return convolution.fused and after.op.type not in _ONE_OPERATION
 
 
 def activated(convolution: Convolution, before: Any) -> Any:

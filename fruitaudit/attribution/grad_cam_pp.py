@@ -59,10 +59,14 @@ class GradCamPlusPlus:
 def class_activation_map(layer: LayerGradients) -> FloatArray:
     """(N, h, w, K) activations and gradients of the logit -> (N, h, w) map, >= 0, without its factor exp(S)."""
     positive = np.maximum(layer.gradients, 0).astype(np.float64)
-    denominator = 2 + positive * layer.activations.sum(axis=(1, 2), keepdims=True, dtype=np.float64)
-    terms = np.divide(positive, denominator, out=np.zeros_like(positive), where=denominator != 0)
-    weights = terms.sum(axis=(1, 2), keepdims=True)
-    return np.maximum((weights * layer.activations).sum(axis=-1), 0).astype(np.float32)
+    denominator = positive * layer.activations.sum(axis=(1, 2), keepdims=True, dtype=np.float64)
+    denominator += 2
+    denominator[denominator == 0] = np.inf
+    weights = (positive / denominator).sum(axis=(1, 2))[:, :, None].astype(np.float32)
+    n, *places, channels = layer.activations.shape
+    maps = layer.activations.reshape(n, -1, channels) @ weights
+    return np.maximum(maps, 0).reshape(n, *places)
+
 
 
 METHODS = (GradCamPlusPlus,)

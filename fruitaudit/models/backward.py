@@ -148,6 +148,19 @@ def gradient(step: Step, signals: Signals) -> Signals:
     return transposed(step.op, step.op.inputs, signals, step.needed)
 
 
+def relu_gradient(step: Step, signals: Signals) -> Signals:
+    """The same for a ReLU, without computing it again."""
+    return [tf.raw_ops.ReluGrad(gradients=signals[0], features=step.op.outputs[0])]
+
+
+def pooling_gradient(step: Step, signals: Signals) -> Signals:
+    """The same for pooling by maximum, without computing it again."""
+    attrs = {name: step.op.get_attr(name) for name in ("ksize", "strides", "explicit_paddings")}
+    attrs |= {name: step.op.get_attr(name).decode() for name in ("padding", "data_format")}
+    [x], [y], [signal] = step.op.inputs, step.op.outputs, signals
+    return [tf.raw_ops.MaxPoolGrad(orig_input=x, orig_output=y, grad=signal, **attrs)]
+
+
 def passed_on(step: Step, signals: Signals) -> Signals:
     """Each input gets what arrived at the output of the same number, which it equals."""
     return [signals[i] if i < len(signals) else None for i in step.needed]

@@ -37,6 +37,12 @@ class Block(Step):
     def inputs(self) -> list[Any]:
         return (self.padding or self.weighted).inputs
 
+    @property
+    def sees_all_channels(self) -> bool:
+        """Whether each output is computed from all channels of the input: not so in groups, and one by one."""
+        kind, weights = self.weighted.op.type, self.weighted.op.inputs[1]
+        return kind == "MatMul" or (kind == "Conv2D" and weights.shape[2] == self.inputs[0].shape[-1])
+
     def parameters(self) -> tuple[Any, Any]:
         """w and b, a channel each, after all that follows the weights."""
         weights = self.weighted.op.inputs[_DATA_AND_WEIGHTS[self.weighted.op.type][1]]

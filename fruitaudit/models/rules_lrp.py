@@ -145,7 +145,7 @@ class Propagation:
         for factor, sign in ((alpha, 1), (1 - alpha, -1)):
             if factor:
                 part = _signed_part(block, a, w, b, sign)
-                share = factor * _divided(relevance, part, _TINY)
+                share = factor * _divided(relevance, part, _TINY, sign)
                 self._take(share, sign * tf.nn.relu(sign * b))
                 # A unit without any contribution of this sign has nobody to hand its relevance to.
                 self._take(factor * relevance, tf.cast(part == 0, part.dtype))
@@ -157,7 +157,12 @@ class Propagation:
 
     def _flat(self, block: Block, a: Any, w: Any, relevance: Any) -> Any:
         ones = tf.ones_like(w)
-        return block.back(_divided(relevance, block.linear(tf.ones_like(a), ones), _TINY), ones)
+        some = a if block.weighted.op.type == "Conv2DBackpropInput" else a[:1]  # that one knows the number of images
+        count = block.linear(tf.ones_like(some), ones)
+        share = relevance * _divided(tf.ones_like(count), count, _TINY, 1)
+        if block.sees_all_channels:  # all outputs of a place hand back to the same inputs
+            return block.back(tf.reduce_sum(share, -1, keepdims=True), ones[..., :1])
+        return block.back(share, ones)
 
     def _box(self, block: Block, a: Any, w: Any, relevance: Any) -> Any:
         if a.ref() not in self._range:
@@ -190,10 +195,10 @@ def _prepared(step: Step, signals: Signals) -> Signals:
     return [signals[0]] if step.op.type in (*_PREPARES, "Identity") else backward.gradient(step, signals)
 
 
-def _divided(relevance: Any, by: Any, epsilon: float) -> Any:
-    """relevance / (by + epsilon sign(by)), 0 / 0 = 0, computed in float32."""
+def _divided(relevance: Any, by: Any, epsilon: float, sign: int = 0) -> Any:
+    """relevance / (by + epsilon sign(by)), 0 / 0 = 0, computed in float32; `sign` where `by` has no other."""
     wide = tf.cast(by, tf.float32)
-    stable = wide + tf.where(wide < 0, -epsilon, epsilon)
+    stable = wide + (sign * epsilon if sign else tf.where(wide < 0, -epsilon, epsilon))
     return tf.cast(tf.math.divide_no_nan(tf.cast(relevance, tf.float32), stable), by.dtype)
 
 
@@ -243,7 +248,9 @@ def _quotient(step: Step, signals: Signals) -> Signals:
 _RULES: Rules = {
     **backward.UNCHANGED,
     "IdentityN": backward.passed_on,
-    **dict.fromkeys((*backward.MOVES, *backward.SUMS, "MaxPool", "Max", "Relu"), backward.gradient),
+    **dict.fromkeys((*backward.MOVES, *backward.SUMS, "Max"), backward.gradient),
+    "Relu": backward.relu_gradient,
+    "MaxPool": backward.pooling_gradient,
     **dict.fromkeys(_ACTIVATIONS, _activation),
     "Mul": _product,
     "RealDiv": _quotient,
