@@ -62,11 +62,10 @@ def class_activation_map(layer: LayerGradients) -> FloatArray:
     denominator = positive * layer.activations.sum(axis=(1, 2), keepdims=True, dtype=np.float64)
     denominator += 2
     denominator[denominator == 0] = np.inf
-    weights = (positive / denominator).sum(axis=(1, 2))[:, :, None].astype(np.float32)
+    weights = np.divide(positive, denominator, out=positive).sum(axis=(1, 2))[:, :, None].astype(np.float32)
     n, *places, channels = layer.activations.shape
     maps = layer.activations.reshape(n, -1, channels) @ weights
     return np.maximum(maps, 0).reshape(n, *places)
-
 
 
 METHODS = (GradCamPlusPlus,)
