@@ -10,7 +10,7 @@ from pydantic.dataclasses import dataclass
 
 from fruitaudit.attribution.base import OPTIONS, Model, Passes, Registration, Shape
 from fruitaudit.attribution.fills import blurred, colour
-from fruitaudit.attribution.passes import add_per_image, rows
+from fruitaudit.attribution.passes import add_per_image, rows, runs
 from fruitaudit.attribution.scores import gradients_of, pick
 from fruitaudit.errors import CannotExplain
 from fruitaudit.records.data import FloatArray, Images, IntArray
@@ -124,7 +124,10 @@ class _Way:
         shares = at.astype(np.float32)[:, None, None, None]
         totals = np.zeros((len(of), *self.away.shape[1:]))
         for image, step in rows(len(of), len(at), self.model.batch_size):
-            path = self.start[of[image]] + shares[step] * self.away[of[image]]
+            path = np.empty((len(image), *self.away.shape[1:]), np.float32)
+            for i, some in runs(image):
+                np.multiply(shares[step[some]], self.away[of[i]], out=path[some])
+                path[some] += self.start[of[i]]
             add_per_image(totals, image, gradients_of(self.model, path, self.targets.select(of[image])))
         return totals
 
