@@ -52,9 +52,15 @@ def by_number(masks: FloatArray, channels: int) -> FloatArray:
     return masks.reshape(len(masks), -1).repeat(channels, axis=1).reshape(*masks.shape, channels)
 
 
-def bilinear(mask: FloatArray, height: int, width: int) -> FloatArray:
-    """(h, w) -> (height, width), bilinearly, as OpenCV: by two small products of matrices, in a tenth of its time."""
-    made: FloatArray = _enlarging(mask.shape[0], height) @ mask @ _enlarging(mask.shape[1], width).T
+def bilinear(
+    mask: FloatArray, height: int, width: int, rows: slice = slice(None), columns: slice = slice(None)
+) -> FloatArray:
+    """(h, w) -> these rows and columns of (height, width), bilinearly, as OpenCV.
+
+    By two small products of matrices, in a tenth of its time.
+    """
+    down, across = _enlarging(mask.shape[0], height)[rows], _enlarging(mask.shape[1], width)[columns]
+    made: FloatArray = down @ mask @ across.T
     return made
 
 
@@ -74,6 +80,11 @@ def ahead(items: Iterable[Item]) -> Iterator[Item]:
         while (item := coming.result()) is not end:
             coming = thread.submit(next, source, end)
             yield cast("Item", item)
+
+
+def in_turn(*shape: int) -> Iterator[FloatArray]:
+    """Two arrays, in turn: one to be filled `ahead` while the other is used. New memory would cost as much again."""
+    return itertools.cycle([np.empty(shape, np.float32) for _ in range(2)])
 
 
 def add_per_image(totals: npt.NDArray[np.float64], image: IntArray, values: FloatArray) -> None:

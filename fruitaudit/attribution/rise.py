@@ -9,7 +9,7 @@ from pydantic.dataclasses import dataclass
 
 from fruitaudit.attribution.base import OPTIONS, Model, Passes, Registration, Shape
 from fruitaudit.attribution.fills import Hide, hidden
-from fruitaudit.attribution.passes import add_per_image, ahead, bilinear, by_number, rows, runs
+from fruitaudit.attribution.passes import ahead, bilinear, in_turn, rows, runs
 from fruitaudit.attribution.scores import Score, scores_of
 from fruitaudit.records.data import FloatArray, Images, IntArray
 from fruitaudit.records.explanations import Maps, Targets
@@ -59,30 +59,39 @@ class Rise:
     explains: Score = "probability"
 
     def __call__(self, model: Model, images: Images, targets: Targets, streams: Streams) -> Maps:
-        weighted, shown = np.zeros((2, *images.values.shape[:3]))
-        scored = np.zeros((len(images), 1, 1))
+        # Scores are counted from the first of each image on, so that float32 keeps the digits of their differences.
+        first, scored = np.full(len(images), np.nan, np.float32), np.zeros(len(images))
+        weighted, shown = np.zeros((2, len(images), images.values[0, :, :, 0].size))
         for image, masks, values in ahead(self._masked(images, streams, model.batch_size)):
-            scores = scores_of(model, values, targets.select(image), self.explains)[:, None, None]
-            add_per_image(weighted, image, scores * masks)
-            add_per_image(shown, image, masks)
-            add_per_image(scored, image, scores)
-        maps = (weighted - scored / self.samples * shown) / (self.shown * self.samples)
-        return Maps(maps.astype(np.float32))
+            scores = scores_of(model, values, targets.select(image), self.explains)
+            for i, some in runs(image):
+                first[i] = scores[some.start] if np.isnan(first[i]) else first[i]
+                gains, flat = scores[some] - first[i], masks[some].reshape(len(scores[some]), -1)
+                scored[i] += gains.sum()
+                weighted[i] += np.einsum("n,np->p", gains, flat)
+                shown[i] += flat.sum(axis=0)
+        maps = (weighted - scored[:, None] / self.samples * shown) / (self.shown * self.samples)
+        return Maps(maps.reshape(images.values.shape[:3]).astype(np.float32))
 
     def _masked(
         self, images: Images, streams: Streams, batch_size: int
     ) -> Iterator[tuple[IntArray, FloatArray, FloatArray]]:
         """Batches of image, mask (B, H, W) and masked copy (B, H, W, C)."""
-        filled = hidden(images, self.fill)
+        filled = np.ascontiguousarray(hidden(images, self.fill))  # three numbers at a time would be slow to add
         away = images.values - filled
         # One generator an image, drawn from in the order of its masks: batches do not matter.
         generators = [streams.rng("rise", sample_id) for sample_id in images.sample_ids]
+        height, width, channels = images.values.shape[1:]
+        all_masks, all_values = in_turn(batch_size, height, width), in_turn(batch_size, height, width, channels)
         for image, _ in rows(len(images), self.samples, batch_size):
-            masks = np.stack([self.mask(generators[i], *images.values.shape[1:3]) for i in image])
-            values = by_number(masks, images.values.shape[-1])
+            masks, values = next(all_masks)[: len(image)], next(all_values)[: len(image)]
+            for mask, i in zip(masks, image, strict=True):
+                mask[:] = self.mask(generators[i], height, width)
             for i, variants in runs(image):
-                values[variants] *= away[i]
-                values[variants] += filled[i]
+                for channel in range(channels):  # three numbers at a time would be slow
+                    np.multiply(masks[variants], away[i, :, :, channel], out=values[variants, :, :, channel])
+                if filled[i].any():
+                    values[variants] += filled[i]
             yield image, masks, values
 
     def mask(self, rng: np.random.Generator, height: int, width: int) -> FloatArray:
@@ -90,8 +99,8 @@ class Rise:
         cell_height, cell_width = -(-height // self.cells), -(-width // self.cells)
         grid = (rng.random((self.cells, self.cells)) < self.shown).astype(np.float32)
         top, left = rng.integers(cell_height), rng.integers(cell_width)
-        large = bilinear(grid, (self.cells + 1) * cell_height, (self.cells + 1) * cell_width)
-        return large[top : top + height, left : left + width]
+        size = (self.cells + 1) * cell_height, (self.cells + 1) * cell_width
+        return bilinear(grid, *size, slice(top, top + height), slice(left, left + width))
 
     def model_passes(self, n_images: int, input_shape: Shape) -> Passes:
         return Passes(forward=n_images * self.samples)

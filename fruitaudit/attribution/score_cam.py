@@ -91,7 +91,7 @@ def _seen_through(images: Images, masks: FloatArray, image: IntArray, channel: I
     seen = by_number(np.stack(large), channels)
     for i, variants in runs(image):
         seen[variants] *= images.values[i] - images.low
-    seen += np.broadcast_to(images.low, seen.shape[1:]).astype(np.float32)
+    seen += np.broadcast_to(images.low, seen.shape[1:]).astype(np.float32, order="C")
     return seen
 
 

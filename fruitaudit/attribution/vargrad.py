@@ -8,6 +8,7 @@ from pydantic.dataclasses import dataclass
 
 from fruitaudit.attribution.base import OPTIONS, Model, Passes, Registration, Shape, reduce_channels
 from fruitaudit.attribution.noise import noisy_gradients
+from fruitaudit.attribution.passes import runs
 from fruitaudit.records.data import Images
 from fruitaudit.records.explanations import Maps, Targets
 from fruitaudit.runtime import Streams
@@ -47,13 +48,18 @@ class VarGrad:
     channels: Literal["maxabs", "l2"] = "maxabs"
 
     def __call__(self, model: Model, images: Images, targets: Targets, streams: Streams) -> Maps:
+        # Sums of what each gradient differs by from the first of its image: the variance is the same, and the digits of
+        # a small one are kept.
+        first = np.zeros_like(images.values)
         totals, squares = np.zeros((2, *images.values.shape))
+        begun = np.zeros(len(images), bool)
         for image, gradients in noisy_gradients(model, images, targets, streams, self.samples, self.noise):
-            for i, gradient in zip(image, gradients, strict=True):
-                exact = gradient.astype(np.float64)
-                totals[i] += exact
-                squares[i] += np.square(exact, out=exact)
-        # In 64 bits, so that the difference of two nearly equal sums keeps the digits of a float32.
+            for i, some in runs(image):
+                if not begun[i]:
+                    first[i], begun[i] = gradients[some.start], True
+                away = gradients[some] - first[i]
+                totals[i] += away.sum(axis=0)
+                squares[i] += np.square(away, out=away).sum(axis=0)
         variance = np.maximum(squares - totals**2 / self.samples, 0) / (self.samples - 1)
         return Maps(reduce_channels(variance.astype(np.float32), self.channels))
 
