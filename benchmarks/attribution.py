@@ -27,7 +27,7 @@ CLASSES = 16
 SIDE = 100
 
 
-def chapter_cnn() -> Any:
+def chapter_cnn(side: int = SIDE) -> Any:
     """Four convolutions with pooling, and two dense layers; untrained."""
     from fruitaudit.models.backend import keras
 
@@ -36,7 +36,7 @@ def chapter_cnn() -> Any:
     convolutions = [layer for k in (16, 32, 64, 128) for layer in (layers.Conv2D(k, 2, activation="relu"),
                                                                     layers.MaxPooling2D())]  # fmt: skip
     head = [layers.Flatten(), layers.Dense(150, activation="relu"), layers.Dense(CLASSES, activation="softmax")]
-    return keras.Sequential([keras.Input((SIDE, SIDE, 3)), *convolutions, *head])
+    return keras.Sequential([keras.Input((side, side, 3)), *convolutions, *head])
 
 
 def at_224(name: str) -> Any:

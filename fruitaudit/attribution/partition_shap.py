@@ -20,6 +20,7 @@ from fruitaudit.records.explanations import Maps, Targets
 from fruitaudit.runtime import Streams
 
 Shown = npt.NDArray[np.bool_]
+Doubles = npt.NDArray[np.float64]
 ROUND = 32
 """Tiles of an image that are split at once, whatever the batch size: the choice of the next ones waits for these."""
 
@@ -61,6 +62,14 @@ class PartitionShap:
     explains: Score = "probability"
 
     def __call__(self, model: Model, images: Images, targets: Targets, streams: Streams) -> Maps:
+        # As many trees at once as the model takes images: every tile keeps its context, which is as large as a map.
+        groups = [slice(start, start + model.batch_size) for start in range(0, len(images), model.batch_size)]
+        made = [self._maps(model, images.select(some), targets.select(some)) for some in groups]
+        maps, gains = (np.concatenate(parts).astype(np.float32) for parts in zip(*made, strict=True))
+        return Maps(maps, {"score_difference": gains})
+
+    def _maps(self, model: Model, images: Images, targets: Targets) -> tuple[Doubles, Doubles]:
+        """(N, H, W), and the gain (N,) that each adds up to."""
         filled = hidden(images, self.hide)
 
         def score(image: IntArray, shown: list[Shown]) -> FloatArray:
@@ -79,8 +88,7 @@ class PartitionShap:
             scores = score(np.array([i for i, _ in split]).repeat(2), shown).astype(np.float64)
             for (i, tile), (first, second) in zip(split, scores.reshape(-1, 2), strict=True):
                 trees[i].add(tile.split(first, second))
-        maps = np.stack([tree.spread((height, width)) for tree in trees])
-        return Maps(maps.astype(np.float32), {"score_difference": (high - low).astype(np.float32)})
+        return np.stack([tree.spread((height, width)) for tree in trees]), high - low
 
     def model_passes(self, n_images: int, input_shape: Shape) -> Passes:
         return Passes(forward=n_images * (2 + 2 * ((self.samples - 2) // 2)))
@@ -154,7 +162,7 @@ class _Tree:
         self.left -= n
         return [heapq.heappop(self.heap)[-1] for _ in range(n)]
 
-    def spread(self, shape: tuple[int, int]) -> npt.NDArray[np.float64]:
+    def spread(self, shape: tuple[int, int]) -> Doubles:
         """(H, W): the effect of each tile divided evenly among its pixels."""
         values = np.zeros(shape)
         for tile in (*self.pixels, *(tile for *_, tile in self.heap)):
