@@ -10,7 +10,7 @@ from pydantic.dataclasses import dataclass
 
 from fruitaudit.attribution.ascent import Ascent, Canvas, Fourier, Pixels, colours_of
 from fruitaudit.attribution.base import OPTIONS, InGraph, Model, Passes, Registration, Shape
-from fruitaudit.attribution.convolutions import Convolution, activated, chosen, tensors
+from fruitaudit.attribution.convolutions import Convolution, activated, chosen, is_recomputed, tensors
 from fruitaudit.attribution.graphs import batches_of, compiled
 from fruitaudit.errors import CannotExplain
 from fruitaudit.records.data import Background, FloatArray, Images, IntArray
@@ -45,15 +45,18 @@ class Part:
         from fruitaudit.models.backend import tf
 
         if self.convolution is None:
-            return tf.gather(called.logits, self.which, axis=1, batch_dims=1)
+            return self._own(called.logits)
         before, after = tensors(called, self.convolution)
-        if self.convolution.fused:  # then the convolution is not computed twice
-            after = activated(self.convolution, before)
-        own, silent = (
-            tf.gather(tf.reduce_mean(t, (1, 2)), self.which, axis=1, batch_dims=1)
-            for t in (after, after if before is None else before)
-        )
+        if is_recomputed(self.convolution, called.layer(self.convolution.after)):
+            after = activated(self.convolution, before)  # so that the convolution is not computed twice
+        own, silent = (self._own(tf.reduce_mean(t, (1, 2))) for t in (after, after if before is None else before))
         return tf.where(own > 0, own, silent)
+
+    def _own(self, responses: Any) -> Any:
+        """In a graph: of (U, K) the number of picture u and unit u, (U,)."""
+        from fruitaudit.models.backend import tf
+
+        return tf.reduce_sum(responses * tf.one_hot(self.which, tf.shape(responses)[1]), axis=1)
 
 
 @dataclass(frozen=True, config=OPTIONS)
