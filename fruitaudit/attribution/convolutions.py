@@ -97,8 +97,15 @@ def tensors(called: InGraph, convolution: Convolution) -> tuple[Any, Any]:
 
 
 def is_recomputed(convolution: Convolution, after: Any) -> bool:
-    """Whether `tensors` computes once more what enters the activation function, since the graph does not show it."""
-    return convolution.fused and after.op.type not in _ONE_OPERATION
+    """Whether `tensors` computes once more what enters the activation function, since the graph does not show it.
+
+    Nor would it show that of a function or a layer of the user's own, which may end in a ReLU and do more before.
+    """
+    from fruitaudit.models.backend import keras
+
+    layer, known = convolution.layer.layer, getattr(keras.activations, convolution.activation or "-", None)
+    own = layer.activation is not known or not type(layer).__module__.startswith("keras.")
+    return convolution.fused and (own or after.op.type not in _ONE_OPERATION)
 
 
 def activated(convolution: Convolution, before: Any) -> Any:

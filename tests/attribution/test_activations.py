@@ -96,6 +96,20 @@ def test_what_cannot_be_recomputed_is_left_out_and_said():
     assert "odd: sigmoid of what was recomputed differs from the output" in made.notes[0]
 
 
+def relu(x):
+    """Not the one of Keras, but of its name, and with a ReLU at the end."""
+    return keras.ops.relu(x - 0.5)
+
+
+def test_what_enters_a_function_of_ones_own_is_not_read_off_the_graph():
+    odd = L.Conv2D(4, 3, activation=relu, name="odd")
+    _, images, made = made_by(keras.Sequential([L.Input((12, 12, 3)), odd, L.Flatten(), L.Dense(3)]))
+    plain = convolve(images.values, *odd.get_weights())[..., made.layers[0].channels]
+    stages = {layer.stage: layer.values for layer in made.layers}
+    np.testing.assert_allclose(stages["before relu"], plain, atol=1e-5)
+    np.testing.assert_allclose(stages["after relu"], np.maximum(plain - 0.5, 0), atol=1e-5)
+
+
 def test_a_deep_network_shows_eight_convolutions_evenly_spread():
     _, _, made = made_by("nested_functional")
     paths = list(dict.fromkeys(layer.layer for layer in made.layers))
