@@ -46,7 +46,10 @@ class Compared:
 
 
 def cases(autoencoder: Path) -> list[Compared]:
-    """Counts as in configs/chapter.yaml: 17 misclassified, 6 recognised, 6 learned and 2 side by side."""
+    """Every method that a library offers.
+
+    Counts as in configs/chapter.yaml: 17 misclassified, 6 recognised, 6 learned and 2 side by side.
+    """
     cem = {"autoencoder": str(autoencoder), "gamma": 100.0, "beta": 0.1, "max_iterations": 100, "c_steps": 10}
     return [
         Compared(
@@ -58,6 +61,9 @@ def cases(autoencoder: Path) -> list[Compared]:
             native={"filters": 16, "classes": 16},
         ),
         Compared("saliency", "tf-keras-vis", {}, 19),
+        Compared("saliency", "tf-explain", {}),
+        Compared("grad_cam", "tf-keras-vis", {}),
+        Compared("grad_cam", "tf-explain", {}),
         Compared("smoothgrad", "tf-keras-vis", {"samples": 20, "noise": 0.2}, 19),
         Compared("grad_cam_pp", "tf-keras-vis", {}, 19),
         Compared("score_cam", "tf-keras-vis", {}),
