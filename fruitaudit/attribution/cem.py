@@ -9,7 +9,8 @@ from pydantic.dataclasses import dataclass
 from fruitaudit.attribution.base import OPTIONS, Model, Passes, Registration, Shape
 from fruitaudit.attribution.cem_autoencoder import open_autoencoder
 from fruitaudit.attribution.cem_finds import Finds, Mode, counterfactuals
-from fruitaudit.attribution.cem_search import Rows, Search, leads
+from fruitaudit.attribution.cem_rows import Rows
+from fruitaudit.attribution.cem_search import Search, leads
 from fruitaudit.attribution.fills import Fill, colour
 from fruitaudit.errors import CannotExplain
 from fruitaudit.records.data import FloatArray, Images
