@@ -32,7 +32,8 @@ class Activations:
     Z^l = W^l * A^(l-1) + b^l (normalized, where BatchNormalization follows),  A^l = f(Z^l).
     Paper: Yosinski, Clune, Nguyen, Fuchs, Lipson 2015, arXiv:1506.06579, sec. 2.
     Differs from the paper: nothing; a choice of channels is shown, the same for all images.
-    Where the layer computes f itself, Z is computed once more from its input, and shown only where f(Z) is A.
+    Where the layer computes f itself, Z is read off the graph; where f is more than one operation, or the user's own,
+    it is computed once more from the layer's input, and shown only where f(Z) is A.
 
     Parameters: `layers` paths of convolutions, left out: all of them, 8 at most, evenly spread; `channels` how many of
     each layer; `choose` the "strongest" by mean |A| over all images, strongest first, or the "first".

@@ -65,7 +65,7 @@ class Cem:
         explains="logit",
         channels="none",
         signed=True,
-        cost="at most 2 x (c_steps x max_iterations + 1) gradients and 4 forward",
+        cost="at most 2 x (c_steps x max_iterations + 1) gradients and 4 forward; with momentum as many forward",
         option_that_changes=(
             ("gamma", 3.0),
             ("beta", 0.02),

@@ -25,7 +25,11 @@ def open_autoencoder(path: str, model: Model, images: Images) -> tuple[Any, Floa
     file = Path(path)
     network = _loaded(file, file.stat().st_mtime_ns if file.is_file() else 0)
     shape = _by(model.input_shape)
-    graph = compiled(model, ("autoencoder", network), lambda _, values: [network(values, training=False)])
+
+    def run(_: Model, values: Any) -> Any:
+        return [tf.convert_to_tensor(network(values, training=False))]
+
+    graph = compiled(model, ("autoencoder", network), run)
     try:
         made = batches_of(model, graph, images.values)[0].astype(np.float32)
     except (ValueError, tf.errors.OpError) as error:

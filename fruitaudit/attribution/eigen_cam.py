@@ -66,7 +66,8 @@ def eigen_cams(activations: FloatArray) -> tuple[FloatArray, FloatArray]:
     arrives at is the strongest pattern where it makes up more than half of the squared size, as no other then can.
     Where it does not, or is not there after a few rounds, the eigenvalue problem of that image is solved.
     """
-    places = activations.reshape(len(activations), -1, activations.shape[-1])
+    largest_number = np.maximum(abs(activations).max(axis=(1, 2, 3)), _TINY)  # so that float32 holds the squares
+    places = (activations / largest_number[:, None, None, None]).reshape(len(activations), -1, activations.shape[-1])
     total = np.square(places, dtype=np.float64).sum(axis=(1, 2))
     pattern = places.mean(axis=1)[:, :, None]
     for _ in range(ROUNDS):
@@ -77,9 +78,10 @@ def eigen_cams(activations: FloatArray) -> tuple[FloatArray, FloatArray]:
     missed = np.linalg.norm(pattern - largest[:, None, None] * before, axis=(1, 2))
     share = largest / np.maximum(total, _TINY)
     projected = projected[:, :, 0]
-    for i in np.flatnonzero((total > 0) & ((share <= 0.5) | (missed > CLOSE * largest))):
+    there = (share > 0.5) & (missed <= CLOSE * largest)
+    for i in np.flatnonzero((total > 0) & ~there):
         projected[i], share[i] = eigen_cam(places[i])
-    projected *= np.where(projected.sum(axis=1) >= 0, 1, -1)[:, None]
+    projected *= (np.where(projected.sum(axis=1) >= 0, 1, -1) * largest_number)[:, None]
     return np.maximum(projected, 0).reshape(activations.shape[:3]), share.astype(np.float32)
 
 

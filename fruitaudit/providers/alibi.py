@@ -46,6 +46,7 @@ class CemByAlibi(Cem):
     registration: ClassVar[Registration] = replace(
         Cem.registration,
         provider="alibi",
+        cost="at most 2 x c_steps x max_iterations gradients and as many forward, and 2 forward",
         explains="probability",
         needs="an interpreter that has alibi",
         option_that_changes=tuple(

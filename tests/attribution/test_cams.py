@@ -185,6 +185,13 @@ def test_eigen_cam_is_the_first_singular_vector(shape):
     assert not maps[-1].any()
 
 
+def test_eigen_cam_of_activations_whose_squares_float32_cannot_hold():
+    every = activations_of_every_sort((4, 5, 30))[:2]
+    (usual, shares), (large, same) = eigen_cams(every), eigen_cams(every * np.float32(1e25))
+    np.testing.assert_allclose(large / np.float32(1e25), usual, rtol=1e-4, atol=1e-4 * usual.max())
+    np.testing.assert_allclose(same, shares, rtol=1e-4)
+
+
 def test_eigen_cam_does_not_ask_for_the_class():
     model, images, _ = opened("sequential")
     maps = [EigenCam()(model, images, Targets(np.full(3, k)), Streams(0)).values for k in (0, 1)]

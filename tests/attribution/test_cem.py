@@ -249,6 +249,10 @@ def test_an_autoencoder_that_does_not_fit_is_refused(model, usual, autoencoder, 
 
     assert "does not take the model's images of 16 x 12 x 3" in reason(autoencoder("grey", L.Dense(1), shape=(8, 8, 1)))
     assert "turns images of 16 x 12 x 3 into 16 x 12 x 1" in reason(autoencoder("one channel", L.Dense(1)))
+    inputs = keras.Input((16, 12, 3))
+    two = keras.Model(inputs, [L.Dense(3)(inputs), L.Dense(3)(inputs)])
+    two.save(tmp_path / "two.keras")
+    assert "train one that returns what it was given" in reason(str(tmp_path / "two.keras"))
     large = autoencoder("bytes", L.Rescaling(255.0))
     assert "while the model's inputs run from 0 to 1; train one on the model's inputs" in reason(large)
     with pytest.raises(ModelError, match="pass --trust-model"):

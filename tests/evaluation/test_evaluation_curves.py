@@ -24,7 +24,7 @@ def by_name(curves: tuple[Curve, ...]) -> dict[str, Curve]:
     return {c.name: c for c in curves}
 
 
-def areas_are_the_figures(result: SplitEvaluation, tolerance: float) -> None:
+def assert_areas_are_the_figures(result: SplitEvaluation, tolerance: float) -> None:
     roc, pr = by_name(result.roc), by_name(result.precision_recall)
     for row in result.classes:
         assert isinstance(row.auc, Estimate)
@@ -39,15 +39,15 @@ def areas_are_the_figures(result: SplitEvaluation, tolerance: float) -> None:
 
 
 def test_areas_under_the_curves_are_the_figures() -> None:
-    areas_are_the_figures(evaluate(random_predictions(90, 3, 1), Streams(1)), 2e-3)
+    assert_areas_are_the_figures(evaluate(random_predictions(90, 3, 1), Streams(1)), 2e-3)
     ties = random_predictions(90, 3, 1)
     ties = Predictions(**{**vars(ties), "probabilities": np.round(ties.probabilities, 1)})
-    areas_are_the_figures(evaluate(ties, Streams(1)), 2e-3)
+    assert_areas_are_the_figures(evaluate(ties, Streams(1)), 2e-3)
 
 
 def test_thousands_of_points_become_two_hundred_with_the_same_area() -> None:
     result = evaluate(random_predictions(9000, 3, 1), Streams(1))
-    areas_are_the_figures(result, 3e-3)
+    assert_areas_are_the_figures(result, 3e-3)
     assert max(len(c.x) for c in (*result.roc, *result.precision_recall, result.coverage)) <= MAX_POINTS
     micro = by_name(result.precision_recall)["micro"]
     p = random_predictions(9000, 3, 1)
