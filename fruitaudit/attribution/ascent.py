@@ -29,8 +29,8 @@ class Canvas(Protocol):
         """In a graph: (U, ...) -> (U, H, W, C) in 0..1."""
         ...
 
-    def keep(self, numbers: Any) -> Any:
-        """In a graph: the numbers after a step, put back to where they make a picture."""
+    def keep(self, numbers: Any) -> None:
+        """In a graph: put the numbers, a variable, back to where they make a picture after a step."""
         ...
 
 
@@ -46,10 +46,10 @@ class Pixels:
     def picture(self, numbers: Any) -> Any:
         return numbers
 
-    def keep(self, numbers: Any) -> Any:
+    def keep(self, numbers: Any) -> None:
         from fruitaudit.models.backend import tf
 
-        return tf.clip_by_value(numbers, 0.0, 1.0)
+        numbers.assign(tf.clip_by_value(numbers, 0.0, 1.0))
 
 
 @dataclass(frozen=True)
@@ -76,12 +76,12 @@ class Fourier:
         frequency = np.hypot(np.fft.fftfreq(height)[:, None], np.fft.rfftfreq(width)[None])
         gain = np.sqrt(height * width) / np.maximum(frequency, 1 / max(height, width))
         # Unstacked: the gradient of a slice takes as long as that of the model.
-        spectrum = tf.complex(*tf.unstack(numbers, axis=1)) * tf.cast(gain / 4, tf.complex64)
+        spectrum = tf.complex(*tf.unstack(numbers * np.float32(gain / 4), axis=1))
         waves = tf.transpose(tf.signal.irfft2d(spectrum, [height, width]), (0, 2, 3, 1))
         return tf.sigmoid(tf.matmul(waves, self.colours.T))
 
-    def keep(self, numbers: Any) -> Any:
-        return numbers
+    def keep(self, numbers: Any) -> None:
+        return
 
 
 def colours_of(background: Background | None, images: Images) -> FloatArray:
@@ -132,24 +132,27 @@ class Ascent:
         def feed(picture: Any) -> Any:
             return images.low + (images.high - images.low) * picture
 
-        def step(shift: Any, t: Any, numbers: Any, mean: Any, square: Any) -> Any:
-            picture = canvas.picture(numbers)
+        def step(shift: Any, t: Any) -> None:
+            values = tf.identity(numbers)
+            picture = canvas.picture(values)
             shown = feed(tf.roll(picture, shift, (1, 2)))
             [back] = tf.gradients(score(model.in_graph(shown)) / scale, shown)
             if back is None:
                 raise CannotExplain("no gradient reaches the model's input, so that no input can be made up; use "
                                     "nearest_neighbours to see what the model takes for alike")  # fmt: skip
-            [gradient] = tf.gradients([shown, picture], numbers, [back, -self._pull(picture)])
-            mean, square = 0.9 * mean + 0.1 * gradient, 0.999 * square + 0.001 * gradient**2
-            towards = (mean / (1 - 0.9**t)) / (tf.sqrt(square / (1 - 0.999**t)) + 1e-8)
-            return canvas.keep(numbers + self.step_size * towards), mean, square
+            [gradient] = tf.gradients([shown, picture], values, [back, -self._pull(picture)])
+            tf.raw_ops.ResourceApplyAdam(
+                var=numbers.handle, m=mean.handle, v=square.handle, grad=-gradient, lr=self.step_size, use_locking=False,
+                beta1=0.9, beta2=0.999, beta1_power=0.9**t, beta2_power=0.999**t, epsilon=1e-8 * tf.sqrt(1 - 0.999**t),
+            )
+            canvas.keep(numbers)
 
         # Step by step from here: a loop of TensorFlow's own is slower.
         run = tf.function(step, autograph=False)
-        state = (tf.constant(start), tf.zeros_like(start), tf.zeros_like(start))
+        numbers, mean, square = tf.Variable(start), tf.Variable(tf.zeros_like(start)), tf.Variable(tf.zeros_like(start))
         for i, shift in enumerate(shifts):
-            state = run(tf.constant(shift), tf.constant(i + 1, tf.float32), *state)
-        made: FloatArray = feed(canvas.picture(state[0])).numpy()
+            run(tf.constant(shift), tf.constant(i + 1, tf.float32))
+        made: FloatArray = feed(canvas.picture(numbers)).numpy()
         model.passes.gradient += len(start) * self.steps
         return np.clip(made, images.low, images.high)
 
@@ -157,11 +160,13 @@ class Ascent:
         """In a graph: the gradient of the penalties, written out: TensorFlow's own takes ten times as long."""
         from fruitaudit.models.backend import tf
 
-        pull = (2 * self.l2 / math.prod(picture.shape[1:])) * (picture - 0.5)
-        for axis in (1, 2):
-            first, last = ([slice(None)] * axis + [ends] for ends in (slice(None, -1), slice(1, None)))
-            rises = tf.sign(picture[tuple(last)] - picture[tuple(first)])
+        height, width, channels = picture.shape[1:]
+        rows = tf.reshape(picture, (-1, height, width * channels))
+        pull = (2 * self.l2 / math.prod(picture.shape[1:])) * (rows - 0.5)
+        for axis, apart in ((1, 1), (2, channels)):
+            first, last = ([slice(None)] * axis + [ends] for ends in (slice(None, -apart), slice(apart, None)))
+            rises = tf.sign(rows[tuple(last)] - rows[tuple(first)])
             share = self.total_variation / max(1, math.prod(rises.shape[1:]))
-            before, after = ([[0, 0]] * axis + [ends] + [[0, 0]] * (3 - axis) for ends in ([1, 0], [0, 1]))
-            pull += share * (tf.pad(rises, before) - tf.pad(rises, after))
-        return pull
+            rises = tf.pad(share * rises, [[apart] * 2 if i == axis else [0, 0] for i in range(3)])
+            pull += rises[tuple(first)] - rises[tuple(last)]
+        return tf.reshape(pull, tf.shape(picture))

@@ -129,6 +129,6 @@ def _of_several(model: Model, paths: Sequence[str]) -> Gradients:
     def gradients(values: FloatArray, some: Targets) -> list[LayerGradients]:
         activations, slopes, scores = function(tf.constant(values), tf.constant(logit_weights(some, model.n_classes)))
         model.passes.gradient += len(values)
-        return [LayerGradients(a.numpy(), g.numpy(), scores.numpy()) for a, g in zip(activations, slopes, strict=True)]
+        return [LayerGradients(*map(np.asarray, (a, g, scores))) for a, g in zip(activations, slopes, strict=True)]
 
     return gradients

@@ -50,5 +50,5 @@ def scored(model: Model) -> Any:
 def batches_of(model: Model, function: Callable[..., Any], *arrays: Any) -> list[Any]:
     """A compiled function on all rows of the arrays, as many at a time as the model takes, and its joined outputs."""
     starts = range(0, max(len(arrays[0]), 1), model.batch_size)
-    parts = [[t.numpy() for t in function(*(a[i : i + model.batch_size] for a in arrays))] for i in starts]
+    parts = [[np.asarray(t) for t in function(*(a[i : i + model.batch_size] for a in arrays))] for i in starts]
     return [outputs[0] if len(outputs) == 1 else np.concatenate(outputs) for outputs in zip(*parts, strict=True)]

@@ -242,7 +242,7 @@ class Classifier:
             one = self._batched(function, *(np.zeros((1, *a.shape[1:]), a.dtype) for a in arrays))
             return [part[:0] for part in one]
         starts = range(0, len(arrays[0]), self.batch_size)
-        parts = [[t.numpy() for t in function(*(a[i : i + self.batch_size] for a in arrays))] for i in starts]
+        parts = [[np.asarray(t) for t in function(*(a[i : i + self.batch_size] for a in arrays))] for i in starts]
         return [p[0] if len(p) == 1 else np.concatenate(p) for p in zip(*parts, strict=True)]
 
     def _images(self, values: FloatArray) -> FloatArray:
