@@ -57,6 +57,8 @@ class State(NamedTuple):
     upper: Any
     hit: Any
     """(R,) bool: found with the present c."""
+    still: Any
+    """(R,) bool: `point` is the origin."""
     best: Any
     distance: Any
     reached: Any

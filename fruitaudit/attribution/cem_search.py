@@ -99,7 +99,7 @@ class Search:
         flags, targets = (tf.TensorSpec((None,), kind) for kind in (tf.bool, tf.int64))
         asked = Rows(images, images, flags, targets, numbers, flags)
         stands = Ground(*(images,) * 5, flags, targets)
-        where = State(*(images,) * 3, *(numbers,) * 4, flags, images, *(numbers,) * 4)
+        where = State(*(images,) * 3, *(numbers,) * 4, *(flags,) * 2, images, *(numbers,) * 4)
         return (
             compiled(model, ("cem begins", key), self._begun, asked),
             compiled(model, ("cem", key), run, stands, where),
@@ -122,7 +122,7 @@ class Search:
         )
         _, attack = self._judged(model, ground, still)
         never, no = tf.fill(tf.shape(rows.c), NEVER), tf.zeros_like(rows.positive)
-        state = State(still, still, attack, zeros, rows.c, zeros, never, no, still, never, zeros, zeros, zeros)
+        state = State(still, still, attack, zeros, rows.c, zeros, never, no, ~no, still, never, zeros, zeros, zeros)
         return ground._replace(attack=attack), state
 
     def _next(self, model: Model, ground: Ground, state: State) -> State:
@@ -144,8 +144,8 @@ class Search:
         hit = state.hit | found
 
         # Where nothing moved off the origin, nothing will: the slope is the same again, and the rate falls.
-        stuck = self._size(state.point) + self._size(point) == 0
-        over = stuck | (state.k + 1 >= self.round_length)
+        still = self._size(point) == 0
+        over = (state.still & still) | (state.k + 1 >= self.round_length)
         lower = tf.where(over & ~hit, tf.maximum(state.lower, state.c), state.lower)
         upper = tf.where(over & hit, tf.minimum(state.upper, state.c), state.upper)
         following = tf.where(upper < _KNOWN, (lower + upper) / 2, state.c * 10)
@@ -159,6 +159,7 @@ class Search:
             lower=lower,
             upper=upper,
             hit=hit & ~over,
+            still=still | over,
             best=_of_rows(nearer, delta, state.best),
             distance=tf.where(nearer, size, state.distance),
             reached=tf.where(nearer, state.c, state.reached),
