@@ -23,6 +23,7 @@ from fruitaudit.runtime import Streams
 
 TOLERANCE = 1e-3
 """What a recomputed value may differ by, as a share of the layer's largest activation; float16 has 3 digits."""
+_NEVER_NEGATIVE = {"Relu", "Relu6", "Sigmoid", "Softplus"}
 
 
 @dataclass(frozen=True, config=OPTIONS)
@@ -95,7 +96,9 @@ def _mean_magnitudes(model: Model, shown: list[Convolution], images: Images) -> 
 
     def run(alive: Model, values: Any) -> Any:
         called = alive.in_graph(values)
-        return [tf.reduce_mean(tf.abs(tensors(called, c)[1]), axis=(1, 2)) for c in shown]
+        answers = [tensors(called, c)[1] for c in shown]
+        # Half of the time is saved where no sign has to be dropped.
+        return [tf.reduce_mean(a if a.op.type in _NEVER_NEGATIVE else tf.abs(a), axis=(1, 2)) for a in answers]
 
     means = batches_of(model, compiled(model, ("magnitudes", *(c.path for c in shown)), run), images.values)
     model.passes.forward += len(images)
@@ -112,16 +115,19 @@ def _values(
         called, made = alive.in_graph(values), []
         for convolution, which in zip(shown, channels, strict=True):
             before, after = tensors(called, convolution)
-            difference = tf.zeros(tf.shape(values)[:1])
+            # A product with ones and zeros takes a fifth of the time of tf.gather, and is as exact.
+            chosen_ones, difference = tf.one_hot(which, after.shape[-1], axis=0), tf.zeros(tf.shape(values)[:1])
+            of_before, of_after = (
+                tf.tensordot(t, chosen_ones, 1) for t in (after if before is None else before, after)
+            )
             if is_recomputed(convolution, called.layer(convolution.after)):
                 again = tf.cast(activated(convolution, before), tf.float32)
                 largest = tf.maximum(tf.reduce_max(tf.abs(after)), 1e-30)
                 difference += tf.reduce_max(tf.abs(again - after)) / largest
-            # A product with ones and zeros takes a fifth of the time of tf.gather, and is as exact.
-            chosen_ones = tf.one_hot(which, after.shape[-1], axis=0)
-            made += [tf.tensordot(after if before is None else before, chosen_ones, 1)]
-            made += [tf.tensordot(after, chosen_ones, 1)]
-            made.append(difference)
+            elif convolution.fused:  # number by number, so that what is chosen need not be chosen twice
+                own = tf.cast(of_before, called.layer(convolution.after).dtype)
+                of_after = tf.cast(activated(convolution, own), tf.float32)
+            made += [of_before, of_after, difference]
         return made
 
     signature = [pictures(model), *(tf.TensorSpec((None,), tf.int64) for _ in channels)]

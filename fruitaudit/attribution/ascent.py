@@ -142,8 +142,17 @@ class Ascent:
                                     "nearest_neighbours to see what the model takes for alike")  # fmt: skip
             [gradient] = tf.gradients([shown, picture], values, [back, -self._pull(picture)])
             tf.raw_ops.ResourceApplyAdam(
-                var=numbers.handle, m=mean.handle, v=square.handle, grad=-gradient, lr=self.step_size, use_locking=False,
-                beta1=0.9, beta2=0.999, beta1_power=0.9**t, beta2_power=0.999**t, epsilon=1e-8 * tf.sqrt(1 - 0.999**t),
+                var=numbers.handle,
+                m=mean.handle,
+                v=square.handle,
+                grad=-gradient,
+                lr=self.step_size,
+                use_locking=False,
+                beta1=0.9,
+                beta2=0.999,
+                beta1_power=0.9**t,
+                beta2_power=0.999**t,
+                epsilon=1e-8 * tf.sqrt(1 - 0.999**t),
             )
             canvas.keep(numbers)
 

@@ -72,6 +72,21 @@ def test_after_is_the_function_of_before_on_every_kind(kind, function):
         np.testing.assert_allclose(after.values, function(before.values), rtol=1e-2, atol=2e-3)
 
 
+@pytest.mark.parametrize(
+    "function", ["relu", "relu6", "elu", "selu", "sigmoid", "tanh", "softplus", "softsign", "gelu"]
+)
+@pytest.mark.parametrize("kind", ["float32", "mixed_float16"])
+def test_after_is_what_the_layer_answers_strongest_first(function, kind):
+    keras.utils.set_random_seed(3)
+    convolution = L.Conv2D(6, 3, activation=function, dtype=kind, bias_initializer="random_normal", name="conv")
+    network = keras.Sequential([L.Input((9, 8, 3)), convolution, L.Flatten(), L.Dense(3)])
+    model, images, made = made_by(network, channels=4)
+    [_, after] = made.layers
+    answers = model.features(images.values, "conv").reshape(3, 7, 6, 6)
+    assert after.channels.tolist() == np.argsort(-abs(answers).mean(axis=(0, 1, 2)), kind="stable")[:4].tolist()
+    np.testing.assert_allclose(after.values, answers[..., after.channels], atol=1e-6)
+
+
 def test_says_what_was_tapped_where_layers_are_apart():
     _, _, made = made_by("resnet")
     stages = {}
