@@ -90,7 +90,7 @@ class IntegratedGradients:
             ]
             return images.low + np.stack(noise) * (images.high - images.low)
         if self.baseline != "mean_image":
-            return np.broadcast_to(colour(images, self.baseline), (1, *images.values.shape[1:]))
+            return np.full((1, *images.values.shape[1:]), colour(images, self.baseline))
         if images.background is None:
             raise CannotExplain("the baseline mean_image needs reference images; use the baseline blurred instead")
         return images.background.values.mean(axis=0, keepdims=True)
@@ -123,8 +123,9 @@ class _Way:
         of = np.arange(len(self.away)) if of is None else of
         shares = at.astype(np.float32)[:, None, None, None]
         totals = np.zeros((len(of), *self.away.shape[1:]))
+        space = np.empty((min(self.model.batch_size, len(of) * len(at)), *self.away.shape[1:]), np.float32)
         for image, step in rows(len(of), len(at), self.model.batch_size):
-            path = np.empty((len(image), *self.away.shape[1:]), np.float32)
+            path = space[: len(image)]
             for i, some in runs(image):
                 np.multiply(shares[step[some]], self.away[of[i]], out=path[some])
                 path[some] += self.start[of[i]]
