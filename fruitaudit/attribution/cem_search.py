@@ -86,9 +86,15 @@ class Search:
         from fruitaudit.models.backend import tf
 
         def run(alive: Model, ground: Ground, state: State) -> State:
+            # A graph of its own: among the rest of a loop TensorFlow finds its fast gradient of pooling by chance only.
+            follow = tf.function(
+                lambda ground, state: self._next(alive, ground, state),
+                autograph=False,
+                experimental_attributes={"_noinline": True},
+            )
             [state] = tf.while_loop(
                 lambda state: ~tf.reduce_any(state.rounds >= self.c_steps),
-                lambda state: [self._next(alive, ground, state)],
+                lambda state: [follow(ground, state)],
                 [state],
             )
             return state
@@ -149,18 +155,26 @@ class Search:
         lower = tf.where(over & ~hit, tf.maximum(state.lower, state.c), state.lower)
         upper = tf.where(over & hit, tf.minimum(state.upper, state.c), state.upper)
         following = tf.where(upper < _KNOWN, (lower + upper) / 2, state.c * 10)
-        going_on = _wide(tf.cast(~over, tf.float32))
+        delta_next, point_next, attack_next = tf.cond(
+            tf.reduce_any(over),
+            lambda: (
+                *(change * _wide(tf.cast(~over, tf.float32)) for change in (delta, point)),
+                _of_rows(over, ground.attack, attack),
+            ),
+            lambda: (delta, point, attack),
+        )
+        best = tf.cond(tf.reduce_any(nearer), lambda: _of_rows(nearer, delta, state.best), lambda: state.best)
         return State(
-            delta=delta * going_on,
-            point=point * going_on,
-            attack=_of_rows(over, ground.attack, attack),
+            delta=delta_next,
+            point=point_next,
+            attack=attack_next,
             k=tf.where(over, 0.0, state.k + 1),
             c=tf.where(over, following, state.c),
             lower=lower,
             upper=upper,
             hit=hit & ~over,
             still=still | over,
-            best=_of_rows(nearer, delta, state.best),
+            best=best,
             distance=tf.where(nearer, size, state.distance),
             reached=tf.where(nearer, state.c, state.reached),
             rounds=state.rounds + tf.cast(over, tf.float32),
@@ -171,7 +185,7 @@ class Search:
         """Gradient of c f(y) + |y|^2 + gamma |AE(z) - z|^2 at y; c outside, where float16 cannot overflow."""
         from fruitaudit.models.backend import tf
 
-        slopes = [_wide(state.c) * state.attack, 2 * state.point]
+        slopes = [_wide(state.c) * state.attack, state.point, state.point]
         if self.autoencoder is not None:
             values = self._values(ground, state.point)
             made = tf.cast(self.autoencoder(values, training=False), tf.float32)
@@ -211,7 +225,8 @@ class Search:
         """(R,) beta |d|_1 + |d|_2^2."""
         from fruitaudit.models.backend import tf
 
-        return tf.reduce_sum(abs(change) * (abs(change) + self.beta), (1, 2, 3))
+        size = tf.reshape(abs(change), (tf.shape(change)[0], 1, math.prod(change.shape[1:])))
+        return tf.matmul(size, size + self.beta, transpose_b=True)[:, 0, 0]
 
 
 def leads(scores: Any, target: Any, positive: Any) -> Any:
@@ -229,7 +244,7 @@ def _allowed(ground: Ground, delta: Any) -> Any:
     from fruitaudit.models.backend import tf
 
     delta = _within(delta, ground.low, ground.high)
-    return delta * tf.cast(delta * (ground.twice + delta) > 0, tf.float32)
+    return tf.raw_ops.ReluGrad(gradients=delta, features=delta * (ground.twice + delta))
 
 
 def _within(values: Any, low: Any, high: Any) -> Any:
