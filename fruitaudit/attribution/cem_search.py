@@ -14,6 +14,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, fields
+from functools import partial
 from typing import Any, Literal
 
 import numpy as np
@@ -87,15 +88,10 @@ class Search:
 
         def run(alive: Model, ground: Ground, state: State) -> State:
             # A graph of its own: among the rest of a loop TensorFlow finds its fast gradient of pooling by chance only.
-            follow = tf.function(
-                lambda ground, state: self._next(alive, ground, state),
-                autograph=False,
-                experimental_attributes={"_noinline": True},
-            )
+            apart = {"_noinline": True}
+            follow = tf.function(partial(self._next, alive, ground), autograph=False, experimental_attributes=apart)
             [state] = tf.while_loop(
-                lambda state: ~tf.reduce_any(state.rounds >= self.c_steps),
-                lambda state: [follow(ground, state)],
-                [state],
+                lambda state: ~tf.reduce_any(state.rounds >= self.c_steps), lambda state: [follow(state)], [state]
             )
             return state
 
@@ -155,19 +151,17 @@ class Search:
         lower = tf.where(over & ~hit, tf.maximum(state.lower, state.c), state.lower)
         upper = tf.where(over & hit, tf.minimum(state.upper, state.c), state.upper)
         following = tf.where(upper < _KNOWN, (lower + upper) / 2, state.c * 10)
-        delta_next, point_next, attack_next = tf.cond(
-            tf.reduce_any(over),
-            lambda: (
-                *(change * _wide(tf.cast(~over, tf.float32)) for change in (delta, point)),
-                _of_rows(over, ground.attack, attack),
-            ),
-            lambda: (delta, point, attack),
-        )
         best = tf.cond(tf.reduce_any(nearer), lambda: _of_rows(nearer, delta, state.best), lambda: state.best)
+
+        def begun_again() -> tuple[Any, Any, Any]:
+            going_on = _wide(tf.cast(~over, tf.float32))
+            return delta * going_on, point * going_on, _of_rows(over, ground.attack, attack)
+
+        delta, point, attack = tf.cond(tf.reduce_any(over), begun_again, lambda: (delta, point, attack))
         return State(
-            delta=delta_next,
-            point=point_next,
-            attack=attack_next,
+            delta=delta,
+            point=point,
+            attack=attack,
             k=tf.where(over, 0.0, state.k + 1),
             c=tf.where(over, following, state.c),
             lower=lower,
@@ -225,8 +219,7 @@ class Search:
         """(R,) beta |d|_1 + |d|_2^2."""
         from fruitaudit.models.backend import tf
 
-        size = tf.reshape(abs(change), (tf.shape(change)[0], 1, math.prod(change.shape[1:])))
-        return tf.matmul(size, size + self.beta, transpose_b=True)[:, 0, 0]
+        return tf.reduce_sum(abs(change) * (abs(change) + self.beta), (1, 2, 3))
 
 
 def leads(scores: Any, target: Any, positive: Any) -> Any:
