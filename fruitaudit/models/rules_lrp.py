@@ -123,8 +123,12 @@ class Propagation:
 
     def _take(self, shares: Any, bias: Any) -> None:
         """Relevance that stays here: `shares` R_k / z_k of it times the bias b_k."""
-        taken = tf.cast(shares, tf.float32) * tf.cast(bias, tf.float32)
-        self.absorbed.append(tf.reduce_sum(tf.reshape(taken, (self._n_images, -1)), axis=1))
+        shares, bias = (tf.cast(t, tf.float32) for t in (shares, bias))
+        if bias.shape.rank and bias.shape.num_elements() == bias.shape[-1] == shares.shape[-1]:
+            # The same at all places: their shares are added up first, a fourth of the work.
+            shares = tf.reduce_sum(tf.reshape(shares, (self._n_images, -1, bias.shape[-1])), axis=1)
+            bias = tf.reshape(bias, (1, -1))
+        self.absorbed.append(tf.reduce_sum(tf.reshape(shares * bias, (self._n_images, -1)), axis=1))
 
     def _epsilon(self, block: Block, a: Any, w: Any, b: Any, z: Any, relevance: Any, epsilon: float) -> Any:
         share = _divided(relevance, z, epsilon)
