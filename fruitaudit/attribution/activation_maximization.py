@@ -182,7 +182,13 @@ def beside_real_images(
     *responses, probabilities = _responses(model, shown, made)
     own = np.concatenate([r[:, part.which] for r, part in zip(responses, parts, strict=True)], axis=1)
     reached, alike = np.diagonal(own).copy(), np.concatenate([part.real for part in parts], axis=1)
-    best = alike.argmax(axis=0)
+    best, strongest = alike.argmax(axis=0), alike.max(axis=0)
+    notes = [f"the strongest real image is that of {len(real.values)} of the {real.population} reference images"]
+    weaker = [unit.name for unit, less in zip(units, reached < strongest, strict=True) if less]
+    if weaker:
+        named = ", ".join(weaker[:8]) + (" and others" if len(weaker) > 8 else "")
+        notes.append(f"{len(weaker)} of {len(units)} made-up images excite their unit less than a photograph does, "
+                     f"which therefore shows better what the unit answers to: {named}")  # fmt: skip
     classes = [np.nan if unit.layer else float(probabilities[i, unit.index]) for i, unit in enumerate(units)]
     return Synthetic(
         units=units,
@@ -190,11 +196,11 @@ def beside_real_images(
         low=images.low,
         high=images.high,
         reached=reached,
-        strongest=alike.max(axis=0),
+        strongest=strongest,
         strongest_ids=tuple(real.sample_ids[i] for i in best),
         strongest_values=real.values[best],
         diagnostics={"probability": np.array(classes, np.float32)},
-        notes=(f"the strongest real image is that of {len(real.values)} of the {real.population} reference images",),
+        notes=tuple(notes),
     )
 
 

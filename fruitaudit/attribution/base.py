@@ -63,7 +63,10 @@ class Registration:
 
 
 class Model(Protocol):
-    """The door to the classifier. All arrays are NumPy, float32, and any N is allowed."""
+    """The door to the classifier. All arrays are NumPy, float32, and any N is allowed.
+
+    What it returns is not to be written to: it may be the memory of the model's own answer.
+    """
 
     @property
     def input_shape(self) -> Shape: ...

@@ -119,6 +119,19 @@ def test_a_filter_that_is_silent_is_woken():
     assert (made.reached > 0.02).all()
 
 
+def test_says_which_pictures_excite_less_than_a_photograph():
+    model = linear_filters("relu")
+    poor, _ = run(model, steps=1, step_size=1e-6, parameterization="pixel")  # grey, as it began
+    weaker = poor.reached < poor.strongest
+    assert 2 <= weaker.sum() <= 8
+    said = [note for note in poor.notes if "less than a photograph" in note]
+    assert said[0].startswith(f"{weaker.sum()} of 7 made-up images")
+    assert said[0].endswith(": " + ", ".join(u.name for u, less in zip(poor.units, weaker, strict=True) if less))
+    good, _ = run(model, steps=100, jitter=0, total_variation=0.0, parameterization="pixel")
+    assert (good.reached >= good.strongest).all()
+    assert not any("photograph" in note for note in good.notes)
+
+
 def test_a_unit_does_not_depend_on_the_others_in_its_batch():
     model = linear_filters("relu")
     every, _ = run(model, filters=3, steps=8, choose="first")
