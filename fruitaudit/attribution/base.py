@@ -65,7 +65,7 @@ class Registration:
 class Model(Protocol):
     """The door to the classifier. All arrays are NumPy, float32, and any N is allowed.
 
-    What it returns is not to be written to: it may be the memory of the model's own answer.
+    Gradients and activations are not to be written to: they may be TensorFlow's own memory.
     """
 
     @property

@@ -242,7 +242,7 @@ class Classifier:
             one = self._batched(function, *(np.zeros((1, *a.shape[1:]), a.dtype) for a in arrays))
             return [part[:0] for part in one]
         starts = range(0, len(arrays[0]), self.batch_size)
-        parts = [[np.asarray(t) for t in function(*(a[i : i + self.batch_size] for a in arrays))] for i in starts]
+        parts = [[_array(t) for t in function(*(a[i : i + self.batch_size] for a in arrays))] for i in starts]
         return [p[0] if len(p) == 1 else np.concatenate(p) for p in zip(*parts, strict=True)]
 
     def _images(self, values: FloatArray) -> FloatArray:
@@ -267,3 +267,8 @@ def _asked(scores: Any, targets: tuple[Any, ...]) -> Any:
     """In a graph: the score of each image's class, less that of its rival where there is one, (N,)."""
     score, *rival = (tf.gather(scores, classes, batch_dims=1) for classes in targets)
     return score - rival[0] if rival else score
+
+
+def _array(tensor: Any) -> FloatArray:
+    """Pictures and maps stay TensorFlow's own memory, read-only; numbers are few, and the caller's own."""
+    return np.asarray(tensor) if tensor.shape.rank > 2 else tensor.numpy()

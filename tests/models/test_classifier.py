@@ -306,3 +306,12 @@ def test_the_door_costs_no_more_than_a_raw_compiled_pass(store16: Path) -> None:
     ours(), floor()
     ratio = min(best(ours) / best(floor) for _ in range(2))
     assert ratio < 1.3, ratio
+
+
+def test_numbers_are_the_callers_own_and_maps_are_not_to_be_written_to(classifier: Get) -> None:
+    model = classifier("sequential")
+    values, classes = np.zeros((2, *model.input_shape), np.float32), np.zeros(2, np.int64)
+    for numbers in (model.logits(values), model.probabilities(values), model.features(values)):
+        numbers[:] = 0
+    with pytest.raises(ValueError, match="read-only"):
+        model.gradient(values, classes)[:] = 0
