@@ -125,7 +125,7 @@ class Propagation:
         """Relevance that stays here: `shares` R_k / z_k of it times the bias b_k."""
         shares, bias = (tf.cast(t, tf.float32) for t in (shares, bias))
         if bias.shape.rank and bias.shape.num_elements() == bias.shape[-1] == shares.shape[-1]:
-            # The same at all places: their shares are added up first, a fourth of the work.
+            # The same at all places: their shares are added up first, as a product with so short a vector is slow.
             shares = tf.reduce_sum(tf.reshape(shares, (self._n_images, -1, bias.shape[-1])), axis=1)
             bias = tf.reshape(bias, (1, -1))
         self.absorbed.append(tf.reduce_sum(tf.reshape(shares * bias, (self._n_images, -1)), axis=1))
