@@ -188,7 +188,7 @@ def beside_real_images(
     if weaker:
         named = ", ".join(weaker[:8]) + (" and others" if len(weaker) > 8 else "")
         notes.append(f"{len(weaker)} of {len(units)} made-up images excite their unit less than a photograph does, "
-                     f"which therefore shows better what the unit answers to: {named}")  # fmt: skip
+                     f"so that the search fell short of what they answer to: {named}")  # fmt: skip
     classes = [np.nan if unit.layer else float(probabilities[i, unit.index]) for i, unit in enumerate(units)]
     return Synthetic(
         units=units,
