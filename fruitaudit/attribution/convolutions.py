@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -53,7 +54,11 @@ def convolutions(model: Model) -> list[Convolution]:
 
     kl = keras.layers
     kinds = kl.Conv2D, kl.DepthwiseConv2D, kl.SeparableConv2D, kl.Conv2DTranspose
-    found = [_followed(layer, model.layers) for layer in model.layers if isinstance(layer.layer, kinds)]
+    readers = defaultdict[int, list[Layer]](list)  # of each tensor, by its identity
+    for layer in model.layers:
+        for tensor in {id(tensor) for tensor in layer.inputs}:
+            readers[tensor].append(layer)
+    found = [_followed(layer, readers) for layer in model.layers if isinstance(layer.layer, kinds)]
     if not found:
         raise CannotExplain("no convolution is to be seen in this model; use saliency or occlusion instead")
     return found
@@ -113,12 +118,13 @@ def activated(convolution: Convolution, before: Any) -> Any:
     return convolution.layer.layer.activation(before)
 
 
-def _followed(layer: Layer, layers: Sequence[Layer]) -> Convolution:
+def _followed(layer: Layer, readers: Mapping[int, Sequence[Layer]]) -> Convolution:
     own = getattr(getattr(layer.layer, "activation", None), "__name__", "linear")
     if own != "linear":
         return Convolution(layer, "", layer.path, own, normalized=False)
     last, normalized = layer, False
-    while (following := _only_follower(last, layers)) is not None:
+    while len(followers := readers.get(id(last.output), ())) == 1:
+        [following] = followers
         if following.kind == "BatchNormalization":
             last, normalized = following, True
         elif _FUNCTIONS.fullmatch(following.kind):
@@ -127,11 +133,6 @@ def _followed(layer: Layer, layers: Sequence[Layer]) -> Convolution:
         else:
             break
     return Convolution(layer, "", last.path, "", normalized)
-
-
-def _only_follower(layer: Layer, layers: Sequence[Layer]) -> Layer | None:
-    followers = [other for other in layers if any(layer.output is tensor for tensor in other.inputs)]
-    return followers[0] if len(followers) == 1 else None
 
 
 def _named(found: Sequence[Convolution], path: str) -> Convolution:
