@@ -13,7 +13,7 @@ from pydantic.dataclasses import dataclass
 
 from fruitaudit.attribution.base import OPTIONS, Model, Passes, Registration, Shape
 from fruitaudit.attribution.fills import Hide, hidden
-from fruitaudit.attribution.passes import ahead, runs, shown_or_hidden
+from fruitaudit.attribution.passes import ahead, in_turn, runs, shown_or_hidden
 from fruitaudit.attribution.scores import Score, scores_of
 from fruitaudit.records.data import FloatArray, Images, IntArray
 from fruitaudit.records.explanations import Maps, Targets
@@ -84,10 +84,10 @@ class PartitionShap:
         splits = (self.samples - 2) // 2
         trees = [_Tree(splits, _Tile(0, 0, height, width, nothing, *pair, 1.0)) for pair in zip(low, high, strict=True)]
         while split := [(i, tile) for i, tree in enumerate(trees) for tile in tree.largest()]:
-            shown = [tile.with_half(half) for _, tile in split for half in (0, 1)]
-            scores = score(np.array([i for i, _ in split]).repeat(2), shown).astype(np.float64)
-            for (i, tile), (first, second) in zip(split, scores.reshape(-1, 2), strict=True):
-                trees[i].add(tile.split(first, second))
+            pairs = [(tile.with_half(0), tile.with_half(1)) for _, tile in split]
+            scores = score(np.array([i for i, _ in split]).repeat(2), list(itertools.chain(*pairs)))
+            for (i, tile), shown, two in zip(split, pairs, scores.reshape(-1, 2).astype(np.float64), strict=True):
+                trees[i].add(tile.split(shown, two))
         return np.stack([tree.spread((height, width)) for tree in trees]), high - low
 
     def model_passes(self, n_images: int, input_shape: Shape) -> Passes:
@@ -132,11 +132,11 @@ class _Tile:
         shown[top : top + height, left : left + width] = True
         return shown
 
-    def split(self, first: float, second: float) -> Iterator[_Tile]:
-        """Both halves without and with the other one; `first` and `second` are the scores with one half only."""
-        for half, alone, other in ((0, first, second), (1, second, first)):
-            yield _Tile(*self.halves[half], self.shown, self.low, alone, self.weight / 2)
-            yield _Tile(*self.halves[half], self.with_half(1 - half), other, self.high, self.weight / 2)
+    def split(self, shown: tuple[Shown, Shown], scores: Doubles) -> Iterator[_Tile]:
+        """Both halves without and with the other one; `shown` and `scores` are those with each half only."""
+        for half, other in ((0, 1), (1, 0)):
+            yield _Tile(*self.halves[half], self.shown, self.low, scores[half], self.weight / 2)
+            yield _Tile(*self.halves[half], shown[other], scores[other], self.high, self.weight / 2)
 
 
 class _Tree:
@@ -174,13 +174,13 @@ def _masked(
     values: FloatArray, filled: FloatArray, image: IntArray, shown: list[Shown], batch_size: int
 ) -> Iterator[tuple[IntArray, FloatArray]]:
     """Batches of images (B, H, W, C) of which only some pixels are shown, and which image each one is."""
-    height, width, channels = values.shape[1:]
-    place = np.arange(height * width).repeat(channels)
+    space = in_turn(min(batch_size, len(shown)), *values.shape[1:])
     for start in range(0, len(shown), batch_size):
-        rows = image[start : start + batch_size]
-        masks = np.stack(shown[start : start + batch_size]).reshape(len(rows), -1)
-        made = [shown_or_hidden(values[i], filled[i], masks[variants], place) for i, variants in runs(rows)]
-        yield rows, np.concatenate(made)
+        rows, masks = image[start : start + batch_size], shown[start : start + batch_size]
+        made = next(space)[: len(rows)]
+        for i, variants in runs(rows):
+            shown_or_hidden(values[i], filled[i], masks[variants], made[variants])
+        yield rows, made
 
 
 METHODS = (PartitionShap,)

@@ -34,17 +34,17 @@ def runs(image: IntArray) -> Iterator[tuple[int, slice]]:
 
 
 def shown_or_hidden(
-    values: FloatArray, hidden: FloatArray, shown: npt.NDArray[np.bool_], place: npt.NDArray[np.integer[Any]]
-) -> FloatArray:
-    """(n, H, W, C): `values` (H, W, C) where `shown` (n, P), else `hidden`; `place` (H * W * C) holds their columns.
+    values: FloatArray, hidden: FloatArray, shown: Iterable[npt.NDArray[np.bool_]], made: FloatArray
+) -> None:
+    """Fill each image of `made` (B, H, W, C) with `values` (H, W, C) where it is `shown` (H, W), else with `hidden`.
 
-    Equal to `np.where`, bit by bit, in a third of its time.
+    Equal to `np.where`, bit by bit, in a tenth of its time.
     """
-    bits = (-shown.view(np.int8).astype(np.int32)).take(place, axis=1)  # all ones where shown
-    seen, unseen = values.ravel().view(np.int32), hidden.ravel().view(np.int32)
-    bits &= seen ^ unseen
-    bits ^= unseen
-    return bits.view(np.float32).reshape(len(shown), *values.shape)
+    import cv2
+
+    made[:] = hidden
+    for mask, image in zip(shown, made, strict=True):
+        cv2.copyTo(values, mask.view(np.uint8), image)
 
 
 def by_number(masks: FloatArray, channels: int) -> FloatArray:

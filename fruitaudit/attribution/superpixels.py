@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from fruitaudit.attribution.fills import Hide, hidden
-from fruitaudit.attribution.passes import ahead, shown_or_hidden
+from fruitaudit.attribution.passes import ahead, in_turn, shown_or_hidden
 from fruitaudit.records.data import FloatArray, Images
 from fruitaudit.records.explanations import Segments
 from fruitaudit.runtime import Streams
@@ -62,9 +62,16 @@ def shown_in_part(
     values: FloatArray, hidden_values: FloatArray, labels: Labels, shown: Shown, batch_size: int
 ) -> Iterator[FloatArray]:
     """Batches (B, H, W, C) of one image with only some superpixels `shown` (n, S), each made while the last is used."""
-    place = labels.ravel().repeat(values.shape[-1])
-    batches = (shown[start : start + batch_size] for start in range(0, len(shown), batch_size))
-    return ahead(shown_or_hidden(values, hidden_values, batch, place) for batch in batches)
+
+    def made() -> Iterator[FloatArray]:
+        space = in_turn(min(batch_size, len(shown)), *values.shape)
+        for start in range(0, len(shown), batch_size):
+            masks = shown[start : start + batch_size].take(labels, axis=1)
+            batch = next(space)[: len(masks)]
+            shown_or_hidden(values, hidden_values, masks, batch)
+            yield batch
+
+    return ahead(made())
 
 
 def segments_of(

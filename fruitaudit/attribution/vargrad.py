@@ -57,9 +57,13 @@ class VarGrad:
             for i, some in runs(image):
                 if not begun[i]:
                     first[i], begun[i] = gradients[some.start], True
-                away = gradients[some] - first[i]
-                totals[i] += away.sum(axis=0)
-                squares[i] += np.square(away, out=away).sum(axis=0)
+                total, square = np.zeros((2, *first[i].shape), np.float32)
+                for gradient in gradients[some]:  # one by one they stay in the cache: a third of the time
+                    away = gradient - first[i]
+                    total += away
+                    square += np.square(away, out=away)
+                totals[i] += total
+                squares[i] += square
         variance = np.maximum(squares - totals**2 / self.samples, 0) / (self.samples - 1)
         return Maps(reduce_channels(variance.astype(np.float32), self.channels))
 
