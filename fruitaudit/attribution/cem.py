@@ -147,10 +147,7 @@ class Cem:
         if images.background is None:
             raise CannotExplain("CEM takes the median of reference images as no information, and there are none; name "
                                 "a split with role: reference, or set no_information to a colour")  # fmt: skip
-        # The middle one or two, row by row of the image: a sixth of the time of np.median, and the same.
-        known = images.background.values
-        middle = [(len(known) - 1) // 2, len(known) // 2]
-        return np.stack([np.sort(row, axis=0)[middle].mean(axis=0) for row in np.moveaxis(known, 1, 0)])
+        return images.background.median
 
     def _rows(self, model: Model, images: Images, nothing: FloatArray, targets: Targets) -> Rows:
         """PN of every image, then PP of every image; settled where nothing need be changed."""

@@ -259,6 +259,13 @@ def test_an_autoencoder_that_does_not_fit_is_refused(model, usual, autoencoder, 
         reason(autoencoder("code", L.Lambda(lambda x: x)))
 
 
+@pytest.mark.parametrize("n", [1, 4, 5])
+def test_the_median_of_reference_images_is_numpys(n):
+    values = np.random.default_rng(n).random((n, 6, 5, 3), dtype=np.float32)
+    background = Background(values, np.zeros(n, np.int64), tuple(map(str, range(n))), n)
+    np.testing.assert_array_equal(background.median, np.median(values, axis=0))
+
+
 def test_what_cannot_be_asked_gets_a_sentence(model, usual):
     images, targets, _ = usual
     made = explain(Cem(), model, images, targets, Streams(0))
