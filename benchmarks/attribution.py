@@ -69,6 +69,19 @@ def photographs(n_images: int, shape: tuple[int, int, int]) -> Any:
     return Images(np.clip(values, 0, 1), tuple(f"photo/{i}" for i in range(n_images)), *ends)
 
 
+def asked(method: Any, n_images: int, shape: tuple[int, int, int]) -> Any:
+    """Photographs, and as many reference images as the method asks for."""
+    from fruitaudit.attribution.base import background_of
+    from fruitaudit.records.data import Background
+
+    images, wanted = photographs(n_images, shape), background_of(method)
+    if not wanted:
+        return images
+    known = photographs(wanted, shape)
+    labels = np.arange(wanted) % CLASSES
+    return replace(images, background=Background(known.values, labels, known.sample_ids, wanted))
+
+
 def replay(run: Callable[[Any, Any], Any], n_passes: int, batch: int, values: Any, classes: Any) -> None:
     """`n_passes` images through `run`, `batch` at a time."""
     for start in range(0, n_passes, batch):
@@ -84,17 +97,10 @@ def seconds(run: Callable[[], Any]) -> float:
 
 def measure(model: Any, method: Any, n_images: int, runs: int) -> tuple[int, float, float, float]:
     """Passes, median seconds of the method, of its passes alone, and of their ratio."""
-    from fruitaudit.attribution.base import background_of
-    from fruitaudit.records.data import Background
     from fruitaudit.records.explanations import Targets
     from fruitaudit.runtime import Streams
 
-    images = photographs(n_images, model.input_shape)
-    wanted = background_of(method)
-    if wanted:
-        known = photographs(wanted, model.input_shape)
-        images = replace(images, background=Background(known.values, np.arange(wanted) % CLASSES, known.sample_ids,
-                                                       wanted))  # fmt: skip
+    images = asked(method, n_images, model.input_shape)
     targets = Targets(model.probabilities(images.values).argmax(axis=1))
     values = photographs(model.batch_size, model.input_shape).values
     classes = np.zeros(model.batch_size, np.int64)

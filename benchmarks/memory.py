@@ -16,7 +16,6 @@ import os
 import subprocess
 import sys
 import time
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -45,15 +44,13 @@ SKIPPED = {"score_cam": "as many passes as the layer has feature maps", "smoothg
 
 def one(name: str, network: str, n_images: int, memory: str | None) -> dict[str, float]:
     """Run a method in this process and look at what it took."""
-    from attribution import NETWORKS, photographs
+    from attribution import NETWORKS, asked
 
-    from fruitaudit.attribution.base import background_of
     from fruitaudit.attribution.explain import explain
     from fruitaudit.attribution.registry import native_methods
     from fruitaudit.config.sizes import bytes_of
     from fruitaudit.models.classifier import Classifier
     from fruitaudit.models.memory import plan_memory
-    from fruitaudit.records.data import Background
     from fruitaudit.records.explanations import Targets
     from fruitaudit.records.states import NotRun
     from fruitaudit.runtime import Streams, peak_memory_mb
@@ -62,14 +59,9 @@ def one(name: str, network: str, n_images: int, memory: str | None) -> dict[str,
     plan = plan_memory(model.needs, model.batch_size, memory and bytes_of(memory))
     model.batch_size = plan.batch_size
     method = native_methods()[name](**FEW.get(name, {}))
-    images = photographs(n_images, model.input_shape)
+    images = asked(method, n_images, model.input_shape)
     if method.registration.subject == "model":
         images = images.select(slice(0))
-    wanted = background_of(method)
-    if wanted:
-        known = photographs(wanted, model.input_shape)
-        labels = np.arange(wanted) % model.n_classes
-        images = replace(images, background=Background(known.values, labels, known.sample_ids, wanted))
     program, begin = peak_memory_mb(), time.perf_counter()
     made = explain(method, model, images, Targets(np.zeros(len(images), np.int64)), Streams(9))
     if isinstance(made, NotRun):

@@ -24,18 +24,12 @@ ROW = "{:22} {:>9} {:>9} {:>6}   {:>12} {:>9} {:>6}"
 
 def clocked(model: Any, method: Any, n_images: int) -> tuple[float, int]:
     """Median seconds of three runs after a first one, and the passes of one."""
-    from attribution import CLASSES, photographs, seconds
+    from attribution import asked, seconds
 
-    from fruitaudit.attribution.base import background_of
-    from fruitaudit.records.data import Background, Images
     from fruitaudit.records.explanations import Targets
     from fruitaudit.runtime import Streams
 
-    images = photographs(n_images, model.input_shape)
-    wanted = background_of(method)
-    known = photographs(wanted or 1, model.input_shape)
-    background = Background(known.values, np.arange(len(known)) % CLASSES, known.sample_ids, len(known))
-    images = Images(images.values, images.sample_ids, images.low, images.high, background=background)
+    images = asked(method, n_images, model.input_shape)
     targets = Targets(np.zeros(n_images, np.int64))
 
     def explain() -> None:
