@@ -5,7 +5,7 @@ import threading
 import numpy as np
 import pytest
 
-from fruitaudit.attribution.passes import add_per_image, ahead, rows, runs
+from fruitaudit.attribution.passes import add_per_image, ahead, rows, runs, shown_or_hidden
 
 
 def test_what_is_made_ahead_comes_in_order_and_one_step_early() -> None:
@@ -34,6 +34,15 @@ def test_an_error_while_making_ahead_is_not_lost() -> None:
     assert next(coming) == 1
     with pytest.raises(ValueError, match="no more"):
         next(coming)
+
+
+@pytest.mark.parametrize("shape", [(7, 9, 3), (1, 5, 3), (5, 1, 1), (1, 1, 1), (6, 4, 5)])
+def test_what_is_shown_or_hidden_is_what_numpys_where_says(shape) -> None:
+    rng = np.random.default_rng(sum(shape))
+    values, hidden = rng.random((2, *shape), dtype=np.float32)
+    shown, made = rng.random((4, *shape[:2])) < 0.5, np.full((4, *shape), np.nan, np.float32)
+    shown_or_hidden(values, hidden, shown, made)
+    np.testing.assert_array_equal(made, np.where(shown[..., None], values, hidden))
 
 
 def test_sums_an_image_do_not_depend_on_how_batches_are_cut() -> None:
