@@ -102,7 +102,7 @@ class Background:
 
     @cached_property
     def median(self) -> FloatArray:
-        """(H, W, C) of each number over the images; sorted row by row of the image, in a sixth of np.median's time."""
+        """(H, W, C) over the images; sorted row by row of an image, which takes a sixth of np.median's time."""
         middle = [(len(self.values) - 1) // 2, len(self.values) // 2]
         return np.stack([np.sort(row, axis=0)[middle].mean(axis=0) for row in np.moveaxis(self.values, 1, 0)])
 
