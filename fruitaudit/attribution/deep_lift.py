@@ -71,15 +71,18 @@ def against_one(model: Model, images: Any, weights: Any, baseline: Any) -> tuple
     return tf.reduce_sum(multipliers * (images - baseline), axis=-1), difference
 
 
-def multipliers_of(model: Model, many: tuple[Any, Any], one: tuple[Any, Any], seed: Any) -> Any:
-    """In a graph: multipliers at the images of `many`, (images, logits) each; the other trace holds a single image."""
+def multipliers_of(model: Model, many: tuple[Any, Any], one: tuple[Any, Any], seed: Any, again: bool = False) -> Any:
+    """In a graph: multipliers at the images of `many`, (images, logits) each; the other trace holds a single image.
+
+    `again`: as many images will come again and again.
+    """
     from fruitaudit.models import backward
-    from fruitaudit.models.rules_deep_lift import RULES, joined_relus, require_batch_axis
+    from fruitaudit.models.rules_deep_lift import RULES, RULES_FOR_MANY, joined_relus, require_batch_axis
 
     steps = backward.steps_between(*many, one)
     backward.require_rules(steps, RULES, "DeepLIFT", "integrated_gradients")
     require_batch_axis(model)
-    return backward.walk_back(joined_relus(steps), many[1], seed, many[0], RULES)
+    return backward.walk_back(joined_relus(steps), many[1], seed, many[0], RULES_FOR_MANY if again else RULES)
 
 
 def additivity(values: FloatArray, difference: FloatArray) -> dict[str, FloatArray]:

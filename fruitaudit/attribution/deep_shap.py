@@ -82,8 +82,8 @@ def _contributions(
     """Means over the references of the maps (N, H, W) and of the differences (N,) of the scores that `seeds` weigh."""
     function = compiled(model, "deep_shap", _against_many, pictures(model), scored(model), pictures(model))
     totals, differences = np.zeros(images.shape[:3]), np.zeros(len(images))
-    for start in range(0, len(references), model.batch_size):
-        part = references[start : start + model.batch_size]
+    # As equal as can be: what is compiled is compiled for each number of them.
+    for part in np.array_split(references, -(-len(references) // model.batch_size)):
         maps, change = batches_of(model, lambda v, s, r=part: function(v, s, r), images, seeds)
         totals += maps
         differences += change
@@ -103,7 +103,7 @@ def _against_many(model: Model, images: Any, seeds: Any, references: Any) -> tup
         seed = image_and_seed[1][None]
         logits = model.in_graph(image).logits
         every = tf.repeat(seed, tf.shape(references)[0], axis=0)
-        multipliers = multipliers_of(model, (references, of_references.logits), (image, logits), every)
+        multipliers = multipliers_of(model, (references, of_references.logits), (image, logits), every, again=True)
         maps = tf.reduce_sum(multipliers * (image - references), axis=(0, 3))
         return maps, tf.reduce_sum((logits - of_references.logits) * seed)
 

@@ -145,7 +145,50 @@ def transposed(op: Any, inputs: Sequence[Any], signals: Signals, needed: Sequenc
 
 def gradient(step: Step, signals: Signals) -> Signals:
     """The ordinary chain rule."""
-    return transposed(step.op, step.op.inputs, signals, step.needed)
+    found = _without_values(step.op, step.needed[0], signals[0]) if len(step.needed) == 1 else None
+    if found is None:
+        return transposed(step.op, step.op.inputs, signals, step.needed)
+    found.set_shape(step.inputs[0].shape)
+    return [found]
+
+
+def _without_values(op: Any, i: int, signal: Any) -> Any:
+    """The same for the commonest linear operations, from the shape of their input alone; None for every other one.
+
+    A loop over images would hold on to the inputs themselves, the largest tensors of a network.
+    """
+    if op.type in ("Conv2D", "DepthwiseConv2dNative") and i == 0:
+        transposed_op = getattr(tf.raw_ops, f"{op.type}BackpropInput")
+        attributes = _attributes(op, "strides", "padding", "explicit_paddings", "data_format", "dilations")
+        return transposed_op(input_sizes=_shape(op.inputs[0]), filter=op.inputs[1], out_backprop=signal, **attributes)
+    if op.type in ("Pad", "PadV2") and i == 0:
+        return tf.slice(signal, op.inputs[1][:, 0], _shape(op.inputs[0]))
+    if op.type in ("Reshape", "Squeeze", "ExpandDims"):
+        return tf.reshape(signal, _shape(op.inputs[0]))
+    if op.type == "BiasAdd" and i == 0:
+        return signal
+    if op.type in ("AddV2", "Sub", "Mul") and _keeps_shape(op, i):
+        return signal * op.inputs[1 - i] if op.type == "Mul" else -signal if op.type == "Sub" and i == 1 else signal
+    return None
+
+
+def _keeps_shape(op: Any, i: int) -> bool:
+    """Whether the output is known to have the shape of input `i`, along whose first axis the other one is the same."""
+    x, other, y = op.inputs[i].shape, op.inputs[1 - i].shape, op.outputs[0].shape
+    if None in (x.rank, other.rank, y.rank) or x.rank < 2:
+        return False
+    same_for_all = other.rank < x.rank or (other.rank == x.rank and other[0] == 1)
+    return same_for_all and x[1:].is_fully_defined() and x[1:] == y[1:] and x.rank == y.rank
+
+
+def _shape(tensor: Any) -> Any:
+    with tensor.graph.as_default():
+        return tf.shape(tensor)
+
+
+def _attributes(op: Any, *names: str) -> dict[str, Any]:
+    found = {name: op.get_attr(name) for name in names}
+    return {name: value.decode() if isinstance(value, bytes) else value for name, value in found.items()}
 
 
 def relu_gradient(step: Step, signals: Signals) -> Signals:
@@ -155,10 +198,9 @@ def relu_gradient(step: Step, signals: Signals) -> Signals:
 
 def pooling_gradient(step: Step, signals: Signals) -> Signals:
     """The same for pooling by maximum, without computing it again."""
-    attrs = {name: step.op.get_attr(name) for name in ("ksize", "strides", "explicit_paddings")}
-    attrs |= {name: step.op.get_attr(name).decode() for name in ("padding", "data_format")}
+    attributes = _attributes(step.op, "ksize", "strides", "padding", "explicit_paddings", "data_format")
     [x], [y], [signal] = step.op.inputs, step.op.outputs, signals
-    return [tf.raw_ops.MaxPoolGrad(orig_input=x, orig_output=y, grad=signal, **attrs)]
+    return [tf.raw_ops.MaxPoolGrad(orig_input=x, orig_output=y, grad=signal, **attributes)]
 
 
 def passed_on(step: Step, signals: Signals) -> Signals:

@@ -23,6 +23,8 @@ _NEAR = 1e-4
 """Below this relative difference a slope is taken as the derivative: float32 leaves too few digits to divide."""
 _N = 7
 """A number of images that no axis of a network has by chance."""
+_LARGE = 1 << 16
+"""Values an image from which memory is what an operation waits for."""
 _MAXIMA = ("MaxPool", "Max")
 
 
@@ -62,8 +64,24 @@ def _product(step: Step, signals: Signals) -> Signals:
 
 def _piecewise(step: Step, signals: Signals) -> Signals:
     """`_rescale` of ReLUs, whose slope is exact in float32 however near the two are; nothing where they are equal."""
-    [signal], [x], [r], [y], [q] = signals, step.op.inputs, step.partner.inputs, step.op.outputs, step.partner.outputs
-    return [signal * tf.math.divide_no_nan(y - q, x - r)]
+    [signal], [x], [r] = signals, step.op.inputs, step.partner.inputs
+    return [_share(step.op.type, signal, x, r)]
+
+
+def _share(kind: str, signal: Any, x: Any, r: Any) -> Any:
+    relu = {"Relu": tf.nn.relu, "Relu6": tf.nn.relu6}[kind]
+    return signal * tf.math.divide_no_nan(relu(x) - relu(r), x - r)
+
+
+_compiled_share = tf.function(_share, autograph=False, jit_compile=True)
+
+
+def _piecewise_at_once(step: Step, signals: Signals) -> Signals:
+    """The same numbers in one sweep through memory where they are many, which on a CPU is what they cost."""
+    [signal], [x], [r] = signals, step.op.inputs, step.partner.inputs
+    if (x.shape[1:].num_elements() or 0) < _LARGE or tf.config.list_physical_devices("GPU"):
+        return _piecewise(step, signals)
+    return [_compiled_share(step.op.type, signal, x, r)]
 
 
 def _rescale(step: Step, signals: Signals) -> Signals:
@@ -204,3 +222,6 @@ RULES: Rules = {
     "Softmax": _softmax,
     "LogSoftmax": _log_softmax,
 }
+RULES_FOR_MANY: Rules = {**RULES, **dict.fromkeys(("Relu", "Relu6"), _piecewise_at_once)}
+"""The same for batches that come again and again: parts are compiled for each shape, which takes as long as 100 images.
+"""

@@ -3,8 +3,9 @@ import pytest
 from backward_cases import TOLERANCE, L, case, logits_of, network, of_kind, reason, run, worst_gap
 
 from fruitaudit.attribution.deep_lift import DeepLift
+from fruitaudit.attribution.deep_shap import DeepShap
 from fruitaudit.models import rules_deep_lift
-from fruitaudit.models.backend import keras
+from fruitaudit.models.backend import keras, tf
 from fruitaudit.models.classifier import Classifier
 
 
@@ -81,6 +82,32 @@ def test_flat_images_with_ties_in_every_maximum_add_up():
     images, targets = case(model)
     images.values[:] = np.float32([0.2, 0.9, 0.4])
     assert run(DeepLift(), model, images, targets).diagnostics["additivity_error"].max() < 1e-5
+
+
+@pytest.mark.parametrize("kind", ["Relu", "Relu6"])
+def test_in_one_compiled_share_through_memory_the_numbers_are_the_same(kind):
+    signal, x, r = np.random.default_rng(5).normal(2, 4, (3, 4, 6, 7, 5)).astype(np.float32)
+    r[..., 0] = x[:1, ..., 0]
+    r[..., 1] = np.nextafter(x[:1, ..., 1], 9)
+    swept = rules_deep_lift._compiled_share(kind, signal, x[:1], r)
+    np.testing.assert_array_equal(swept, rules_deep_lift._share(kind, *map(tf.constant, (signal, x[:1], r))))
+
+
+def test_a_large_network_in_one_compiled_share_has_the_map_of_single_operations(monkeypatch):
+    swept, counted = rules_deep_lift._compiled_share, []
+    monkeypatch.setattr(rules_deep_lift, "_compiled_share", lambda *given: counted.append(given[0]) or swept(*given))
+
+    def made():
+        layers = [L.Conv2D(6, 3), L.BatchNormalization(), L.ReLU(6), L.Conv2D(4, 3, activation="relu"), L.Flatten()]
+        model = network(*layers, L.Dense(4))
+        return run(DeepShap(background=5), model, *case(model)).values
+
+    single = made()
+    assert counted == []
+    monkeypatch.setattr(rules_deep_lift, "_LARGE", 1)
+    monkeypatch.setattr(rules_deep_lift.tf.config, "list_physical_devices", lambda kind: [])
+    np.testing.assert_array_equal(made(), single)
+    assert set(counted) == {"Relu", "Relu6"}
 
 
 def test_an_image_equal_to_the_baseline_has_an_empty_map():

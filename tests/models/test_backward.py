@@ -40,6 +40,49 @@ def test_with_the_gradient_as_every_rule_it_is_the_gradient(kind):
     np.testing.assert_allclose(walked(model, look)(values), expected, atol=tolerance * abs(expected).max())
 
 
+class Constants(L.Layer):
+    """Sums, differences and products with constants of every shape that broadcasts, on either side."""
+
+    def call(self, x):
+        x = (0.5 - x) * np.float32([1, 2, 3]) - np.float32([[0.1], [0.2], [0.3], [0.4], [0.5], [0.6], [0.7], [0.8]])
+        mean = keras.ops.mean(x, axis=(1, 2), keepdims=True)
+        return x + (np.linspace(-1, 1, 64, dtype=np.float32).reshape(1, 8, 8, 1) - mean * 2 + 0.3) * mean
+
+
+@pytest.mark.parametrize("layers", [
+    [Constants(), L.Flatten()],
+    [L.ZeroPadding2D(((1, 2), (0, 3))), L.Conv2D(4, 3, strides=2), L.Flatten()],
+    [L.Conv2D(4, 3, padding="same", dilation_rate=2), L.DepthwiseConv2D(2, depth_multiplier=2), L.Flatten()],
+], ids=["constants", "padding-strides", "dilation-depthwise"])  # fmt: skip
+def test_the_gradient_needs_no_values_of_linear_operations(layers):
+    keras.utils.set_random_seed(3)
+    model = Classifier.from_network(keras.Sequential([L.Input((8, 8, 3)), *layers, L.Dense(3)]))
+    values = np.random.default_rng(3).uniform(0, 1, (2, 8, 8, 3)).astype(np.float32)
+
+    def look(x, logits):
+        steps = backward.steps_between(x, logits)
+        return backward.walk_back(steps, logits, tf.one_hot([1, 1], 3), x, Everything())
+
+    expected = model.gradient(values, np.ones(2, np.int64))
+    np.testing.assert_allclose(walked(model, look)(values), expected, atol=1e-6 * abs(expected).max())
+
+
+def test_a_loop_is_given_shapes_in_place_of_the_inputs_of_linear_operations():
+    layers = [L.ZeroPadding2D(1), L.Conv2D(4, 3), L.BatchNormalization(), L.DepthwiseConv2D(3), L.Flatten(), L.Dense(3)]
+    model = Classifier.from_network(keras.Sequential([L.Input((8, 8, 3)), *layers]))
+
+    def look(x, logits):
+        steps = backward.steps_between(x, logits)
+        one = lambda seed: backward.walk_back(steps, logits, tf.repeat(seed[None], 2, 0), x, Everything())  # noqa: E731
+        return tf.map_fn(one, tf.eye(3), parallel_iterations=1)
+
+    graph = walked(model, look).get_concrete_function().graph
+    [loop] = [op for op in graph.get_operations() if op.type in ("While", "StatelessWhile")]
+    given = {t.op.type for t in loop.inputs if t.shape.rank == 4 and t.shape[0] is None}
+    assert "Shape" in {t.op.type for t in loop.inputs}
+    assert given == set()
+
+
 def test_every_operation_without_a_rule_is_named_and_shapes_are_none():
     model = Classifier.from_network(zoo.KINDS["swish"]())
     said = []
