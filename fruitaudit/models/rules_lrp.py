@@ -28,7 +28,7 @@ from fruitaudit.models.blocks import Block, does_not_go_below_zero, with_blocks
 TITLE, INSTEAD = "layer-wise relevance propagation", "integrated_gradients"
 _TINY = 1e-9
 _GATES = ("Sigmoid", "Tanh", "Erf", "Erfc", "Relu6")
-_ACTIVATIONS = ("Relu6", "LeakyRelu", "Elu", "Selu", "Sigmoid", "Tanh", "Softplus", "Softsign", "Erf",
+_ACTIVATIONS = ("LeakyRelu", "Elu", "Selu", "Sigmoid", "Tanh", "Softplus", "Softsign", "Erf",
                 "Erfc")  # fmt: skip
 _RESIZES = ("ResizeBilinear", "ResizeNearestNeighbor")
 _PREPARES = ("AddV2", "Add", "Sub", "Mul", "RealDiv", "BiasAdd", "Neg")
@@ -64,6 +64,8 @@ class Propagation:
         self._range = {images.ref(): tuple(tf.zeros_like(images) + end for end in self.ends)}
         self._prepared = {images.ref()}
         placed = [self._placed(step) for step in steps]
+        not_by_relus = {t.ref() for step in placed if step.kind not in ("Relu", "Relu6") for t in step.inputs}
+        self._cut_off = {t.ref() for step in placed for t in step.op.outputs} - not_by_relus - {scores.ref()}
         table: Rules = {**_RULES, **dict.fromkeys(("dense", "convolution"), self._block), "preparation": _prepared}
         backward.require_rules(placed, table, TITLE, INSTEAD)
         return backward.walk_back(placed, scores, seed, images, {k: self._at_border(r) for k, r in table.items()})
@@ -151,8 +153,9 @@ class Propagation:
                 part = _signed_part(block, a, w, b, sign)
                 share = factor * _divided(relevance, part, _TINY, sign)
                 self._take(share, sign * tf.nn.relu(sign * b))
-                # A unit without any contribution of this sign has nobody to hand its relevance to.
-                self._take(factor * relevance, tf.cast(part == 0, part.dtype))
+                # A unit without any contribution of this sign has nobody to hand its relevance to, if it has any.
+                if sign < 0 or z.ref() not in self._cut_off:
+                    self._take(factor * relevance, tf.cast(part == 0, part.dtype))
                 made = made + _signed_back(block, a, w, share, sign)
         return made
 
@@ -225,6 +228,11 @@ def _activation(step: Step, signals: Signals) -> Signals:
     return [signals[0] * _divided(step.op.outputs[0], step.op.inputs[0], _TINY)]
 
 
+def _relu6(step: Step, signals: Signals) -> Signals:
+    """The same, where y is 0 or has the sign of x."""
+    return [signals[0] * tf.math.divide_no_nan(step.op.outputs[0], step.op.inputs[0])]
+
+
 def _product(step: Step, signals: Signals) -> Signals:
     """By a constant: the gradient. By a gate: all relevance to what it gates (Arras 2019, arXiv:1909.12114)."""
     if len(step.needed) == 1:
@@ -254,6 +262,7 @@ _RULES: Rules = {
     "IdentityN": backward.passed_on,
     **dict.fromkeys((*backward.MOVES, *backward.SUMS, "Max"), backward.gradient),
     "Relu": backward.relu_gradient,
+    "Relu6": _relu6,
     "MaxPool": backward.pooling_gradient,
     **dict.fromkeys(_ACTIVATIONS, _activation),
     "Mul": _product,
