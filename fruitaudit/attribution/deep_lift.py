@@ -71,18 +71,18 @@ def against_one(model: Model, images: Any, weights: Any, baseline: Any) -> tuple
     return tf.reduce_sum(multipliers * (images - baseline), axis=-1), difference
 
 
-def multipliers_of(model: Model, many: tuple[Any, Any], one: tuple[Any, Any], seed: Any, again: bool = False) -> Any:
+def multipliers_of(model: Model, many: tuple[Any, Any], one: tuple[Any, Any], seed: Any, fused: bool = False) -> Any:
     """In a graph: multipliers at the images of `many`, (images, logits) each; the other trace holds a single image.
 
-    `again`: as many images will come again and again.
+    `fused`: with rules that take long to compile and less time in each pass.
     """
     from fruitaudit.models import backward
-    from fruitaudit.models.rules_deep_lift import RULES, RULES_FOR_MANY, joined_relus, require_batch_axis
+    from fruitaudit.models.rules_deep_lift import FUSED_RULES, RULES, joined_relus, require_batch_axis
 
     steps = backward.steps_between(*many, one)
     backward.require_rules(steps, RULES, "DeepLIFT", "integrated_gradients")
     require_batch_axis(model)
-    return backward.walk_back(joined_relus(steps), many[1], seed, many[0], RULES_FOR_MANY if again else RULES)
+    return backward.walk_back(joined_relus(steps), many[1], seed, many[0], FUSED_RULES if fused else RULES)
 
 
 def additivity(values: FloatArray, difference: FloatArray) -> dict[str, FloatArray]:

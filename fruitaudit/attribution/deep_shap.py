@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from functools import partial
 from typing import Annotated, Any, ClassVar
 
 import numpy as np
@@ -14,6 +15,9 @@ from fruitaudit.errors import CannotExplain
 from fruitaudit.records.data import FloatArray, Images
 from fruitaudit.records.explanations import Maps, Targets
 from fruitaudit.runtime import Streams
+
+_MANY = 100
+"""Passes from which compiling parts of them takes less time than it saves."""
 
 
 @dataclass(frozen=True, config=OPTIONS)
@@ -80,7 +84,9 @@ def _contributions(
     model: Model, images: FloatArray, seeds: FloatArray, references: FloatArray
 ) -> tuple[FloatArray, FloatArray]:
     """Means over the references of the maps (N, H, W) and of the differences (N,) of the scores that `seeds` weigh."""
-    function = compiled(model, "deep_shap", _against_many, pictures(model), scored(model), pictures(model))
+    fused = len(images) * len(references) >= _MANY
+    run = partial(_against_many, fused=fused)
+    function = compiled(model, ("deep_shap", fused), run, pictures(model), scored(model), pictures(model))
     totals, differences = np.zeros(images.shape[:3]), np.zeros(len(images))
     # As equal as can be: what is compiled is compiled for each number of them.
     for part in np.array_split(references, -(-len(references) // model.batch_size)):
@@ -91,7 +97,7 @@ def _contributions(
     return (totals / len(references)).astype(np.float32), (differences / len(references)).astype(np.float32)
 
 
-def _against_many(model: Model, images: Any, seeds: Any, references: Any) -> tuple[Any, Any]:
+def _against_many(model: Model, images: Any, seeds: Any, references: Any, *, fused: bool) -> tuple[Any, Any]:
     """In a graph: sums over the references, which run forward once for all images."""
     from fruitaudit.models.backend import tf
 
@@ -103,7 +109,7 @@ def _against_many(model: Model, images: Any, seeds: Any, references: Any) -> tup
         seed = image_and_seed[1][None]
         logits = model.in_graph(image).logits
         every = tf.repeat(seed, tf.shape(references)[0], axis=0)
-        multipliers = multipliers_of(model, (references, of_references.logits), (image, logits), every, again=True)
+        multipliers = multipliers_of(model, (references, of_references.logits), (image, logits), every, fused=fused)
         maps = tf.reduce_sum(multipliers * (image - references), axis=(0, 3))
         return maps, tf.reduce_sum((logits - of_references.logits) * seed)
 

@@ -155,14 +155,15 @@ def gradient(step: Step, signals: Signals) -> Signals:
 def _without_values(op: Any, i: int, signal: Any) -> Any:
     """The same for the commonest linear operations, from the shape of their input alone; None for every other one.
 
-    A loop over images would hold on to the inputs themselves, the largest tensors of a network.
+    A loop would hold on to the inputs themselves, the largest tensors of a network, as long as it runs.
     """
     if op.type in ("Conv2D", "DepthwiseConv2dNative") and i == 0:
         transposed_op = getattr(tf.raw_ops, f"{op.type}BackpropInput")
         attributes = _attributes(op, "strides", "padding", "explicit_paddings", "data_format", "dilations")
         return transposed_op(input_sizes=_shape(op.inputs[0]), filter=op.inputs[1], out_backprop=signal, **attributes)
     if op.type in ("Pad", "PadV2") and i == 0:
-        return tf.slice(signal, op.inputs[1][:, 0], _shape(op.inputs[0]))
+        before = op.inputs[1][:, 0]
+        return tf.slice(signal, before, _shape(op.inputs[0], before.dtype))
     if op.type in ("Reshape", "Squeeze", "ExpandDims"):
         return tf.reshape(signal, _shape(op.inputs[0]))
     if op.type == "BiasAdd" and i == 0:
@@ -173,7 +174,7 @@ def _without_values(op: Any, i: int, signal: Any) -> Any:
 
 
 def _keeps_shape(op: Any, i: int) -> bool:
-    """Whether the output is known to have the shape of input `i`, along whose first axis the other one is the same."""
+    """Whether input `i` is not broadcast: the output has its shape, and the other input is the same for all images."""
     x, other, y = op.inputs[i].shape, op.inputs[1 - i].shape, op.outputs[0].shape
     if None in (x.rank, other.rank, y.rank) or x.rank < 2:
         return False
@@ -181,9 +182,10 @@ def _keeps_shape(op: Any, i: int) -> bool:
     return same_for_all and x[1:].is_fully_defined() and x[1:] == y[1:] and x.rank == y.rank
 
 
-def _shape(tensor: Any) -> Any:
+def _shape(tensor: Any, kind: Any = tf.int32) -> Any:
+    """The shape, read where the tensor is made: a loop is given the shape, and not the tensor."""
     with tensor.graph.as_default():
-        return tf.shape(tensor)
+        return tf.shape(tensor, kind)
 
 
 def _attributes(op: Any, *names: str) -> dict[str, Any]:

@@ -65,23 +65,24 @@ def _product(step: Step, signals: Signals) -> Signals:
 def _piecewise(step: Step, signals: Signals) -> Signals:
     """`_rescale` of ReLUs, whose slope is exact in float32 however near the two are; nothing where they are equal."""
     [signal], [x], [r] = signals, step.op.inputs, step.partner.inputs
-    return [_share(step.op.type, signal, x, r)]
+    return [_by_slope(step.op.type, signal, x, r)]
 
 
-def _share(kind: str, signal: Any, x: Any, r: Any) -> Any:
+def _by_slope(kind: str, signal: Any, x: Any, r: Any) -> Any:
+    """m (f(x) - f(r)) / (x - r), f computed again: a loop would have to keep the outputs for it."""
     relu = {"Relu": tf.nn.relu, "Relu6": tf.nn.relu6}[kind]
     return signal * tf.math.divide_no_nan(relu(x) - relu(r), x - r)
 
 
-_compiled_share = tf.function(_share, autograph=False, jit_compile=True)
+_by_slope_fused = tf.function(_by_slope, autograph=False, jit_compile=True)
 
 
-def _piecewise_at_once(step: Step, signals: Signals) -> Signals:
-    """The same numbers in one sweep through memory where they are many, which on a CPU is what they cost."""
+def _piecewise_fused(step: Step, signals: Signals) -> Signals:
+    """The same numbers in one sweep through memory, where they are many."""
     [signal], [x], [r] = signals, step.op.inputs, step.partner.inputs
     if (x.shape[1:].num_elements() or 0) < _LARGE or tf.config.list_physical_devices("GPU"):
         return _piecewise(step, signals)
-    return [_compiled_share(step.op.type, signal, x, r)]
+    return [_by_slope_fused(step.op.type, signal, x, r)]
 
 
 def _rescale(step: Step, signals: Signals) -> Signals:
@@ -222,6 +223,5 @@ RULES: Rules = {
     "Softmax": _softmax,
     "LogSoftmax": _log_softmax,
 }
-RULES_FOR_MANY: Rules = {**RULES, **dict.fromkeys(("Relu", "Relu6"), _piecewise_at_once)}
-"""The same for batches that come again and again: parts are compiled for each shape, which takes as long as 100 images.
-"""
+FUSED_RULES: Rules = {**RULES, **dict.fromkeys(("Relu", "Relu6"), _piecewise_fused)}
+"""The same with ReLUs that XLA compiles for each shape, which takes as long as it saves in about a hundred passes."""

@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 from backward_cases import TOLERANCE, L, case, logits_of, network, of_kind, reason, run, worst_gap
 
+from fruitaudit.attribution import deep_shap
 from fruitaudit.attribution.deep_lift import DeepLift
 from fruitaudit.attribution.deep_shap import DeepShap
 from fruitaudit.models import rules_deep_lift
@@ -85,17 +86,17 @@ def test_flat_images_with_ties_in_every_maximum_add_up():
 
 
 @pytest.mark.parametrize("kind", ["Relu", "Relu6"])
-def test_in_one_compiled_share_through_memory_the_numbers_are_the_same(kind):
+def test_compiled_relus_have_the_same_numbers(kind):
     signal, x, r = np.random.default_rng(5).normal(2, 4, (3, 4, 6, 7, 5)).astype(np.float32)
     r[..., 0] = x[:1, ..., 0]
     r[..., 1] = np.nextafter(x[:1, ..., 1], 9)
-    swept = rules_deep_lift._compiled_share(kind, signal, x[:1], r)
-    np.testing.assert_array_equal(swept, rules_deep_lift._share(kind, *map(tf.constant, (signal, x[:1], r))))
+    swept = rules_deep_lift._by_slope_fused(kind, signal, x[:1], r)
+    np.testing.assert_array_equal(swept, rules_deep_lift._by_slope(kind, *map(tf.constant, (signal, x[:1], r))))
 
 
-def test_a_large_network_in_one_compiled_share_has_the_map_of_single_operations(monkeypatch):
-    swept, counted = rules_deep_lift._compiled_share, []
-    monkeypatch.setattr(rules_deep_lift, "_compiled_share", lambda *given: counted.append(given[0]) or swept(*given))
+def test_a_large_network_with_compiled_relus_has_the_same_map(monkeypatch):
+    swept, counted = rules_deep_lift._by_slope_fused, []
+    monkeypatch.setattr(rules_deep_lift, "_by_slope_fused", lambda *given: counted.append(given[0]) or swept(*given))
 
     def made():
         layers = [L.Conv2D(6, 3), L.BatchNormalization(), L.ReLU(6), L.Conv2D(4, 3, activation="relu"), L.Flatten()]
@@ -104,6 +105,7 @@ def test_a_large_network_in_one_compiled_share_has_the_map_of_single_operations(
 
     single = made()
     assert counted == []
+    monkeypatch.setattr(deep_shap, "_MANY", 1)
     monkeypatch.setattr(rules_deep_lift, "_LARGE", 1)
     monkeypatch.setattr(rules_deep_lift.tf.config, "list_physical_devices", lambda kind: [])
     np.testing.assert_array_equal(made(), single)

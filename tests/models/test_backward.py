@@ -49,12 +49,17 @@ class Constants(L.Layer):
         return x + (np.linspace(-1, 1, 64, dtype=np.float32).reshape(1, 8, 8, 1) - mean * 2 + 0.3) * mean
 
 
+class LongPadding(L.Layer):
+    def call(self, x):
+        return tf.pad(x, tf.constant([[0, 0], [1, 0], [0, 1], [0, 0]], tf.int64))
+
+
 @pytest.mark.parametrize("layers", [
     [Constants(), L.Flatten()],
-    [L.ZeroPadding2D(((1, 2), (0, 3))), L.Conv2D(4, 3, strides=2), L.Flatten()],
+    [LongPadding(), L.ZeroPadding2D(((1, 2), (0, 3))), L.Conv2D(4, 3, strides=2), L.Flatten()],
     [L.Conv2D(4, 3, padding="same", dilation_rate=2), L.DepthwiseConv2D(2, depth_multiplier=2), L.Flatten()],
 ], ids=["constants", "padding-strides", "dilation-depthwise"])  # fmt: skip
-def test_the_gradient_needs_no_values_of_linear_operations(layers):
+def test_the_rules_of_linear_operations_are_their_gradients(layers):
     keras.utils.set_random_seed(3)
     model = Classifier.from_network(keras.Sequential([L.Input((8, 8, 3)), *layers, L.Dense(3)]))
     values = np.random.default_rng(3).uniform(0, 1, (2, 8, 8, 3)).astype(np.float32)
