@@ -157,6 +157,14 @@ def test_a_large_share_of_a_small_difference_says_so() -> None:
     assert found.evidence == ("largest relative completeness error 2.76 of a difference of -0.02 logits (g, b)",)
 
 
+@pytest.mark.parametrize("name", ["additivity_error", "conservation_error"])
+def test_maps_that_do_not_add_up_are_said(name: str) -> None:
+    lost = slugs(explanations=(replace(row(()), method="lrp", diagnostics={name: (0.3, None)}),))["lost-attribution"]
+    assert lost.sentence.startswith("2 of 2 DeepLIFT, DeepSHAP and LRP maps do not add up")
+    assert lost.evidence == ("lrp, g: off by 30.0 %: a", "lrp, g: not finite: b")
+    assert "lost-attribution" not in slugs(explanations=(replace(row(()), diagnostics={name: (0.002, 0.009)}),))
+
+
 def test_lime_maps_of_a_poor_fit_are_said() -> None:
     poor = slugs(explanations=(replace(row(()), diagnostics={"r2": (0.04, 0.98)}),))["poor-fit"]
     assert poor.sentence.startswith("1 of 2 LIME maps come from a linear model that explains less than 50 %")

@@ -12,6 +12,8 @@ from fruitaudit.records.judgement import Finding
 
 COMPLETENESS = 0.05
 """Largest relative completeness error at which an integrated-gradients map is taken as it is."""
+ROUNDING = 0.01
+"""Largest relative error at which what a map shares out adds up but for rounding (DeepLIFT, DeepSHAP, LRP)."""
 FIT = 0.5
 """Smallest share of variance (R^2) that a local linear model must explain for its map to be read."""
 
@@ -33,6 +35,18 @@ def of_maps(explanations: Sequence[ExplanationRow | ExplanationNotRun]) -> Itera
             evidence=(f"largest relative completeness error {error:.2f}{of} ({row.group}, {row.sample_ids[i]})",),
             remedy="Raise `steps` of integrated_gradients until the error is small; where the score hardly differs "
             "from that of the baseline, it stays large and there is little to account for.",
+        )
+    sums = [*_numbers(rows, "additivity_error"), *_numbers(rows, "conservation_error")]
+    lost = [entry for entry in sums if not entry[2] <= ROUNDING]
+    if lost:
+        yield Finding(
+            slug="lost-attribution",
+            severity="note",
+            sentence=f"{len(lost)} of {len(sums)} DeepLIFT, DeepSHAP and LRP maps do not add up to the score that they "
+            f"share out, by more than {100 * ROUNDING:.0f} %.",
+            evidence=first_ten([_gap(row, i, error) for row, i, error in lost]),
+            remedy="Do not read these maps unless the score (its difference from the reference's, for DeepLIFT and "
+            "DeepSHAP) is close to 0, where rounding is all there is.",
         )
     fits = _numbers(rows, "r2")
     poor = [entry for entry in fits if not entry[2] >= FIT]
@@ -61,3 +75,8 @@ def _numbers(rows: Sequence[ExplanationRow], diagnostic: str) -> list[tuple[Expl
     """(row, place in it, value) of each map that a method told this number of; NaN where it is not finite."""
     return [(row, i, np.nan if value is None else value)
             for row in rows for i, value in enumerate(row.diagnostics.get(diagnostic, ()))]  # fmt: skip
+
+
+def _gap(row: ExplanationRow, i: int, error: float) -> str:
+    gap = "not finite" if np.isnan(error) else f"off by {100 * error:.1f} %"
+    return f"{row.method}, {row.group}: {gap}: {row.sample_ids[i]}"

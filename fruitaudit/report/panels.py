@@ -27,9 +27,9 @@ READINGS: tuple[Reading | None, ...] = ("read", "with_care", None, "do_not_read"
 """The order in which methods stand: those that may be read first, those that must not be read last."""
 MAX_SPAN = 3
 """Columns that one method may fill; more views stand in further rows."""
-TOLD = ("completeness_error", "r2")
-LIMITS = {"completeness_error": (0.05, 0.20)}
-"""Diagnostic -> above the first it is amber, above the second red."""
+LIMITS = {"completeness_error": (0.05, 0.20), "additivity_error": (0.01, 0.05), "conservation_error": (0.01, 0.05)}
+"""Diagnostic -> above the first it is amber, above the second red. The last two are rounding, where rules are right."""
+TOLD = (*LIMITS, "r2")
 POOR_FIT = 0.5
 """A local linear model (LIME) that explains less than this share of the probability is amber."""
 
