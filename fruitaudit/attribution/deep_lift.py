@@ -40,7 +40,7 @@ class DeepLift:
         explains="logit",
         channels="sum",
         signed=True,
-        cost="1 gradient, 1 forward",
+        cost="1 gradient, and 1 forward for all images of a batch",
         option_that_changes=(("baseline", "white"),),
         contrast=True,
     )
@@ -54,11 +54,11 @@ class DeepLift:
             model, lambda v, w: function(v, w, black), images.values, logit_weights(targets, model.n_classes)
         )
         model.passes.gradient += len(images)
-        model.passes.forward += len(images)
+        model.passes.forward += -(-len(images) // model.batch_size)  # one baseline for all images of a batch
         return Maps(values, additivity(values, difference))
 
     def model_passes(self, n_images: int, input_shape: Shape) -> Passes:
-        return Passes(forward=n_images, gradient=n_images)
+        return Passes(forward=1, gradient=n_images)
 
 
 def against_one(model: Model, images: Any, weights: Any, baseline: Any) -> tuple[Any, Any]:
