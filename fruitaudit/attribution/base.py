@@ -112,6 +112,10 @@ class Model(Protocol):
         """
         ...
 
+    def features_at(self, values: FloatArray, layers: tuple[str | None, ...]) -> list[FloatArray]:
+        """`features` of several layers from one pass."""
+        ...
+
     @property
     def passes(self) -> PassCounter:
         """What was computed so far; whoever calls `in_graph` adds what its own function computes."""

@@ -49,7 +49,7 @@ class NearestNeighbours:
         explains="activation",
         channels="none",
         signed=False,
-        cost="at most 2 + neighbours forward, and once reference images + 64",
+        cost="at most 1 + neighbours forward, and once the reference images",
         option_that_changes=(("neighbours", 2), ("metric", "euclidean"), ("layer", "early"), ("among", "medoids"),
                              ("patch", 1), ("reference_images", 4)),
     )  # fmt: skip
@@ -70,8 +70,12 @@ class NearestNeighbours:
         if known is None or len(known.values) < 2:
             raise CannotExplain("nearest neighbours are looked for among reference images, and there are none; name a "
                                 "split with the role reference")  # fmt: skip
-        theirs = self._comparable(model.features(known.values, self.layer))
-        ours = self._comparable(model.features(images.values, self.layer))
+        # Places, where there are any, come from the same passes.
+        asked = (self.layer,) if model.cam_layer is None else (self.layer, model.cam_layer)
+        features, *our_places = model.features_at(images.values, asked)
+        first, *their_places = model.features_at(known.values[:CENTRE], asked)
+        rest = [model.features(known.values[CENTRE:], self.layer)] if len(known.values) > CENTRE else []
+        ours, theirs = self._comparable(features), self._comparable(np.concatenate([first, *rest]))
         distances = self._distances(ours, theirs)
         own = np.array(images.sample_ids)[:, None] == np.array(known.sample_ids)
         distances[own] = np.inf
@@ -92,7 +96,7 @@ class NearestNeighbours:
             distances=np.take_along_axis(distances, which, axis=1).astype(np.float32),
             unusual=unusual,
             sample_ids=tuple(tuple(known.sample_ids[i] for i in row) for row in which),
-            boxes=self._boxes(model, images, known, which),
+            boxes=_boxes(model, known, which, [*our_places, *their_places], self.patch, images.values.shape[1:3]),
             low=images.low,
             high=images.high,
             diagnostics={
@@ -116,19 +120,25 @@ class NearestNeighbours:
         square = np.square(a).sum(axis=1)[:, None] + np.square(b).sum(axis=1) - 2 * a @ b.T
         return np.sqrt(np.maximum(square, 0))
 
-    def _boxes(self, model: Model, images: Images, known: Background, which: IntArray) -> IntArray:
-        """(N, k, 2, 4) the patch in the image and in each neighbour that match best; -1 without places."""
-        path = model.cam_layer
-        if path is None:
-            return np.full((*which.shape, 2, 4), -1, np.int64)
-        centre = activations(model, known.values[:CENTRE], path).mean(axis=(0, 1, 2))
-        shown, rows = np.unique(which, return_inverse=True)
-        ours = activations(model, images.values, path) - centre
-        theirs = (activations(model, known.values[shown], path) - centre)[rows.reshape(which.shape)]
-        return best_patches(ours, theirs, self.patch, images.values.shape[1:3])
-
     def model_passes(self, n_images: int, input_shape: Shape) -> Passes:
-        return Passes(forward=self.reference_images + CENTRE + n_images * (2 + self.neighbours))
+        return Passes(forward=self.reference_images + n_images * (1 + self.neighbours))
+
+
+def _boxes(
+    model: Model, known: Background, which: IntArray, places: list[FloatArray], patch: int, size: tuple[int, int]
+) -> IntArray:
+    """(N, k, 2, 4) the patch in the image and in each neighbour that match best; -1 without places.
+
+    `places` are what the layer answers to the images and to the first reference images, a row each.
+    """
+    path = model.cam_layer
+    if path is None:
+        return np.full((*which.shape, 2, 4), -1, np.int64)
+    shown, rows = np.unique(which, return_inverse=True)
+    theirs = activations(model, known.values[shown], path)
+    ours, first = (one.reshape(-1, *theirs.shape[1:]) for one in places)
+    centre = first.mean(axis=(0, 1, 2))
+    return best_patches(ours - centre, (theirs - centre)[rows.reshape(which.shape)], patch, size)
 
 
 def medoids(between: npt.NDArray[np.float64], labels: IntArray) -> IntArray:

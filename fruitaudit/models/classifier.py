@@ -162,8 +162,12 @@ class Classifier:
 
     def features(self, values: FloatArray, layer: str | None = None) -> FloatArray:
         """(N, D): what the last dense layer sees, or the output of `layer`, each image's numbers in one row."""
+        return self.features_at(values, (layer,))[0]
+
+    def features_at(self, values: FloatArray, layers: tuple[str | None, ...]) -> list[FloatArray]:
+        """`features` of several layers from one pass."""
         images = self._images(values)
-        [features] = self._batched(self._feature_function(layer), images)
+        features = self._batched(self._feature_function(layers), images)
         self.passes.forward += len(images)
         return features
 
@@ -220,11 +224,11 @@ class Classifier:
 
         return self._compile(run, n_targets)
 
-    def _make_feature_function(self, layer: str | None) -> Callable[..., Any]:
+    def _make_feature_function(self, layers: tuple[str | None, ...]) -> Callable[..., Any]:
         def run(images: Any) -> Any:
             called = self.in_graph(images)
-            tensor = taps.last_dense_input(called.trace) if layer is None else called.layer(layer)
-            return (tf.reshape(tf.cast(tensor, tf.float32), (tf.shape(images)[0], -1)),)
+            tensors = (taps.last_dense_input(called.trace) if one is None else called.layer(one) for one in layers)
+            return tuple(tf.reshape(tf.cast(t, tf.float32), (tf.shape(images)[0], -1)) for t in tensors)
 
         return self._compile(run)
 
