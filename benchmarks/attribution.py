@@ -6,10 +6,10 @@
 
 Without a model file, an untrained network: a CNN of the chapter's architecture (526,006 parameters, 100 x 100 x 3), or
 MobileNetV2 or ResNet50 at 224 x 224. The passes that a method was seen to make are replayed alone, on arrays that are
-already in memory, in batches as large as the method's: full ones, or as many at a time as there are images where each
-of them was seen four times or less, or those that a search for PN and PP still had. Method and replay alternate, so
-that both meet the same machine, `--runs` times and for at least 3 seconds. The ratio is the median of the runs; the
-target is at most 1.25.
+already in memory, in batches as large as the method's: full ones; as many at a time as there are images, where each of
+them was seen four times or less; as many as an iteration of CEM had left, which all begin together where they fit in
+one batch. Method and replay alternate, so that both meet the same machine, `--runs` times and for at least 3 seconds.
+The ratio is the median of the runs; the target is at most 1.25.
 """
 
 from __future__ import annotations
@@ -89,10 +89,10 @@ def limited(method: Any, samples: int, shape: tuple[int, int, int]) -> Any:
     """The method with at most so many samples of one image; Score-CAM takes one for each channel whatever is asked."""
     default, name = method(), method.registration.name
     if name == "cem":  # PN and PP
-        return method(c_steps=5, max_iterations=samples // 10)
+        return method(c_steps=5, max_iterations=max(samples // 10, 1))
     if name == "occlusion":
         patches = (method(patch=side) for side in range(default.patch, min(shape[:2]), 4))
-        return next(made for made in patches if made.model_passes(1, shape).forward <= samples + 1)
+        return next((made for made in patches if made.model_passes(1, shape).forward <= samples + 1), default)
     for option in ("samples", "reference_images"):
         if getattr(default, option, 0) > samples:
             return method(**{option: samples})
