@@ -19,7 +19,7 @@ from fruitaudit.config.schema import Config, MethodSettings
 from fruitaudit.data.masks import read_masks
 from fruitaudit.data.stream import read_images
 from fruitaudit.opening import Opened
-from fruitaudit.providers.registry import build
+from fruitaudit.providers.registry import build, explains_of
 from fruitaudit.records.data import Background, FloatArray, Images, IntArray
 from fruitaudit.records.evaluation import Predictions
 from fruitaudit.records.explanations import (
@@ -166,7 +166,7 @@ class Explainer:
             method=settings.spelling,
             title=registration.title,
             provider=settings.provider,
-            explains="logit" if rivals else getattr(method, "explains", registration.explains),
+            explains="logit" if rivals else explains_of(method, self.opened.classifier),
             channels=channels,
             # Channels that are summed keep the sign of the gradient, whatever the method's default does.
             signed=registration.signed or channels == "sum",

@@ -1,6 +1,7 @@
 """`fruitaudit verify`: every provider of every method on the user's own model and images, and how well they agree.
 
-Maps are correlated; made-up inputs and counterfactuals have many right answers and are judged by how good they are.
+Both get equal parameters: the config's for the native method, or the provider's where it has no others. Maps are
+correlated; made-up inputs and counterfactuals have many right answers and are judged by how good they are.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ import dataclasses
 import json
 import typing
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
@@ -22,10 +23,11 @@ from fruitaudit.config.schema import Config, MethodSettings
 from fruitaudit.data.stream import read_images
 from fruitaudit.errors import ConfigError, DataError
 from fruitaudit.opening import Opened, open_inputs
-from fruitaudit.providers.registry import all_methods, build, providers_of
+from fruitaudit.providers.equal import native_options, options_for, options_of
+from fruitaudit.providers.registry import all_methods, build, explains_of, providers_of
 from fruitaudit.records.data import Background, FloatArray, Images
 from fruitaudit.records.evidence import Counterfactuals, Synthetic
-from fruitaudit.records.explanations import Explanation, Maps, Segments, Targets
+from fruitaudit.records.explanations import Explains, Explanation, Maps, Segments, Targets
 from fruitaudit.records.states import NotRun
 from fruitaudit.runtime import Streams
 
@@ -40,6 +42,10 @@ class Agreement:
     spearman: tuple[float | None, ...]
     caveat: str
     """What is known of why they differ; empty where nothing is."""
+    explains: tuple[Explains, Explains]
+    """What the native maps explain, and what the provider's."""
+    options: dict[str, typing.Any] = field(default_factory=dict)
+    """Of the native method, where they are not those of the config, because the provider has no others."""
 
 
 @dataclass(frozen=True)
@@ -50,6 +56,8 @@ class Figures:
     provider: str
     figures: dict[str, tuple[float | None, float | None]]
     caveat: str
+    options: dict[str, typing.Any] = field(default_factory=dict)
+    """As in `Agreement`."""
 
 
 @dataclass(frozen=True)
@@ -96,43 +104,49 @@ class _Asked:
     streams: Streams
 
     def compare(self, name: str) -> Iterator[Row]:
-        """The native method once, and every other provider of it that can be had."""
-        ours: Explanation | NotRun | None = None
+        """Every other provider of a method that can be had, beside the native one with equal parameters."""
+        made: dict[str, Explanation | NotRun] = {}
+        configured = self._built(name, "native", self._options(name))
         for provider in providers_of(name)[1:]:
-            method = self._built(name, provider)
-            if isinstance(method, NotRun):
-                yield NotCompared(name, provider, method)
+            if isinstance(configured, NotRun):
+                yield NotCompared(name, provider, configured)
                 continue
-            ours = ours or self._explained(name, "native")
-            theirs = ours if isinstance(ours, NotRun) else self._explained(name, provider)
-            yield self._row(name, provider, ours, theirs)
+            theirs = self._built(name, provider, options_for(all_methods()[name, provider], configured))
+            if isinstance(theirs, NotRun):
+                yield NotCompared(name, provider, theirs)
+                continue
+            ours = dataclasses.replace(configured, **native_options(theirs))  # type: ignore[type-var]
+            if repr(ours) not in made:
+                made[repr(ours)] = self._explained(ours)
+            yield self._row(configured, ours, made[repr(ours)], theirs)
 
-    def _row(self, name: str, provider: str, ours: Explanation | NotRun, theirs: Explanation | NotRun) -> Row:
-        caveat = all_methods()[name, provider].registration.caveat
-        if isinstance(ours, NotRun):
-            return NotCompared(name, provider, ours)
-        if isinstance(theirs, NotRun):
-            return NotCompared(name, provider, theirs)
-        if isinstance(ours, Maps | Segments) and isinstance(theirs, Maps | Segments):
-            a, b = ours.values, theirs.values
-            return Agreement(name, provider, correlations(a, b), correlations(ranks(a), ranks(b)), caveat)
-        found, other = figures_of(ours), figures_of(theirs)
-        if not found:
+    def _row(self, configured: Method, ours: Method, found: Explanation | NotRun, theirs: Method) -> Row:
+        name, provider = theirs.registration.name, theirs.registration.provider
+        if isinstance(found, NotRun):
+            return NotCompared(name, provider, found)
+        other = self._explained(theirs)
+        if isinstance(other, NotRun):
+            return NotCompared(name, provider, other)
+        caveat, before = theirs.registration.caveat, options_of(configured)
+        changed = {option: value for option, value in options_of(ours).items() if value != before[option]}
+        if isinstance(found, Maps | Segments) and isinstance(other, Maps | Segments):
+            a, b, model = found.values, other.values, self.opened.classifier
+            both = correlations(a, b), correlations(ranks(a), ranks(b))
+            explains = explains_of(ours, model), explains_of(theirs, model)
+            return Agreement(name, provider, *both, caveat, explains, changed)
+        own, good = figures_of(found), figures_of(other)
+        if not own:
             return NotCompared(name, provider, NotRun(f"{name} shows neither maps nor anything that can be counted"))
-        return Figures(name, provider, {what: (found[what], other[what]) for what in found}, caveat)
+        return Figures(name, provider, {what: (own[what], good[what]) for what in own}, caveat, changed)
 
-    def _built(self, name: str, provider: str) -> Method | NotRun:
-        options = self._options(all_methods()[name, provider])
+    def _built(self, name: str, provider: str, options: dict[str, typing.Any]) -> Method | NotRun:
         try:
             settings = MethodSettings(name=name, provider=provider, options=options)
             return build(settings, self.config.providers.interpreters)
         except ConfigError as reason:
             return NotRun(str(reason))
 
-    def _explained(self, name: str, provider: str) -> Explanation | NotRun:
-        method = self._built(name, provider)
-        if isinstance(method, NotRun):
-            return method
+    def _explained(self, method: Method) -> Explanation | NotRun:
         images, targets = self.images, self.targets
         if method.registration.subject == "model":
             images, targets = images.select(slice(0)), targets.select(slice(0))
@@ -149,14 +163,11 @@ class _Asked:
         labels = np.array([sample.label for sample in drawn], dtype=np.int64)
         return Background(values, labels, tuple(sample.id for sample in drawn), len(samples))
 
-    def _options(self, kind: type[Method]) -> dict[str, typing.Any]:
-        """What the config sets for the native method, so far as this provider knows it: equal parameters."""
-        known = {field.name for field in dataclasses.fields(kind)}  # type: ignore[arg-type]
-        name = kind.registration.name
+    def _options(self, name: str) -> dict[str, typing.Any]:
+        """What the config sets for the native method."""
         groups = () if self.config.groups == "auto" else self.config.groups
         asked = [*(self.config.methods or ()), *(s for group in groups for s in group.methods or ())]
-        own = FEW.get(name, {}) | next((s.options for s in asked if (s.name, s.provider) == (name, "native")), {})
-        return {option: value for option, value in own.items() if option in known}
+        return FEW.get(name, {}) | next((s.options for s in asked if (s.name, s.provider) == (name, "native")), {})
 
 
 def figures_of(explanation: Explanation) -> dict[str, float | None]:
@@ -205,15 +216,24 @@ def print_verified(rows: Sequence[Row], *, as_json: bool) -> None:
     console.print("Other providers beside the native ones: median (lowest to highest) over the images")
     for row in rows:
         if isinstance(row, NotCompared):
-            told, why = "not compared", row.reason.reason
+            told, whys = "not compared", [row.reason.reason]
         elif isinstance(row, Figures):
-            told, why = "; ".join(f"{what}: {_figure(ours)} natively, {_figure(theirs)} theirs"
-                                  for what, (ours, theirs) in row.figures.items()), row.caveat  # fmt: skip
+            told = "; ".join(f"{what}: {_figure(ours)} natively, {_figure(theirs)} theirs"
+                             for what, (ours, theirs) in row.figures.items())  # fmt: skip
+            whys = [row.caveat, _equal(row.options)]
         else:
-            told, why = f"Pearson {_summary(row.pearson)}; Spearman {_summary(row.spearman)}", row.caveat
+            told = f"Pearson {_summary(row.pearson)}; Spearman {_summary(row.spearman)}"
+            ours, theirs = row.explains
+            apart = "" if ours == theirs else f"explains the {theirs}, the native one the {ours}"
+            whys = [row.caveat, apart, _equal(row.options)]
         console.print(f"\n{row.method}@{row.provider}: {told}")
-        if why:
+        for why in filter(None, whys):
             console.print(Padding(why, (0, 0, 0, 2)))
+
+
+def _equal(options: dict[str, typing.Any]) -> str:
+    told = ", ".join(f"{name} {value}" for name, value in options.items())
+    return f"the native one with its options: {told}" if told else ""
 
 
 def _figure(value: float | None) -> str:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -12,10 +14,13 @@ import pytest
 from zoo import KINDS
 
 from fruitaudit.config.schema import Config
+from fruitaudit.providers.equal import native_options, options_for
 from fruitaudit.providers.registry import all_methods
 from fruitaudit.records.evidence import Counterfactual, Counterfactuals
 from fruitaudit.records.explanations import Maps
 from fruitaudit.verify import Agreement, Figures, NotCompared, correlations, figures_of, print_verified, ranks, verify
+
+ALIBI = os.environ.get("FRUITAUDIT_ALIBI_PYTHON")
 
 
 def config_of(folder: Path, kind: str, **more: Any) -> Config:
@@ -43,7 +48,9 @@ def config_of(folder: Path, kind: str, **more: Any) -> Config:
 @pytest.fixture(scope="module")
 def rows(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Agreement | NotCompared]:
     config = config_of(tmp_path_factory.mktemp("verify"), "sequential",
-                       methods=[{"smoothgrad": {"samples": 3, "noise": 0.0}}, {"occlusion": {"patch": 4}},
+                       methods=[{"smoothgrad": {"samples": 3, "noise": 0.0}},
+                                {"integrated_gradients": {"steps": "auto"}},
+                                {"occlusion": {"patch": 4, "explains": "logit"}},
                                 {"activation_maximization": {"layers": [], "classes": 2, "steps": 12}}])  # fmt: skip
     return {f"{row.method}@{row.provider}": row for row in verify(config, 3)}
 
@@ -62,6 +69,36 @@ def test_what_is_right_agrees_and_what_is_wrong_comes_with_its_reason(rows: dict
     assert "never multiplies by (x - baseline)" in wrong.caveat
 
 
+def test_both_get_equal_parameters_and_where_they_are_not_the_configs_the_row_says_so(rows: dict[str, Any]) -> None:
+    assert rows["occlusion@tf-explain"].options == {"stride": 4, "explains": "probability"}
+    assert rows["integrated_gradients@tf-explain"].options == {"steps": 25}
+    assert rows["smoothgrad@tf-keras-vis"].options == {}
+    assert rows["activation_maximization@tf-keras-vis"].options == {"parameterization": "pixel"}
+
+
+def test_what_each_explains_is_told(rows: dict[str, Any]) -> None:
+    assert rows["occlusion@tf-explain"].explains == ("probability", "probability")
+    assert rows["saliency@tf-explain"].explains == ("logit", "probability")
+    assert rows["saliency@tf-keras-vis"].explains == ("logit", "logit")
+
+
+OTHERS = [kind for (_, provider), kind in all_methods().items() if provider != "native"]
+WITHOUT_COUNTERPART = {"activation_maximization": {"step_size", "total_variation", "l2"}}
+"""In other units in the library; pictures are compared by what they excite."""
+
+
+@pytest.mark.parametrize("kind", OTHERS, ids=lambda kind: kind.__name__)
+def test_every_option_of_the_native_method_is_set_for_a_provider_or_known_to_have_no_counterpart(kind: Any) -> None:
+    name = kind.registration.name
+    native = all_methods()[name, "native"]
+    options = native_options(kind())
+    made = native(**options)
+    missing = {field.name for field in dataclasses.fields(native)} - options.keys()
+    assert missing == WITHOUT_COUNTERPART.get(name, set())
+    # And back: what the native method does then is what the provider does.
+    assert native_options(kind(**options_for(kind, made))) == options
+
+
 def test_methods_that_compare_with_reference_images_get_them(rows: dict[str, Any]) -> None:
     for row in rows.values():
         if isinstance(row, NotCompared):
@@ -72,6 +109,21 @@ def test_a_library_in_an_environment_of_its_own_is_asked_where_one_is_named(rows
     row = rows["cem@alibi"]
     assert isinstance(row, NotCompared)
     assert "make one with constraints-alibi.txt" in row.reason.reason
+
+
+@pytest.mark.skipif(not ALIBI, reason="FRUITAUDIT_ALIBI_PYTHON names no interpreter that has alibi")
+def test_a_library_in_an_environment_of_its_own_is_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With few iterations; both follow probabilities then, so that as many finds are due."""
+    cem = {key: kind for key, kind in all_methods().items() if key[0] == "cem"}
+    monkeypatch.setattr("fruitaudit.verify.all_methods", lambda: cem)
+    options = {"max_iterations": 5, "c_steps": 4, "beta": 0.01, "learning_rate": 0.05, "no_information": "black"}
+    config = config_of(tmp_path, "sequential", methods=[{"cem": options}], providers={"alibi": {"python": ALIBI}})
+    [row] = verify(config, 2)
+    assert isinstance(row, Figures)
+    assert row.options == {"score": "probability"}
+    assert row.figures["PN found that say something, of 2"] == (2, 2)
+    ours, theirs = row.figures["PN median L1"]
+    assert ours == pytest.approx(theirs, rel=0.2)
 
 
 def test_made_up_inputs_are_compared_by_how_strongly_they_excite(rows: dict[str, Any]) -> None:
@@ -120,13 +172,15 @@ def test_correlations_by_hand_and_none_for_a_constant_map() -> None:
 
 
 def test_printed_as_text_and_as_json(rows: dict[str, Any], capsys: pytest.CaptureFixture[str]) -> None:
-    some = [rows["saliency@tf-keras-vis"], Agreement("a", "b", (0.5, None, 0.7), (None,) * 3, "wrong by a lot"),
-            Figures("c", "d", {"PN median L1": (8.25, None), "PN found": (6.0, 0.0)}, "")]  # fmt: skip
+    maps = Agreement("a", "b", (0.5, None, 0.7), (None,) * 3, "wrong by a lot", ("logit", "probability"), {"stride": 4})
+    finds = Figures("c", "d", {"PN median L1": (8.25, None), "PN found": (6.0, 0.0)}, "")
+    some = [rows["saliency@tf-keras-vis"], maps, finds]
     print_verified(some, as_json=False)
     text = capsys.readouterr().out
     assert "saliency@tf-keras-vis: Pearson 1.00 (1.00 to 1.00); Spearman 1.00 (1.00 to 1.00)\n" in text
     told = "a@b: Pearson 0.60 (0.50 to 0.70), 1 constant; Spearman none (constant maps)\n  wrong by a lot"
-    assert told in text
+    why = "explains the probability, the native one the logit\n  the native one with its options: stride 4"
+    assert f"{told}\n  {why}" in "\n".join(line.rstrip() for line in text.splitlines())
     said = "c@d: PN median L1: 8.25 natively, none theirs; PN found: 6 natively, 0 theirs"
     assert said in " ".join(text.split())
     print_verified([*rows.values()], as_json=True)

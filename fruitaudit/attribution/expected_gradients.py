@@ -24,7 +24,7 @@ class ExpectedGradients:
     Paper: Erion, Janizek, Sturmfels, Lundberg, Lee 2021, arXiv:1906.10670, eq. 4-5.
     Differs from the paper: b^s and a_s are not drawn independently: every reference image comes equally often (in an
     order drawn for each image), and a_s has one value, drawn uniformly, in each n-th part of 0..1. Both leave the
-    expectation as it is and make its error smaller. Channels are summed to one map.
+    expectation as it is and make the map's error smaller. Channels are summed to one map.
 
     Parameters: `samples` n; `references` images of the reference split to compare with, all of it where it is smaller.
     Returns maps (N, H, W) in logits, signed. Diagnostics, (N,): "score_difference" F(x) - mean F(b) over the

@@ -61,7 +61,8 @@ class CemByAlibi(Cem):
 
     score: Literal["probability"] = "probability"
     momentum: Literal[False] = False
-    learning_rate: Annotated[float, Field(gt=0)] = 0.01
+    learning_rate: Annotated[float, Field(gt=0)] | None = 0.01
+    """As in alibi; None: as the native one."""
 
     @classmethod
     def bound_to(cls, python: Path | None) -> type[CemByAlibi]:

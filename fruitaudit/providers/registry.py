@@ -13,10 +13,11 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from fruitaudit.attribution.base import Method, Registration
+from fruitaudit.attribution.base import Method, Model, Registration
 from fruitaudit.attribution.registry import methods_in, native_methods
 from fruitaudit.config.schema import MethodSettings
 from fruitaudit.errors import ConfigError
+from fruitaudit.records.explanations import Explains
 
 
 @functools.cache
@@ -34,6 +35,15 @@ def providers_of(name: str) -> tuple[str, ...]:
 def registration(settings: MethodSettings) -> Registration:
     """What is known of the method that a config entry names; raises ConfigError where there is no such one."""
     return _method_class(settings).registration
+
+
+def explains_of(method: Method, model: Model) -> Explains:
+    """What a method explains of this model: by its option, or, where the library explains any output, by the model."""
+    on_model: Callable[[Model], Explains] | None = getattr(method, "explains_on", None)
+    if on_model is not None:
+        return on_model(model)
+    explains: Explains = getattr(method, "explains", method.registration.explains)
+    return explains
 
 
 def build(settings: MethodSettings, interpreters: Mapping[str, Path] = MappingProxyType({})) -> Method:

@@ -7,7 +7,7 @@ import sys
 import tempfile
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, ClassVar
+from typing import Annotated, Any, ClassVar
 
 import numpy as np
 from pydantic import Field
@@ -40,6 +40,7 @@ class DeepShapByShap:
         caveat="does not add up on swish (by 7 to 9 % of the difference, on a small network), fails on ReLU6, gelu and "
         "attention; equal to the native one to 4e-7 on ReLU networks",
     )
+    fixed: ClassVar[dict[str, Any]] = {"classes": None, "total": False}
 
     background: Annotated[int, Field(ge=1)] = 100
 

@@ -17,9 +17,9 @@ from fruitaudit.attribution.integrated_gradients import IntegratedGradients
 from fruitaudit.attribution.occlusion import Occlusion
 from fruitaudit.attribution.saliency import Saliency
 from fruitaudit.errors import CannotExplain
-from fruitaudit.providers.keras_network import hushed, network_of
+from fruitaudit.providers.keras_network import explained_by, hushed, network_of
 from fruitaudit.records.data import FloatArray, Images
-from fruitaudit.records.explanations import Maps, Targets
+from fruitaudit.records.explanations import Explains, Maps, Targets
 from fruitaudit.runtime import Streams
 
 
@@ -27,7 +27,8 @@ from fruitaudit.runtime import Streams
 class SaliencyByTfExplain:
     """`tf_explain.core.vanilla_gradients.VanillaGradients`: its gradient, not its uint8 picture.
 
-    Differs from the native one: the gradient is that of the model's output, whatever it is.
+    Differs from the native one: the gradient is that of the model's output, or of what an activation layer at the end
+    gets; where the last layer has its softmax inside, it is that of the probability.
     """
 
     registration: ClassVar[Registration] = replace(
@@ -39,20 +40,30 @@ class SaliencyByTfExplain:
         caveat="explains the probability where softmax is part of the last layer: r 0.55 to 0.97 with the gradient of "
         "the logit on 16 shop photos",
     )
+    fixed: ClassVar[dict[str, Any]] = {"channels": "maxabs"}
 
     def __call__(self, model: Model, images: Images, targets: Targets, streams: Streams) -> Maps:
         from tf_explain.core.vanilla_gradients import VanillaGradients
 
-        theirs = VanillaGradients()
-        with hushed():
-            network = theirs.get_score_model(network_of(model))
+        theirs, network = VanillaGradients(), _score_model(model)
         gradients = _class_by_class(
             images, targets, lambda values, k: theirs.compute_gradients(values, network, k).numpy()
         )
         return Maps(reduce_channels(gradients, "maxabs"))
 
+    def explains_on(self, model: Model) -> Explains:
+        return explained_by(_score_model(model), model)
+
     def model_passes(self, n_images: int, input_shape: Shape) -> Passes:
         return Passes(gradient=n_images)
+
+
+def _score_model(model: Model) -> Any:
+    """What the library makes of the model: without its last layer, where that is an activation."""
+    from tf_explain.core.vanilla_gradients import VanillaGradients
+
+    with hushed():
+        return VanillaGradients().get_score_model(network_of(model))
 
 
 @dataclass(frozen=True, config=OPTIONS)
@@ -73,6 +84,7 @@ class GradCamByTfExplain:
         caveat="sets negative gradients to 0 before it averages them, and explains the probability where softmax is "
         "part of the last layer: r 0.15 to 0.98 with Grad-CAM of the logit on 16 shop photos",
     )
+    fixed: ClassVar[dict[str, Any]] = {"depths": 0}
 
     layer: str | None = None
 
@@ -96,6 +108,9 @@ class GradCamByTfExplain:
                 maps.append(GradCAM.generate_ponderated_output(outputs, gradients)[0].numpy())
         return enlarged(np.stack(maps), images, path)
 
+    def explains_on(self, model: Model) -> Explains:
+        return explained_by(network_of(model), model)
+
     def model_passes(self, n_images: int, input_shape: Shape) -> Passes:
         return Passes(gradient=n_images)
 
@@ -117,6 +132,7 @@ class IntegratedGradientsByTfExplain:
         caveat="never multiplies by (x - baseline), so that its sum is not the difference of the scores: r 0.07 to "
         "0.78 with integrated gradients of the logit on 16 shop photos",
     )
+    fixed: ClassVar[dict[str, Any]] = {"baseline": "black"}
 
     steps: Annotated[int, Field(ge=2)] = 25
 
@@ -130,6 +146,9 @@ class IntegratedGradientsByTfExplain:
             return Theirs.get_integrated_gradients(path, network, k, self.steps).numpy()
 
         return Maps(reduce_channels(_class_by_class(images, targets, explained), "sum"))
+
+    def explains_on(self, model: Model) -> Explains:
+        return explained_by(network_of(model), model)
 
     def model_passes(self, n_images: int, input_shape: Shape) -> Passes:
         return Passes(gradient=n_images * self.steps)
@@ -155,6 +174,10 @@ class OcclusionByTfExplain:
     )
 
     patch: Annotated[int, Field(ge=1)] = 8
+
+    @property
+    def fixed(self) -> dict[str, Any]:
+        return {"stride": self.patch, "fill": "grey", "explains": "probability"}
 
     def __call__(self, model: Model, images: Images, targets: Targets, streams: Streams) -> Maps:
         from tf_explain.core.occlusion_sensitivity import OcclusionSensitivity

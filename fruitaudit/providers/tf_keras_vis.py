@@ -30,6 +30,7 @@ class SaliencyByTfKerasVis:
     registration: ClassVar[Registration] = replace(
         Saliency.registration, provider="tf-keras-vis", package="tf-keras-vis", option_that_changes=()
     )
+    fixed: ClassVar[dict[str, Any]] = {"channels": "maxabs"}
 
     def __call__(self, model: Model, images: Images, targets: Targets, streams: Streams) -> Maps:
         return Maps(_saliency(with_linear_head(model, images.values), images.values, targets))
@@ -53,6 +54,7 @@ class SmoothGradByTfKerasVis:
         caveat="averages absolute gradients, where the paper averages gradients: r 0.79 to 0.89 between the two on 16 "
         "shop photos",
     )
+    fixed: ClassVar[dict[str, Any]] = {"channels": "maxabs"}
 
     samples: Annotated[int, Field(ge=1)] = 20
     noise: Annotated[float, Field(ge=0, le=1)] = 0.2
@@ -114,6 +116,7 @@ class GradCamByTfKerasVis:
         package="tf-keras-vis",
         option_that_changes=(("layer", "early"),),
     )
+    fixed: ClassVar[dict[str, Any]] = {"depths": 0}
 
     layer: str | None = None
 

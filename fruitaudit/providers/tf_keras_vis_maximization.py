@@ -43,6 +43,7 @@ class ActivationMaximizationByTfKerasVis:
         caveat="in 40 steps its pictures excite 5 units of a fruit classifier 1.03 times as much as the strongest of "
         "64 smooth random pictures (median), where the native ones reach 2.19 times as much",
     )  # fmt: skip
+    fixed: ClassVar[dict[str, Any]] = {"parameterization": "pixel", "jitter": 4}
 
     layers: list[str] | None = None
     filters: Annotated[int, Field(ge=0)] = 16
@@ -88,7 +89,7 @@ class ActivationMaximizationByTfKerasVis:
                     CategoricalScore([unit.index]),
                     seed_input=start,
                     input_range=(low, high),
-                    input_modifiers=[Jitter(jitter=4), turned],
+                    input_modifiers=[Jitter(jitter=self.fixed["jitter"]), turned],
                     steps=self.steps,
                     optimizer=keras.optimizers.RMSprop((high - low) / 255, 0.999),
                 )

@@ -10,6 +10,7 @@ import numpy as np
 from fruitaudit.attribution.base import Model
 from fruitaudit.errors import CannotExplain
 from fruitaudit.evaluation.intervals import wilson
+from fruitaudit.providers.registry import explains_of
 from fruitaudit.records.data import FloatArray, IntArray
 from fruitaudit.records.explanations import Targets
 from fruitaudit.records.states import Estimate, NotRun, Quantity
@@ -61,7 +62,7 @@ def faithfulness(bench: Bench, tested: Tested) -> dict[str, Beside | NotRun]:
 
 def _faithfulness(bench: Bench, tested: Tested, test: str) -> Beside | NotRun:
     try:
-        own, controls = bench.scores(test, tested.maps, tested.subject.explains)
+        own, controls = bench.scores(test, tested.maps, explains_of(tested.subject.method, bench.model))
     except CannotExplain as reason:
         return NotRun(str(reason))
     return beside(own, controls, bench.streams, higher_is_better=test not in LOWER_IS_BETTER)

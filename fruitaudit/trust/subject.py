@@ -10,7 +10,7 @@ import numpy as np
 from fruitaudit.attribution.base import Method, Model, passes_of
 from fruitaudit.attribution.explain import explain
 from fruitaudit.records.data import FloatArray, Images
-from fruitaudit.records.explanations import Explains, Explanation, Targets
+from fruitaudit.records.explanations import Explanation, Targets
 from fruitaudit.records.passes import Passes
 from fruitaudit.records.states import NotRun
 from fruitaudit.records.trust import ExplanationCost
@@ -34,12 +34,6 @@ class Subject:
     method: Method
     streams: Streams
     meter: Meter = field(default_factory=Meter)
-
-    @property
-    def explains(self) -> Explains:
-        """What the method explains: some have an option for it."""
-        explains: Explains = getattr(self.method, "explains", self.method.registration.explains)
-        return explains
 
     def explain(self, model: Model, images: Images, targets: Targets) -> Explanation | NotRun:
         """The method's explanation, counted and timed."""

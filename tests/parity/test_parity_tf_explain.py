@@ -13,6 +13,7 @@ from fruitaudit.attribution.occlusion import Occlusion
 from fruitaudit.attribution.saliency import Saliency
 from fruitaudit.models.backend import keras
 from fruitaudit.models.classifier import Classifier
+from fruitaudit.providers.registry import explains_of
 from fruitaudit.providers.tf_explain import (
     GradCamByTfExplain,
     IntegratedGradientsByTfExplain,
@@ -57,6 +58,31 @@ def test_saliency_is_that_of_the_probability_where_softmax_belongs_to_the_last_l
     of_probability = abs(made.gradient(images.values, targets.classes, "probability")).max(axis=-1)
     np.testing.assert_allclose(theirs, of_probability, rtol=1e-3, atol=1e-4 * theirs.max())
     assert correlations(Saliency()(made, images, targets, Streams(0)).values, theirs).max() < 0.98
+
+
+HEADS = {
+    "logits": ([L.Dense(5)], "logit", "logit"),
+    "Softmax layer": ([L.Dense(5), L.Softmax()], "logit", "probability"),
+    "Activation layer": ([L.Dense(5), L.Activation("softmax")], "logit", "probability"),
+    "softmax inside": ([L.Dense(5, activation="softmax")], "probability", "probability"),
+}
+
+
+@pytest.mark.parametrize("head", HEADS)
+def test_what_is_explained_follows_the_head_of_the_model_and_is_recorded_so(head):
+    """The gradients of a score by hand are those of what is recorded, and not those of the other one."""
+    layers, of_saliency, of_others = HEADS[head]
+    made = model(*layers)
+    assert explains_of(SaliencyByTfExplain(), made) == of_saliency
+    assert explains_of(GradCamByTfExplain(), made) == of_others
+    assert explains_of(IntegratedGradientsByTfExplain(), made) == of_others
+    assert explains_of(OcclusionByTfExplain(), made) == "probability"
+    images, targets = case()
+    theirs = SaliencyByTfExplain()(made, images, targets, Streams(0)).values
+    far = {score: abs(abs(made.gradient(images.values, targets.classes, score)).max(axis=-1) - theirs).max()
+           for score in ("logit", "probability")}  # fmt: skip
+    assert min(far, key=far.get) == of_saliency
+    assert far[of_saliency] < 1e-4 * theirs.max()
 
 
 def test_integrated_gradients_are_not_multiplied_by_the_difference():

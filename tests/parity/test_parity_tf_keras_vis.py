@@ -15,6 +15,7 @@ from fruitaudit.attribution.saliency import Saliency
 from fruitaudit.attribution.smoothgrad import SmoothGrad
 from fruitaudit.models.backend import keras
 from fruitaudit.models.classifier import Classifier
+from fruitaudit.providers.keras_network import hushed
 from fruitaudit.providers.tf_keras_vis import (
     GradCamByTfKerasVis,
     GradCamPlusPlusByTfKerasVis,
@@ -69,6 +70,25 @@ def test_saliency_is_the_same_on_every_head(loaded):
     ours, theirs = (method()(loaded, *case(), Streams(0)).values for method in (Saliency, SaliencyByTfKerasVis))
     assert correlations(ours, theirs).min() > 0.9999
     np.testing.assert_allclose(ours, theirs, rtol=1e-3, atol=1e-4 * abs(ours).max())
+
+
+def test_replace_to_linear_crashes_on_sequential_models_and_passes_over_softmax_layers():
+    """Why the adapters make the linear head themselves."""
+    from tf_keras_vis.saliency import Saliency as Theirs
+    from tf_keras_vis.utils.model_modifiers import ReplaceToLinear
+    from tf_keras_vis.utils.scores import CategoricalScore
+
+    images, targets = case()
+    scores = CategoricalScore(targets.classes.tolist())
+    with pytest.raises(AttributeError, match="'Sequential' object has no attribute 'output_names'"):
+        Theirs(network("softmax"), model_modifier=ReplaceToLinear())
+    for head, explained in (("softmax", "logit"), ("Softmax layer", "probability")):
+        own = network(head)
+        functional, model = keras.Model(own.inputs, own.outputs[0]), Classifier.from_network(own)
+        with hushed():
+            found = Theirs(functional, model_modifier=ReplaceToLinear())(scores, images.values, normalize_map=False)
+        expected = abs(model.gradient(images.values, targets.classes, explained)).max(axis=-1)
+        np.testing.assert_allclose(found, expected, rtol=1e-3, atol=1e-4 * expected.max())
 
 
 def test_smoothgrad_averages_magnitudes_where_the_paper_averages_gradients():

@@ -1,0 +1,38 @@
+"""Equal parameters for the native method and the same method by another provider."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+from pydantic import ValidationError
+
+from fruitaudit.attribution.base import Method
+
+
+def options_of(method: Method) -> dict[str, Any]:
+    """Every option of a method with its value."""
+    return dataclasses.asdict(method)  # type: ignore[call-overload]
+
+
+def options_for(kind: type[Method], native: Method) -> dict[str, Any]:
+    """Those options of the native method that a provider has too, where it takes the value."""
+    names = {field.name for field in dataclasses.fields(kind)}  # type: ignore[arg-type]
+    return {name: value for name, value in options_of(native).items() if name in names and _takes(kind, name, value)}
+
+
+def native_options(theirs: Method) -> dict[str, Any]:
+    """Options of the native method that do what a provider's does.
+
+    Those that both have, and the provider's `fixed`: what its library always does, and the native method if told to.
+    """
+    fixed: dict[str, Any] = getattr(theirs, "fixed", {})
+    return options_of(theirs) | fixed
+
+
+def _takes(kind: type[Method], name: str, value: object) -> bool:
+    try:
+        kind(**{name: value})
+    except ValidationError:
+        return False
+    return True
