@@ -1,8 +1,8 @@
 """Weighted layers put together again from the operations they were traced to: weights, normalization, bias.
 
-A block is one convolution or matrix product with weights, the padding before it, and what is added to or multiplied
-with each of its channels after it, such as its bias and a batch normalization. It is z = linear(a, w) + b with one
-w and one b, which the rules of relevance propagation are written for.
+A block is one convolution or matrix product with weights, the padding before it, the moves to and fro that dilate it,
+and what is added to or multiplied with each of its channels after it, such as its bias and a batch normalization. It is
+z = linear(a, w) + b with one w and one b, which the rules of relevance propagation are written for.
 """
 
 from __future__ import annotations
@@ -25,8 +25,11 @@ _SCALES = ("Mul", "RealDiv")
 class Block(Step):
     """`op` is its last operation."""
 
+    before: tuple[Step, ...]
+    """Padding, and what lays every second place of an image side by side where the convolution is dilated by 2."""
     weighted: Step
-    padding: Step | None
+    undilated: Step | None
+    """What lays them back."""
     after: tuple[Step, ...]
 
     @property
@@ -35,7 +38,7 @@ class Block(Step):
 
     @property
     def inputs(self) -> list[Any]:
-        return (self.padding or self.weighted).inputs
+        return (*self.before, self.weighted)[0].inputs
 
     @property
     def sees_all_channels(self) -> bool:
@@ -61,12 +64,13 @@ class Block(Step):
 
     def linear(self, values: Any, weights: Any) -> Any:
         """What the block makes of other values and weights, without bias."""
-        if self.padding is not None:
-            [values] = replay(self.padding.op, [values, *list(self.padding.op.inputs)[1:]])
+        for step in self.before:
+            values = _again(step, values)
         inputs = list(self.weighted.op.inputs)
         data, place = _DATA_AND_WEIGHTS[self.weighted.op.type]
         inputs[data], inputs[place] = values, weights
-        return replay(self.weighted.op, inputs)[0]
+        made = replay(self.weighted.op, inputs)[0]
+        return made if self.undilated is None else _again(self.undilated, made)
 
     def back(self, signal: Any, weights: Any) -> Any:
         """The transpose of `linear` with these weights."""
@@ -83,19 +87,28 @@ def _again(step: Step, value: Any) -> Any:
 def with_blocks(steps: Sequence[Step]) -> list[Step]:
     """The same steps, with each weighted layer as one `Block`."""
     reads = Counter(t.ref() for step in steps for t in step.inputs)
-    made_by = {t.ref(): step for step in steps for t in step.op.outputs}
-    reader = {t.ref(): step for step in steps for t in step.inputs}
+    makers = {t.ref(): step for step in steps for t in step.op.outputs}
+    readers = {t.ref(): step for step in steps for t in step.inputs}
+
+    def alone(found: dict[Any, Step], tensor: Any, *kinds: str) -> Step | None:
+        """Who makes or reads a tensor that only one step reads, if it is of these kinds."""
+        step = found.get(tensor.ref()) if reads[tensor.ref()] == 1 else None
+        return step if step and (step.op.type in kinds or not kinds) else None
+
     blocks: dict[int, Block] = {}
     gone: set[int] = set()
     for step in filter(_is_weighted, steps):
-        before = made_by.get(step.inputs[0].ref())
-        padding = before if before and before.op.type in ("Pad", "PadV2") and reads[step.inputs[0].ref()] == 1 else None
-        parts = [step]
-        while reads[output := parts[-1].op.outputs[0].ref()] == 1 and _is_of_channels(reader[output]):
-            parts.append(reader[output])
-        gone |= {id(part) for part in (*parts, padding)}
+        dilating = alone(makers, step.inputs[0], "SpaceToBatchND")
+        undilated = alone(readers, step.op.outputs[0], "BatchToSpaceND") if dilating else None
+        before = [dilating] if dilating and undilated else []
+        if padding := alone(makers, (*before, step)[0].inputs[0], "Pad", "PadV2"):
+            before = [padding, *before]
+        parts = [undilated or step]
+        while (after := alone(readers, parts[-1].op.outputs[0])) and _is_of_channels(after):
+            parts.append(after)
+        gone |= {id(part) for part in (*before, step, *parts)}
         last = parts[-1]
-        blocks[id(last)] = Block(last.op, last.partner, last.needed, step, padding, tuple(parts[1:]))
+        blocks[id(last)] = Block(last.op, last.partner, last.needed, tuple(before), step, undilated, tuple(parts[1:]))
     return [blocks.get(id(step), step) for step in steps if id(step) in blocks or id(step) not in gone]
 
 

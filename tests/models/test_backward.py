@@ -118,7 +118,9 @@ def test_what_no_signal_reaches_is_zero():
     L.Conv2D(5, 3),
     L.DepthwiseConv2D(3, depth_multiplier=2),
     L.Conv2DTranspose(5, 3, strides=2),
-], ids=lambda layer: layer.name.rstrip("_0123456789"))  # fmt: skip
+    L.Conv2D(5, 3, dilation_rate=2),
+    L.DepthwiseConv2D(3, dilation_rate=2),
+], ids=["conv", "depthwise", "transposed", "dilated", "depthwise-dilated"])  # fmt: skip
 def test_a_block_is_linear_in_its_weights_with_one_bias(layer):
     keras.utils.set_random_seed(1)
     network = keras.Sequential(
@@ -135,7 +137,7 @@ def test_a_block_is_linear_in_its_weights_with_one_bias(layer):
         made = [
             step for step in blocks.with_blocks(backward.steps_between(x, logits)) if isinstance(step, blocks.Block)
         ]
-        found.append([(block.kind, block.padding is not None) for block in made])
+        found.append([(block.kind, [step.op.type for step in block.before]) for block in made])
         block = made[0]
         weights, bias = block.parameters()
         return block.linear(x, weights) + bias, block.op.outputs[0]
@@ -143,4 +145,5 @@ def test_a_block_is_linear_in_its_weights_with_one_bias(layer):
     values = rng.normal(0, 1, (2, 9, 9, 3)).astype(np.float32)
     ours, theirs = walked(model, look)(values)
     np.testing.assert_allclose(ours, theirs, rtol=1e-4, atol=1e-4)
-    assert found[-1] == [("convolution", True), ("dense", False)]
+    dilated = getattr(layer, "dilation_rate", 1) in (2, (2, 2))
+    assert found[-1] == [("convolution", ["Pad", *dilated * ["SpaceToBatchND"]]), ("dense", [])]
