@@ -26,9 +26,8 @@ from fruitaudit.models.backward import Rules, Signals, Step
 from fruitaudit.models.blocks import Block, does_not_go_below_zero, with_blocks
 
 TITLE, INSTEAD = "layer-wise relevance propagation", "integrated_gradients"
-_TINY = 1e-9
 _GATES = ("Sigmoid", "Tanh", "Erf", "Erfc", "Relu6")
-_ACTIVATIONS = ("LeakyRelu", "Elu", "Selu", "Sigmoid", "Tanh", "Softplus", "Softsign", "Erf",
+_ACTIVATIONS = ("Relu6", "LeakyRelu", "Elu", "Selu", "Sigmoid", "Tanh", "Softplus", "Softsign", "Erf",
                 "Erfc")  # fmt: skip
 _RESIZES = ("ResizeBilinear", "ResizeNearestNeighbor")
 _PREPARES = ("AddV2", "Add", "Sub", "Mul", "RealDiv", "BiasAdd", "Neg")
@@ -140,7 +139,7 @@ class Propagation:
     def _gamma(self, block: Block, a: Any, w: Any, b: Any, z: Any, relevance: Any, gamma: float) -> Any:
         positive = tf.cast(z >= 0, z.dtype)
         more = positive * _signed_part(block, a, w, b, 1) + (1 - positive) * _signed_part(block, a, w, b, -1)
-        share = _divided(relevance, z + gamma * more, _TINY)
+        share = _divided(relevance, z + gamma * more)
         bias = b + gamma * (positive * tf.nn.relu(b) - (1 - positive) * tf.nn.relu(-b))
         self._take(share, bias)
         up, down = share * positive, share * (1 - positive)
@@ -151,7 +150,7 @@ class Propagation:
         for factor, sign in ((alpha, 1), (1 - alpha, -1)):
             if factor:
                 part = _signed_part(block, a, w, b, sign)
-                share = factor * _divided(relevance, part, _TINY, sign)
+                share = factor * _divided(relevance, part)
                 self._take(share, sign * tf.nn.relu(sign * b))
                 # A unit without any contribution of this sign has nobody to hand its relevance to, if it has any.
                 if sign < 0 or z.ref() not in self._cut_off:
@@ -166,7 +165,7 @@ class Propagation:
         ones = tf.ones_like(w)
         some = a if block.weighted.op.type == "Conv2DBackpropInput" else a[:1]  # that one knows the number of images
         count = block.linear(tf.ones_like(some), ones)
-        share = relevance * _divided(tf.ones_like(count), count, _TINY, 1)
+        share = relevance * _divided(tf.ones_like(count), count)
         if block.sees_all_channels:  # all outputs of a place hand back to the same inputs
             return block.back(tf.reduce_sum(share, -1, keepdims=True), ones[..., :1])
         return block.back(share, ones)
@@ -178,7 +177,7 @@ class Propagation:
         low, high = self._range[a.ref()]
         up, down = tf.nn.relu(w), -tf.nn.relu(-w)
         z = block.linear(a, w) - block.linear(low, up) - block.linear(high, down)
-        share = _divided(relevance, z, _TINY)
+        share = _divided(relevance, z)
         return a * block.back(share, w) - low * block.back(share, up) - high * block.back(share, down)
 
 
@@ -202,11 +201,15 @@ def _prepared(step: Step, signals: Signals) -> Signals:
     return [signals[0]] if step.op.type in (*_PREPARES, "Identity") else backward.gradient(step, signals)
 
 
-def _divided(relevance: Any, by: Any, epsilon: float, sign: int = 0) -> Any:
-    """relevance / (by + epsilon sign(by)), 0 / 0 = 0, computed in float32; `sign` where `by` has no other."""
+def _divided(relevance: Any, by: Any, epsilon: float = 0.0) -> Any:
+    """relevance / (by + epsilon sign(by)), 0 where that is 0, computed in float32.
+
+    Without an epsilon nothing is lost, however small the values of a layer are.
+    """
     wide = tf.cast(by, tf.float32)
-    stable = wide + (sign * epsilon if sign else tf.where(wide < 0, -epsilon, epsilon))
-    return tf.cast(tf.math.divide_no_nan(tf.cast(relevance, tf.float32), stable), by.dtype)
+    if epsilon:
+        wide += tf.where(wide < 0, -epsilon, epsilon)
+    return tf.cast(tf.math.divide_no_nan(tf.cast(relevance, tf.float32), wide), by.dtype)
 
 
 def _signed_part(block: Block, a: Any, w: Any, b: Any, sign: int) -> Any:
@@ -225,12 +228,7 @@ def _signed_back(block: Block, a: Any, w: Any, share: Any, sign: int) -> Any:
 
 def _activation(step: Step, signals: Signals) -> Signals:
     """Relevance passes through unchanged: m y / x."""
-    return [signals[0] * _divided(step.op.outputs[0], step.op.inputs[0], _TINY)]
-
-
-def _relu6(step: Step, signals: Signals) -> Signals:
-    """The same, where y is 0 or has the sign of x."""
-    return [signals[0] * tf.math.divide_no_nan(step.op.outputs[0], step.op.inputs[0])]
+    return [signals[0] * _divided(step.op.outputs[0], step.op.inputs[0])]
 
 
 def _product(step: Step, signals: Signals) -> Signals:
@@ -262,7 +260,6 @@ _RULES: Rules = {
     "IdentityN": backward.passed_on,
     **dict.fromkeys((*backward.MOVES, *backward.SUMS, "Max"), backward.gradient),
     "Relu": backward.relu_gradient,
-    "Relu6": _relu6,
     "MaxPool": backward.pooling_gradient,
     **dict.fromkeys(_ACTIVATIONS, _activation),
     "Mul": _product,

@@ -16,8 +16,11 @@ from fruitaudit.records.states import NotRun
 from fruitaudit.runtime import Streams
 
 L = keras.layers
-TOLERANCE = {"mixed_float16": 1e-2}
-"""Rounding, as a share of what is explained, where it is not 1e-4."""
+TOLERANCE = {"mixed_float16": 3e-2, "nested_functional": 1e-3, "nested_sequential": 1e-3}
+"""Rounding, as a share of each image's own score or difference, where it is more than elsewhere: half precision, and
+fifty layers."""
+HIGH = zoo.TOP | {"relu6": 30.0}
+"""What white is to a kind; where it is 1, no unit of the kind relu6 comes near 6."""
 
 
 def with_background(images, n=5, low=0.0, high=1.0):
@@ -34,17 +37,26 @@ def case(model, n=3, high=1.0):
 def of_kind(kind, batch_size=8):
     """A classifier of the zoo with images and targets."""
     model = Classifier.from_network(zoo.KINDS[kind](), batch_size=batch_size)
-    return model, *case(model, high=zoo.TOP.get(kind, 1.0))
+    return model, *case(model, high=HIGH.get(kind, 1.0))
+
+
+def any_images(shape, seed, low, span, references=1):
+    """Three images of some range with a background of the same one."""
+    return with_background(some_images(shape, 3, low, low + span, seed), references, low, low + span)
 
 
 def network(*layers, shape=(8, 8, 3), seed=4, batch_size=8):
-    """A classifier of these layers with random biases, which Keras starts at zero."""
-    keras.utils.set_random_seed(seed)
+    """A classifier of these layers with random weights of a seed, and random biases, which Keras starts at zero.
+
+    Kernels are drawn here: the layers are made before this is called, and have drawn the seeds of theirs.
+    """
     made = keras.Sequential([L.Input(shape), *layers])
     rng = np.random.default_rng(seed)
     for weight in made.trainable_weights:
         if weight.ndim == 1 and "bias" in weight.name:
             weight.assign(rng.normal(0, 0.1, weight.shape))
+        elif weight.ndim > 1:
+            weight.assign(keras.initializers.GlorotUniform(seed=int(rng.integers(2**31)))(weight.shape))
     return Classifier.from_network(made, batch_size=batch_size)
 
 
@@ -60,10 +72,18 @@ def reason(method, model, images, targets):
     return made.reason
 
 
-def worst_gap(made):
-    """The additivity error of the worst image, as a share of the largest difference, so that none is near zero."""
-    difference = abs(made.diagnostics["score_difference"])
-    return (made.diagnostics["additivity_error"] * difference).max() / difference.max()
+def worst_gap(made, whole=None):
+    """By how much of its own score or difference (`whole`; left out, the diagnostic) a map misses it at worst.
+
+    Where that is less than a hundredth of the batch's largest, by how much of that hundredth: what is added up there
+    is large and cancels, so that its rounding is no smaller than in the other images.
+    """
+    told = made.diagnostics
+    if whole is None:
+        whole = told.get("score", told.get("score_difference"))
+    size = abs(whole)
+    missed = abs(whole - made.values.sum(axis=(1, 2), dtype=np.float64) - told.get("kept_inside", 0))
+    return (missed / np.maximum(size, size.max() / 100)).max()
 
 
 def logits_of(model, values, targets):

@@ -7,6 +7,8 @@ import numpy as np
 import pytest
 import zoo
 from analytic_models import SmallCnn, some_images, some_targets
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from fruitaudit.attribution.cam import Cam
 from fruitaudit.attribution.eigen_cam import EigenCam, eigen_cams
@@ -85,6 +87,22 @@ def test_cam_adds_up_to_the_logit():
     contrast = Targets(targets.classes, against=(targets.classes + 1) % 4, asked="contrast")
     rival = Cam()(model, images, Targets((targets.classes + 1) % 4), Streams(0)).values
     np.testing.assert_allclose(Cam()(model, images, contrast, Streams(0)).values, made - rival, atol=1e-5)
+
+
+@pytest.fixture(scope="module")
+def pooled():
+    """A network of global average pooling whose maps are as large as its images, so that no map is enlarged."""
+    keras.utils.set_random_seed(6)
+    body = [L.Input((10, 12, 3)), L.Conv2D(6, 3, padding="same", activation="relu"), L.GlobalAveragePooling2D()]
+    return Classifier.from_network(keras.Sequential([*body, L.Dense(4, activation="softmax")]), batch_size=8)
+
+
+@settings(max_examples=10, deadline=None)
+@given(seed=st.integers(0, 999), low=st.floats(-2, 0), span=st.floats(0.5, 4), k=st.integers(0, 3))
+def test_grad_cam_is_the_positive_part_of_cam_on_a_pooling_head_whatever_the_images(pooled, seed, low, span, k):
+    images, targets = some_images((10, 12, 3), n=3, low=low, high=low + span, seed=seed), Targets(np.full(3, k))
+    cam, found = (method()(pooled, images, targets, Streams(0)).values for method in (Cam, GradCam))
+    np.testing.assert_allclose(found * 120, np.maximum(cam, 0), rtol=0, atol=1e-5 * abs(cam).max())
 
 
 def test_cam_of_one_sigmoid_unit():
@@ -211,6 +229,19 @@ def test_depths_are_those_of_a_pass_a_layer_from_one_pass(method):
     np.testing.assert_allclose(made.parts["block2_out"], made.values)
     usual = method()(model, images, targets, Streams(0))
     np.testing.assert_allclose(usual.values, made.values, rtol=1e-4, atol=1e-6)
+
+
+@pytest.mark.parametrize("method", ALL)
+def test_another_layer_gives_another_map(method):
+    model, images, targets = opened("sequential")
+    usual, last, early = (
+        method(**layer)(model, images, targets, Streams(0)).values
+        for layer in ({}, {"layer": "conv_2"}, {"layer": "conv_1"})
+    )
+    np.testing.assert_array_equal(usual, last)
+    # Of one size of values, so that it is the places that differ.
+    usual, early = usual / usual.max(axis=(1, 2), keepdims=True), early / early.max(axis=(1, 2), keepdims=True)
+    assert (abs(early - usual).max(axis=(1, 2)) > 0.1).all()
 
 
 def test_fewer_layers_than_depths_gives_all_of_them():

@@ -3,7 +3,10 @@ import dataclasses
 import numpy as np
 import pytest
 import zoo
-from backward_cases import TOLERANCE, L, case, logits_of, network, of_kind, reason, run, worst_gap
+from analytic_models import some_targets
+from backward_cases import TOLERANCE, L, any_images, case, logits_of, network, of_kind, reason, run, worst_gap
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from fruitaudit.attribution.deep_lift import DeepLift
 from fruitaudit.attribution.deep_shap import DeepShap
@@ -16,8 +19,22 @@ def test_adds_up_to_the_difference_from_the_mean_logit_on_every_kind_of_model(ki
     mean = model.logits(images.background.values).mean(axis=0)[targets.classes]
     difference = logits_of(model, images.values, targets) - mean
     tolerance = TOLERANCE.get(kind, 1e-4)
-    np.testing.assert_allclose(made.values.sum(axis=(1, 2)), difference, atol=tolerance * abs(difference).max())
+    assert worst_gap(made, difference) < tolerance
     assert worst_gap(made) < tolerance
+
+
+@pytest.fixture(scope="module")
+def small():
+    return network(L.Conv2D(6, 3, activation="relu"), L.MaxPooling2D(), L.Flatten(), L.Dense(9, "relu"), L.Dense(4))
+
+
+@settings(max_examples=10, deadline=None)
+@given(n=st.integers(1, 9), low=st.floats(-3, 0), span=st.floats(0.5, 4), seed=st.integers(0, 99))
+def test_adds_up_whatever_the_images_and_the_number_of_references(small, n, low, span, seed):
+    images, targets = any_images(small.input_shape, seed, low, span, references=n), some_targets(3, 4)
+    mean = small.logits(images.background.values).mean(axis=0)[targets.classes]
+    made = run(DeepShap(background=9), small, images, targets)
+    assert worst_gap(made, logits_of(small, images.values, targets) - mean) < 1e-3
 
 
 def test_is_the_mean_of_deep_lift_over_the_references():

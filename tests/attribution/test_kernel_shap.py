@@ -4,6 +4,8 @@ from math import comb, factorial
 import numpy as np
 import pytest
 from analytic_models import Counting, SmallCnn, some_images, some_targets
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from test_lime import AdditiveInSegments
 
 from fruitaudit.attribution.kernel_shap import KernelShap, coalitions, shapley_values
@@ -86,20 +88,27 @@ def explained(method, model, images, **options):
     return method(**options)(model, images, Targets(np.zeros(len(images), np.int64)), Streams(3))
 
 
-def test_exact_on_an_additive_model_where_lime_only_shrinks():
-    """From the image to the record: the effects themselves, and LIME on the same superpixels in the same order."""
-    images = some_images((40, 40, 3), n=1)
-    segments = explained(KernelShap, SmallCnn((40, 40, 3)), images, samples=10).segments[0]
+@settings(max_examples=10, deadline=None)
+@given(
+    seed=st.integers(0, 999), samples=st.sampled_from([512, 2048]), segmentation=st.sampled_from(["quickshift", "slic"])
+)
+def test_exact_on_an_additive_model(seed, samples, segmentation):
+    """From the image to the record, whether all coalitions are there or some are drawn."""
+    images = some_images((24, 28, 3), n=1, seed=seed)
+    options = {"samples": samples, "segmentation": segmentation}
+    segments = explained(KernelShap, SmallCnn((24, 28, 3)), images, **options | {"samples": 10}).segments[0]
     n = int(segments.max()) + 1
-    effects = np.random.default_rng(0).permutation(np.linspace(-0.4, 0.5, n)) / n * 2
-    model = AdditiveInSegments(segments, effects)
-    made = explained(KernelShap, model, images, hide="black")
-    np.testing.assert_allclose(made.coefficients[0], effects, atol=1e-5)
-    assert made.diagnostics["score_difference"][0] == pytest.approx(effects.sum(), abs=1e-5)
-    assert made.diagnostics["exact"][0] == (2**n <= 2048)
-    lime = explained(Lime, model, images, hide="black", features=n)
-    np.testing.assert_array_equal(lime.segments, made.segments)
-    np.testing.assert_allclose(lime.coefficients[0], effects, atol=0.1 * abs(effects).max())
+    effects = np.random.default_rng(seed).uniform(-0.4, 0.4, n) / n
+    made = explained(KernelShap, AdditiveInSegments(segments, effects), images, hide="black", **options)
+    np.testing.assert_allclose(made.coefficients[0], effects, rtol=0, atol=1e-5 * abs(effects).max())
+    assert made.diagnostics["score_difference"][0] == pytest.approx(effects.sum(), abs=1e-6)
+    assert made.diagnostics["exact"][0] == (2**n <= samples)
+
+
+def test_lime_has_the_same_superpixels_in_the_same_order():
+    images, model = some_images((40, 40, 3), n=2), SmallCnn((40, 40, 3))
+    ours, theirs = (explained(method, model, images, samples=10) for method in (KernelShap, Lime))
+    np.testing.assert_array_equal(ours.segments, theirs.segments)
 
 
 def test_on_a_network_it_is_the_shapley_value_of_its_superpixels():

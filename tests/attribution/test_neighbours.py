@@ -144,23 +144,40 @@ def test_every_kind_of_model_has_neighbours(kind):
 def test_other_images_and_batches_change_nothing(model):
     images = material(model.input_shape)
     every = run(model, images)
-    some = run(model, images.select(np.array([2, 0])))
-    np.testing.assert_allclose(some.distances, every.distances[[2, 0]], rtol=1e-4, atol=1e-6)
-    np.testing.assert_array_equal(some.boxes, every.boxes[[2, 0]])
-    assert some.sample_ids == (every.sample_ids[2], every.sample_ids[0])
+    for batch_size in (1, 8):
+        one = Classifier.from_network(model.network, batch_size=batch_size)
+        some = run(one, images.select(np.array([2, 0])))
+        np.testing.assert_allclose(some.distances, every.distances[[2, 0]], rtol=0, atol=1e-5 * every.distances.max())
+        np.testing.assert_array_equal(some.boxes, every.boxes[[2, 0]])
+        assert some.sample_ids == (every.sample_ids[2], every.sample_ids[0])
 
 
 @pytest.mark.parametrize(
     ("option", "value"),
-    [(o, "conv_1" if o == "layer" else v) for o, v in NearestNeighbours.registration.option_that_changes
-     if o != "reference_images"],
-)  # fmt: skip
+    [(o, "conv_1" if o == "layer" else v) for o, v in NearestNeighbours.registration.option_that_changes],
+)
 def test_every_option_changes_the_neighbours(model, option, value):
-    usual, other = (run(model, material(model.input_shape), **more) for more in ({}, {option: value}))
-    if usual.distances.shape == other.distances.shape and option != "patch":
+    images, targets = material(model.input_shape), some_targets(3, model.n_classes)
+    usual, other = (explain(NearestNeighbours(**more), model, images, targets, Streams(0))
+                    for more in ({}, {option: value}))  # fmt: skip
+    if option == "patch":
+        assert (usual.boxes != other.boxes).any()
+    elif option in ("layer", "metric"):
         assert abs(usual.distances - other.distances).max() > 1e-3
-    assert usual.distances.shape != other.distances.shape or option != "neighbours"
-    assert option != "patch" or (usual.boxes != other.boxes).any()
+    else:
+        among = {"neighbours": 12, "among": 3, "reference_images": 4}[option]
+        assert other.notes == (f"among {among} of 36 reference images",)
+        assert other.distances.shape[1] == {"neighbours": 2, "among": 3, "reference_images": 4}[option]
+        assert usual.distances.shape[1] == 5
+
+
+def test_only_as_many_reference_images_as_asked_for_are_searched(model):
+    images, targets = material(model.input_shape), some_targets(3, model.n_classes)
+    made = explain(NearestNeighbours(reference_images=4, neighbours=2), model, images, targets, Streams(0))
+    assert {name for ids in made.sample_ids for name in ids} <= {f"train/{i}" for i in range(4)}
+    every = run(model, images, neighbours=2)
+    assert made.sample_ids != every.sample_ids
+    assert (made.distances >= every.distances - 1e-6).all()
 
 
 def test_without_reference_images_there_is_a_sentence(model):

@@ -1,9 +1,11 @@
 import numpy as np
 import pytest
+import zoo
 from analytic_models import Quadratic, SmallCnn, some_images, some_targets
 
 from fruitaudit.attribution.saliency import Saliency
 from fruitaudit.attribution.smoothgrad import SmoothGrad
+from fruitaudit.models.classifier import Classifier
 from fruitaudit.runtime import Streams
 
 
@@ -13,6 +15,16 @@ def test_without_noise_it_is_the_gradient(channels):
     smooth = SmoothGrad(samples=3, noise=0.0, channels=channels)(model, images, targets, Streams(0)).values
     plain = Saliency(channels=channels)(model, images, targets, Streams(0)).values
     np.testing.assert_allclose(smooth, plain, rtol=1e-5, atol=1e-7)
+
+
+@pytest.mark.parametrize("kind", ["sequential", "resnet", "vit", "mixed_float16"])
+def test_without_noise_it_is_the_gradient_of_networks(kind):
+    model = Classifier.from_network(zoo.KINDS[kind](), batch_size=4)  # samples of one image lie in two batches
+    images, targets = some_images(model.input_shape, n=3, high=zoo.TOP.get(kind, 1.0)), some_targets(3, 5)
+    smooth = SmoothGrad(samples=3, noise=0.0)(model, images, targets, Streams(0)).values
+    plain = Saliency()(model, images, targets, Streams(0)).values
+    for made, expected in zip(smooth, plain, strict=True):
+        np.testing.assert_allclose(made, expected, rtol=0, atol=1e-5 * expected.max())
 
 
 def test_signed_gradients_are_averaged_before_channels_are_joined():

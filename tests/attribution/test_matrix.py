@@ -1,0 +1,221 @@
+"""Every native method on every kind of model: a result that is right, or a sentence that says what to use instead.
+
+The kinds and the options stand in `matrix`. What is refused stands here, so that a method that newly fails, or newly
+works, is seen.
+"""
+
+from __future__ import annotations
+
+import re
+
+import matrix
+import numpy as np
+import pytest
+from analytic_models import Linear
+
+from fruitaudit.attribution.fills import hidden
+from fruitaudit.attribution.integrated_gradients import IntegratedGradients
+from fruitaudit.attribution.registry import native_methods
+from fruitaudit.records.evidence import Counterfactuals, FeatureMaps, Filters, Neighbours, Synthetic
+from fruitaudit.records.explanations import Maps, Segments
+from fruitaudit.records.states import NotRun
+
+NO_PLACES = {"vit", "mlp", "saved_model"}
+"""No layer with a spatial activation is found."""
+NO_RELU = {"log_softmax", "swish", "gelu", "vit"}
+"""Has operations that rules made for ReLU do not know."""
+REFUSED = {
+    "activations": {"mlp", "saved_model"},
+    "cam": set(matrix.KINDS) - {"added", "resnet", "subclassed"},
+    "deconvolution": NO_RELU,
+    "eigen_cam": NO_PLACES,
+    "filters": {"mlp", "saved_model"},
+    "grad_cam": NO_PLACES,
+    "grad_cam_pp": NO_PLACES,
+    "guided_backprop": NO_RELU,
+    "guided_grad_cam": NO_RELU | NO_PLACES,
+    "layer_cam": NO_PLACES,
+    "lrp": {"log_softmax", "vit"},
+    "nearest_neighbours": {"saved_model"},
+    "score_cam": NO_PLACES,
+}
+CONSTANT = {"lrp": {"mlp"}}
+"""The rule "flat" shares evenly among all that a unit sees, which is the whole image where the first layer is dense."""
+EVIDENCE = {
+    "activation_maximization": Synthetic,
+    "activations": FeatureMaps,
+    "cem": Counterfactuals,
+    "filters": Filters,
+    "kernel_shap": Segments,
+    "lime": Segments,
+    "nearest_neighbours": Neighbours,
+}
+"""What is not one map an image."""
+PROMISED = {
+    "deep_lift": ("black", 1e-3),
+    "deep_shap": ("references", 1e-3),
+    "expected_gradients": ("references", 1e-1),
+    "integrated_gradients": ("black", 1e-2),
+    "kernel_shap": ("hidden", 1e-3),
+    "lrp": ("nothing", 1e-3),
+    "partition_shap": ("hidden", 1e-3),
+}
+"""Attributions that add up to the score less that of this: up to rounding, or to the steps or samples taken."""
+ROUGH = {"nested_functional", "nested_sequential"}
+"""Random weights under many normalizations: no number of steps or samples is enough."""
+NOT_FOUND = {"PN": {"relu6"}, "PP": ROUGH}
+"""Where the search is too short for a pertinent negative or positive."""
+
+
+@pytest.fixture(scope="module", params=matrix.KINDS)
+def opened(request):
+    return request.param, matrix.classifier(request.param)
+
+
+@pytest.mark.parametrize("name", native_methods())
+def test_cell(opened, name):
+    kind, model = opened
+    check(matrix.cell(name, kind, model), name, kind, model)
+
+
+def check(cell, name, kind, model):
+    """Assert that this cell is as the tables above say."""
+    if kind in REFUSED.get(name, ()):
+        assert isinstance(cell.result, NotRun), f"{name} works on {kind} now: take it from REFUSED"
+        assert_names_what_to_use(cell.result.reason, kind)
+        return
+    assert not isinstance(cell.result, NotRun), cell.result.reason
+    assert type(cell.result) is EVIDENCE.get(name, Maps)
+    for values, shape in shown(cell, kind, model):
+        assert values.shape == shape
+        assert np.isfinite(values).all()
+        constant = [np.ptp(picture) == 0 for picture in values]
+        assert all(constant) if kind in CONSTANT.get(name, ()) else not any(constant)
+    told = [error for key, error in cell.result.diagnostics.items() if re.search("(additiv|complete|conserv)", key)]
+    if told or name in PROMISED:
+        assert_adds_up(cell, name, kind, model, told)
+
+
+def assert_names_what_to_use(reason, kind):
+    """The sentence ends with another method, which works on this kind."""
+    assert "failed on this model" not in reason
+    advice = re.search(r"; .*use .+ instead$", reason)
+    assert advice, reason
+    named = [name for name in native_methods() if re.search(rf"\b{name}\b", advice[0])]
+    assert named, reason
+    assert not [name for name in named if kind in REFUSED.get(name, ())], reason
+
+
+def shown(cell, kind, model):
+    """What a reader sees, arrays with one row a picture, and the shape that each must have."""
+    made, n, pixels = cell.result, len(cell.images), model.input_shape
+    match made:
+        case Maps():
+            return [(values, (n, *pixels[:2])) for values in (made.values, *made.parts.values())]
+        case Segments():
+            assert np.isfinite(made.coefficients).any(axis=1).all()
+            return [(made.values, (n, *pixels[:2]))]
+        case FeatureMaps():
+            assert made.layers
+            return [(m.values, (n, *m.values.shape[1:3], len(m.channels))) for m in made.layers]
+        case Filters():
+            assert made.layers
+            return [(bank.values[None], (1, *bank.shape[:2], *bank.values.shape[2:])) for bank in made.layers]
+        case Synthetic():
+            assert {unit.index for unit in made.units if not unit.layer} == set(range(model.n_classes))
+            assert made.low.max() <= made.values.min() <= made.values.max() <= made.high.min()
+            assert np.isfinite(made.reached).all()
+            return [(made.values, (len(made.units), *pixels))]
+        case Counterfactuals():
+            return [(values, (len(values), *pixels)) for values in confirmed(cell, kind, model)]
+        case Neighbours():
+            assert (np.diff(made.distances, axis=1) >= 0).all()
+            assert np.isfinite(made.distances).all()
+            return [(made.values.reshape(-1, *pixels), (n * 5, *pixels))]
+    raise AssertionError(f"no check for {type(made)}")
+
+
+def confirmed(cell, kind, model):
+    """Pertinent negatives and positives, of which the model says what is told; those that are not vacuous."""
+    assert [part.mode for part in cell.result.parts] == ["PN", "PP"]
+    for part in cell.result.parts:
+        assert part.found.all() or kind in NOT_FOUND[part.mode]
+        assert np.isnan(part.values[~part.found]).all()
+        answers = model.probabilities(part.values[part.found]).argmax(axis=1)
+        np.testing.assert_array_equal(answers, part.classes[part.found])
+        np.testing.assert_array_equal(answers == cell.targets.classes[part.found], part.mode == "PP")
+        yield part.values[part.found & (np.array(part.vacuous) == "")]
+
+
+def assert_adds_up(cell, name, kind, model, told):
+    """What is shared out, and what stays inside, is the score less that of the reference; so is the error told."""
+    made, (reference, tolerance) = cell.result, PROMISED[name]
+    parts = made.coefficients if isinstance(made, Segments) else made.values.reshape(len(made.values), -1)
+    shared = np.nansum(parts, axis=1, dtype=np.float64) + made.diagnostics.get("kept_inside", 0)
+    promised = score(cell, model, cell.images.values) - start(cell, model, reference)
+    error = abs(shared - promised) / abs(promised)
+    if kind == "mixed_float16":
+        tolerance = max(tolerance, 1e-2)
+    for errors in told:
+        np.testing.assert_allclose(errors, error, rtol=0.05, atol=tolerance / 5)
+    if name == "integrated_gradients" and kind in ROUGH:
+        assert f"{(error >= 0.01).sum()} of {len(error)} maps do not converge" in made.notes[-1]
+    elif name != "expected_gradients" or kind not in ROUGH:
+        assert error.max() < tolerance, error
+
+
+def score(cell, model, values):
+    """(N,) what the method explains, of each image's class."""
+    scores = model.probabilities if cell.method.registration.explains == "probability" else model.logits
+    return scores(values)[np.arange(len(values)), cell.targets.classes].astype(np.float64)
+
+
+def start(cell, model, reference):
+    """The score that attributions start from, (N,) or one number."""
+    images = cell.images
+    if reference == "nothing":
+        return 0.0
+    if reference == "references":
+        return model.logits(images.background.values).mean(axis=0, dtype=np.float64)[cell.targets.classes]
+    hide = "black" if reference == "black" else cell.method.hide
+    return score(cell, model, hidden(images, hide))
+
+
+@pytest.mark.parametrize("table", [REFUSED, CONSTANT, EVIDENCE, PROMISED, matrix.QUICK], ids="RCEPQ")
+def test_tables_name_what_there_is(table):
+    assert table.keys() <= native_methods().keys()
+    assert all(kinds <= set(matrix.KINDS) for kinds in (*REFUSED.values(), *CONSTANT.values()))
+
+
+def test_a_right_method_passes_its_cell():
+    model = Linear()
+    check(matrix.cell("integrated_gradients", "sequential", model), "integrated_gradients", "sequential", model)
+
+
+@pytest.mark.parametrize("wrong", ["raises", "empty", "not finite", "doubled", "refuses"])
+def test_a_wrong_method_fails_its_cell(wrong, monkeypatch):
+    from fruitaudit.errors import CannotExplain
+
+    right = IntegratedGradients.__call__
+
+    def call(*given):
+        made = right(*given)
+        if wrong == "raises":
+            raise TypeError("use saliency instead")
+        if wrong == "refuses":
+            raise CannotExplain("no way; use saliency instead")
+        factor = {"empty": 0, "not finite": np.nan, "doubled": 2}[wrong]
+        return Maps((made.values * factor).astype(np.float32), made.diagnostics)
+
+    monkeypatch.setattr(IntegratedGradients, "__call__", call)
+    model = Linear()
+    cell = matrix.cell("integrated_gradients", "sequential", model)
+    with pytest.raises(AssertionError):
+        check(cell, "integrated_gradients", "sequential", model)
+
+
+def test_an_exception_is_no_refusal():
+    with pytest.raises(AssertionError):
+        assert_names_what_to_use("CAM failed on this model: TypeError: none; use saliency instead", "sequential")
+    with pytest.raises(AssertionError):  # which this kind refuses, too
+        assert_names_what_to_use("Grad-CAM has no layer; use cam instead", "sequential")
