@@ -1,6 +1,6 @@
 """`fruitaudit verify`: every provider of every method on the user's own model and images, and how well they agree.
 
-Both get equal parameters: the config's for the native method, or the provider's where it has no others. Maps are
+Both get equal parameters where both have them: the config's, or the provider's where it has no others. Maps are
 correlated; made-up inputs and counterfactuals have many right answers and are judged by how good they are.
 """
 

@@ -63,6 +63,7 @@ class Propagation:
         self._range = {images.ref(): tuple(tf.zeros_like(images) + end for end in self.ends)}
         self._prepared = {images.ref()}
         placed = [self._placed(step) for step in steps]
+        # Only ReLUs read these: where they are not above 0, nothing comes back to them.
         not_by_relus = {t.ref() for step in placed if step.kind not in ("Relu", "Relu6") for t in step.inputs}
         self._cut_off = {t.ref() for step in placed for t in step.op.outputs} - not_by_relus - {scores.ref()}
         table: Rules = {**_RULES, **dict.fromkeys(("dense", "convolution"), self._block), "preparation": _prepared}
@@ -204,7 +205,7 @@ def _prepared(step: Step, signals: Signals) -> Signals:
 def _divided(relevance: Any, by: Any, epsilon: float = 0.0) -> Any:
     """relevance / (by + epsilon sign(by)), 0 where that is 0, computed in float32.
 
-    Without an epsilon nothing is lost, however small the values of a layer are.
+    Without an epsilon, small values lose no relevance; what meets an exact 0 shows in the conservation error.
     """
     wide = tf.cast(by, tf.float32)
     if epsilon:
