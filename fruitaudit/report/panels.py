@@ -244,8 +244,8 @@ def _summaries(row: ExplanationRow) -> tuple[Diagnostic, ...]:
         worst = max((_diagnostic(name, v).level for v in values), key=("", "amber", "red").index, default="")
         text = "not finite"
         if known:
-            middle = statistics.median(known)
-            text = f"median {_value(name, middle)}, {_value(name, min(known))} to {_value(name, max(known))}"
+            middle, low, high = (_value(name, v) for v in (statistics.median(known), min(known), max(known)))
+            text = f"median {middle}, {low} to {high}" if low != high else f"{low} on every image"
         summaries.append(Diagnostic(_words(name), text, worst))
     return tuple(summaries)
 
@@ -253,7 +253,9 @@ def _summaries(row: ExplanationRow) -> tuple[Diagnostic, ...]:
 def _value(name: str, value: float | None) -> str:
     if value is None:
         return "not finite"
-    return percent(value) if name in LIMITS else str(round(value)) if value == round(value) else decimals(value, 2)
+    if name in LIMITS:
+        return "<" * (0 < value < 0.001) + percent(max(value, 0.001) if value > 0 else value)
+    return str(round(value)) if value == round(value) else decimals(value, 2)
 
 
 def _words(name: str) -> str:

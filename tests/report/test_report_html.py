@@ -11,6 +11,7 @@ from fruitaudit.errors import AuditError
 from fruitaudit.records.explanations import Maps
 from fruitaudit.records.packing import pack
 from fruitaudit.records.states import NotRun
+from fruitaudit.report import panels
 from fruitaudit.report.artefacts import load_results, load_run, save_results
 from fruitaudit.report.diagram import MOST_BLOCKS, diagram
 from fruitaudit.report.folder import Folder, open_folder
@@ -266,3 +267,8 @@ def test_size_grows_slowly_with_explained_images(folder):
     save_results(folder, results)
     size = len(render_html(Folder(folder, results, run)))
     assert size < 6_000_000, size
+
+
+@pytest.mark.parametrize(("value", "told"), [(0.0, "0.0 %"), (2e-7, "<0.1 %"), (0.0009, "<0.1 %"), (0.012, "1.2 %")])
+def test_rounding_errors_are_told_as_less_than_a_thousandth(value, told):
+    assert panels._value("additivity_error", value).replace("\u00a0", " ") == told
