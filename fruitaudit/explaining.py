@@ -14,6 +14,7 @@ import numpy.typing as npt
 
 from fruitaudit.attribution.base import Method, background_of
 from fruitaudit.attribution.explain import explain
+from fruitaudit.attribution.sharing import Shared, sharing
 from fruitaudit.choice import methods_of, model_methods
 from fruitaudit.config.schema import Config, MethodSettings
 from fruitaudit.data.masks import read_masks
@@ -94,10 +95,13 @@ class Explainer:
         """Run one method that is about the model, not about images."""
         return self.explain(OF_THE_MODEL, self.images(()), Targets(np.empty(0, np.int64)), settings)
 
-    def explain(self, group: str, images: Images, targets: Targets, settings: MethodSettings) -> tuple[Row, bool]:
+    def explain(
+        self, group: str, images: Images, targets: Targets, settings: MethodSettings, shared: Shared | None = None
+    ) -> tuple[Row, bool]:
         """Run one method on one group and store what it shows in attributions/<group>/<method>.npz.
 
-        Returns what came out, and whether it came from the cache.
+        `shared`: what methods before it made of the same images. Returns what came out, and whether it came from the
+        cache.
 
         Cached by model, pixels as the model sees them, targets, method with its options, seed and versions. A method
         that does not apply or fails costs only itself.
@@ -129,11 +133,14 @@ class Explainer:
         outcome: list[NotRun] = []
 
         def make() -> Arrays:
-            made = explain(method, self.opened.classifier, images, targets, self.streams)
+            ready = Shared() if shared is None else shared
+            with sharing(ready):
+                made = explain(method, self.opened.classifier, images, targets, self.streams)
             if isinstance(made, NotRun):
                 outcome.append(made)
                 raise _GaveUp
-            arrays = pack(made)
+            known = tuple(f"{what} shared with another method" for what in ready.found)
+            arrays = pack(replace(made, notes=(*made.notes, *known)))
             # Another library calls the network itself, where nobody counts.
             if method.registration.provider == "native":
                 arrays["model_passes"] = np.array(self.opened.classifier.passes.total - before)
@@ -207,9 +214,10 @@ def explain_all(
         at = {sample_id: i for i, sample_id in enumerate(source.sample_ids)}
         rows = np.array([at[i] for i in group.sample_ids], dtype=np.int64)
         images, targets = explainer.images(group.sample_ids), targets_of(config.target, source, rows)
+        shared = Shared()
         for settings in methods_of(config, group.name, group.kind):
             with steps.step(f"explain {group.name} by {settings.spelling}", 1) as step:
-                row, step.cached = explainer.explain(group.name, images, targets, settings)
+                row, step.cached = explainer.explain(group.name, images, targets, settings, shared)
                 step.advance(1)
             yield row
 

@@ -86,6 +86,19 @@ def test_one_method_with_two_sets_of_options_has_two_files(case: Path, tmp_path:
     assert len({row.file for row in rows}) == len(rows)
 
 
+def test_gradients_that_methods_share_are_counted_once_and_said_to_be_shared(case: Path, tmp_path: Path) -> None:
+    results = run(case, tmp_path / "both", ["smoothgrad", "vargrad"])
+    mean, variance = (row for row in done(results) if row.group == results.groups[0].name)
+    assert (mean.model_passes, variance.model_passes) == (20 * len(mean.sample_ids), 0)
+    assert variance.notes == ("gradients at 20 copies with 20% noise shared with another method",)
+    assert mean.notes == ()
+    [alone] = (row for row in done(run(case, tmp_path / "one", ["vargrad"])) if row.group == results.groups[0].name)
+    assert (alone.model_passes, alone.notes) == (mean.model_passes, ())
+    together = maps(results, tmp_path / "both")
+    for name, expected in maps(results=run(case, tmp_path / "one", ["vargrad"]), out=tmp_path / "one").items():
+        np.testing.assert_array_equal(together[name], expected)
+
+
 def test_passes_of_another_library_are_not_counted_instead_of_none(case: Path, tmp_path: Path) -> None:
     results = run(case, tmp_path, ["saliency", "saliency@tf-explain"])
     native, theirs = (row for row in done(results) if row.group == results.groups[0].name)

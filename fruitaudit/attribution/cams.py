@@ -11,14 +11,15 @@ from fruitaudit.attribution.base import Layer, LayerGradients, Model
 from fruitaudit.attribution.convolutions import convolutions, spread
 from fruitaudit.attribution.graphs import compiled, pictures, scored
 from fruitaudit.attribution.scores import logit_weights
+from fruitaudit.attribution.sharing import made_once
 from fruitaudit.errors import CannotExplain
 from fruitaudit.records.data import FloatArray, Images
 from fruitaudit.records.explanations import Maps, Targets
 
 Combine = Callable[[LayerGradients], FloatArray]
 """(N, h, w, K) activations and gradients of the logit -> (N, h, w)."""
-Gradients = Callable[[FloatArray, Targets], list[LayerGradients]]
-"""Of a batch of images, for each layer that was asked for."""
+Gradients = Callable[[slice], list[LayerGradients]]
+"""Of these images, for each layer that was asked for."""
 
 
 def layer_for(model: Model, layer: str | None, title: str) -> str:
@@ -41,12 +42,11 @@ def gradient_maps(
     """
     path = layer_for(model, layer, title)
     paths = _up_to(model, path, depths) if depths else [path]
-    gradients = _of_several(model, paths) if depths else _of_one(model, path)
+    gradients = (_of_several if depths else _of_one)(model, images, targets, paths)
     made = list[list[FloatArray]]()
     # Batch by batch: the activations of early layers are many times as large as the images.
     for start in range(0, len(images), model.batch_size):
-        rows = slice(start, start + model.batch_size)
-        inside = gradients(images.values[rows], targets.select(rows))
+        inside = gradients(slice(start, start + model.batch_size))
         made.append([combine(_spatial(one, p)) for one, p in zip(inside, paths, strict=True)])
     found = [np.concatenate(maps) for maps in zip(*made, strict=True)]
     main = enlarged(found[-1], images, path)
@@ -106,11 +106,25 @@ def _up_to(model: Model, path: str, depths: int) -> list[str]:
     return [[*before, end][i] for i in spread(len(before) + 1, depths)]
 
 
-def _of_one(model: Model, path: str) -> Gradients:
-    return lambda values, some: [model.layer_gradients(values, some.classes, path, against=some.against)]
+def _of_one(model: Model, images: Images, targets: Targets, paths: Sequence[str]) -> Gradients:
+    """Of one layer; kept for other methods where they are no larger than the images."""
+    [path] = paths
+
+    def run(rows: slice) -> list[LayerGradients]:
+        values, some = images.values[rows], targets.select(rows)
+
+        def make() -> LayerGradients:
+            return model.layer_gradients(values, some.classes, path, against=some.against)
+
+        def small(found: LayerGradients) -> bool:
+            return found.activations.size <= values.size
+
+        return [made_once(f"gradients at {path}", make, model, images, targets, rows.start, keep=small)]
+
+    return run
 
 
-def _of_several(model: Model, paths: Sequence[str]) -> Gradients:
+def _of_several(model: Model, images: Images, targets: Targets, paths: Sequence[str]) -> Gradients:
     """Of all these layers from one pass."""
     from fruitaudit.models.backend import tf
 
@@ -126,9 +140,10 @@ def _of_several(model: Model, paths: Sequence[str]) -> Gradients:
 
     function = compiled(model, ("depths", *paths), run, pictures(model), scored(model))
 
-    def gradients(values: FloatArray, some: Targets) -> list[LayerGradients]:
-        activations, slopes, scores = function(tf.constant(values), tf.constant(logit_weights(some, model.n_classes)))
-        model.passes.gradient += len(values)
+    def gradients(rows: slice) -> list[LayerGradients]:
+        weights = logit_weights(targets.select(rows), model.n_classes)
+        activations, slopes, scores = function(tf.constant(images.values[rows]), tf.constant(weights))
+        model.passes.gradient += len(weights)
         return [LayerGradients(*map(np.asarray, (a, g, scores))) for a, g in zip(activations, slopes, strict=True)]
 
     return gradients

@@ -46,7 +46,7 @@ class Deconvolution:
     def __call__(self, model: Model, images: Images, targets: Targets, streams: Streams) -> Maps:
         from fruitaudit.models.rules_relu import DECONVOLUTION
 
-        found = modified_gradients(model, images.values, targets, DECONVOLUTION, self.registration.title)
+        found = modified_gradients(model, images, targets, DECONVOLUTION, self.registration.title)
         return Maps(reduce_channels(found, self.channels).astype(np.float32))
 
     def model_passes(self, n_images: int, input_shape: Shape) -> Passes:

@@ -8,6 +8,7 @@ from pydantic.dataclasses import dataclass
 from fruitaudit.attribution.base import OPTIONS, Model, Passes, Registration, Shape, reduce_channels
 from fruitaudit.attribution.graphs import batches_of, compiled, pictures, scored
 from fruitaudit.attribution.scores import logit_weights
+from fruitaudit.attribution.sharing import made_once
 from fruitaudit.records.data import FloatArray, Images
 from fruitaudit.records.explanations import Maps, Targets
 from fruitaudit.runtime import Streams
@@ -49,24 +50,27 @@ class GuidedBackprop:
     def __call__(self, model: Model, images: Images, targets: Targets, streams: Streams) -> Maps:
         from fruitaudit.models.rules_relu import GUIDED
 
-        found = modified_gradients(model, images.values, targets, GUIDED, self.registration.title)
+        found = modified_gradients(model, images, targets, GUIDED, self.registration.title)
         return Maps(reduce_channels(found, self.channels).astype(np.float32))
 
     def model_passes(self, n_images: int, input_shape: Shape) -> Passes:
         return Passes(gradient=n_images)
 
 
-def modified_gradients(model: Model, values: FloatArray, targets: Targets, rules: Rules, title: str) -> FloatArray:
+def modified_gradients(model: Model, images: Images, targets: Targets, rules: Rules, title: str) -> FloatArray:
     """(N, H, W, C) what arrives at the images by these `rules` of `models.rules_relu`; counted as gradients."""
     from fruitaudit.models import rules_relu
 
-    def function(alive: Model, images: Any, weights: Any) -> Any:
-        return rules_relu.modified_gradient(alive, images, weights, rules, title)
+    def function(alive: Model, values: Any, weights: Any) -> Any:
+        return rules_relu.modified_gradient(alive, values, weights, rules, title)
 
-    graph = compiled(model, title, function, pictures(model), scored(model))
-    [found] = batches_of(model, graph, values, logit_weights(targets, model.n_classes))
-    model.passes.gradient += len(values)
-    return found
+    def make() -> FloatArray:
+        graph = compiled(model, title, function, pictures(model), scored(model))
+        [found] = batches_of(model, graph, images.values, logit_weights(targets, model.n_classes))
+        model.passes.gradient += len(images)
+        return found
+
+    return made_once(f"gradients by the rule of {title.lower()}", make, model, images, targets)
 
 
 METHODS = (GuidedBackprop,)

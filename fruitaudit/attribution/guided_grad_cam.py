@@ -49,7 +49,7 @@ class GuidedGradCam:
         from fruitaudit.models.rules_relu import GUIDED
 
         regions = gradient_maps(model, images, targets, "Guided Grad-CAM", grad_cam, self.layer)
-        guided = modified_gradients(model, images.values, targets, GUIDED, "Guided backpropagation")
+        guided = modified_gradients(model, images, targets, GUIDED, "Guided backpropagation")
         return Maps(reduce_channels(guided, self.channels) * regions.values, notes=regions.notes)
 
     def model_passes(self, n_images: int, input_shape: Shape) -> Passes:

@@ -7,7 +7,7 @@ from pydantic.dataclasses import dataclass
 
 from fruitaudit.attribution.base import OPTIONS, Model, Passes, Registration, Shape, reduce_channels
 from fruitaudit.attribution.fills import Fill, colour
-from fruitaudit.attribution.scores import gradients_of
+from fruitaudit.attribution.scores import gradients_at
 from fruitaudit.records.data import Images
 from fruitaudit.records.explanations import Maps, Targets
 from fruitaudit.runtime import Streams
@@ -44,7 +44,7 @@ class InputXGradient:
 
     def __call__(self, model: Model, images: Images, targets: Targets, streams: Streams) -> Maps:
         away = images.values if self.origin == "zero" else images.values - colour(images, self.origin)
-        gradient = gradients_of(model, images.values, targets)
+        gradient = gradients_at(model, images, targets)
         return Maps(reduce_channels(away * gradient, "sum").astype(np.float32))
 
     def model_passes(self, n_images: int, input_shape: Shape) -> Passes:

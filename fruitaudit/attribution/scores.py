@@ -8,7 +8,8 @@ import numpy as np
 import numpy.typing as npt
 
 from fruitaudit.attribution.base import Model
-from fruitaudit.records.data import FloatArray
+from fruitaudit.attribution.sharing import made_once
+from fruitaudit.records.data import FloatArray, Images
 from fruitaudit.records.explanations import Targets
 
 Score = Literal["probability", "logit"]
@@ -38,3 +39,8 @@ def scores_of(model: Model, values: FloatArray, targets: Targets, explains: Scor
 def gradients_of(model: Model, values: FloatArray, targets: Targets) -> FloatArray:
     """(N, H, W, C) gradient of the logit of each image's class, or of the difference of two logits."""
     return model.gradient(values, targets.classes, against=targets.against)
+
+
+def gradients_at(model: Model, images: Images, targets: Targets) -> FloatArray:
+    """The same at the images themselves, which several methods need."""
+    return made_once("gradients", lambda: gradients_of(model, images.values, targets), model, images, targets)

@@ -2,13 +2,11 @@ from __future__ import annotations
 
 from typing import Annotated, ClassVar, Literal
 
-import numpy as np
 from pydantic import Field
 from pydantic.dataclasses import dataclass
 
 from fruitaudit.attribution.base import OPTIONS, Model, Passes, Registration, Shape, reduce_channels
-from fruitaudit.attribution.noise import noisy_gradients
-from fruitaudit.attribution.passes import add_per_image
+from fruitaudit.attribution.noise import moments
 from fruitaudit.records.data import Images
 from fruitaudit.records.explanations import Maps, Targets
 from fruitaudit.runtime import Streams
@@ -49,10 +47,8 @@ class SmoothGrad:
     channels: Literal["maxabs", "l2", "sum"] = "maxabs"
 
     def __call__(self, model: Model, images: Images, targets: Targets, streams: Streams) -> Maps:
-        totals = np.zeros(images.values.shape)
-        for image, gradients in noisy_gradients(model, images, targets, streams, self.samples, self.noise):
-            add_per_image(totals, image, gradients)
-        return Maps(reduce_channels((totals / self.samples).astype(np.float32), self.channels))
+        mean = moments(model, images, targets, streams, self.samples, self.noise).mean
+        return Maps(reduce_channels(mean, self.channels))
 
     def model_passes(self, n_images: int, input_shape: Shape) -> Passes:
         return Passes(gradient=n_images * self.samples)

@@ -2,13 +2,11 @@ from __future__ import annotations
 
 from typing import Annotated, ClassVar, Literal
 
-import numpy as np
 from pydantic import Field
 from pydantic.dataclasses import dataclass
 
 from fruitaudit.attribution.base import OPTIONS, Model, Passes, Registration, Shape, reduce_channels
-from fruitaudit.attribution.noise import noisy_gradients
-from fruitaudit.attribution.passes import runs
+from fruitaudit.attribution.noise import moments
 from fruitaudit.records.data import Images
 from fruitaudit.records.explanations import Maps, Targets
 from fruitaudit.runtime import Streams
@@ -38,7 +36,7 @@ class VarGrad:
         explains="logit",
         channels="maxabs",
         signed=False,
-        cost="samples gradients",
+        cost="samples gradients, or none: those of SmoothGrad, where it has made the same",
         contrast=True,
         option_that_changes=(("samples", 7), ("noise", 0.05), ("channels", "l2")),
     )
@@ -48,24 +46,8 @@ class VarGrad:
     channels: Literal["maxabs", "l2"] = "maxabs"
 
     def __call__(self, model: Model, images: Images, targets: Targets, streams: Streams) -> Maps:
-        # Sums of what each gradient differs by from the first of its image: the variance is the same, and the digits of
-        # a small one are kept.
-        first = np.zeros_like(images.values)
-        totals, squares = np.zeros((2, *images.values.shape))
-        begun = np.zeros(len(images), bool)
-        for image, gradients in noisy_gradients(model, images, targets, streams, self.samples, self.noise):
-            for i, some in runs(image):
-                if not begun[i]:
-                    first[i], begun[i] = gradients[some.start], True
-                total, square = np.zeros((2, *first[i].shape), np.float32)
-                for gradient in gradients[some]:  # one by one they stay in the cache: a third of the time
-                    away = gradient - first[i]
-                    total += away
-                    square += np.square(away, out=away)
-                totals[i] += total
-                squares[i] += square
-        variance = np.maximum(squares - totals**2 / self.samples, 0) / (self.samples - 1)
-        return Maps(reduce_channels(variance.astype(np.float32), self.channels))
+        variance = moments(model, images, targets, streams, self.samples, self.noise).variance
+        return Maps(reduce_channels(variance, self.channels))
 
     def model_passes(self, n_images: int, input_shape: Shape) -> Passes:
         return Passes(gradient=n_images * self.samples)
