@@ -38,7 +38,8 @@ class Lrp:
     Returns maps (N, H, W) in logits, signed. Diagnostics, (N,): "score" S; "kept_inside" what stays with biases, and
     with units without any contribution of the sign that a rule asks for; "conservation_error"
     |S - sum R - kept inside| / |S|.
-    Raises CannotExplain with the operations of the model that have no rule, such as those of attention.
+    Raises CannotExplain with the operations of the model that have no rule, such as those of attention, and where the
+    first layer is dense and its rule "flat".
     """
 
     registration: ClassVar[Registration] = Registration(

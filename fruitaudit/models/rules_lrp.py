@@ -10,7 +10,8 @@ Rules for a block z_k = sum_j a_j w_jk + b_k with relevance R_k, ()+ and ()- the
   same with negative parts (Bach 2015, eq. 60).
 - gamma g: a_j w_jk + g (a_j w_jk)+ instead of a_j w_jk, b alike (Montavon 2019, sec. 10.2.3); negative parts where
   z_k < 0, which ReLUs never pass on but logits do.
-- flat: all a_j w_jk taken as 1;  box: x_j w_jk - l_j w_jk+ - h_j w_jk- for values in l..h (Montavon 2019, table 10.1).
+- flat: all a_j w_jk taken as 1, which says nothing where a unit sees every pixel (dense layers have no such rule);
+  box: x_j w_jk - l_j w_jk+ - h_j w_jk- for values in l..h (Montavon 2019, table 10.1).
 """
 
 from __future__ import annotations
@@ -117,6 +118,9 @@ class Propagation:
         a, (w, b), z = step.inputs[0], step.parameters(), step.op.outputs[0]
         relevance = signals[0] * z
         if rule.name == "flat":
+            if step.kind == "dense":
+                raise CannotExplain("the first layer of this model is dense: the rule flat would share its relevance "
+                                    f"evenly among all pixels; set first: box, or use {INSTEAD} instead")  # fmt: skip
             return [self._flat(step, a, w, relevance)]
         if rule.name == "box":
             return [self._box(step, a, w, relevance)]
