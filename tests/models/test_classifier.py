@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -277,35 +276,6 @@ def test_what_is_no_image_classifier_is_refused() -> None:
     ):
         with pytest.raises(ModelError, match=said):
             Classifier.from_network(network)
-
-
-@pytest.mark.slow
-def test_the_door_costs_no_more_than_a_raw_compiled_pass(store16: Path) -> None:
-    """The allowance is for a disturbed clock: an eager pass would cost three times as much, XLA four times."""
-    import tensorflow as tf
-
-    from fruitaudit.models.classifier import open_classifier
-
-    model = open_classifier(store16 / "models" / "fruit_cnn.keras")
-    x, classes = np.random.default_rng(0).random((16, 100, 100, 3), dtype=np.float32), np.arange(16)
-
-    @tf.function(input_signature=[tf.TensorSpec((None, 100, 100, 3)), tf.TensorSpec((None,), tf.int64)])
-    def raw(values: Any, targets: Any) -> Any:
-        scores = tf.gather(model.network(values, training=False), targets, batch_dims=1)
-        return tf.gradients(scores, values)[0]
-
-    def best(call: Callable[[], Any]) -> float:
-        seconds = []
-        for _ in range(5):
-            begin = time.perf_counter()
-            call()
-            seconds.append(time.perf_counter() - begin)
-        return min(seconds)
-
-    ours, floor = lambda: model.gradient(x, classes), lambda: raw(x, classes).numpy()
-    ours(), floor()
-    ratio = min(best(ours) / best(floor) for _ in range(2))
-    assert ratio < 1.3, ratio
 
 
 def test_numbers_are_the_callers_own_and_maps_are_not_to_be_written_to(classifier: Get) -> None:
