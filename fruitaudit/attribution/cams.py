@@ -107,7 +107,6 @@ def _up_to(model: Model, path: str, depths: int) -> list[str]:
 
 
 def _of_one(model: Model, images: Images, targets: Targets, paths: Sequence[str]) -> Gradients:
-    """Of one layer; kept for other methods where they are no larger than the images."""
     [path] = paths
 
     def run(rows: slice) -> list[LayerGradients]:
@@ -116,10 +115,7 @@ def _of_one(model: Model, images: Images, targets: Targets, paths: Sequence[str]
         def make() -> LayerGradients:
             return model.layer_gradients(values, some.classes, path, against=some.against)
 
-        def small(found: LayerGradients) -> bool:
-            return found.activations.size <= values.size
-
-        return [made_once(f"gradients at {path}", make, model, images, targets, rows.start, keep=small)]
+        return [made_once(f"gradients at {path}", make, model, images, targets, rows.start)]
 
     return run
 

@@ -8,6 +8,8 @@ from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import Any, TypeVar, cast
 
+import numpy as np
+
 from fruitaudit.attribution.base import Model
 from fruitaudit.records.data import Images
 from fruitaudit.records.explanations import Targets
@@ -15,11 +17,16 @@ from fruitaudit.records.explanations import Targets
 Made = TypeVar("Made")
 
 
+ROOM = 1 << 28
+"""Bytes that are kept of a group of images at most."""
+
+
 @dataclass
 class Shared:
     """What methods have made so far, and of it what the last one found ready-made."""
 
     made: dict[Hashable, tuple[Any, ...]] = field(default_factory=dict)
+    size: int = 0
     found: list[str] = field(default_factory=list)
 
 
@@ -38,15 +45,12 @@ def sharing(shared: Shared) -> Iterator[None]:
 
 
 def made_once(
-    what: str,
-    make: Callable[[], Made],
-    model: Model,
-    images: Images,
-    targets: Targets,
-    *settings: Hashable,
-    keep: Callable[[Made], bool] = lambda made: True,
+    what: str, make: Callable[[], Made], model: Model, images: Images, targets: Targets, *settings: Hashable
 ) -> Made:
-    """`make()`, or what it made for another method. Outside `sharing` nothing is kept, nor what is not to `keep`."""
+    """`make()`, an array or a record of arrays, or what it made for another method.
+
+    Outside `sharing` nothing is kept, nor what there is no `ROOM` for.
+    """
     shared = _shared.get()
     if shared is None:
         return make()
@@ -56,7 +60,9 @@ def made_once(
         shared.found.append(what)
         return cast("Made", shared.made[key][0])
     made = make()
-    if keep(made):
+    size = sum(array.nbytes for array in ([made] if isinstance(made, np.ndarray) else vars(made).values()))
+    if shared.size + size <= ROOM:
         # With the model and the array, so that no other gets their ids.
         shared.made[key] = made, model, images.values
+        shared.size += size
     return made

@@ -117,13 +117,14 @@ def test_methods_that_need_the_same_gradients_share_them(network: Classifier, fi
     assert alone - together == one.model_passes(3, network.input_shape).gradient
 
 
-def test_activations_larger_than_the_images_are_not_kept(network: Classifier):
-    images, targets, streams = some_images(network.input_shape, n=3), some_targets(3, network.n_classes), Streams(3)
-    early = max(
-        (layer for layer in network.layers if len(layer.shape) == 3), key=lambda layer: np.prod(layer.shape)
-    )  # fmt: skip
-    assert np.prod(early.shape) > np.prod(network.input_shape)
+def test_no_more_is_kept_than_there_is_room_for(monkeypatch):
+    model, images, targets, streams = SmallCnn(), some_images((12, 8, 3)), some_targets(5, 4), Streams(3)
+    monkeypatch.setattr("fruitaudit.attribution.sharing.ROOM", 2 * 2 * images.values.nbytes)
     shared = Shared()
+    for noise in (0.1, 0.2, 0.3):
+        with sharing(shared):
+            SmoothGrad(noise=noise)(model, images, targets, streams)
+    assert shared.size == 2 * 2 * images.values.nbytes
     with sharing(shared):
-        native_methods()["grad_cam"](layer=early.path)(network, images, targets, streams)
-    assert not shared.made
+        assert passes_of(lambda: VarGrad(noise=0.2)(model, images, targets, streams), model) == 0
+        assert passes_of(lambda: VarGrad(noise=0.3)(model, images, targets, streams), model) == 5 * 20
