@@ -49,7 +49,8 @@ def _by_hand(settings: GroupSettings, predictions: Predictions, streams: Streams
     rule, among = "chosen in the config", None
     if settings.per_class is not None:
         among = _per_class(predictions, settings.per_class, streams)
-        rule += f", among {settings.per_class} images of every class ({among.sum()} in all) drawn with the seed"
+        many = "1 image" if settings.per_class == 1 else f"{settings.per_class} images"
+        rule += f", among {many} of every class ({among.sum()} in all) drawn with the seed"
     class_ = ANY if settings.class_ is None else predictions.class_names.index(settings.class_)
     return _draw(settings.name, predictions, settings.kind, class_, rule, settings.max_images, streams, among=among)
 
