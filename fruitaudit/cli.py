@@ -127,7 +127,8 @@ def demo(
 
     _tell([f"making the {case.value} case in {out} (about 20 s)"], quiet)
     config = (fruit if case is Case.FRUIT else digits).make_case(out)
-    raise typer.Exit(_audit(load_config(config).config, quiet=quiet, as_json=False))
+    again = f"fruitaudit evaluate {shlex.quote(str(config))}"  # this command would make the case anew
+    raise typer.Exit(_audit(load_config(config).config, quiet=quiet, as_json=False, again=again))
 
 
 @app.command()
@@ -164,18 +165,19 @@ def verify(
     set_: SetOption = None,
     trust_model: TrustOption = False,
     images: Annotated[int, typer.Option("--images", min=1, help="How many images, drawn with the seed.")] = 4,
-    quiet: QuietOption = False,
+    quiet: Annotated[bool, typer.Option("--quiet", help="Print nothing but the comparisons and errors.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="As JSON, image by image.")] = False,
 ) -> None:
     """Compare the methods with other libraries', on your own model."""
     from fruitaudit.config.load import load_config
+    from fruitaudit.progress import progress_for
     from fruitaudit.verify import print_verified
     from fruitaudit.verify import verify as compare
 
     overrides = [*(set_ or []), *(["model.trust=true"] if trust_model else [])]
     loaded = load_config(config, overrides=overrides, model=model, data=data or [])
     _tell(loaded.said, quiet)
-    print_verified(compare(loaded.config, images), as_json=as_json)
+    print_verified(compare(loaded.config, images, progress_for(quiet=quiet)), as_json=as_json)
 
 
 @app.command()
@@ -200,7 +202,8 @@ def schema(what: Annotated[Literal["config", "results"], typer.Argument(help="Wh
 app.add_typer(rate, name="rate")
 
 
-def _audit(config: Any, *, quiet: bool, as_json: bool) -> int:
+def _audit(config: Any, *, quiet: bool, as_json: bool, again: str = "the same command") -> int:
+    """`again`: what to run to go on where this run was stopped."""
     from rich.console import Console
 
     from fruitaudit.pipeline import audit
@@ -208,7 +211,11 @@ def _audit(config: Any, *, quiet: bool, as_json: bool) -> int:
     from fruitaudit.report.outcome import outcome
     from fruitaudit.report.terminal import print_summary
 
-    results, run = audit(config, progress_for(quiet=quiet), shlex.join(["fruitaudit", *sys.argv[1:]]))
+    try:
+        results, run = audit(config, progress_for(quiet=quiet), shlex.join(["fruitaudit", *sys.argv[1:]]))
+    except _Stopped as stop:
+        stop.advice = f"{again} goes on from the last finished stage"
+        raise
     report = config.out / "report.html"
     if as_json:
         typer.echo(json.dumps(outcome(results, report), indent=1))
@@ -224,6 +231,9 @@ def _tell(sentences: list[str] | tuple[str, ...], quiet: bool) -> None:
 
 class _Stopped(SystemExit):
     """The user or the machine asked the run to end."""
+
+    advice = "the same command starts from the beginning"
+    """True of a command that keeps nothing until it ends."""
 
 
 def _stop(number: int, _frame: object) -> None:
@@ -258,7 +268,7 @@ def main() -> None:
         _fail(str(error))
     except _Stopped as stop:
         name = signal.Signals(int(stop.code or 0) - 128).name
-        typer.echo(f"stopped by {name}; the same command goes on from the last finished stage", err=True)
+        typer.echo(f"stopped by {name}; {stop.advice}", err=True)
         raise
     except OSError as error:
         if error.errno not in _MENDABLE:

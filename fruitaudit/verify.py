@@ -9,8 +9,9 @@ from __future__ import annotations
 import dataclasses
 import json
 import typing
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import count
 
 import numpy as np
 import numpy.typing as npt
@@ -30,6 +31,7 @@ from fruitaudit.records.evidence import Counterfactuals, Synthetic
 from fruitaudit.records.explanations import Explains, Explanation, Maps, Segments, Targets
 from fruitaudit.records.states import NotRun
 from fruitaudit.runtime import Streams
+from fruitaudit.steps import Progress
 
 
 @dataclass(frozen=True)
@@ -74,15 +76,17 @@ FEW: dict[str, dict[str, typing.Any]] = {"activation_maximization": {"filters": 
 """Where the config says nothing: another library takes seconds for each picture that it makes up."""
 
 
-def verify(config: Config, n_images: int) -> list[Row]:
-    """Compare all providers of every method on `n_images`, drawn with the seed, for the classes the model predicts."""
+def verify(config: Config, n_images: int, progress: Progress) -> Iterator[Row]:
+    """Compare all providers of every method on `n_images`, drawn with the seed, for the classes the model predicts.
+
+    Model and images are opened at once; each comparison is made when its row is asked for.
+    """
     streams = Streams(config.seed)
-    opened = open_inputs(config, streams)
-    images = _some_images(opened, n_images, streams)
-    targets = Targets(opened.classifier.probabilities(images.values).argmax(axis=1))
-    names = dict.fromkeys(name for name, provider in all_methods() if provider != "native")
-    asked = _Asked(config, opened, images, targets, streams)
-    return [row for name in names for row in asked.compare(name)]
+    with progress.stage("open model and data", 0):
+        opened = open_inputs(config, streams)
+        images = _some_images(opened, n_images, streams)
+        targets = Targets(opened.classifier.probabilities(images.values).argmax(axis=1))
+    return _Asked(config, opened, images, targets, streams).rows(progress)
 
 
 def _some_images(opened: Opened, n: int, streams: Streams) -> Images:
@@ -103,22 +107,29 @@ class _Asked:
     targets: Targets
     streams: Streams
 
-    def compare(self, name: str) -> Iterator[Row]:
-        """Every other provider of a method that can be had, beside the native one with equal parameters."""
-        made: dict[str, Explanation | NotRun] = {}
+    def rows(self, progress: Progress) -> Iterator[Row]:
+        """Every provider but the native one, method by method. No stage is open while a row is printed."""
+        others = {name: providers_of(name)[1:] for name, provider in all_methods() if provider != "native"}
+        number, total = count(1), sum(map(len, others.values()))
+        for name, providers in others.items():
+            made: dict[str, Explanation | NotRun] = {}
+            for provider in providers:
+                with progress.stage(f"compare {name}@{provider}, {next(number)} of {total}", 0):
+                    row = self._compared(name, provider, made)
+                yield row
+
+    def _compared(self, name: str, provider: str, made: dict[str, Explanation | NotRun]) -> Row:
+        """A provider beside the native method with equal parameters. `made`: what that gave, by its options."""
         configured = self._built(name, "native", self._options(name))
-        for provider in providers_of(name)[1:]:
-            if isinstance(configured, NotRun):
-                yield NotCompared(name, provider, configured)
-                continue
-            theirs = self._built(name, provider, options_for(all_methods()[name, provider], configured))
-            if isinstance(theirs, NotRun):
-                yield NotCompared(name, provider, theirs)
-                continue
-            ours = dataclasses.replace(configured, **native_options(theirs))  # type: ignore[type-var]
-            if repr(ours) not in made:
-                made[repr(ours)] = self._explained(ours)
-            yield self._row(configured, ours, made[repr(ours)], theirs)
+        if isinstance(configured, NotRun):
+            return NotCompared(name, provider, configured)
+        theirs = self._built(name, provider, options_for(all_methods()[name, provider], configured))
+        if isinstance(theirs, NotRun):
+            return NotCompared(name, provider, theirs)
+        ours = dataclasses.replace(configured, **native_options(theirs))  # type: ignore[type-var]
+        if repr(ours) not in made:
+            made[repr(ours)] = self._explained(ours)
+        return self._row(configured, ours, made[repr(ours)], theirs)
 
     def _row(self, configured: Method, ours: Method, found: Explanation | NotRun, theirs: Method) -> Row:
         name, provider = theirs.registration.name, theirs.registration.provider
@@ -207,8 +218,8 @@ def correlations(ours: npt.NDArray[typing.Any], theirs: npt.NDArray[typing.Any])
     return tuple(found)
 
 
-def print_verified(rows: Sequence[Row], *, as_json: bool) -> None:
-    """Print the agreement of every provider to stdout."""
+def print_verified(rows: Iterable[Row], *, as_json: bool) -> None:
+    """Print the agreement of every provider to stdout: text row by row as they come, JSON at the end."""
     if as_json:
         print(json.dumps([dataclasses.asdict(row) for row in rows], indent=1))
         return

@@ -9,6 +9,7 @@ import re
 import signal
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ import pytest
 
 from fruitaudit.cli import main
 from fruitaudit.config.load import load_config
+from fruitaudit.providers.registry import all_methods
 
 
 class Terminal:
@@ -71,6 +73,28 @@ def test_json_goes_to_stdout_alone(fruitaudit: Terminal, digits: Path, tmp_path:
     told = json.loads(fruitaudit.out)
     assert told["accuracy"]["field"]["n"] == 397
     assert [gate["state"] for gate in told["gates"]] == ["pass", "fail", "fail"]
+
+
+@pytest.fixture
+def only_saliency(monkeypatch: pytest.MonkeyPatch) -> None:
+    """`verify` compares two libraries."""
+    saliency = {key: kind for key, kind in all_methods().items() if key[0] == "saliency"}
+    monkeypatch.setattr("fruitaudit.verify.all_methods", lambda: saliency)
+
+
+@pytest.mark.usefixtures("only_saliency")
+def test_verify_tells_rows_on_stdout_and_how_far_it_is_on_stderr(fruitaudit: Terminal, digits: Path) -> None:
+    compare = ["verify", digits / "fruitaudit.yaml", "--images", 1]
+    assert fruitaudit(*compare) == 0
+    text = fruitaudit.out
+    assert re.findall(r"^saliency@(\S+): Pearson", text, re.M) == ["tf-explain", "tf-keras-vis"]
+    done = r"open model and data: .* s\ncompare saliency@tf-explain, 1 of 2: .* s\ncompare .*-vis, 2 of 2: .* s\n"
+    assert re.fullmatch(done, fruitaudit.err)
+    assert fruitaudit(*compare, "--json") == 0
+    assert [row["provider"] for row in json.loads(fruitaudit.out)] == ["tf-explain", "tf-keras-vis"]
+    assert re.fullmatch(done, fruitaudit.err)
+    assert fruitaudit(*compare, "--quiet") == 0
+    assert (fruitaudit.out, fruitaudit.err) == (text, "")
 
 
 def test_dry_run_prints_the_plan_and_writes_nothing(fruitaudit: Terminal, digits: Path, tmp_path: Path) -> None:
@@ -272,20 +296,50 @@ def test_a_fault_of_ours_is_neither_a_pass_nor_a_failed_gate(
     assert "please report it" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("name", ["SIGINT", "SIGTERM"])
-def test_a_run_that_is_stopped_says_so_in_one_line(
-    fruitaudit: Terminal, digits: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
-) -> None:
+def stopping(name: str = "SIGTERM") -> Callable[..., None]:
+    """What to put in place of a function that is to be stopped."""
+
     def stop(*_: object, **__: object) -> None:
         os.kill(os.getpid(), getattr(signal, name))
         time.sleep(60)
 
+    return stop
+
+
+@pytest.mark.parametrize("name", ["SIGINT", "SIGTERM"])
+def test_a_run_that_is_stopped_says_so_in_one_line(
+    fruitaudit: Terminal, digits: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
     before = signal.getsignal(signal.SIGINT)
-    monkeypatch.setattr("fruitaudit.pipeline.render", stop)
+    monkeypatch.setattr("fruitaudit.pipeline.render", stopping(name))
     assert fruitaudit(*only_evaluate(digits, tmp_path / "out", "--quiet")) == 128 + getattr(signal, name)
     assert fruitaudit.err == f"stopped by {name}; the same command goes on from the last finished stage\n"
     assert [p.name for p in (tmp_path / "out").iterdir()] == [".cache"]
     assert signal.getsignal(signal.SIGINT) is before
+
+
+@pytest.mark.usefixtures("only_saliency")
+@pytest.mark.parametrize(
+    ("arguments", "where", "advice"),
+    [
+        (["verify", "{config}"], "verify.explain", "the same command starts from the beginning"),
+        (["evaluate", "{config}", "--dry-run"], "plan.plan", "the same command starts from the beginning"),
+        (
+            ["demo", "--case", "digits"],
+            "pipeline.audit",
+            "fruitaudit evaluate {config} goes on from the last finished stage",
+        ),
+    ],
+    ids=["verify", "dry run", "demo"],
+)
+def test_a_command_that_is_stopped_says_what_goes_on_and_what_starts_anew(
+    fruitaudit: Terminal, digits: Path, monkeypatch: pytest.MonkeyPatch, arguments: list[str], where: str, advice: str
+) -> None:
+    config = digits / "fruitaudit.yaml"
+    monkeypatch.setattr("fruitaudit.demo.digits.make_case", lambda _out: config)
+    monkeypatch.setattr(f"fruitaudit.{where}", stopping())
+    assert fruitaudit(*(word.format(config=config) for word in arguments), "--quiet") == 128 + signal.SIGTERM
+    assert fruitaudit.err == f"stopped by SIGTERM; {advice.format(config=config)}\n"
 
 
 def test_names_from_outside_cannot_write_to_the_terminal(fruitaudit: Terminal) -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import dataclasses
 import json
 import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +16,7 @@ import pytest
 from zoo import KINDS
 
 from fruitaudit.config.schema import Config
+from fruitaudit.progress import Quiet
 from fruitaudit.providers.equal import native_options, options_for
 from fruitaudit.providers.registry import all_methods
 from fruitaudit.records.evidence import Counterfactual, Counterfactuals
@@ -52,11 +55,30 @@ def rows(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Agreement | NotC
                                 {"integrated_gradients": {"steps": "auto"}},
                                 {"occlusion": {"patch": 4, "explains": "logit"}},
                                 {"activation_maximization": {"layers": [], "classes": 2, "steps": 12}}])  # fmt: skip
-    return {f"{row.method}@{row.provider}": row for row in verify(config, 3)}
+    return {f"{row.method}@{row.provider}": row for row in verify(config, 3, Quiet())}
 
 
 def test_every_provider_has_a_row(rows: dict[str, Agreement | NotCompared]) -> None:
     assert set(rows) == {f"{name}@{provider}" for name, provider in all_methods() if provider != "native"}
+
+
+def test_each_comparison_is_a_stage_that_has_ended_when_its_row_comes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    saliency = {key: kind for key, kind in all_methods().items() if key[0] == "saliency"}
+    monkeypatch.setattr("fruitaudit.verify.all_methods", lambda: saliency)
+    told: list[str] = []
+
+    class Told:
+        @contextmanager
+        def stage(self, title: str, total: int) -> Iterator[Callable[[int], None]]:
+            yield lambda _n: None
+            told.append(title)
+
+    rows = verify(config_of(tmp_path, "sequential"), 1, Told())
+    assert told == ["open model and data"]
+    for i, row in enumerate(rows, 1):
+        assert told[i:] == [f"compare saliency@{row.provider}, {i} of 2"]
 
 
 def test_what_is_right_agrees_and_what_is_wrong_comes_with_its_reason(rows: dict[str, Any]) -> None:
@@ -118,7 +140,7 @@ def test_a_library_in_an_environment_of_its_own_is_run(tmp_path: Path, monkeypat
     monkeypatch.setattr("fruitaudit.verify.all_methods", lambda: cem)
     options = {"max_iterations": 5, "c_steps": 4, "beta": 0.01, "learning_rate": 0.05, "no_information": "black"}
     config = config_of(tmp_path, "sequential", methods=[{"cem": options}], providers={"alibi": {"python": ALIBI}})
-    [row] = verify(config, 2)
+    [row] = verify(config, 2, Quiet())
     assert isinstance(row, Figures)
     assert row.options == {"score": "probability"}
     assert row.figures["PN found that say something, of 2"] == (2, 2)
@@ -156,7 +178,7 @@ def test_counterfactuals_are_compared_by_how_many_and_how_small() -> None:
 
 
 def test_a_library_that_cannot_says_why(tmp_path: Path) -> None:
-    rows = verify(config_of(tmp_path, "sigmoid"), 2)
+    rows = verify(config_of(tmp_path, "sigmoid"), 2, Quiet())
     reasons = [row.reason.reason for row in rows if isinstance(row, NotCompared)]
     assert any("one output a class only" in reason for reason in reasons)
 
@@ -169,6 +191,22 @@ def test_correlations_by_hand_and_none_for_a_constant_map() -> None:
     assert pearson[1] == pytest.approx(np.corrcoef([1, 2, 3, 4], [1, 4, 9, -16])[0, 1])
     assert spearman[1] == pytest.approx(1 - 6 * (1 + 1 + 1 + 9) / (4 * 15))
     assert pearson[2:] == (None, None)
+
+
+def test_rows_are_printed_as_they_come(rows: dict[str, Any], capsys: pytest.CaptureFixture[str]) -> None:
+    def comparing() -> Iterator[Any]:
+        for name in ("saliency@tf-explain", "saliency@tf-keras-vis"):
+            yield rows[name]
+            assert f"\n{name}: " in capsys.readouterr().out
+
+    print_verified(comparing(), as_json=False)
+
+
+def test_the_readme_tells_every_field_of_the_json() -> None:
+    text = (Path(__file__).resolve().parents[1] / "README.md").read_text(encoding="utf-8")
+    table = text[text.index("`fruitaudit verify --json`") :].split("\n\n")[1]
+    told = {name.strip("`") for line in table.splitlines()[2:] for name in line.split("|")[1].strip().split(", ")}
+    assert told == {field.name for row in (Agreement, Figures, NotCompared) for field in dataclasses.fields(row)}
 
 
 def test_printed_as_text_and_as_json(rows: dict[str, Any], capsys: pytest.CaptureFixture[str]) -> None:
