@@ -2,10 +2,14 @@
 """Peak memory of every method on many images, each in a process of its own.
 
     python benchmarks/memory.py [--network resnet50] [--images 100] [--memory 5GB] [--methods saliency lrp ...]
+    python benchmarks/memory.py --methods deep_shap --references 4
+    python benchmarks/memory.py --methods nearest_neighbours --layer conv1_relu
 
-An untrained network at 224 x 224. Methods take few samples: memory does not grow with them, or it would show. "program"
-is what the process has before the method runs (TensorFlow, the network, the images), "peak" the largest resident memory
-of its life, both in MB; "an image" is the growth over the images of a batch, beside what the plan counts.
+An untrained network at 224 x 224. Methods take few samples: memory does not grow with them, or it would show. They take
+as many reference images as they ask for, or `--references` at most, which saves DeepSHAP much time. "program" is what
+the process has before the method runs (TensorFlow, the network, the images and reference images), "peak" the largest
+resident memory of its life, both in MB; "an image" is the growth over the images of a batch, beside what the plan
+counts.
 """
 
 from __future__ import annotations
@@ -16,6 +20,7 @@ import os
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -23,14 +28,12 @@ import numpy as np
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 FEW: dict[str, dict[str, Any]] = {
-    "activation_maximization": {"steps": 2, "filters": 4, "classes": 4, "reference_images": 32},
-    "cem": {"c_steps": 1, "max_iterations": 2, "no_information": "grey"},
-    "deep_shap": {"background": 2},
-    "expected_gradients": {"samples": 2, "references": 4},
+    "activation_maximization": {"steps": 2, "filters": 4, "classes": 4},
+    "cem": {"c_steps": 1, "max_iterations": 2},
+    "expected_gradients": {"samples": 2},
     "integrated_gradients": {"steps": 2},
     "kernel_shap": {"samples": 10, "segmentation": "slic"},
     "lime": {"samples": 10, "segmentation": "slic"},
-    "nearest_neighbours": {"reference_images": 32},
     "occlusion": {"patch": 112, "stride": 112},
     "partition_shap": {"samples": 10},
     "rise": {"samples": 4},
@@ -39,15 +42,44 @@ FEW: dict[str, dict[str, Any]] = {
     "grad_cam": {"depths": 6},
     "layer_cam": {"depths": 6},
 }
+REFERENCES = "background", "references", "reference_images"
+"""What methods call the number of reference images."""
 SKIPPED = {"score_cam": "as many passes as the layer has feature maps", "smoothgrad_sweep": "smoothgrad three times"}
 
 
-def one(name: str, network: str, n_images: int, memory: str | None) -> dict[str, float]:
+def made(name: str, references: int | None, layer: str | None) -> Any:
+    """The method with few samples, and with its own number of reference images, at most `references`."""
+    from fruitaudit.attribution.registry import native_methods
+
+    kind, options = native_methods()[name], dict(FEW.get(name, {}))
+    for option in REFERENCES:
+        if references and getattr(kind(), option, 0) > references:
+            options[option] = references
+    return kind(**options, **({"layer": layer} if layer else {}))
+
+
+def with_references(method: Any, images: Any) -> Any:
+    """As many reference images as the method asks for, the same few again and again, written where they stay."""
+    from attribution import CLASSES
+
+    from fruitaudit.attribution.base import background_of
+    from fruitaudit.records.data import Background
+
+    wanted = background_of(method)
+    if not wanted:
+        return images
+    values = np.empty((wanted, *images.values.shape[1:]), np.float32)
+    for i in range(wanted):
+        values[i] = images.values[i % len(images)]
+    ids = tuple(f"reference/{i}" for i in range(wanted))
+    return replace(images, background=Background(values, np.arange(wanted) % CLASSES, ids, wanted))
+
+
+def one(args: argparse.Namespace) -> dict[str, float]:
     """Run a method in this process and look at what it took."""
-    from attribution import NETWORKS, asked
+    from attribution import NETWORKS, photographs
 
     from fruitaudit.attribution.explain import explain
-    from fruitaudit.attribution.registry import native_methods
     from fruitaudit.config.sizes import bytes_of
     from fruitaudit.models.classifier import Classifier
     from fruitaudit.models.memory import plan_memory
@@ -55,17 +87,17 @@ def one(name: str, network: str, n_images: int, memory: str | None) -> dict[str,
     from fruitaudit.records.states import NotRun
     from fruitaudit.runtime import Streams, peak_memory_mb
 
-    model = Classifier.from_network(NETWORKS[network]())
-    plan = plan_memory(model.needs, model.batch_size, memory and bytes_of(memory))
+    model = Classifier.from_network(NETWORKS[args.network]())
+    plan = plan_memory(model.needs, model.batch_size, args.memory and bytes_of(args.memory))
     model.batch_size = plan.batch_size
-    method = native_methods()[name](**FEW.get(name, {}))
-    images = asked(method, n_images, model.input_shape)
+    method = made(args.child, args.references, args.layer)
+    images = with_references(method, photographs(args.images, model.input_shape))
     if method.registration.subject == "model":
         images = images.select(slice(0))
     program, begin = peak_memory_mb(), time.perf_counter()
-    made = explain(method, model, images, Targets(np.zeros(len(images), np.int64)), Streams(9))
-    if isinstance(made, NotRun):
-        raise SystemExit(made.reason)
+    found = explain(method, model, images, Targets(np.zeros(len(images), np.int64)), Streams(9))
+    if isinstance(found, NotRun):
+        raise SystemExit(found.reason)
     peak = peak_memory_mb()
     return {
         "program": program,
@@ -83,18 +115,22 @@ def main() -> None:
     parser.add_argument("--images", type=int, default=100)
     parser.add_argument("--memory")
     parser.add_argument("--methods", nargs="+")
+    parser.add_argument("--references", type=int, help="no method takes more reference images than this")
+    parser.add_argument("--layer", help="of methods that look at one")
     parser.add_argument("--child", help=argparse.SUPPRESS)
     args = parser.parse_args()
     if args.child:
-        print(json.dumps(one(args.child, args.network, args.images, args.memory)))
+        print(json.dumps(one(args)))
         return
 
     from fruitaudit.attribution.registry import native_methods
 
     print(f"{'method':24} {'batch':>5} {'program':>8} {'peak MB':>8} {'an image':>9} {'planned':>8} {'seconds':>8}")
     for name in args.methods or [n for n in native_methods() if n not in SKIPPED]:
-        command = [sys.executable, Path(__file__), "--child", name, "--network", args.network]
-        command += ["--images", str(args.images), *(["--memory", args.memory] if args.memory else [])]
+        command = [sys.executable, Path(__file__), "--child", name]
+        for option in ("network", "images", "memory", "references", "layer"):
+            value = getattr(args, option)
+            command += [] if value is None else [f"--{option}", str(value)]
         done = subprocess.run(command, capture_output=True, text=True, check=False)
         if done.returncode:
             print(f"{name:24} {done.stderr.strip().splitlines()[-1]}", flush=True)

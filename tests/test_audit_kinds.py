@@ -234,9 +234,12 @@ def expected_reason(audited: Audited, method: str) -> str | None:
     if library and kind in ONE_UNIT:
         return "this library explains models with one output a class only; use the native method instead"
     if name == "grad_cam_pp" and kind in HIDDEN | {"vit", "mlp"}:
-        return (
-            "Grad-CAM++ needs a layer with a spatial activation, and none is found in this model; use occlusion instead"
-        )
+        why = "none is found in this model; "
+        if kind in HIDDEN:
+            why = "a SavedModel hides its layers; take a .keras or .h5 file of the same model, or "
+        elif kind == "vit":
+            why = "after the last one of this model come tokens, as in a vision transformer; "
+        return f"Grad-CAM++ needs a layer with a spatial activation, and {why}use occlusion instead"
     if library and name != "occlusion" and kind in HIDDEN:
         return "this library cannot look into a SavedModel; use the native method instead"
     if method == "grad_cam_pp@tf-keras-vis" and kind in NESTED:

@@ -28,7 +28,7 @@ class Cam:
     number an image, which softmax does not see).
 
     Returns maps (N, H, W), signed, in logit, enlarged bilinearly from (h, w).
-    Raises CannotExplain for any other head.
+    Raises CannotExplain for any other head, and where what is pooled is a single place.
     """
 
     registration: ClassVar[Registration] = Registration(
@@ -60,7 +60,7 @@ class Cam:
         own = pooled.astype(np.float32) @ weights + bias if pooled.shape[-1] == len(weights) else None
         means = inside.mean(axis=(1, 2))
         if own is None or not (_equal(means, pooled) and _equal(_centred(own), _centred(logits))):
-            raise _other_head()
+            raise _one_place(images) if _pools_one_place(model) else _other_head()
         chosen = weights[:, targets.classes]
         if targets.against is not None:
             chosen = chosen - weights[:, targets.against]
@@ -72,8 +72,21 @@ class Cam:
 
 
 def _other_head() -> CannotExplain:
-    return CannotExplain("CAM needs global average pooling of the last layer with places and one dense layer after it, "
-                         "which this model does not have; use Grad-CAM (grad_cam) instead")  # fmt: skip
+    return CannotExplain("CAM needs global average pooling straight after the last layer with places, and one dense "
+                         "layer after it, which this model does not have; use Grad-CAM (grad_cam) instead")  # fmt: skip
+
+
+def _pools_one_place(model: Model) -> bool:
+    """Whether the last global average pooling gets a map of 1 x 1, as deep networks do on small images."""
+    pools = [one for one in model.layers if one.kind == "GlobalAveragePooling2D"]
+    return bool(pools) and tuple(pools[-1].inputs[0].shape[1:3]) == (1, 1)
+
+
+def _one_place(images: Images) -> CannotExplain:
+    height, width = images.values.shape[1:3]
+    return CannotExplain("CAM shows the map that global average pooling gets, which for images of "
+                         f"{height} x {width} is 1 x 1 in this model, so that there is no place to tell; use Grad-CAM "
+                         "(grad_cam) instead")  # fmt: skip
 
 
 def _last_dense(model: Model) -> Layer:

@@ -26,10 +26,19 @@ def layer_for(model: Model, layer: str | None, title: str) -> str:
     """The layer that was named, else the last one with a spatial activation. Raises CannotExplain without one."""
     path = layer or model.cam_layer
     if path is None:
-        raise CannotExplain(
-            f"{title} needs a layer with a spatial activation, and none is found in this model; use occlusion instead"
-        )
+        raise CannotExplain(f"{title} needs a layer with a spatial activation, and {_why_none(model)}")
     return path
+
+
+def _why_none(model: Model) -> str:
+    from fruitaudit.models.savedmodel import HIDES, hides_layers
+
+    layers: Sequence[Layer] = getattr(model, "layers", ())  # a model of arrays alone has none
+    if hides_layers(layers):
+        return HIDES
+    if any("Conv" in one.kind and len(one.shape) == 3 and one.shape[:2] != (1, 1) for one in layers):
+        return "after the last one of this model come tokens, as in a vision transformer; use occlusion instead"
+    return "none is found in this model; use occlusion instead"
 
 
 def gradient_maps(
@@ -81,9 +90,19 @@ def layer_at(model: Model, path: str) -> Layer:
     found = [one for one in model.layers if one.path == path]
     found = found or [one for one in model.layers if one.path.rsplit("/", 1)[-1] == path]
     if len(found) != 1:
-        raise CannotExplain(f"the model has no layer {path}; its last ones are "
-                            + ", ".join(one.path for one in list(model.layers)[-6:]))  # fmt: skip
+        raise CannotExplain(_no_layer(model, path, found))
     return found[0]
+
+
+def _no_layer(model: Model, path: str, same: Sequence[Layer]) -> str:
+    from fruitaudit.models.savedmodel import HIDES, hides_layers
+
+    known = ", ".join(one.path for one in (same or model.layers)[-6:])
+    if hides_layers(model.layers):
+        return f"the model has no layer {path} that can be seen, only {known}: {HIDES}"
+    if same:
+        return f"the model has {len(same)} layers called {path}; name one of them: {known}"
+    return f"the model has no layer {path}; name one that it has, the last of which are {known}"
 
 
 def _spatial(inside: LayerGradients, path: str) -> LayerGradients:
@@ -131,7 +150,8 @@ def _of_several(model: Model, images: Images, targets: Targets, paths: Sequence[
         gradients = tf.gradients(scores, tensors)
         for path, gradient in zip(paths, gradients, strict=True):
             if gradient is None:
-                raise CannotExplain(f"the model's output does not depend on layer {path} by any gradient")
+                raise CannotExplain(f"the model's output does not depend on layer {path} by any gradient; leave out "
+                                    "depths, or use occlusion instead")  # fmt: skip
         return [tf.cast(t, tf.float32) for t in tensors], [tf.cast(t, tf.float32) for t in gradients], scores
 
     function = compiled(model, ("depths", *paths), run, pictures(model), scored(model))

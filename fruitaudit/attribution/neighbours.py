@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import dataclasses
+from collections.abc import Iterator
+from math import prod
 from typing import Annotated, ClassVar, Literal
 
 import numpy as np
@@ -11,13 +14,16 @@ from fruitaudit.attribution.base import OPTIONS, Model, Passes, Registration, Sh
 from fruitaudit.attribution.cams import activations
 from fruitaudit.attribution.patches import best_patches
 from fruitaudit.errors import CannotExplain
-from fruitaudit.records.data import Background, FloatArray, Images, IntArray
+from fruitaudit.records.data import FloatArray, Images, IntArray
 from fruitaudit.records.evidence import Neighbours
 from fruitaudit.records.explanations import Targets
 from fruitaudit.runtime import Streams
 
+Numbers = npt.NDArray[np.float64]
 CENTRE = 64
 """Reference images whose mean activation is taken for what every image has."""
+ALWAYS = 100_000_000
+"""Bytes of features that are held at once, however little memory a batch takes."""
 
 
 @dataclass(frozen=True, config=OPTIONS)
@@ -29,7 +35,9 @@ class NearestNeighbours:
     Paper: Papernot, McDaniel 2018, arXiv:1803.04765, sec. IV; the matching patch after Chen, Li, Tao, Barnett, Su,
     Rudin 2018, arXiv:1806.10574, sec. 2.1.
     Differs from the paper: one layer is compared and no credibility is computed from it; no prototypes are learned, it
-    is the model as it stands that is asked. The patch: see `patches`. An image is never its own neighbour.
+    is the model as it stands that is asked. The patch: see `patches`. An image is never its own neighbour. Where the
+    features of all reference images take more memory than a batch on its way through the network, they are computed
+    again for each block of reference images that fits.
 
     Parameters: `neighbours` how many; `metric`; `layer` whose output is compared, left out: what the last dense layer
     sees; `among` "all" reference images, or the "medoids", one a class: that with the smallest sum of distances to the
@@ -49,7 +57,7 @@ class NearestNeighbours:
         explains="activation",
         channels="none",
         signed=False,
-        cost="at most 1 + neighbours forward, and once the reference images",
+        cost="at most 1 + neighbours forward, and once the reference images; more where their features fill the memory",
         option_that_changes=(("neighbours", 2), ("metric", "euclidean"), ("layer", "early"), ("among", "medoids"),
                              ("patch", 1), ("reference_images", 4)),
     )  # fmt: skip
@@ -68,18 +76,14 @@ class NearestNeighbours:
     def __call__(self, model: Model, images: Images, targets: Targets, streams: Streams) -> Neighbours:
         known = images.background
         if known is None or len(known.values) < 2:
-            raise CannotExplain("nearest neighbours are looked for among reference images, and there are none; name a "
-                                "split with the role reference")  # fmt: skip
-        # Places, where there are any, come from the same passes.
-        asked = (self.layer,) if model.cam_layer is None else (self.layer, model.cam_layer)
-        features, *our_places = model.features_at(images.values, asked)
-        first, *their_places = model.features_at(known.values[:CENTRE], asked)
-        rest = [model.features(known.values[CENTRE:], self.layer)] if len(known.values) > CENTRE else []
-        ours, theirs = self._comparable(features), self._comparable(np.concatenate([first, *rest]))
-        distances = self._distances(ours, theirs)
+            raise CannotExplain("nearest neighbours are looked for among at least 2 reference images, and there are "
+                                f"{0 if known is None else len(known.values)}; name a split with the role reference "
+                                "that has more")  # fmt: skip
+        ours = _Pictures(model, images.values, self.layer, len(images))
+        theirs = _Pictures(model, known.values, self.layer, CENTRE)
+        distances, between = self._compared(ours, theirs, self._width(model))
         own = np.array(images.sample_ids)[:, None] == np.array(known.sample_ids)
         distances[own] = np.inf
-        between = self._distances(theirs, theirs)
         np.fill_diagonal(between, np.inf)
         nearest = distances.min(axis=1)
         unusual = (between.min(axis=1) < nearest[:, None]).mean(axis=1).astype(np.float32)
@@ -96,7 +100,7 @@ class NearestNeighbours:
             distances=np.take_along_axis(distances, which, axis=1).astype(np.float32),
             unusual=unusual,
             sample_ids=tuple(tuple(known.sample_ids[i] for i in row) for row in which),
-            boxes=_boxes(model, known, which, [*our_places, *their_places], self.patch, images.values.shape[1:3]),
+            boxes=_boxes(model, ours, theirs, which, self.patch, images.values.shape[1:3]),
             low=images.low,
             high=images.high,
             diagnostics={
@@ -106,42 +110,104 @@ class NearestNeighbours:
             notes=(f"among {len(candidates)} of {known.population} reference images",),
         )
 
-    def _comparable(self, features: FloatArray) -> npt.NDArray[np.float64]:
+    def _compared(self, ours: _Pictures, theirs: _Pictures, width: int) -> tuple[Numbers, Numbers]:
+        """(N, M) and (M, M) distances of (N, width) and (M, width) features, of which a block and a batch are held."""
+        n, m, size = len(ours.values), len(theirs.values), _at_once(ours.model, width)
+        distances, between = np.empty((n, m)), np.empty((m, m))
+        for start in range(0, m, size):
+            block = slice(start, min(start + size, m))
+            held = np.empty((block.stop - start, width))
+            for rows, features in theirs.batches(block):
+                held[rows.start - start : rows.stop - start] = self._comparable(features)
+            between[block, block] = self._distances(held, held)
+            for rows, features in ours.batches(slice(0, n)):
+                distances[rows, block] = self._distances(self._comparable(features), held)
+            for rows, features in theirs.batches(slice(block.stop, m)):
+                between[rows, block] = self._distances(self._comparable(features), held)
+                between[block, rows] = between[rows, block].T
+        return distances, between
+
+    def _width(self, model: Model) -> int:
+        """How many features there are."""
+        return model.features(np.empty((0, *model.input_shape), np.float32), self.layer).shape[1]
+
+    def _comparable(self, features: FloatArray) -> Numbers:
         """(N, D); of length 1 where angles are compared, so that |a - b|^2 / 2 = 1 - cos."""
         wide = features.astype(np.float64)
-        if self.metric == "euclidean":
-            return wide
-        lengths = np.linalg.norm(wide, axis=1, keepdims=True)
-        return wide / np.where(lengths > 0, lengths, 1)
+        if self.metric == "cosine":
+            lengths = np.linalg.norm(wide, axis=1, keepdims=True)
+            wide /= np.where(lengths > 0, lengths, 1)
+        return wide
 
-    def _distances(self, a: npt.NDArray[np.float64], b: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    def _distances(self, a: Numbers, b: Numbers) -> Numbers:
         if self.metric == "cosine":
             return np.maximum(1 - a @ b.T, 0)
-        square = np.square(a).sum(axis=1)[:, None] + np.square(b).sum(axis=1) - 2 * a @ b.T
-        return np.sqrt(np.maximum(square, 0))
+        # Row by row: the squares of all would take as much memory as they do.
+        of_a, of_b = (np.array([row @ row for row in rows]) for rows in (a, b))
+        return np.sqrt(np.maximum(of_a[:, None] + of_b - 2 * (a @ b.T), 0))
 
     def model_passes(self, n_images: int, input_shape: Shape) -> Passes:
         return Passes(forward=self.reference_images + n_images * (1 + self.neighbours))
 
+    def passes_on(self, model: Model, n_images: int) -> Passes:
+        """Each block of reference images is compared with the images and with all reference images after it."""
+        blocks = range(0, self.reference_images, _at_once(model, self._width(model)))
+        theirs = sum(self.reference_images - start for start in blocks)
+        return Passes(forward=theirs + n_images * (len(blocks) + self.neighbours))
+
+
+@dataclasses.dataclass
+class _Pictures:
+    """Images whose features are computed batch by batch, as often as they are asked for."""
+
+    model: Model
+    values: FloatArray
+    layer: str | None
+    first: int
+    """Of so many, what the last layer with places answers is kept from the same passes."""
+    _places: list[FloatArray] = dataclasses.field(default_factory=list)
+
+    def batches(self, rows: slice) -> Iterator[tuple[slice, FloatArray]]:
+        """(rows, features) of each batch of these rows."""
+        for start in range(rows.start, rows.stop, self.model.batch_size):
+            some, path = slice(start, min(start + self.model.batch_size, rows.stop)), self.model.cam_layer
+            new = path is not None and start == sum(map(len, self._places)) < self.first
+            features, *places = self.model.features_at(self.values[some], (self.layer, path) if new else (self.layer,))
+            self._places += places
+            yield some, features
+
+    @property
+    def at_places(self) -> FloatArray:
+        """(first, ...) a row an image."""
+        return np.concatenate(self._places)[: self.first]
+
+
+def _at_once(model: Model, width: int) -> int:
+    """So many images that what they give at a layer, in 64 bits, is as large as what all layers give for a batch."""
+    given = sum(prod(side or 1 for side in layer.shape) for layer in model.layers)
+    return max(max(model.batch_size * given * 4, ALWAYS) // (width * 8), 1)
+
 
 def _boxes(
-    model: Model, known: Background, which: IntArray, places: list[FloatArray], patch: int, size: tuple[int, int]
+    model: Model, ours: _Pictures, theirs: _Pictures, which: IntArray, patch: int, size: tuple[int, int]
 ) -> IntArray:
-    """(N, k, 2, 4) the patch in the image and in each neighbour that match best; -1 without places.
-
-    `places` are what the layer answers to the images and to the first reference images, a row each.
-    """
-    path = model.cam_layer
+    """(N, k, 2, 4) the patch in the image and in each neighbour that match best; -1 without places."""
+    boxes, path = np.full((*which.shape, 2, 4), -1, np.int64), model.cam_layer
     if path is None:
-        return np.full((*which.shape, 2, 4), -1, np.int64)
-    shown, rows = np.unique(which, return_inverse=True)
-    theirs = activations(model, known.values[shown], path)
-    ours, first = (one.reshape(-1, *theirs.shape[1:]) for one in places)
-    centre = first.mean(axis=(0, 1, 2))
-    return best_patches(ours - centre, (theirs - centre)[rows.reshape(which.shape)], patch, size)
+        return boxes
+    ours_at, first = ours.at_places, theirs.at_places
+    step = max(_at_once(model, ours_at.shape[1]) // max(which.shape[1], 1), 1)
+    for start in range(0, len(which), step):
+        some = slice(start, start + step)
+        shown, rows = np.unique(which[some], return_inverse=True)
+        others = activations(model, theirs.values[shown], path)
+        own, centres = (one.reshape(-1, *others.shape[1:]) for one in (ours_at[some], first))
+        centre = centres.mean(axis=(0, 1, 2))
+        boxes[some] = best_patches(own - centre, (others - centre)[rows.reshape(which[some].shape)], patch, size)
+    return boxes
 
 
-def medoids(between: npt.NDArray[np.float64], labels: IntArray) -> IntArray:
+def medoids(between: Numbers, labels: IntArray) -> IntArray:
     """Row of each class's medoid, of (M, M) distances."""
     found = []
     for label in np.unique(labels):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,9 @@ from typing import Any
 from fruitaudit.errors import ModelError
 from fruitaudit.models.backend import keras, tf
 
+HIDES = ("a SavedModel hides its layers; take a .keras or .h5 file of the same model, or use occlusion "
+         "instead")  # fmt: skip
+"""The end of a refusal: what to do where a layer is needed."""
 _ENDPOINTS = ("serving_default", "serve")
 _MAX_UNFOLDED = 1_500_000_000
 """Bytes of weights: unfolding writes them into one message, which may not be larger than 2 GB."""
@@ -50,6 +54,11 @@ class SavedModelLayer(keras.layers.TFSMLayer):  # type: ignore[misc]
         graph, images, answers = self._unfolded
         outputs = tf.graph_util.import_graph_def(graph, {images: inputs}, answers, name="")
         return dict(zip(self._keys, outputs, strict=True))
+
+
+def hides_layers(calls: Iterable[Any]) -> bool:
+    """Whether one of these layer calls is that of a SavedModel."""
+    return any(isinstance(call.layer, SavedModelLayer) for call in calls)
 
 
 def _unfold(function: Any) -> tuple[Any, str, list[str]]:

@@ -257,11 +257,14 @@ def test_every_kind_of_model_gets_a_map_or_a_sentence(kind):
         if model.cam_layer is None:
             assert isinstance(made, NotRun)
             assert made.reason.endswith("use occlusion instead")
+            assert ("come tokens" if kind == "vit" else "none is found in this model") in made.reason
             continue
         # What the nested networks pool is 1 x 1 at 32 pixels: no map.
         pooled = kind in ("added", "resnet", "subclassed")
         if method is Cam and not pooled:
             assert "use Grad-CAM (grad_cam) instead" in made.reason
+            why = "for images of 32 x 32 is 1 x 1" if kind.startswith("nested") else "straight after the last layer"
+            assert why in made.reason
             continue
         assert not isinstance(made, NotRun), made.reason
         assert np.isfinite(made.values).all()
@@ -278,6 +281,31 @@ def test_a_layer_without_places_and_an_unknown_one_are_told(method):
         expected = "the answer of layer hidden has no places" if layer == "hidden" else "the model has no layer nothing"
         assert isinstance(made, NotRun)
         assert expected in made.reason
+
+
+@pytest.mark.parametrize("method", [GradCam, EigenCam])
+def test_a_name_that_several_layers_have_is_told_with_their_paths(method):
+    def part(name):
+        return keras.Sequential([L.Conv2D(3, 3, activation="relu", name="conv")], name=name)
+
+    network = keras.Sequential([L.Input((8, 8, 3)), part("a"), part("b"), L.Flatten(), L.Dense(4)])
+    model = Classifier.from_network(network)
+    images, targets = some_images(model.input_shape), some_targets(5, 4)
+    with pytest.raises(CannotExplain, match="the model has 2 layers called conv; name one of them: a/conv, b/conv"):
+        method(layer="conv")(model, images, targets, Streams(0))
+    assert method(layer="a/conv")(model, images, targets, Streams(0)).values.any()
+
+
+def test_a_layer_that_the_score_does_not_come_from_is_told():
+    pixels = keras.Input((8, 8, 3))
+    early = L.Conv2D(3, 3, name="early")(pixels)
+    counted = keras.ops.cast(keras.ops.cast(early, "int32"), "float32")
+    late = L.Conv2D(3, 3, activation="relu", name="late")(counted)
+    model = Classifier.from_network(keras.Model(pixels, L.Dense(4)(L.Flatten()(late))))
+    images, targets = some_images(model.input_shape), some_targets(5, 4)
+    for options, advice in (({"layer": "early"}, "name another layer"), ({"depths": 2}, "leave out depths")):
+        made = explain(GradCam(**options), model, images, targets, Streams(0))
+        assert f"does not depend on layer early by any gradient; {advice}, or use occlusion instead" in made.reason
 
 
 def test_on_any_model_that_tells_its_gradients():

@@ -7,6 +7,7 @@ import pytest
 import zoo
 from analytic_models import some_images, some_targets
 
+from fruitaudit.attribution import neighbours
 from fruitaudit.attribution.explain import explain
 from fruitaudit.attribution.neighbours import NearestNeighbours, medoids
 from fruitaudit.attribution.patches import best_patches
@@ -152,6 +153,52 @@ def test_other_images_and_batches_change_nothing(model):
         assert some.sample_ids == (every.sample_ids[2], every.sample_ids[0])
 
 
+@pytest.mark.parametrize("options", [{}, {"metric": "euclidean", "layer": "conv_1"}, {"among": "medoids"}])
+@pytest.mark.parametrize("size", [1, 5, 11])
+def test_blocks_of_reference_images_change_nothing(model, monkeypatch, options, size):
+    """As where the features of all of them do not fit into memory: only the passes are more."""
+    monkeypatch.setattr(neighbours, "CENTRE", 11)
+    images, method = material(model.input_shape), NearestNeighbours(**options, reference_images=12)
+    every = run(model, images, **options)
+    monkeypatch.setattr(neighbours, "_at_once", lambda model, width: size)
+    before = model.passes.forward
+    made = run(model, images, **options)
+    took, announced = model.passes.forward - before, method.passes_on(model, 3).forward
+    blocks = -(-12 // size)
+    of_patches = 3 * min(5, made.distances.shape[1])
+    assert took - of_patches <= sum(12 - i * size for i in range(blocks)) + 3 * blocks < took
+    assert took <= announced
+    np.testing.assert_allclose(made.distances, every.distances, rtol=1e-6, atol=1e-6)
+    np.testing.assert_array_equal(made.boxes, every.boxes)
+    np.testing.assert_array_equal(made.unusual, every.unusual)
+    assert made.sample_ids == every.sample_ids
+
+
+@pytest.mark.parametrize("batch_size", [1, 8])
+def test_features_held_at_once_are_no_larger_than_what_a_batch_takes(model, monkeypatch, batch_size):
+    monkeypatch.setattr(neighbours, "ALWAYS", 0)
+    one = Classifier.from_network(model.network, batch_size=batch_size)
+    for layer in (None, "conv_1"):
+        width = one.features(np.zeros((1, *one.input_shape), np.float32), layer).shape[1]
+        held = neighbours._at_once(one, width) * width * 8
+        assert 0 < held <= batch_size * one.needs.image
+    monkeypatch.undo()
+    assert neighbours._at_once(one, width) * width * 8 > 90e6  # of a small network, always
+
+
+def test_never_more_than_a_batch_is_asked_of_the_model(model, monkeypatch):
+    asked = []
+    usual = Classifier.features_at
+
+    def features_at(self, values, layers):
+        asked.append(len(values))
+        return usual(self, values, layers)
+
+    monkeypatch.setattr(Classifier, "features_at", features_at)
+    run(model, material(model.input_shape, known=40), neighbours=2, layer="conv_1")
+    assert max(asked) <= model.batch_size
+
+
 @pytest.mark.parametrize(
     ("option", "value"),
     [(o, "conv_1" if o == "layer" else v) for o, v in NearestNeighbours.registration.option_that_changes],
@@ -182,5 +229,7 @@ def test_only_as_many_reference_images_as_asked_for_are_searched(model):
 
 def test_without_reference_images_there_is_a_sentence(model):
     images = dataclasses.replace(material(model.input_shape), background=None)
-    with pytest.raises(CannotExplain, match="name a split with the role reference"):
+    with pytest.raises(CannotExplain, match="and there are 0; name a split with the role reference"):
         run(model, images)
+    with pytest.raises(CannotExplain, match="and there are 1; name a split"):
+        run(model, material(model.input_shape, known=1))

@@ -7,11 +7,19 @@ import pytest
 import zoo
 from backward_cases import case, reason, run
 
+from fruitaudit.attribution.cam import Cam
 from fruitaudit.attribution.deconvolution import Deconvolution
 from fruitaudit.attribution.deep_lift import DeepLift
 from fruitaudit.attribution.deep_shap import DeepShap
+from fruitaudit.attribution.eigen_cam import EigenCam
+from fruitaudit.attribution.grad_cam import GradCam
+from fruitaudit.attribution.grad_cam_pp import GradCamPlusPlus
 from fruitaudit.attribution.guided_backprop import GuidedBackprop
+from fruitaudit.attribution.guided_grad_cam import GuidedGradCam
+from fruitaudit.attribution.layer_cam import LayerCam
 from fruitaudit.attribution.lrp import Lrp
+from fruitaudit.attribution.neighbours import NearestNeighbours
+from fruitaudit.attribution.score_cam import ScoreCam
 from fruitaudit.models.classifier import Classifier, open_classifier
 
 METHODS = (Lrp(), Lrp(convolution="gamma", first="box"), DeepLift(), DeepShap(background=3), GuidedBackprop(),
@@ -36,3 +44,21 @@ def test_rules_reach_into_a_saved_model(method, pair):
         return
     expected, made = (run(method, model, images, targets) for model in pair)
     np.testing.assert_allclose(made.values, expected.values, rtol=1e-3, atol=5e-3 * abs(expected.values).max())
+
+
+@pytest.mark.parametrize("method", [Cam, EigenCam, GradCam, GradCamPlusPlus, GuidedGradCam, LayerCam, ScoreCam])
+def test_what_needs_a_layer_tells_of_the_other_formats(method, pair):
+    _, stored = pair
+    images, targets = case(stored)
+    advice = "a SavedModel hides its layers; take a .keras or .h5 file of the same model, or use occlusion instead"
+    assert f"needs a layer with a spatial activation, and {advice}" in reason(method(), stored, images, targets)
+    if method is not Cam:
+        told = reason(method(layer="conv_2"), stored, images, targets)
+        assert told.startswith("the model has no layer conv_2 that can be seen, only ")
+        assert told.endswith(advice)
+
+
+def test_features_need_another_format(pair):
+    _, stored = pair
+    images, targets = case(stored)
+    assert "save it as a .keras file" in reason(NearestNeighbours(), stored, images, targets)
