@@ -15,7 +15,8 @@ from math import prod
 from rich.console import Console
 from rich.table import Table
 
-from fruitaudit.attribution.base import Method, Passes, least_passes_of, passes_of
+from fruitaudit.attribution.base import Method, Passes, background_of, least_passes_of, passes_of
+from fruitaudit.attribution.cams import layer_for
 from fruitaudit.attribution.explain import why_no_contrast
 from fruitaudit.choice import methods_of, model_methods
 from fruitaudit.config.schema import Config, MethodSettings
@@ -87,18 +88,21 @@ def plan(config: Config) -> Plan:
         passes = Passes(forward=len(split.samples))
         seconds = len(split.samples) * speed.read + speed.seconds(passes)
         stages.append(PlannedStage(f"predict {split.name}", passes.forward, passes, seconds, passes, seconds))
-    rows, most_images = sum(stage.images for stage in stages), 0
+    rows, most_images, most_known = sum(stage.images for stage in stages), 0, 0
+    references = max((len(split.samples) for split in opened.splits if split.role == "reference"), default=0)
     for title, images, methods in _groups(config):
         for settings in methods:
             method, name = build(settings, config.providers.interpreters), f"{settings.spelling} on {title}"
             try:
                 stages.append(_stage(config, opened, method, name, images, speed))
                 most_images = max(most_images, images)
+                most_known = max(most_known, min(background_of(method), references))
             except CannotExplain as reason:
                 not_run.append((name, str(reason)))
     stages += [*_tests(config, opened, speed), *_experiments(config, opened, speed)]
     not_run += _gates_not_run(config, opened)
-    arrays = rows * opened.classifier.n_classes * 8 + ARRAYS * most_images * 4 * prod(opened.classifier.input_shape)
+    pictures = (ARRAYS * most_images + most_known) * 4 * prod(opened.classifier.input_shape)
+    arrays = rows * opened.classifier.n_classes * 8 + pictures
     memory_mb = max(peak_memory_mb(), opened.memory.expected_mb) + arrays / 1e6
     return Plan(tuple(stages), memory_mb, opened.memory, tuple(not_run))
 
@@ -108,8 +112,8 @@ def _stage(config: Config, opened: Opened, method: Method, name: str, images: in
     known = method.registration
     if config.target == "contrast" and known.explains != "activation" and (reason := why_no_contrast(method)):
         raise CannotExplain(reason)
-    if known.family == "cam" and opened.classifier.cam_layer is None:
-        raise CannotExplain("the model has no layer with a spatial activation")
+    if known.family == "cam":
+        layer_for(opened.classifier, getattr(method, "layer", None), known.title)  # raises where there is none
     most, least = (of(method, opened.classifier, images) for of in (passes_of, least_passes_of))
     if most.gradient and speed.no_gradient:
         raise CannotExplain(speed.no_gradient)

@@ -153,7 +153,8 @@ def test_dry_run_says_what_will_not_run(fruitaudit: Terminal, digits: Path, tmp_
     flat.save(tmp_path / "flat.keras")
     assert fruitaudit("evaluate", digits / "fruitaudit.yaml", "--model", tmp_path / "flat.keras", "--dry-run") == 0
     told = " ".join(fruitaudit.out.split())
-    assert "Will not run: grad_cam_pp on errors: the model has no layer with a spatial activation." in told
+    why = "Grad-CAM++ needs a layer with a spatial activation, and none is found in this model; use occlusion instead."
+    assert f"Will not run: grad_cam_pp on errors: {why}" in told
 
 
 def test_dry_run_of_a_model_without_gradient_and_of_gates_without_images(
