@@ -3,7 +3,7 @@ import pytest
 import scipy.stats
 from analytic_models import Quadratic, SmallCnn, some_images, some_targets
 
-from fruitaudit.attribution.noise import standard_normal
+from fruitaudit.attribution.noise import _slices, standard_normal
 from fruitaudit.attribution.vargrad import VarGrad
 from fruitaudit.runtime import Streams
 
@@ -39,3 +39,15 @@ def test_the_noise_is_normal_and_its_halves_are_independent():
     first, second = drawn.ravel()[:half], drawn.ravel()[-half:]
     assert abs(np.corrcoef(first, second)[0, 1]) < 0.01
     assert abs(np.corrcoef(first**2, second**2)[0, 1]) < 0.01
+
+
+def test_every_value_of_the_noise_is_as_likely_and_their_moments_are_those_of_the_normal():
+    values = np.sort(_slices().astype(float))
+    assert len(np.unique(values)) == 1 << 16
+    assert abs(values.mean()) < 1e-7
+    assert values.var() == pytest.approx(1, abs=1e-6)
+    assert (values**4).mean() == pytest.approx(3, rel=1e-3)
+    steps = np.arange((1 << 16) + 1) / (1 << 16)
+    distribution = scipy.stats.norm.cdf(values)
+    apart = np.maximum(abs(distribution - steps[:-1]), abs(distribution - steps[1:])).max()
+    assert apart < 1.1e-5
