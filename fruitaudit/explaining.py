@@ -139,7 +139,7 @@ class Explainer:
             if isinstance(made, NotRun):
                 outcome.append(made)
                 raise _GaveUp
-            known = tuple(f"{what} shared with another method" for what in ready.found)
+            known = tuple(f"{what}: those that another method had made" for what in ready.found)
             arrays = pack(replace(made, notes=(*made.notes, *known)))
             # Another library calls the network itself, where nobody counts.
             if method.registration.provider == "native":

@@ -18,6 +18,7 @@ from rich.table import Table
 from fruitaudit.attribution.base import Method, Passes, background_of, least_passes_of, passes_of
 from fruitaudit.attribution.cams import layer_for
 from fruitaudit.attribution.explain import why_no_contrast
+from fruitaudit.attribution.sharing import ROOM
 from fruitaudit.choice import methods_of, model_methods
 from fruitaudit.config.schema import Config, MethodSettings
 from fruitaudit.data.stream import stream
@@ -101,8 +102,9 @@ def plan(config: Config) -> Plan:
                 not_run.append((name, str(reason)))
     stages += [*_tests(config, opened, speed), *_experiments(config, opened, speed)]
     not_run += _gates_not_run(config, opened)
-    pictures = (ARRAYS * most_images + most_known) * 4 * prod(opened.classifier.input_shape)
-    arrays = rows * opened.classifier.n_classes * 8 + pictures
+    image = 4 * prod(opened.classifier.input_shape)
+    held = (ARRAYS * most_images + most_known) * image + min(ROOM, ARRAYS * most_images * image)
+    arrays = rows * opened.classifier.n_classes * 8 + held
     memory_mb = max(peak_memory_mb(), opened.memory.expected_mb) + arrays / 1e6
     return Plan(tuple(stages), memory_mb, opened.memory, tuple(not_run))
 

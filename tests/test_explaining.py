@@ -90,7 +90,7 @@ def test_gradients_that_methods_share_are_counted_once_and_said_to_be_shared(cas
     results = run(case, tmp_path / "both", ["smoothgrad", "vargrad"])
     mean, variance = (row for row in done(results) if row.group == results.groups[0].name)
     assert (mean.model_passes, variance.model_passes) == (20 * len(mean.sample_ids), 0)
-    assert variance.notes == ("gradients at 20 copies with 20% noise shared with another method",)
+    assert variance.notes == ("gradients at 20 copies with 20% noise: those that another method had made",)
     assert mean.notes == ()
     [alone] = (row for row in done(run(case, tmp_path / "one", ["vargrad"])) if row.group == results.groups[0].name)
     assert (alone.model_passes, alone.notes) == (mean.model_passes, ())

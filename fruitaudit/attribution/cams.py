@@ -90,19 +90,10 @@ def layer_at(model: Model, path: str) -> Layer:
     found = [one for one in model.layers if one.path == path]
     found = found or [one for one in model.layers if one.path.rsplit("/", 1)[-1] == path]
     if len(found) != 1:
-        raise CannotExplain(_no_layer(model, path, found))
+        from fruitaudit.models.taps import why_no_layer
+
+        raise CannotExplain(why_no_layer(model.layers, path))
     return found[0]
-
-
-def _no_layer(model: Model, path: str, same: Sequence[Layer]) -> str:
-    from fruitaudit.models.savedmodel import HIDES, hides_layers
-
-    known = ", ".join(one.path for one in (same or model.layers)[-6:])
-    if hides_layers(model.layers):
-        return f"the model has no layer {path} that can be seen, only {known}: {HIDES}"
-    if same:
-        return f"the model has {len(same)} layers called {path}; name one of them: {known}"
-    return f"the model has no layer {path}; name one that it has, the last of which are {known}"
 
 
 def _spatial(inside: LayerGradients, path: str) -> LayerGradients:

@@ -55,7 +55,8 @@ def made_once(
     if shared is None:
         return make()
     against = None if targets.against is None else targets.against.tobytes()
-    key = (what, id(model), id(images.values), images.sample_ids, targets.classes.tobytes(), against, *settings)
+    ends = images.low.tobytes(), images.high.tobytes()
+    key = (what, id(model), id(images.values), *ends, images.sample_ids, targets.classes.tobytes(), against, *settings)
     if key in shared.made:
         shared.found.append(what)
         return cast("Made", shared.made[key][0])

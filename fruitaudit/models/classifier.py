@@ -17,7 +17,6 @@ from fruitaudit.models.backend import tf
 from fruitaudit.models.counter import PassCounter
 from fruitaudit.models.load import LoadedNetwork, load_network
 from fruitaudit.models.memory import Needs, bytes_per_image
-from fruitaudit.models.savedmodel import HIDES, hides_layers
 from fruitaudit.models.shapes import input_shape_of
 from fruitaudit.records.data import FloatArray, IntArray
 from fruitaudit.records.explanations import Explains
@@ -60,7 +59,7 @@ class InGraph:
     def _call(self, path: str) -> taps.Call:
         call = self.trace.find(path)
         if call is None:
-            raise CannotExplain(_no_layer(self.trace, path))
+            raise CannotExplain(taps.why_no_layer(self.trace.begun, path))
         return call
 
 
@@ -266,16 +265,6 @@ class Classifier:
             raise ModelError(f"{n_images} images need {n_images} classes between 0 and {self.n_classes - 1}, "
                              f"not {targets.tolist()[:8]}")  # fmt: skip
         return targets
-
-
-def _no_layer(trace: taps.Trace, path: str) -> str:
-    known = ", ".join(call.path for call in trace.begun[-6:])
-    if hides_layers(trace.begun):
-        return f"the model has no layer {path} that can be seen, only {known}: {HIDES}"
-    same = [call.path for call in trace.begun if call.path.rsplit("/", 1)[-1] == path]
-    if len(same) > 1:
-        return f"the model has {len(same)} layers called {path}; name one of them: {', '.join(same[-6:])}"
-    return f"the model has no layer {path} with one output; name one that it has, the last of which are {known}"
 
 
 def _asked(scores: Any, targets: tuple[Any, ...]) -> Any:

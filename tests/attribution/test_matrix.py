@@ -73,10 +73,10 @@ def opened(request):
 @pytest.mark.parametrize("name", native_methods())
 def test_cell(opened, name):
     kind, model = opened
-    check(matrix.cell(name, kind, model), name, kind, model)
+    assert_as_told(matrix.cell(name, kind, model), name, kind, model)
 
 
-def check(cell, name, kind, model):
+def assert_as_told(cell, name, kind, model):
     """Assert that this cell is as the tables above say."""
     if kind in REFUSED.get(name, ()):
         assert isinstance(cell.result, NotRun), f"{name} works on {kind} now: take it from REFUSED"
@@ -186,7 +186,9 @@ def test_tables_name_what_there_is(table):
 
 def test_a_right_method_passes_its_cell():
     model = Linear()
-    check(matrix.cell("integrated_gradients", "sequential", model), "integrated_gradients", "sequential", model)
+    assert_as_told(
+        matrix.cell("integrated_gradients", "sequential", model), "integrated_gradients", "sequential", model
+    )
 
 
 @pytest.mark.parametrize("wrong", ["raises", "empty", "not finite", "doubled", "refuses"])
@@ -208,7 +210,7 @@ def test_a_wrong_method_fails_its_cell(wrong, monkeypatch):
     model = Linear()
     cell = matrix.cell("integrated_gradients", "sequential", model)
     with pytest.raises(AssertionError):
-        check(cell, "integrated_gradients", "sequential", model)
+        assert_as_told(cell, "integrated_gradients", "sequential", model)
 
 
 def test_an_exception_is_no_refusal():

@@ -56,7 +56,7 @@ def test_outside_nothing_is_kept_even_where_something_was_shared_before():
     np.testing.assert_allclose(after, 2 * before, rtol=1e-6)
 
 
-@pytest.mark.parametrize("other", ["model", "images", "targets", "against", "seed", "samples", "ids"])
+@pytest.mark.parametrize("other", ["model", "images", "targets", "against", "seed", "samples", "ids", "range"])
 def test_what_differs_in_anything_is_made_anew(other: str):
     images = some_images((12, 8, 3))
     first = {
@@ -70,6 +70,7 @@ def test_what_differs_in_anything_is_made_anew(other: str):
         "against": {"targets": Targets(first["targets"].classes, rivals)},
         "seed": {"streams": Streams(4)},
         "samples": {},
+        "range": {"images": replace(images, high=2 * images.high)},
         "ids": {"images": replace(images, sample_ids=tuple(f"other/{i}" for i in range(5)))},
     }[other]  # fmt: skip
     method = VarGrad(samples=21 if other == "samples" else 20)
