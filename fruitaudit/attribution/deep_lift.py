@@ -22,7 +22,8 @@ class DeepLift:
     with (f(x) - f(b)) / (x - b) in place of the derivative of each function of one number (rescale rule).
     Paper: Shrikumar, Greenside, Kundaje 2017, arXiv:1704.02685, eq. 1-3 and sec. 3.5.1.
     Differs from the paper: products of two values that both depend on the image (swish, attention) take half of their
-    difference each way; maxima are given to where the larger one lies. Softmax is made of these. All of them keep the
+    difference each way; what a maximum gains is given to where the larger of the two has it, or, where the baseline's
+    values are the same all over its window, to where the image has it. Softmax is made of these. All of them keep the
     sum. Channels are summed to one map.
 
     Parameters: `baseline` the empty image b.
@@ -66,23 +67,28 @@ def against_one(model: Model, images: Any, weights: Any, baseline: Any) -> tuple
     from fruitaudit.models.backend import tf
 
     of_images, of_baseline = model.in_graph(images), model.in_graph(baseline)
-    multipliers = multipliers_of(model, (images, of_images.logits), (baseline, of_baseline.logits), weights)
+    one = baseline, of_baseline.logits
+    multipliers = multipliers_of(model, (images, of_images.logits), one, weights, colour=baseline)
     difference = tf.reduce_sum((of_images.logits - of_baseline.logits) * weights, axis=1)
     return tf.reduce_sum(multipliers * (images - baseline), axis=-1), difference
 
 
-def multipliers_of(model: Model, many: tuple[Any, Any], one: tuple[Any, Any], seed: Any, fused: bool = False) -> Any:
+def multipliers_of(
+    model: Model, many: tuple[Any, Any], one: tuple[Any, Any], seed: Any, *, fused: bool = False, colour: Any = None
+) -> Any:
     """In a graph: multipliers at the images of `many`, (images, logits) each; the other trace holds a single image.
 
-    `fused`: with rules that take long to compile and less time in each pass.
+    `fused`: with rules that take long to compile and less time in each pass. `colour`: this single image, if it is of
+    one colour.
     """
     from fruitaudit.models import backward
-    from fruitaudit.models.rules_deep_lift import FUSED_RULES, RULES, joined_relus, require_batch_axis
+    from fruitaudit.models.rules_deep_lift import FUSED_RULES, RULES, require_batch_axis
+    from fruitaudit.models.rules_maxima import joined
 
     steps = backward.steps_between(*many, one)
     backward.require_rules(steps, RULES, "DeepLIFT", "integrated_gradients")
     require_batch_axis(model)
-    return backward.walk_back(joined_relus(steps), many[1], seed, many[0], FUSED_RULES if fused else RULES)
+    return backward.walk_back(joined(steps, colour), many[1], seed, many[0], FUSED_RULES if fused else RULES)
 
 
 def additivity(values: FloatArray, difference: FloatArray) -> dict[str, FloatArray]:

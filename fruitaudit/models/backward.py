@@ -225,3 +225,8 @@ SUMS = ("AddV2", "Add", "AddN", "BiasAdd", "Sub", "Neg", "Sum", "Mean", "AvgPool
 WEIGHTED = ("Conv2D", "DepthwiseConv2dNative", "Conv2DBackpropInput", "MatMul")
 PRODUCTS = ("Mul", "BatchMatMulV2", "BatchMatMulV3", "Einsum")
 """Linear in each factor."""
+OF_ONE_NUMBER = (
+    "Sigmoid", "Tanh", "Elu", "Selu", "Softplus", "Softsign", "LeakyRelu", "Erf", "Erfc", "Exp", "Expm1", "Log",
+    "Log1p", "Sqrt", "Rsqrt", "Reciprocal", "Inv", "Abs", "Pow", "ClipByValue", "Maximum", "Minimum",
+)  # fmt: skip
+"""Functions of each value by itself, apart from ReLUs; what else they are given are constants or depends on images."""

@@ -4,18 +4,16 @@ A step's `op` and `partner` belong to two traces, one of images and one of refer
 matter, because every rule is symmetric. One of the two holds a single image, the partner's, which broadcasts.
 
 - Linear operations: their transpose. Products, squares: their gradient at the midpoint, which is exact for them.
-- Functions of one number: (f(x) - f(r)) / (x - r). Maxima: the larger of the two traces says where it comes from.
+- Functions of one number: (f(x) - f(r)) / (x - r). Maxima: `rules_maxima`.
 - Softmax, log-softmax, quotients: made of the above.
 """
 
 from __future__ import annotations
 
-from collections import Counter
-from dataclasses import dataclass
 from typing import Any
 
 from fruitaudit.errors import CannotExplain
-from fruitaudit.models import backward
+from fruitaudit.models import backward, rules_maxima
 from fruitaudit.models.backend import tf
 from fruitaudit.models.backward import Rules, Signals, Step, transposed
 
@@ -25,7 +23,6 @@ _N = 7
 """A number of images that no axis of a network has by chance."""
 _LARGE = 1 << 16
 """Values an image from which memory is what an operation waits for."""
-_MAXIMA = ("MaxPool", "Max")
 
 
 def require_batch_axis(model: Any) -> None:
@@ -103,52 +100,6 @@ def _one_input(rule: backward.Rule, step: Step, signals: Signals) -> Signals:
     return rule(step, signals)
 
 
-def _maximum(step: Step, signals: Signals) -> Signals:
-    """What the maximum gains comes from where the larger of the two traces has it.
-
-    That is where the larger values of both have it, and there |x - r| is at least the difference of the maxima.
-    """
-    [signal], [i] = signals, step.needed
-    x, r, y, q = step.op.inputs[i], step.partner.inputs[i], step.op.outputs[0], step.partner.outputs[0]
-    inputs = list(step.op.inputs)
-    inputs[i] = tf.maximum(x, r)
-    [gained] = transposed(step.op, inputs, [signal * (y - q)], step.needed)
-    # Where a ReLU comes before (`_AfterRelu`), its own slope has x - r, after it, in the numerator.
-    [x], [r] = step.inputs, step.partner_inputs
-    return [tf.math.divide_no_nan(gained, x - r)]
-
-
-@dataclass(frozen=True)
-class _AfterRelu(Step):
-    """A maximum and the ReLU before it as one step, which spares two passes over the largest tensors of a network."""
-
-    relu: Step
-
-    @property
-    def inputs(self) -> list[Any]:
-        return self.relu.inputs
-
-    @property
-    def partner_inputs(self) -> list[Any]:
-        return self.relu.partner_inputs
-
-
-def joined_relus(steps: list[Step]) -> list[Step]:
-    """The same steps, with a ReLU that only a maximum reads joined to it."""
-    readers = Counter(t.ref() for step in steps for t in step.inputs)
-    relus = {step.op.outputs[0].ref(): step for step in steps if step.op.type == "Relu"}
-    made = [_joined_relu(step, relus, readers) for step in steps]
-    gone = {id(step.relu) for step in made if isinstance(step, _AfterRelu)}
-    return [step for step in made if id(step) not in gone]
-
-
-def _joined_relu(step: Step, relus: dict[Any, Step], readers: Counter[Any]) -> Step:
-    read = step.inputs[0].ref()
-    if step.op.type not in _MAXIMA or read not in relus or readers[read] != 1:
-        return step
-    return _AfterRelu(step.op, step.partner, step.needed, relus[read])
-
-
 def _quotient(step: Step, signals: Signals) -> Signals:
     """a / b as a times 1 / b."""
     if step.needed == (0,):
@@ -200,12 +151,6 @@ def _log_mean_inverse(a: Any, b: Any) -> Any:
     return tf.where(near, 2 / (a + b), (tf.math.log(a) - tf.math.log(b)) / tf.where(near, tf.ones_like(a), a - b))
 
 
-_OF_ONE_NUMBER = (
-    "Sigmoid", "Tanh", "Elu", "Selu", "Softplus", "Softsign", "LeakyRelu", "Erf", "Erfc", "Exp", "Expm1", "Log",
-    "Log1p", "Sqrt", "Rsqrt", "Reciprocal", "Inv", "Abs", "Pow", "ClipByValue", "Maximum", "Minimum",
-)  # fmt: skip
-
-
 def _alone(rule: backward.Rule) -> backward.Rule:
     return lambda step, signals: _one_input(rule, step, signals)
 
@@ -216,8 +161,8 @@ RULES: Rules = {
     **dict.fromkeys((*backward.MOVES, *backward.SUMS), backward.gradient),
     **dict.fromkeys((*backward.WEIGHTED, *backward.PRODUCTS), _product),
     **dict.fromkeys(("Square", "SquaredDifference"), _midpoint),
-    **dict.fromkeys(_OF_ONE_NUMBER, _alone(_rescale)),
-    **dict.fromkeys(_MAXIMA, _alone(_maximum)),
+    **dict.fromkeys(backward.OF_ONE_NUMBER, _alone(_rescale)),
+    **dict.fromkeys(rules_maxima.MAXIMA, _alone(rules_maxima.maximum)),
     **dict.fromkeys(("Relu", "Relu6"), _piecewise),
     "RealDiv": _quotient,
     "Softmax": _softmax,

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from fruitaudit.attribution import deep_shap
 from fruitaudit.attribution.deep_lift import DeepLift
 from fruitaudit.attribution.deep_shap import DeepShap
-from fruitaudit.models import rules_deep_lift
+from fruitaudit.models import backward, rules_deep_lift, rules_maxima
 from fruitaudit.models.backend import keras, tf
 from fruitaudit.models.classifier import Classifier
 
@@ -86,6 +86,7 @@ def test_is_the_papers_rescale_rule():
 @pytest.mark.parametrize("layers", [
     [L.MaxPooling2D(3, strides=2, padding="same")],
     [L.ReLU(), L.MaxPooling2D(3, strides=1)],
+    [L.Conv2D(5, 3, padding="same", activation="relu"), L.MaxPooling2D()],
     [L.AveragePooling2D(2)],
     [L.DepthwiseConv2D(3), L.LeakyReLU()],
     [L.SeparableConv2D(4, 3, dilation_rate=2), L.ELU()],
@@ -103,6 +104,65 @@ def test_adds_up_whatever_the_layers(layers):
     model = network(L.Conv2D(6, 3), *layers, L.Flatten(), L.Dense(4))
     images, targets = case(model)
     assert worst_gap(run(DeepLift(baseline="grey"), model, images, targets)) < 1e-3
+
+
+def of_maxima(model, x, r, k):
+    """The rule of maxima in loops: 1 x 1 convolution, ReLU, windows of 2 x 2, dense; r is one colour."""
+    (w1, b1), (w2, _) = (layer.get_weights() for layer in model.network.layers if layer.weights)
+    z, z_r = x @ w1[0, 0] + b1, r @ w1[0, 0] + b1
+    w2 = w2.reshape(4, 4, -1, 4)[..., k]
+    multipliers = np.zeros_like(x)
+    for i, j, c in np.ndindex(w2.shape):
+        window = z[2 * i : 2 * i + 2, 2 * j : 2 * j + 2, c]
+        y, x_ = np.unravel_index(window.argmax(), (2, 2))
+        slope = (max(window.max(), 0) - max(z_r[c], 0)) / (window.max() - z_r[c])
+        multipliers[2 * i + y, 2 * j + x_] += w2[i, j, c] * slope * w1[0, 0, :, c]
+    return (multipliers * (x - r)).sum(axis=-1)
+
+
+@pytest.mark.parametrize("baseline", ["black", "grey", "white"])
+def test_what_a_maximum_gains_over_one_colour_is_where_the_image_has_it(baseline):
+    model = network(L.Conv2D(6, 1, activation="relu"), L.MaxPooling2D(), L.Flatten(), L.Dense(4))
+    images, targets = case(model)
+    colour = np.full(3, {"black": 0, "grey": 0.5, "white": 1}[baseline], np.float32)
+    for values, x, k in zip(run(DeepLift(baseline), model, images, targets).values, images.values, targets.classes,
+                            strict=True):  # fmt: skip
+        np.testing.assert_allclose(values, of_maxima(model, x, colour, k), atol=1e-6)
+
+
+class Ramp(keras.layers.Layer):
+    def call(self, x):
+        return x + np.linspace(0, 1, x.shape[1], dtype=np.float32)[:, None, None]
+
+
+@pytest.mark.parametrize(("layers", "expected"), [
+    ([L.MaxPooling2D()], [True]),
+    ([L.Rescaling(2, -1), L.Conv2D(4, 3), L.BatchNormalization(), L.LeakyReLU(), L.MaxPooling2D()], [True]),
+    ([L.DepthwiseConv2D(3), L.ReLU(6), L.MaxPooling2D(3, 2, "same"), L.AveragePooling2D(1), L.MaxPooling2D()],
+     [True, True]),
+    ([L.MaxPooling2D(), L.Conv2D(4, 3, padding="same", activation="relu"), L.MaxPooling2D()], [True, False]),
+    ([L.ZeroPadding2D(), L.MaxPooling2D()], [False]),
+    ([L.Conv2D(4, 3, dilation_rate=2, padding="same"), L.MaxPooling2D()], [False]),
+    ([Ramp(), L.MaxPooling2D()], [False]),
+    ([L.Permute((1, 3, 2)), L.Conv2D(4, 1), L.MaxPooling2D((2, 1))], [False]),
+    ([L.Conv2DTranspose(4, 3), L.MaxPooling2D()], [False]),
+], ids=lambda given: "-".join(getattr(one, "name", str(one)).rstrip("_0123456789") for one in given))  # fmt: skip
+def test_values_said_to_be_the_same_at_every_place_are(layers, expected):
+    model, said = network(*layers, L.Flatten(), L.Dense(4)), []
+
+    @tf.function(autograph=False, input_signature=[tf.TensorSpec((None, 8, 8, 3))] * 2)
+    def values(images, colour):
+        of_images, of_colour = model.in_graph(images), model.in_graph(colour)
+        steps = backward.steps_between(images, of_images.logits, (colour, of_colour.logits))
+        maxima = [s for s in rules_maxima.joined(steps, colour) if s.op.type in rules_maxima.MAXIMA]
+        said[:] = [s.even for s in maxima]
+        assert not any(s.even for s in rules_maxima.joined(steps) if s.op.type in rules_maxima.MAXIMA)
+        return [s.partner_inputs[0] for s in maxima]
+
+    at_colour = values(case(model)[0].values, np.tile(np.float32([0.1, 0.8, 0.3]), (1, 8, 8, 1)))
+    assert said == expected
+    for even, one in zip(said, at_colour, strict=True):
+        assert (np.ptp(one, axis=(1, 2)).max() < 1e-6) == even
 
 
 def test_flat_images_with_ties_in_every_maximum_add_up():
