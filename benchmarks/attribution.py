@@ -120,6 +120,7 @@ def seconds(run: Callable[[], Any]) -> float:
 
 def measure(model: Any, method: Any, n_images: int, runs: int) -> tuple[int, float, float, float]:
     """Passes, median seconds of the method, of its passes alone, and of their ratio."""
+    from fruitaudit.attribution import superpixels
     from fruitaudit.records.explanations import Targets
     from fruitaudit.runtime import Streams
 
@@ -132,6 +133,7 @@ def measure(model: Any, method: Any, n_images: int, runs: int) -> tuple[int, flo
     gradient = model.gradient if layer is None else (lambda v, c: model.layer_gradients(v, c, layer))
 
     def explain() -> Any:
+        superpixels.found.cache_clear()
         return method(model, images, targets, Streams(9))
 
     def floor() -> None:

@@ -133,6 +133,7 @@ def main() -> None:
     parser.add_argument("--images", type=int, default=3)
     args = parser.parse_args()
 
+    from fruitaudit.attribution import superpixels
     from fruitaudit.attribution.base import background_of
     from fruitaudit.config.schema import MethodSettings
     from fruitaudit.providers.registry import build
@@ -158,7 +159,12 @@ def main() -> None:
             wanted, known = background_of(method), images.background
             some = dataclasses.replace(some, background=Background(
                 known.values[:wanted], known.labels[:wanted], known.sample_ids[:wanted], known.population))  # fmt: skip
-            return lambda: method(model, some, targets, Streams(9))
+
+            def explain() -> None:
+                superpixels.found.cache_clear()
+                method(model, some, targets, Streams(9))
+
+            return explain
 
         n = one.units or args.images
         run(1, "native")()

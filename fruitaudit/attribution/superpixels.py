@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterator, Sequence
 from typing import Literal
 
@@ -22,8 +23,9 @@ Segmentation = Literal["quickshift", "slic"]
 def superpixels(
     images: Images, streams: Streams, segmentation: Segmentation, kernel: float | None = None
 ) -> Iterator[Labels]:
-    """(H, W) labels 0..S-1 without a gap, one array an image, each made while the one before is used.
+    """(H, W) labels 0..S-1 without a gap, one read-only array an image, each made while the one before is used.
 
+    Those of the last images are kept: methods, and tests of explanations, ask for the same ones again and again.
     Found in 0..1 colour, whatever the model's input range. Quickshift has distance 200 and ratio 0.2, as the `lime`
     package; its kernel of 4 pixels joins nearly all of a 28 x 28 image into one superpixel, so without `kernel` it is
     a 25th of the shorter side where that is less than 4. SLIC is asked for 50.
@@ -33,17 +35,24 @@ def superpixels(
     size = kernel or max(1.0, min(4.0, min(unit.shape[1:3]) / 25))
     # The method's name is the same for all, so that methods can be compared part by part.
     seeds = [streams.integer("lime", "segmentation", sample_id, bits=31) for sample_id in images.sample_ids]
-    return ahead(_found(one, segmentation, size, seed) for one, seed in zip(unit, seeds, strict=True))
+    return ahead(
+        found(one.tobytes(), one.shape, segmentation, size, seed) for one, seed in zip(unit, seeds, strict=True)
+    )
 
 
-def _found(unit: FloatArray, segmentation: Segmentation, kernel: float, seed: int) -> Labels:
+@functools.lru_cache(maxsize=64)
+def found(pixels: bytes, shape: tuple[int, ...], segmentation: Segmentation, kernel: float, seed: int) -> Labels:
+    """The superpixels of one image of float32 in 0..1."""
     from skimage.segmentation import quickshift, slic
 
+    unit = np.frombuffer(pixels, np.float32).reshape(shape)
     if segmentation == "quickshift":
-        found = quickshift(unit, kernel_size=kernel, max_dist=200, ratio=0.2, rng=seed)
+        parts = quickshift(unit, kernel_size=kernel, max_dist=200, ratio=0.2, rng=seed)
     else:
-        found = slic(unit, n_segments=50, start_label=0)
-    return np.unique(found, return_inverse=True)[1].reshape(found.shape).astype(np.int32)
+        parts = slic(unit, n_segments=50, start_label=0)
+    labels: Labels = np.unique(parts, return_inverse=True)[1].reshape(parts.shape).astype(np.int32)
+    labels.setflags(write=False)
+    return labels
 
 
 def hidden_superpixels(image: Images, labels: Labels, hide: Hide) -> FloatArray:

@@ -1,4 +1,5 @@
 import itertools
+from dataclasses import replace
 from math import comb, factorial
 
 import numpy as np
@@ -10,6 +11,7 @@ from test_lime import AdditiveInSegments
 
 from fruitaudit.attribution.kernel_shap import KernelShap, coalitions, shapley_values
 from fruitaudit.attribution.lime import Lime
+from fruitaudit.attribution.superpixels import found, superpixels
 from fruitaudit.records.explanations import Targets
 from fruitaudit.runtime import Streams
 
@@ -109,6 +111,19 @@ def test_lime_has_the_same_superpixels_in_the_same_order():
     images, model = some_images((40, 40, 3), n=2), SmallCnn((40, 40, 3))
     ours, theirs = (explained(method, model, images, samples=10) for method in (KernelShap, Lime))
     np.testing.assert_array_equal(ours.segments, theirs.segments)
+
+
+def test_superpixels_of_the_same_image_are_found_once_and_cannot_be_changed():
+    images, streams = some_images((12, 10, 3), n=3), Streams(3)
+    found.cache_clear()
+    first, again = list(superpixels(images, streams, "slic")), list(superpixels(images, streams, "slic"))
+    assert all(one is other for one, other in zip(first, again, strict=True))
+    other_seed, other_kernel = superpixels(images, Streams(4), "slic"), superpixels(images, streams, "slic", 2)
+    brighter = superpixels(replace(images, values=images.values + 0.1), streams, "slic")
+    for others in (other_seed, other_kernel, brighter, superpixels(images, streams, "quickshift")):
+        assert not any(one is other for one, other in zip(first, others, strict=True))
+    with pytest.raises(ValueError, match="read-only"):
+        first[0][0, 0] = 1
 
 
 def test_on_a_network_it_is_the_shapley_value_of_its_superpixels():
