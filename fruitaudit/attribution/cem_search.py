@@ -195,8 +195,7 @@ class Search:
         lead = self._lead(model, ground, values)
         [attack] = tf.gradients(tf.maximum(self.kappa + lead, 0), values)
         if attack is None:
-            raise CannotExplain("CEM follows gradients, and none reaches the model's input; use a perturbation method "
-                                "such as occlusion")  # fmt: skip
+            raise CannotExplain("CEM follows gradients, and none reaches the model's input; use occlusion instead")
         return lead, attack * self._scale
 
     def _lead(self, model: Model, ground: Ground, values: Any) -> Any:

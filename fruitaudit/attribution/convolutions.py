@@ -51,6 +51,7 @@ class Convolution:
 def convolutions(model: Model) -> list[Convolution]:
     """All convolutions in running order. Raises CannotExplain where none is to be seen."""
     from fruitaudit.models.backend import keras
+    from fruitaudit.models.savedmodel import HIDES, hides_layers
 
     kl = keras.layers
     kinds = kl.Conv2D, kl.DepthwiseConv2D, kl.SeparableConv2D, kl.Conv2DTranspose
@@ -60,7 +61,8 @@ def convolutions(model: Model) -> list[Convolution]:
             readers[tensor].append(layer)
     found = [_followed(layer, readers) for layer in model.layers if isinstance(layer.layer, kinds)]
     if not found:
-        raise CannotExplain("no convolution is to be seen in this model; use saliency or occlusion instead")
+        why = HIDES if hides_layers(model.layers) else "it has none that is a layer; use saliency or occlusion instead"
+        raise CannotExplain(f"no convolution is to be seen in this model: {why}")
     return found
 
 

@@ -155,8 +155,11 @@ def last_dense_input(trace: Trace) -> Any:
     """What the last dense layer sees (else the last layer with weights): the penultimate features."""
     weighted = [call for call in trace.done if call.weighted and call.inputs]
     dense = [call for call in weighted if isinstance(call.layer, keras.layers.Dense)]
-    last = next(reversed(dense or weighted), None)
-    if last is None or isinstance(last.layer, keras.layers.TFSMLayer):
-        raise CannotExplain("the model's layers are hidden or have no weights, so it has no features to compare; save "
-                            "it as a .keras file, or use occlusion instead")  # fmt: skip
+    if not weighted:
+        raise CannotExplain(
+            "no layer of the model has weights, so it has no features to compare; use occlusion instead"
+        )
+    last = (dense or weighted)[-1]
+    if isinstance(last.layer, keras.layers.TFSMLayer):
+        raise CannotExplain(f"there are no features to compare: {HIDES}")
     return last.inputs[0]

@@ -273,10 +273,7 @@ def test_what_cannot_be_asked_gets_a_sentence(model, usual):
     inputs = keras.Input((16, 12, 3))
     rounded = L.Dense(4, activation="softmax")(L.Flatten()(keras.ops.round(inputs * 4)))
     steps = Classifier.from_network(keras.Model(inputs, rounded))
-    assert (
-        "use a perturbation method such as occlusion"
-        in explain(Cem(**QUICK), steps, images, targets, Streams(0)).reason
-    )
+    assert "use occlusion instead" in explain(Cem(**QUICK), steps, images, targets, Streams(0)).reason
 
 
 @pytest.mark.parametrize("kind", ["resnet", "one_logit", "grey28", "mixed_float16", "subclassed"])

@@ -61,4 +61,4 @@ def test_what_needs_a_layer_tells_of_the_other_formats(method, pair):
 def test_features_need_another_format(pair):
     _, stored = pair
     images, targets = case(stored)
-    assert "save it as a .keras file" in reason(NearestNeighbours(), stored, images, targets)
+    assert "take a .keras or .h5 file" in reason(NearestNeighbours(), stored, images, targets)
