@@ -78,8 +78,8 @@ def multipliers_of(
 ) -> Any:
     """In a graph: multipliers at the images of `many`, (images, logits) each; the other trace holds a single image.
 
-    `fused`: with rules that take long to compile and less time in each pass. `colour`: this single image, if it is of
-    one colour.
+    `fused`: with rules that take long to compile and less time in each pass. `colour`: this single image,
+    where it is the reference and of one colour; left out, those of `many` are the references.
     """
     from fruitaudit.models import backward
     from fruitaudit.models.rules_deep_lift import FUSED_RULES, RULES, require_batch_axis

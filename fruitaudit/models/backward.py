@@ -159,8 +159,8 @@ def _without_values(op: Any, i: int, signal: Any) -> Any:
     """
     if op.type in ("Conv2D", "DepthwiseConv2dNative") and i == 0:
         transposed_op = getattr(tf.raw_ops, f"{op.type}BackpropInput")
-        attributes = _attributes(op, "strides", "padding", "explicit_paddings", "data_format", "dilations")
-        return transposed_op(input_sizes=_shape(op.inputs[0]), filter=op.inputs[1], out_backprop=signal, **attributes)
+        known = attributes(op, "strides", "padding", "explicit_paddings", "data_format", "dilations")
+        return transposed_op(input_sizes=_shape(op.inputs[0]), filter=op.inputs[1], out_backprop=signal, **known)
     if op.type in ("Pad", "PadV2") and i == 0:
         before = op.inputs[1][:, 0]
         return tf.slice(signal, before, _shape(op.inputs[0], before.dtype))
@@ -188,7 +188,7 @@ def _shape(tensor: Any, kind: Any = tf.int32) -> Any:
         return tf.shape(tensor, kind)
 
 
-def _attributes(op: Any, *names: str) -> dict[str, Any]:
+def attributes(op: Any, *names: str) -> dict[str, Any]:
     found = {name: op.get_attr(name) for name in names}
     return {name: value.decode() if isinstance(value, bytes) else value for name, value in found.items()}
 
@@ -200,9 +200,9 @@ def relu_gradient(step: Step, signals: Signals) -> Signals:
 
 def pooling_gradient(step: Step, signals: Signals) -> Signals:
     """The same for pooling by maximum, without computing it again."""
-    attributes = _attributes(step.op, "ksize", "strides", "padding", "explicit_paddings", "data_format")
+    known = attributes(step.op, "ksize", "strides", "padding", "explicit_paddings", "data_format")
     [x], [y], [signal] = step.op.inputs, step.op.outputs, signals
-    return [tf.raw_ops.MaxPoolGrad(orig_input=x, orig_output=y, grad=signal, **attributes)]
+    return [tf.raw_ops.MaxPoolGrad(orig_input=x, orig_output=y, grad=signal, **known)]
 
 
 def passed_on(step: Step, signals: Signals) -> Signals:

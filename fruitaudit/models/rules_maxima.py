@@ -1,8 +1,9 @@
 """DeepLIFT through maxima: what a maximum gains between two traces, x and r, is given to one place of its window.
 
 The place is where the larger of the two traces has its maximum: there |x - r| is at least the difference of the maxima,
-so that no multiplier is larger than the signal. Where r is the same all over a window that holds at each of its places,
-and the maximum of x says which: then one pass back as in a gradient does, and what is divided are maxima.
+so that no multiplier is larger than the signal. Where the reference is the same all over a window, as one colour is,
+that holds at each of its places, and the maximum of the image says which. (Were it the first of them, as in pooling,
+maps would move to the upper left with every maximum that the reference wins.)
 """
 
 from __future__ import annotations
@@ -10,10 +11,12 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
+
+import numpy as np
 
 from fruitaudit.models.backend import tf
-from fruitaudit.models.backward import OF_ONE_NUMBER, UNCHANGED, Signals, Step, replay, transposed
+from fruitaudit.models.backward import OF_ONE_NUMBER, UNCHANGED, Signals, Step, attributes, replay, transposed
 
 MAXIMA = ("MaxPool", "Max")
 _PADDINGS = {
@@ -31,8 +34,10 @@ class Maximum(Step):
     """A maximum, together with the ReLU before it where nothing else reads that."""
 
     relu: Step | None
+    reference: int
+    """Which trace is the reference's: 0 that of `op`, 1 that of `partner`."""
     even: bool
-    """Whether the partner holds the same values all over each window."""
+    """Whether it is known to hold the same values all over each window."""
 
     @property
     def inputs(self) -> list[Any]:
@@ -45,33 +50,63 @@ class Maximum(Step):
 
 def maximum(step: Step, signals: Signals) -> Signals:
     """m (y - q) / (x - r) at one place of each window, for maxima y and q; a ReLU before them is part of y and q."""
-    [signal], [x], [r] = signals, step.inputs, step.partner_inputs
+    step = cast("Maximum", step)
+    [signal], [x], [r], [i] = signals, step.inputs, step.partner_inputs, step.needed
     gained = signal * (step.op.outputs[0] - step.partner.outputs[0])
-    if isinstance(step, Maximum) and step.even:
+    if step.even:
+        # One pass back, as in a gradient; what is divided are maxima.
         x = tf.identity(x)
         [top], [top_r] = replay(step.op, [x]), replay(step.partner, [r])
         return list(tf.gradients(top, x, tf.math.divide_no_nan(gained, top - top_r)))
+    compared, operations = [x, r], (step.op, step.partner)
+    compared[step.reference] = _where_uneven(operations[step.reference], i, compared[step.reference])
     inputs = list(step.op.inputs)
-    inputs[step.needed[0]] = tf.maximum(x, r)
+    inputs[i] = tf.maximum(*compared)
     [given] = transposed(step.op, inputs, [gained], step.needed)
     return [tf.math.divide_no_nan(given, x - r)]
 
 
+def _where_uneven(op: Any, i: int, values: Any) -> Any:
+    """Input `i` of a maximum; least possible where only windows look that hold the same values all over.
+
+    Made where the values are: in a loop over images, once for all.
+    """
+    with values.graph.as_default():
+        inputs, values = list(op.inputs), tf.identity(values)
+        highest, lowest = (sign * replay(op, [*inputs[:i], sign * values, *inputs[i + 1 :]])[0] for sign in (1, -1))
+        rounding = 8 * np.finfo(values.dtype.as_numpy_dtype).eps
+        uneven = highest - lowest > rounding * tf.maximum(abs(highest), abs(lowest))
+        [seen] = tf.gradients(_sums(op, values), values, tf.cast(uneven, values.dtype))
+        return tf.where(seen > 0, values, values.dtype.min)
+
+
+def _sums(op: Any, values: Any) -> Any:
+    """Over the windows of a maximum, each times some positive number."""
+    if op.type == "Max":
+        return tf.reduce_sum(values, op.inputs[1], keepdims=op.get_attr("keep_dims"))
+    return tf.raw_ops.AvgPool(value=values, **attributes(op, "ksize", "strides", "padding", "data_format"))
+
+
 def joined(steps: Sequence[Step], colour: Any = None) -> list[Step]:
-    """The same steps, with maxima joined to the ReLU before them; `colour`: the partner's picture, if of one colour."""
+    """The same steps, with maxima joined to the ReLU before them.
+
+    `colour`: the partner's picture, where that is the reference and of one colour; left out, it is the image.
+    """
     readers = Counter(t.ref() for step in steps for t in step.inputs)
     relus = {step.op.outputs[0].ref(): step for step in steps if step.op.type == "Relu"}
-    even = set() if colour is None else _even(steps, colour)
+    even = None if colour is None else _even(steps, colour)
     made = [step if step.op.type not in MAXIMA else _maximum(step, relus, readers, even) for step in steps]
     gone = {id(step.relu) for step in made if isinstance(step, Maximum)}
     return [step for step in made if id(step) not in gone]
 
 
-def _maximum(step: Step, relus: dict[Any, Step], readers: Counter[Any], even: set[Any]) -> Maximum:
+def _maximum(step: Step, relus: dict[Any, Step], readers: Counter[Any], even: set[Any] | None) -> Maximum:
     read = step.inputs[0].ref()
     relu = relus.get(read) if readers[read] == 1 else None
+    if even is None:
+        return Maximum(step.op, step.partner, step.needed, relu, reference=0, even=False)
     is_even = step.op.type == "MaxPool" and step.partner_inputs[0].ref() in even
-    return Maximum(step.op, step.partner, step.needed, relu, is_even)
+    return Maximum(step.op, step.partner, step.needed, relu, reference=1, even=is_even)
 
 
 def _even(steps: Iterable[Step], colour: Any) -> set[Any]:
