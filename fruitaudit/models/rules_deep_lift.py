@@ -1,7 +1,8 @@
 """DeepLIFT's rescale rule for every kind of operation: multipliers m with sum_i m_i (x_i - r_i) = f(x) - f(r), exactly.
 
-A step's `op` and `partner` belong to two traces, one of images and one of references; which of them is which does not
-matter, because every rule is symmetric. One of the two holds a single image, the partner's, which broadcasts.
+A step's `op` and `partner` belong to two traces, one of images and one of references; which of them is which matters
+to maxima alone, because every other rule is symmetric. One of the two holds a single image, the partner's, which
+broadcasts.
 
 - Linear operations: their transpose. Products, squares: their gradient at the midpoint, which is exact for them.
 - Functions of one number: (f(x) - f(r)) / (x - r). Maxima: `rules_maxima`.

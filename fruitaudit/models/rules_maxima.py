@@ -94,19 +94,18 @@ def joined(steps: Sequence[Step], colour: Any = None) -> list[Step]:
     """
     readers = Counter(t.ref() for step in steps for t in step.inputs)
     relus = {step.op.outputs[0].ref(): step for step in steps if step.op.type == "Relu"}
-    even = None if colour is None else _even(steps, colour)
-    made = [step if step.op.type not in MAXIMA else _maximum(step, relus, readers, even) for step in steps]
+    even = set() if colour is None else _even(steps, colour)
+    reference = 0 if colour is None else 1
+    made = [_maximum(step, relus, readers, reference, even) if step.op.type in MAXIMA else step for step in steps]
     gone = {id(step.relu) for step in made if isinstance(step, Maximum)}
     return [step for step in made if id(step) not in gone]
 
 
-def _maximum(step: Step, relus: dict[Any, Step], readers: Counter[Any], even: set[Any] | None) -> Maximum:
+def _maximum(step: Step, relus: dict[Any, Step], readers: Counter[Any], reference: int, even: set[Any]) -> Maximum:
     read = step.inputs[0].ref()
     relu = relus.get(read) if readers[read] == 1 else None
-    if even is None:
-        return Maximum(step.op, step.partner, step.needed, relu, reference=0, even=False)
     is_even = step.op.type == "MaxPool" and step.partner_inputs[0].ref() in even
-    return Maximum(step.op, step.partner, step.needed, relu, reference=1, even=is_even)
+    return Maximum(step.op, step.partner, step.needed, relu, reference, is_even)
 
 
 def _even(steps: Iterable[Step], colour: Any) -> set[Any]:
