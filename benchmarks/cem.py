@@ -100,8 +100,8 @@ def main() -> None:
 
     from attribution import chapter_cnn
 
-    from fruitaudit.attribution.cem import Cem
     from fruitaudit.attribution.cem_autoencoder import open_autoencoder
+    from fruitaudit.attribution.methods.cem import Cem
     from fruitaudit.models.classifier import Classifier, open_classifier
     from fruitaudit.providers.alibi import CemByAlibi
     from fruitaudit.records.explanations import Targets

@@ -37,7 +37,7 @@ def told(what: str, n: int, wall: float, cpu: float) -> None:
 
 def maximization(model: Any, images: Any, filters: int, steps: int) -> None:
     """Both libraries on the same few units, and the native one on 64 filters."""
-    from fruitaudit.attribution.activation_maximization import ActivationMaximization
+    from fruitaudit.attribution.methods.activation_maximization import ActivationMaximization
     from fruitaudit.providers.tf_keras_vis_maximization import ActivationMaximizationByTfKerasVis
     from fruitaudit.records.explanations import Targets
     from fruitaudit.runtime import Streams
@@ -62,7 +62,7 @@ def maximization(model: Any, images: Any, filters: int, steps: int) -> None:
 
 
 def score_cam(model: Any, images: Any) -> None:
-    from fruitaudit.attribution.score_cam import ScoreCam
+    from fruitaudit.attribution.methods.score_cam import ScoreCam
     from fruitaudit.providers.tf_keras_vis import ScoreCamByTfKerasVis
     from fruitaudit.records.explanations import Targets
     from fruitaudit.runtime import Streams

@@ -16,9 +16,9 @@ from pydantic import Field
 from pydantic.dataclasses import dataclass
 
 from fruitaudit.attribution.base import OPTIONS, Model, Passes, Registration, Shape
-from fruitaudit.attribution.cem import Cem
 from fruitaudit.attribution.cem_autoencoder import open_autoencoder
 from fruitaudit.attribution.cem_finds import Finds, counterfactuals
+from fruitaudit.attribution.methods.cem import Cem
 from fruitaudit.errors import CannotExplain, ConfigError
 from fruitaudit.providers import alibi_child
 from fruitaudit.records.data import Images

@@ -14,8 +14,8 @@ from pydantic import Field
 from pydantic.dataclasses import dataclass
 
 from fruitaudit.attribution.base import OPTIONS, Model, Passes, Registration, Shape
-from fruitaudit.attribution.deep_lift import additivity
-from fruitaudit.attribution.deep_shap import DeepShap
+from fruitaudit.attribution.methods.deep_lift import additivity
+from fruitaudit.attribution.methods.deep_shap import DeepShap
 from fruitaudit.errors import CannotExplain
 from fruitaudit.providers.keras_network import with_linear_head
 from fruitaudit.records.data import FloatArray, Images

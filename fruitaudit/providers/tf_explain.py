@@ -12,10 +12,10 @@ from pydantic.dataclasses import dataclass
 
 from fruitaudit.attribution.base import OPTIONS, Model, Passes, Registration, Shape, reduce_channels
 from fruitaudit.attribution.cams import enlarged, layer_for
-from fruitaudit.attribution.grad_cam import GradCam
-from fruitaudit.attribution.integrated_gradients import IntegratedGradients
-from fruitaudit.attribution.occlusion import Occlusion
-from fruitaudit.attribution.saliency import Saliency
+from fruitaudit.attribution.methods.grad_cam import GradCam
+from fruitaudit.attribution.methods.integrated_gradients import IntegratedGradients
+from fruitaudit.attribution.methods.occlusion import Occlusion
+from fruitaudit.attribution.methods.saliency import Saliency
 from fruitaudit.errors import CannotExplain
 from fruitaudit.providers.keras_network import explained_by, hushed, network_of
 from fruitaudit.records.data import FloatArray, Images

@@ -11,11 +11,11 @@ from pydantic.dataclasses import dataclass
 
 from fruitaudit.attribution.base import OPTIONS, Model, Passes, Registration, Shape
 from fruitaudit.attribution.cams import layer_for
-from fruitaudit.attribution.grad_cam import GradCam
-from fruitaudit.attribution.grad_cam_pp import GradCamPlusPlus
-from fruitaudit.attribution.saliency import Saliency
-from fruitaudit.attribution.score_cam import ScoreCam
-from fruitaudit.attribution.smoothgrad import SmoothGrad
+from fruitaudit.attribution.methods.grad_cam import GradCam
+from fruitaudit.attribution.methods.grad_cam_pp import GradCamPlusPlus
+from fruitaudit.attribution.methods.saliency import Saliency
+from fruitaudit.attribution.methods.score_cam import ScoreCam
+from fruitaudit.attribution.methods.smoothgrad import SmoothGrad
 from fruitaudit.errors import CannotExplain
 from fruitaudit.providers.keras_network import hushed, with_linear_head
 from fruitaudit.records.data import FloatArray, Images

@@ -11,13 +11,13 @@ import numpy as np
 from pydantic import Field
 from pydantic.dataclasses import dataclass
 
-from fruitaudit.attribution.activation_maximization import (
+from fruitaudit.attribution.base import OPTIONS, Model, Passes, Registration, Shape
+from fruitaudit.attribution.methods.activation_maximization import (
     ActivationMaximization,
     Part,
     beside_real_images,
     real_images,
 )
-from fruitaudit.attribution.base import OPTIONS, Model, Passes, Registration, Shape
 from fruitaudit.errors import CannotExplain
 from fruitaudit.providers.keras_network import hushed, with_linear_head
 from fruitaudit.records.data import FloatArray, Images

@@ -12,8 +12,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 from PIL import Image
 
-from fruitaudit.attribution.controls import METHODS as CONTROLS
-from fruitaudit.attribution.controls import random_maps, sobel
+from fruitaudit.attribution.methods.controls import METHODS as CONTROLS
+from fruitaudit.attribution.methods.controls import random_maps, sobel
 from fruitaudit.records.data import FloatArray, Images
 from fruitaudit.records.explanations import ExplanationRow, Maps, Segments
 from fruitaudit.report.figures import Scale, scale_of

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from fruitaudit.attribution.controls import centre as centre
-from fruitaudit.attribution.controls import intensity as intensity
-from fruitaudit.attribution.controls import random_maps as random_maps
-from fruitaudit.attribution.controls import sobel as sobel
+from fruitaudit.attribution.methods.controls import centre as centre
+from fruitaudit.attribution.methods.controls import intensity as intensity
+from fruitaudit.attribution.methods.controls import random_maps as random_maps
+from fruitaudit.attribution.methods.controls import sobel as sobel
 from fruitaudit.records.data import FloatArray, Images
 from fruitaudit.runtime import Streams
 

@@ -5,8 +5,8 @@ import pytest
 import zoo
 from analytic_models import some_images, some_targets
 
-from fruitaudit.attribution.activation_maximization import ActivationMaximization
 from fruitaudit.attribution.ascent import Ascent, Fourier, Pixels, colours_of
+from fruitaudit.attribution.methods.activation_maximization import ActivationMaximization
 from fruitaudit.errors import CannotExplain
 from fruitaudit.models.backend import keras, tf
 from fruitaudit.models.classifier import Classifier

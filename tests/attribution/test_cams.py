@@ -10,13 +10,13 @@ from analytic_models import SmallCnn, some_images, some_targets
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fruitaudit.attribution.cam import Cam
-from fruitaudit.attribution.eigen_cam import EigenCam, eigen_cams
 from fruitaudit.attribution.explain import explain
-from fruitaudit.attribution.grad_cam import GradCam, grad_cam
-from fruitaudit.attribution.grad_cam_pp import GradCamPlusPlus
-from fruitaudit.attribution.layer_cam import LayerCam, layer_cam
-from fruitaudit.attribution.score_cam import ScoreCam
+from fruitaudit.attribution.methods.cam import Cam
+from fruitaudit.attribution.methods.eigen_cam import EigenCam, eigen_cams
+from fruitaudit.attribution.methods.grad_cam import GradCam, grad_cam
+from fruitaudit.attribution.methods.grad_cam_pp import GradCamPlusPlus
+from fruitaudit.attribution.methods.layer_cam import LayerCam, layer_cam
+from fruitaudit.attribution.methods.score_cam import ScoreCam
 from fruitaudit.errors import CannotExplain
 from fruitaudit.models.backend import keras
 from fruitaudit.models.classifier import Classifier

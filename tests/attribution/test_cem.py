@@ -9,8 +9,8 @@ import pytest
 import zoo
 from analytic_models import some_images
 
-from fruitaudit.attribution.cem import Cem
 from fruitaudit.attribution.explain import explain
+from fruitaudit.attribution.methods.cem import Cem
 from fruitaudit.errors import ModelError
 from fruitaudit.models.backend import keras
 from fruitaudit.models.classifier import Classifier

@@ -7,7 +7,7 @@ import pytest
 from analytic_models import some_images
 from cem_replica import SHAPE, Replica, linear
 
-from fruitaudit.attribution.cem import Cem
+from fruitaudit.attribution.methods.cem import Cem
 from fruitaudit.models.backend import keras
 from fruitaudit.records.data import Background
 from fruitaudit.records.explanations import Targets

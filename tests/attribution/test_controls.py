@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from analytic_models import Linear, some_images, some_targets
 
-from fruitaudit.attribution.controls import METHODS, centre, intensity, random_maps, sobel
+from fruitaudit.attribution.methods.controls import METHODS, centre, intensity, random_maps, sobel
 from fruitaudit.records.data import Images
 from fruitaudit.runtime import Streams
 

@@ -7,9 +7,9 @@ from backward_cases import TOLERANCE, L, any_images, case, logits_of, network, o
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fruitaudit.attribution import deep_shap
-from fruitaudit.attribution.deep_lift import DeepLift
-from fruitaudit.attribution.deep_shap import DeepShap
+from fruitaudit.attribution.methods import deep_shap
+from fruitaudit.attribution.methods.deep_lift import DeepLift
+from fruitaudit.attribution.methods.deep_shap import DeepShap
 from fruitaudit.models import backward, rules_deep_lift, rules_maxima
 from fruitaudit.models.backend import keras, tf
 from fruitaudit.models.classifier import Classifier

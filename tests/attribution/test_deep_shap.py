@@ -8,8 +8,8 @@ from backward_cases import TOLERANCE, L, any_images, case, logits_of, network, o
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fruitaudit.attribution.deep_lift import DeepLift
-from fruitaudit.attribution.deep_shap import DeepShap
+from fruitaudit.attribution.methods.deep_lift import DeepLift
+from fruitaudit.attribution.methods.deep_shap import DeepShap
 
 
 @pytest.mark.parametrize("kind", sorted(zoo.KINDS.keys() - {"nested_functional"}))

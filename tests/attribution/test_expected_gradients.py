@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from analytic_models import Linear, Quadratic, SmallCnn, some_images, some_targets, with_background
 
-from fruitaudit.attribution.expected_gradients import ExpectedGradients
-from fruitaudit.attribution.integrated_gradients import IntegratedGradients
+from fruitaudit.attribution.methods.expected_gradients import ExpectedGradients
+from fruitaudit.attribution.methods.integrated_gradients import IntegratedGradients
 from fruitaudit.errors import CannotExplain
 from fruitaudit.records.data import Background
 from fruitaudit.runtime import Streams

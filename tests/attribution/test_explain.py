@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 from analytic_models import Linear, some_images, some_targets
 
-from fruitaudit.attribution.eigen_cam import EigenCam
 from fruitaudit.attribution.explain import explain
-from fruitaudit.attribution.saliency import Saliency
+from fruitaudit.attribution.methods.eigen_cam import EigenCam
+from fruitaudit.attribution.methods.saliency import Saliency
 from fruitaudit.errors import CannotExplain, ModelError
 from fruitaudit.providers.tf_explain import SaliencyByTfExplain
 from fruitaudit.records.explanations import Maps, Targets
@@ -76,7 +76,7 @@ def test_a_method_gets_no_more_background_than_it_asks_for():
     import numpy as np
 
     from fruitaudit.attribution.explain import _as_asked
-    from fruitaudit.attribution.saliency import Saliency
+    from fruitaudit.attribution.methods.saliency import Saliency
     from fruitaudit.records.data import Background, Images
 
     shared = Background(np.arange(5.0, dtype=np.float32)[:, None, None, None], np.arange(5), tuple("abcde"), 9)

@@ -3,7 +3,7 @@ import pytest
 import zoo
 from analytic_models import some_images, some_targets
 
-from fruitaudit.attribution.filters import Filters
+from fruitaudit.attribution.methods.filters import Filters
 from fruitaudit.errors import CannotExplain
 from fruitaudit.models.backend import keras
 from fruitaudit.models.classifier import Classifier

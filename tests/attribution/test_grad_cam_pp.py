@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 from analytic_models import SmallCnn, some_images, some_targets
 
-from fruitaudit.attribution.grad_cam_pp import GradCamPlusPlus, class_activation_map
+from fruitaudit.attribution.methods.grad_cam_pp import GradCamPlusPlus, class_activation_map
 from fruitaudit.errors import CannotExplain
 from fruitaudit.records.passes import LayerGradients
 from fruitaudit.runtime import Streams

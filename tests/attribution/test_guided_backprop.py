@@ -5,9 +5,9 @@ import numpy as np
 import pytest
 from backward_cases import L, case, network, of_kind, reason, run
 
-from fruitaudit.attribution.deconvolution import Deconvolution
-from fruitaudit.attribution.guided_backprop import GuidedBackprop
-from fruitaudit.attribution.guided_grad_cam import GuidedGradCam
+from fruitaudit.attribution.methods.deconvolution import Deconvolution
+from fruitaudit.attribution.methods.guided_backprop import GuidedBackprop
+from fruitaudit.attribution.methods.guided_grad_cam import GuidedGradCam
 
 BOTH = pytest.mark.parametrize("method", [GuidedBackprop, Deconvolution])
 

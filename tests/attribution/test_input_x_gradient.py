@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from analytic_models import Linear, SmallCnn, some_images, some_targets
 
-from fruitaudit.attribution.input_x_gradient import InputXGradient
+from fruitaudit.attribution.methods.input_x_gradient import InputXGradient
 from fruitaudit.runtime import Streams
 
 

@@ -5,7 +5,7 @@ from analytic_models import Linear, Quadratic, SmallCnn, some_images, some_targe
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fruitaudit.attribution.integrated_gradients import IntegratedGradients
+from fruitaudit.attribution.methods.integrated_gradients import IntegratedGradients
 from fruitaudit.errors import CannotExplain
 from fruitaudit.runtime import Streams
 

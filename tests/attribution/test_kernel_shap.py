@@ -9,8 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from test_lime import AdditiveInSegments
 
-from fruitaudit.attribution.kernel_shap import KernelShap, coalitions, shapley_values
-from fruitaudit.attribution.lime import Lime
+from fruitaudit.attribution.methods.kernel_shap import KernelShap, coalitions, shapley_values
+from fruitaudit.attribution.methods.lime import Lime
 from fruitaudit.attribution.superpixels import found, superpixels
 from fruitaudit.records.explanations import Targets
 from fruitaudit.runtime import Streams

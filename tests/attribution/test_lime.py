@@ -3,7 +3,7 @@ import pytest
 from analytic_models import Counting, SmallCnn, some_images
 from lime.lime_image import LimeImageExplainer
 
-from fruitaudit.attribution.lime import Lime
+from fruitaudit.attribution.methods.lime import Lime
 from fruitaudit.attribution.superpixels import superpixel_means
 from fruitaudit.records.explanations import Targets
 from fruitaudit.runtime import Streams

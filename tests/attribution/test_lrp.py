@@ -9,8 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from fruitaudit.attribution.input_x_gradient import InputXGradient
-from fruitaudit.attribution.lrp import Lrp
+from fruitaudit.attribution.methods.input_x_gradient import InputXGradient
+from fruitaudit.attribution.methods.lrp import Lrp
 from fruitaudit.models import rules_lrp
 from fruitaudit.models.backend import keras
 from fruitaudit.models.classifier import Classifier

@@ -14,7 +14,7 @@ import pytest
 from analytic_models import Linear
 
 from fruitaudit.attribution.fills import hidden
-from fruitaudit.attribution.integrated_gradients import IntegratedGradients
+from fruitaudit.attribution.methods.integrated_gradients import IntegratedGradients
 from fruitaudit.attribution.registry import native_methods
 from fruitaudit.records.evidence import Counterfactuals, FeatureMaps, Filters, Neighbours, Synthetic
 from fruitaudit.records.explanations import Maps, Segments

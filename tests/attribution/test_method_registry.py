@@ -5,9 +5,9 @@ from importlib import metadata
 
 import pytest
 
-from fruitaudit.attribution.integrated_gradients import IntegratedGradients
+from fruitaudit.attribution.methods.integrated_gradients import IntegratedGradients
+from fruitaudit.attribution.methods.smoothgrad import SmoothGrad
 from fruitaudit.attribution.registry import registrations
-from fruitaudit.attribution.smoothgrad import SmoothGrad
 from fruitaudit.config.schema import MethodSettings
 from fruitaudit.errors import ConfigError
 from fruitaudit.providers.registry import all_methods, build, providers_of

@@ -7,9 +7,9 @@ import pytest
 import zoo
 from analytic_models import some_images, some_targets
 
-from fruitaudit.attribution import neighbours
 from fruitaudit.attribution.explain import explain
-from fruitaudit.attribution.neighbours import NearestNeighbours, medoids
+from fruitaudit.attribution.methods import neighbours
+from fruitaudit.attribution.methods.neighbours import NearestNeighbours, medoids
 from fruitaudit.attribution.patches import best_patches
 from fruitaudit.errors import CannotExplain
 from fruitaudit.models.backend import keras

@@ -5,7 +5,7 @@ from analytic_models import Additive, Linear, PlantedMask, some_images
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fruitaudit.attribution.occlusion import Occlusion
+from fruitaudit.attribution.methods.occlusion import Occlusion
 from fruitaudit.errors import CannotExplain
 from fruitaudit.records.explanations import Targets
 from fruitaudit.runtime import Streams

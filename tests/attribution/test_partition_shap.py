@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from analytic_models import Additive, SmallCnn, some_images, some_targets
 
-from fruitaudit.attribution.partition_shap import PartitionShap
+from fruitaudit.attribution.methods.partition_shap import PartitionShap
 from fruitaudit.records.explanations import Targets
 from fruitaudit.runtime import Streams
 

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from analytic_models import Additive, PlantedMask, SmallCnn, some_images, some_targets
 
-from fruitaudit.attribution.rise import Rise
+from fruitaudit.attribution.methods.rise import Rise
 from fruitaudit.records.explanations import Targets
 from fruitaudit.runtime import Streams
 

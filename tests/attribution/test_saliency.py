@@ -1,7 +1,7 @@
 import numpy as np
 from analytic_models import Linear, PlantedMask, some_images, some_targets
 
-from fruitaudit.attribution.saliency import Saliency
+from fruitaudit.attribution.methods.saliency import Saliency
 from fruitaudit.runtime import Streams
 
 

@@ -7,19 +7,19 @@ import pytest
 import zoo
 from backward_cases import case, reason, run
 
-from fruitaudit.attribution.cam import Cam
-from fruitaudit.attribution.deconvolution import Deconvolution
-from fruitaudit.attribution.deep_lift import DeepLift
-from fruitaudit.attribution.deep_shap import DeepShap
-from fruitaudit.attribution.eigen_cam import EigenCam
-from fruitaudit.attribution.grad_cam import GradCam
-from fruitaudit.attribution.grad_cam_pp import GradCamPlusPlus
-from fruitaudit.attribution.guided_backprop import GuidedBackprop
-from fruitaudit.attribution.guided_grad_cam import GuidedGradCam
-from fruitaudit.attribution.layer_cam import LayerCam
-from fruitaudit.attribution.lrp import Lrp
-from fruitaudit.attribution.neighbours import NearestNeighbours
-from fruitaudit.attribution.score_cam import ScoreCam
+from fruitaudit.attribution.methods.cam import Cam
+from fruitaudit.attribution.methods.deconvolution import Deconvolution
+from fruitaudit.attribution.methods.deep_lift import DeepLift
+from fruitaudit.attribution.methods.deep_shap import DeepShap
+from fruitaudit.attribution.methods.eigen_cam import EigenCam
+from fruitaudit.attribution.methods.grad_cam import GradCam
+from fruitaudit.attribution.methods.grad_cam_pp import GradCamPlusPlus
+from fruitaudit.attribution.methods.guided_backprop import GuidedBackprop
+from fruitaudit.attribution.methods.guided_grad_cam import GuidedGradCam
+from fruitaudit.attribution.methods.layer_cam import LayerCam
+from fruitaudit.attribution.methods.lrp import Lrp
+from fruitaudit.attribution.methods.neighbours import NearestNeighbours
+from fruitaudit.attribution.methods.score_cam import ScoreCam
 from fruitaudit.models.classifier import Classifier, open_classifier
 
 METHODS = (Lrp(), Lrp(convolution="gamma", first="box"), DeepLift(), DeepShap(background=3), GuidedBackprop(),

@@ -10,12 +10,12 @@ from analytic_models import Linear, SmallCnn, some_images, some_targets
 from zoo import KINDS
 
 from fruitaudit.attribution.explain import explain
+from fruitaudit.attribution.methods.saliency import Saliency
+from fruitaudit.attribution.methods.smoothgrad import SmoothGrad
+from fruitaudit.attribution.methods.smoothgrad_sweep import SmoothGradSweep
+from fruitaudit.attribution.methods.vargrad import VarGrad
 from fruitaudit.attribution.registry import native_methods
-from fruitaudit.attribution.saliency import Saliency
 from fruitaudit.attribution.sharing import Shared, sharing
-from fruitaudit.attribution.smoothgrad import SmoothGrad
-from fruitaudit.attribution.smoothgrad_sweep import SmoothGradSweep
-from fruitaudit.attribution.vargrad import VarGrad
 from fruitaudit.models.classifier import Classifier
 from fruitaudit.records.explanations import Maps, Targets
 from fruitaudit.runtime import Streams

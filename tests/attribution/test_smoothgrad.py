@@ -3,8 +3,8 @@ import pytest
 import zoo
 from analytic_models import Quadratic, SmallCnn, some_images, some_targets
 
-from fruitaudit.attribution.saliency import Saliency
-from fruitaudit.attribution.smoothgrad import SmoothGrad
+from fruitaudit.attribution.methods.saliency import Saliency
+from fruitaudit.attribution.methods.smoothgrad import SmoothGrad
 from fruitaudit.models.classifier import Classifier
 from fruitaudit.runtime import Streams
 

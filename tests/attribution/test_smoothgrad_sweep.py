@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 from analytic_models import Linear, SmallCnn, some_images, some_targets
 
-from fruitaudit.attribution.smoothgrad import SmoothGrad
-from fruitaudit.attribution.smoothgrad_sweep import SmoothGradSweep, in_common, share_of_total
+from fruitaudit.attribution.methods.smoothgrad import SmoothGrad
+from fruitaudit.attribution.methods.smoothgrad_sweep import SmoothGradSweep, in_common, share_of_total
 from fruitaudit.runtime import Streams
 
 

@@ -3,8 +3,8 @@ import pytest
 import scipy.stats
 from analytic_models import Quadratic, SmallCnn, some_images, some_targets
 
+from fruitaudit.attribution.methods.vargrad import VarGrad
 from fruitaudit.attribution.noise import _slices, standard_normal
-from fruitaudit.attribution.vargrad import VarGrad
 from fruitaudit.runtime import Streams
 
 

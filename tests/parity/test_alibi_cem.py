@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 from cem_replica import SHAPE, Replica, linear
 
-from fruitaudit.attribution.cem import Cem
 from fruitaudit.attribution.explain import explain
+from fruitaudit.attribution.methods.cem import Cem
 from fruitaudit.config.schema import MethodSettings
 from fruitaudit.demo.fruit import case
 from fruitaudit.demo.fruit.bodies import CLASSES

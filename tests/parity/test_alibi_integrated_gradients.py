@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from fruitaudit.attribution.integrated_gradients import IntegratedGradients
+from fruitaudit.attribution.methods.integrated_gradients import IntegratedGradients
 from fruitaudit.models.backend import keras
 from fruitaudit.models.classifier import Classifier
 from fruitaudit.records.data import Images

@@ -13,13 +13,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from fruitaudit.attribution.deconvolution import Deconvolution
-from fruitaudit.attribution.deep_lift import DeepLift
-from fruitaudit.attribution.deep_shap import DeepShap
 from fruitaudit.attribution.explain import explain
-from fruitaudit.attribution.guided_backprop import GuidedBackprop
-from fruitaudit.attribution.input_x_gradient import InputXGradient
-from fruitaudit.attribution.lrp import Lrp
+from fruitaudit.attribution.methods.deconvolution import Deconvolution
+from fruitaudit.attribution.methods.deep_lift import DeepLift
+from fruitaudit.attribution.methods.deep_shap import DeepShap
+from fruitaudit.attribution.methods.guided_backprop import GuidedBackprop
+from fruitaudit.attribution.methods.input_x_gradient import InputXGradient
+from fruitaudit.attribution.methods.lrp import Lrp
 from fruitaudit.models.backend import keras
 from fruitaudit.models.classifier import Classifier
 from fruitaudit.records.data import Background, Images

@@ -7,7 +7,7 @@ import dataclasses
 import numpy as np
 import pytest
 
-from fruitaudit.attribution.activation_maximization import ActivationMaximization
+from fruitaudit.attribution.methods.activation_maximization import ActivationMaximization
 from fruitaudit.models.backend import keras
 from fruitaudit.models.classifier import Classifier
 from fruitaudit.providers.tf_keras_vis_maximization import ActivationMaximizationByTfKerasVis

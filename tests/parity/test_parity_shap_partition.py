@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from fruitaudit.attribution.partition_shap import PartitionShap
+from fruitaudit.attribution.methods.partition_shap import PartitionShap
 from fruitaudit.records.data import Images
 from fruitaudit.records.explanations import Targets
 from fruitaudit.runtime import Streams

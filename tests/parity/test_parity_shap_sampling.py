@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from test_parity_shap_partition import Wavy
 
-from fruitaudit.attribution.expected_gradients import ExpectedGradients
-from fruitaudit.attribution.kernel_shap import KernelShap
+from fruitaudit.attribution.methods.expected_gradients import ExpectedGradients
+from fruitaudit.attribution.methods.kernel_shap import KernelShap
 from fruitaudit.models.backend import keras
 from fruitaudit.models.classifier import Classifier
 from fruitaudit.providers.keras_network import hushed
@@ -37,7 +37,7 @@ def game(monkeypatch):
     """A model, an image of eight superpixels, and the score that shap sees: of who is shown."""
     shape = (8, 12, 3)
     tiles = np.arange(8, dtype=np.int32).reshape(2, 4).repeat(4, axis=0).repeat(3, axis=1)
-    monkeypatch.setattr("fruitaudit.attribution.kernel_shap.superpixels", lambda *_: [tiles])
+    monkeypatch.setattr("fruitaudit.attribution.methods.kernel_shap.superpixels", lambda *_: [tiles])
     model, value = Wavy(shape), np.random.default_rng(1).uniform(0.1, 0.9, shape).astype(np.float32)
 
     def score(shown):

@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 
 from fruitaudit.attribution.explain import explain
-from fruitaudit.attribution.grad_cam import GradCam
-from fruitaudit.attribution.integrated_gradients import IntegratedGradients
-from fruitaudit.attribution.occlusion import Occlusion
-from fruitaudit.attribution.saliency import Saliency
+from fruitaudit.attribution.methods.grad_cam import GradCam
+from fruitaudit.attribution.methods.integrated_gradients import IntegratedGradients
+from fruitaudit.attribution.methods.occlusion import Occlusion
+from fruitaudit.attribution.methods.saliency import Saliency
 from fruitaudit.models.backend import keras
 from fruitaudit.models.classifier import Classifier
 from fruitaudit.providers.registry import explains_of

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 from test_parity_tf_explain import L, case, correlations, model
 
-from fruitaudit.attribution.input_x_gradient import InputXGradient
-from fruitaudit.attribution.saliency import Saliency
+from fruitaudit.attribution.methods.input_x_gradient import InputXGradient
+from fruitaudit.attribution.methods.saliency import Saliency
 from fruitaudit.models.backend import keras
 from fruitaudit.providers.keras_network import hushed
 from fruitaudit.records.explanations import Targets

@@ -8,11 +8,11 @@ from scipy.ndimage import zoom
 
 from fruitaudit.attribution.cams import activations
 from fruitaudit.attribution.explain import explain
-from fruitaudit.attribution.grad_cam import GradCam, grad_cam
-from fruitaudit.attribution.grad_cam_pp import GradCamPlusPlus
+from fruitaudit.attribution.methods.grad_cam import GradCam, grad_cam
+from fruitaudit.attribution.methods.grad_cam_pp import GradCamPlusPlus
+from fruitaudit.attribution.methods.saliency import Saliency
+from fruitaudit.attribution.methods.smoothgrad import SmoothGrad
 from fruitaudit.attribution.noise import standard_normal
-from fruitaudit.attribution.saliency import Saliency
-from fruitaudit.attribution.smoothgrad import SmoothGrad
 from fruitaudit.models.backend import keras
 from fruitaudit.models.classifier import Classifier
 from fruitaudit.providers.keras_network import hushed

@@ -20,7 +20,7 @@ import pytest
 from skimage.metrics import structural_similarity
 from trust.oracles import STREAMS, Oracle, perfect
 
-from fruitaudit.attribution.saliency import Saliency
+from fruitaudit.attribution.methods.saliency import Saliency
 from fruitaudit.models.backend import keras
 from fruitaudit.models.classifier import Classifier
 from fruitaudit.records.data import Images

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import zoo
 
-from fruitaudit.attribution.deep_shap import DeepShap
 from fruitaudit.attribution.explain import explain
+from fruitaudit.attribution.methods.deep_shap import DeepShap
 from fruitaudit.models.classifier import Classifier
 from fruitaudit.providers.shap import DeepShapByShap
 from fruitaudit.records.data import Background, Images

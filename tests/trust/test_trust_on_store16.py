@@ -8,9 +8,9 @@ import cv2
 import numpy as np
 import pytest
 
-from fruitaudit.attribution.guided_backprop import GuidedBackprop
-from fruitaudit.attribution.lime import Lime
-from fruitaudit.attribution.saliency import Saliency
+from fruitaudit.attribution.methods.guided_backprop import GuidedBackprop
+from fruitaudit.attribution.methods.lime import Lime
+from fruitaudit.attribution.methods.saliency import Saliency
 from fruitaudit.models.classifier import Classifier, open_classifier
 from fruitaudit.records.data import Images
 from fruitaudit.records.explanations import Targets

@@ -12,9 +12,9 @@ from trust.fakes import Dice, Edges, Fake, Filled
 from zoo import KINDS
 
 from fruitaudit.attribution.base import Passes
-from fruitaudit.attribution.occlusion import Occlusion
-from fruitaudit.attribution.saliency import Saliency
-from fruitaudit.attribution.score_cam import ScoreCam
+from fruitaudit.attribution.methods.occlusion import Occlusion
+from fruitaudit.attribution.methods.saliency import Saliency
+from fruitaudit.attribution.methods.score_cam import ScoreCam
 from fruitaudit.models.classifier import Classifier
 from fruitaudit.records.data import Images
 from fruitaudit.records.explanations import Targets

@@ -8,8 +8,8 @@ from pydantic import Field
 from pydantic.dataclasses import dataclass
 
 from fruitaudit.attribution.base import OPTIONS, Model, Passes, Registration, Shape
-from fruitaudit.attribution.deep_lift import additivity, multipliers_of
 from fruitaudit.attribution.graphs import batches_of, compiled, pictures, scored
+from fruitaudit.attribution.methods.deep_lift import additivity, multipliers_of
 from fruitaudit.attribution.scores import logit_weights
 from fruitaudit.errors import CannotExplain
 from fruitaudit.records.data import FloatArray, Images

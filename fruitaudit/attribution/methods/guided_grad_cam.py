@@ -6,8 +6,8 @@ from pydantic.dataclasses import dataclass
 
 from fruitaudit.attribution.base import OPTIONS, Model, Passes, Registration, Shape, reduce_channels
 from fruitaudit.attribution.cams import gradient_maps
-from fruitaudit.attribution.grad_cam import grad_cam
-from fruitaudit.attribution.guided_backprop import modified_gradients
+from fruitaudit.attribution.methods.grad_cam import grad_cam
+from fruitaudit.attribution.methods.guided_backprop import modified_gradients
 from fruitaudit.records.data import Images
 from fruitaudit.records.explanations import Maps, Targets
 from fruitaudit.runtime import Streams
