@@ -33,7 +33,7 @@ AT_LEAST = 3.0
 
 def chapter_cnn(side: int = SIDE) -> Any:
     """Four convolutions with pooling, and two dense layers; untrained."""
-    from fruitaudit.models.backend import keras
+    from fruitaudit.models.keras.backend import keras
 
     keras.utils.set_random_seed(9)
     layers = keras.layers
@@ -45,7 +45,7 @@ def chapter_cnn(side: int = SIDE) -> Any:
 
 def at_224(name: str) -> Any:
     """A network of `keras.applications`, untrained."""
-    from fruitaudit.models.backend import keras
+    from fruitaudit.models.keras.backend import keras
 
     keras.utils.set_random_seed(9)
     return getattr(keras.applications, name)(weights=None, input_shape=(224, 224, 3), classes=CLASSES)
@@ -168,7 +168,7 @@ def main() -> None:
 
     from fruitaudit.attribution.registry import native_methods
     from fruitaudit.errors import CannotExplain
-    from fruitaudit.models.classifier import Classifier, open_classifier
+    from fruitaudit.models.keras.classifier import Classifier, open_classifier
 
     model = open_classifier(args.model) if args.model else Classifier.from_network(NETWORKS[args.network]())
     model.batch_size = args.batch

@@ -56,7 +56,7 @@ def seconds(run: Callable[[], Any], who: int = resource.RUSAGE_SELF) -> tuple[An
 
 def floor(model: Any, autoencoder: Any, images: Any, passes: Any) -> Callable[[], None]:
     """The passes of the search alone, in batches of all images and both modes."""
-    from fruitaudit.models.backend import tf
+    from fruitaudit.models.keras.backend import tf
 
     def gradients(values: Any) -> Any:
         scores = tf.reduce_sum(tf.reduce_max(model.in_graph(values).logits, 1))
@@ -102,7 +102,7 @@ def main() -> None:
 
     from fruitaudit.attribution.cem_autoencoder import open_autoencoder
     from fruitaudit.attribution.methods.cem import Cem
-    from fruitaudit.models.classifier import Classifier, open_classifier
+    from fruitaudit.models.keras.classifier import Classifier, open_classifier
     from fruitaudit.providers.alibi import CemByAlibi
     from fruitaudit.records.explanations import Targets
     from fruitaudit.runtime import Streams

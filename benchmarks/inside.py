@@ -84,7 +84,7 @@ def main() -> None:
 
     from attribution import chapter_cnn, photographs
 
-    from fruitaudit.models.classifier import Classifier, open_classifier
+    from fruitaudit.models.keras.classifier import Classifier, open_classifier
     from fruitaudit.records.data import Background
 
     model = open_classifier(args.model) if args.model else Classifier.from_network(chapter_cnn())

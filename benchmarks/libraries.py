@@ -110,7 +110,7 @@ def opened(case: Path) -> tuple[Any, Any]:
     """The classifier, and 64 photographs of the store with reference images beside them."""
     import cv2
 
-    from fruitaudit.models.classifier import open_classifier
+    from fruitaudit.models.keras.classifier import open_classifier
     from fruitaudit.records.data import Background, Images
 
     def read(folder: str, n: int) -> tuple[Any, tuple[str, ...]]:

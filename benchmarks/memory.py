@@ -81,8 +81,8 @@ def one(args: argparse.Namespace) -> dict[str, float]:
 
     from fruitaudit.attribution.explain import explain
     from fruitaudit.config.sizes import bytes_of
-    from fruitaudit.models.classifier import Classifier
-    from fruitaudit.models.memory import plan_memory
+    from fruitaudit.models.keras.classifier import Classifier
+    from fruitaudit.models.keras.memory import plan_memory
     from fruitaudit.records.explanations import Targets
     from fruitaudit.records.states import NotRun
     from fruitaudit.runtime import Streams, peak_memory_mb

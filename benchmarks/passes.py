@@ -24,8 +24,8 @@ def main() -> None:
     parser.add_argument("--runs", type=int, default=30)
     args = parser.parse_args()
 
-    from fruitaudit.models.backend import tf
-    from fruitaudit.models.classifier import Classifier
+    from fruitaudit.models.keras.backend import tf
+    from fruitaudit.models.keras.classifier import Classifier
 
     network = NETWORKS[args.network]()
     model = Classifier.from_network(network, batch_size=max(args.batches))

@@ -60,7 +60,7 @@ def main() -> None:
 
     from fruitaudit.attribution.registry import native_methods
     from fruitaudit.errors import CannotExplain
-    from fruitaudit.models.classifier import Classifier
+    from fruitaudit.models.keras.classifier import Classifier
 
     few = {"cem": {"c_steps": 2, "max_iterations": 10}, "deep_shap": {"background": 8}, "occlusion": {"patch": 32}}
     models = {side: Classifier.from_network(chapter_cnn(side)) for side in {100, *args.sides}}

@@ -13,8 +13,8 @@ from fruitaudit.data.infer import infer_preprocessing
 from fruitaudit.data.preprocess import Preprocessor
 from fruitaudit.data.splits import Split, class_names_of, open_split
 from fruitaudit.errors import ConfigError, DataError
-from fruitaudit.models.classifier import Classifier, open_classifier
-from fruitaudit.models.memory import plan_memory
+from fruitaudit.models.keras.classifier import Classifier, open_classifier
+from fruitaudit.models.keras.memory import plan_memory
 from fruitaudit.records.data import PreprocessingSummary, Sample
 from fruitaudit.records.results import MemoryPlan
 from fruitaudit.runtime import Streams

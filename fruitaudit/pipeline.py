@@ -17,7 +17,7 @@ from fruitaudit.explaining import Explainer, explain_all
 from fruitaudit.findings import find
 from fruitaudit.gates import asked_top_k, check_all_gates, gates_on_figures, judge
 from fruitaudit.groups import check_groups, choose_groups
-from fruitaudit.models.architecture import summarise
+from fruitaudit.models.keras.architecture import summarise
 from fruitaudit.opening import Opened, class_names, open_inputs
 from fruitaudit.pictures import Album
 from fruitaudit.prediction import Predicted, predict

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Protocol
 
-from fruitaudit.models.classifier import Classifier
+from fruitaudit.models.keras.classifier import Classifier
 from fruitaudit.records.results import MemoryPlan, RunInfo, Timing
 from fruitaudit.records.trust import ExplanationCost
 from fruitaudit.runtime import peak_memory_mb, versions

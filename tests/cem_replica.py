@@ -83,8 +83,8 @@ class Replica:
 
 def linear():
     """A softmax over logits that are linear in the image: the classifier, its weights (H, W, C, K) and bias (K,)."""
-    from fruitaudit.models.backend import keras
-    from fruitaudit.models.classifier import Classifier
+    from fruitaudit.models.keras.backend import keras
+    from fruitaudit.models.keras.classifier import Classifier
 
     keras.utils.set_random_seed(5)
     scores = keras.layers.Dense(CLASSES, activation="softmax", kernel_initializer="glorot_normal")

@@ -73,7 +73,7 @@ def network(kind: str) -> Any:
 
 def classifier(kind: str) -> Any:
     """In memory, or out of a file."""
-    from fruitaudit.models.classifier import Classifier, open_classifier
+    from fruitaudit.models.keras.classifier import Classifier, open_classifier
 
     made = network(kind)
     if kind not in FILES:

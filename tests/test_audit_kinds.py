@@ -139,7 +139,7 @@ def methods_for(kind: str) -> list[Any]:
 
 def logit_of(audited: Audited) -> Callable[[Any], Any]:
     """values -> the logit (N,) of the class called, by taking the last activation away; the network is changed."""
-    from fruitaudit.models.backend import keras, tf
+    from fruitaudit.models.keras.backend import keras, tf
 
     network, called = audited.network, int(audited.paths[0].parent.name.removeprefix("class_"))
     layers = network.layers
@@ -160,7 +160,7 @@ def logit_of(audited: Audited) -> Callable[[Any], Any]:
 
 
 def test_every_map_is_the_one_asked_for(audited: Audited) -> None:
-    from fruitaudit.models.backend import tf
+    from fruitaudit.models.keras.backend import tf
 
     values, run = audited.values, logit_of(audited)
     rough = 2e-2 if audited.kind == "mixed_float16" else 1e-4
@@ -184,7 +184,7 @@ def test_every_map_is_the_one_asked_for(audited: Audited) -> None:
 
 def test_occlusion_of_the_first_window_is_the_drop_of_probability(audited: Audited) -> None:
     """Only one window covers the corner."""
-    from fruitaudit.models.classifier import Classifier
+    from fruitaudit.models.keras.classifier import Classifier
 
     model = Classifier.from_network(KINDS.get(audited.kind, KINDS["sequential"])())
     hidden = audited.values

@@ -139,7 +139,7 @@ def test_a_contrast_is_told_row_by_row_and_methods_without_one_say_so(case: Path
 
 
 def test_less_memory_means_smaller_batches_and_the_same_maps(case: Path, tmp_path: Path) -> None:
-    from fruitaudit.models.classifier import open_classifier
+    from fruitaudit.models.keras.classifier import open_classifier
 
     needs = open_classifier(case / "model.keras").needs
     methods: list[object] = ["saliency", {"smoothgrad": {"samples": 3}}, "lrp", "layer_cam", {"rise": {"samples": 20}}]

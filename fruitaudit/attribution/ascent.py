@@ -47,7 +47,7 @@ class Pixels:
         return numbers
 
     def keep(self, numbers: Any) -> None:
-        from fruitaudit.models.backend import tf
+        from fruitaudit.models.keras.backend import tf
 
         numbers.assign(tf.clip_by_value(numbers, 0.0, 1.0))
 
@@ -70,7 +70,7 @@ class Fourier:
         return (0.01 * rng.standard_normal((2, channels, height, width // 2 + 1))).astype(np.float32)
 
     def picture(self, numbers: Any) -> Any:
-        from fruitaudit.models.backend import tf
+        from fruitaudit.models.keras.backend import tf
 
         height, width, _ = self.shape
         frequency = np.hypot(np.fft.fftfreq(height)[:, None], np.fft.rfftfreq(width)[None])
@@ -127,7 +127,7 @@ class Ascent:
 
         `shifts` (steps, 2), `scale` (U,) > 0. Raises CannotExplain where no gradient reaches the pictures.
         """
-        from fruitaudit.models.backend import tf
+        from fruitaudit.models.keras.backend import tf
 
         def feed(picture: Any) -> Any:
             return images.low + (images.high - images.low) * picture
@@ -167,7 +167,7 @@ class Ascent:
 
     def _pull(self, picture: Any) -> Any:
         """In a graph: the gradient of the penalties, written out: TensorFlow's own takes ten times as long."""
-        from fruitaudit.models.backend import tf
+        from fruitaudit.models.keras.backend import tf
 
         height, width, channels = picture.shape[1:]
         rows = tf.reshape(picture, (-1, height, width * channels))

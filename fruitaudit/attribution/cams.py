@@ -31,7 +31,7 @@ def layer_for(model: Model, layer: str | None, title: str) -> str:
 
 
 def _why_none(model: Model) -> str:
-    from fruitaudit.models.savedmodel import HIDES, hides_layers
+    from fruitaudit.models.keras.savedmodel import HIDES, hides_layers
 
     layers: Sequence[Layer] = getattr(model, "layers", ())  # a model of arrays alone has none
     if hides_layers(layers):
@@ -90,7 +90,7 @@ def layer_at(model: Model, path: str) -> Layer:
     found = [one for one in model.layers if one.path == path]
     found = found or [one for one in model.layers if one.path.rsplit("/", 1)[-1] == path]
     if len(found) != 1:
-        from fruitaudit.models.taps import why_no_layer
+        from fruitaudit.models.keras.taps import why_no_layer
 
         raise CannotExplain(why_no_layer(model.layers, path))
     return found[0]
@@ -132,7 +132,7 @@ def _of_one(model: Model, images: Images, targets: Targets, paths: Sequence[str]
 
 def _of_several(model: Model, images: Images, targets: Targets, paths: Sequence[str]) -> Gradients:
     """Of all these layers from one pass."""
-    from fruitaudit.models.backend import tf
+    from fruitaudit.models.keras.backend import tf
 
     def run(alive: Model, values: Any, weights: Any) -> Any:
         called = alive.in_graph(values)

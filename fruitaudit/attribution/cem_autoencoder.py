@@ -20,7 +20,7 @@ def open_autoencoder(path: str, model: Model, images: Images) -> tuple[Any, Floa
     Loaded in safe mode; raises ModelError for a file that cannot be, or is code. Raises CannotExplain where it does
     not take what the model takes, or answers in another range of numbers.
     """
-    from fruitaudit.models.backend import tf
+    from fruitaudit.models.keras.backend import tf
 
     file = Path(path)
     network = _loaded(file, file.stat().st_mtime_ns if file.is_file() else 0)
@@ -49,7 +49,7 @@ def open_autoencoder(path: str, model: Model, images: Images) -> tuple[Any, Floa
 @functools.lru_cache(maxsize=2)
 def _loaded(file: Path, changed: int) -> Any:
     """The network; the same one as long as the file does not change, so that graphs of it can be used again."""
-    from fruitaudit.models.load import load_network
+    from fruitaudit.models.keras.load import load_network
 
     return load_network(file, trust=False).network
 

@@ -83,7 +83,7 @@ class Search:
 
     def _compiled(self, model: Model) -> tuple[Callable[..., Any], Callable[..., Any]]:
         """The beginning of rows; and iterations of all rows until at least one of them is through."""
-        from fruitaudit.models.backend import tf
+        from fruitaudit.models.keras.backend import tf
 
         def run(alive: Model, ground: Ground, state: State) -> State:
             # A graph of its own: among the rest of a loop TensorFlow finds its fast gradient of pooling by chance only.
@@ -108,7 +108,7 @@ class Search:
 
     def _begun(self, model: Model, rows: Rows) -> tuple[Ground, State]:
         """PN: colours stay in 0..1 and move away from no information, or not at all. PP: no more than the image has."""
-        from fruitaudit.models.backend import tf
+        from fruitaudit.models.keras.backend import tf
 
         positive, colour = _wide(rows.positive), (rows.origin - self.low) / self.span
         still, zeros = tf.zeros_like(rows.origin), tf.zeros_like(rows.c)
@@ -128,7 +128,7 @@ class Search:
 
     def _next(self, model: Model, ground: Ground, state: State) -> State:
         """One iteration of every row (eq. 5-7), and the next c for rows that end a round."""
-        from fruitaudit.models.backend import tf
+        from fruitaudit.models.keras.backend import tf
 
         rate = _wide(self.learning_rate * tf.sqrt(1 - state.k / self.max_iterations))
         moved = state.point - rate * _within(self._slope(ground, state), -self.clip, self.clip)
@@ -176,7 +176,7 @@ class Search:
 
     def _slope(self, ground: Ground, state: State) -> Any:
         """Gradient of c f(y) + |y|^2 + gamma |AE(z) - z|^2 at y; c outside, where float16 cannot overflow."""
-        from fruitaudit.models.backend import tf
+        from fruitaudit.models.keras.backend import tf
 
         slopes = [_wide(state.c) * state.attack, state.point, state.point]
         if self.autoencoder is not None:
@@ -189,7 +189,7 @@ class Search:
 
     def _judged(self, model: Model, ground: Ground, point: Any) -> tuple[Any, Any]:
         """(R,) lead and the slope of the hinge max(0, kappa + lead), in 0..1 colour."""
-        from fruitaudit.models.backend import tf
+        from fruitaudit.models.keras.backend import tf
 
         values = self._values(ground, point)
         lead = self._lead(model, ground, values)
@@ -215,7 +215,7 @@ class Search:
 
     def _size(self, change: Any) -> Any:
         """(R,) beta |d|_1 + |d|_2^2."""
-        from fruitaudit.models.backend import tf
+        from fruitaudit.models.keras.backend import tf
 
         return tf.reduce_sum(abs(change) * (abs(change) + self.beta), (1, 2, 3))
 
@@ -226,7 +226,7 @@ def _picked(parts: Any, which: Any) -> Any:
 
 def leads(scores: Any, target: Any, positive: Any) -> Any:
     """PN: s_t - max_{i != t} s_i. PP: the negative of it. (R, K) -> (R,)."""
-    from fruitaudit.models.backend import tf
+    from fruitaudit.models.keras.backend import tf
 
     is_target = tf.one_hot(target, tf.shape(scores)[1], on_value=True, off_value=False)
     own = tf.reduce_max(tf.where(is_target, scores, tf.float32.min), 1)
@@ -236,21 +236,21 @@ def leads(scores: Any, target: Any, positive: Any) -> Any:
 
 def _allowed(ground: Ground, delta: Any) -> Any:
     """Projection on what may change, number by number."""
-    from fruitaudit.models.backend import tf
+    from fruitaudit.models.keras.backend import tf
 
     delta = _within(delta, ground.low, ground.high)
     return tf.raw_ops.ReluGrad(gradients=delta, features=delta * (ground.twice + delta))
 
 
 def _within(values: Any, low: Any, high: Any) -> Any:
-    from fruitaudit.models.backend import tf
+    from fruitaudit.models.keras.backend import tf
 
     return tf.raw_ops.ClipByValue(t=values, clip_value_min=low, clip_value_max=high)
 
 
 def _of_rows(which: Any, some: Any, others: Any) -> Any:
     """Whole rows of the one, else of the other: (R,) bool, (R, H, W, C) twice."""
-    from fruitaudit.models.backend import tf
+    from fruitaudit.models.keras.backend import tf
 
     return tf.raw_ops.Select(condition=which, x=some, y=others)
 

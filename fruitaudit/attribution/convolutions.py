@@ -50,8 +50,8 @@ class Convolution:
 
 def convolutions(model: Model) -> list[Convolution]:
     """All convolutions in running order. Raises CannotExplain where none is to be seen."""
-    from fruitaudit.models.backend import keras
-    from fruitaudit.models.savedmodel import HIDES, hides_layers
+    from fruitaudit.models.keras.backend import keras
+    from fruitaudit.models.keras.savedmodel import HIDES, hides_layers
 
     kl = keras.layers
     kinds = kl.Conv2D, kl.DepthwiseConv2D, kl.SeparableConv2D, kl.Conv2DTranspose
@@ -84,7 +84,7 @@ def spread(n: int, k: int) -> list[int]:
 
 def tensors(called: InGraph, convolution: Convolution) -> tuple[Any, Any]:
     """In a graph: (before, after) the activation function, (N, h, w, K) float32; before is None without one."""
-    from fruitaudit.models.backend import keras, tf
+    from fruitaudit.models.keras.backend import keras, tf
 
     after = called.layer(convolution.after)
     if not convolution.activation:
@@ -108,7 +108,7 @@ def is_recomputed(convolution: Convolution, after: Any) -> bool:
 
     Nor would it show that of a function or a layer of the user's own, which may end in a ReLU and do more before.
     """
-    from fruitaudit.models.backend import keras
+    from fruitaudit.models.keras.backend import keras
 
     layer, known = convolution.layer.layer, getattr(keras.activations, convolution.activation or "-", None)
     own = layer.activation is not known or not type(layer).__module__.startswith("keras.")

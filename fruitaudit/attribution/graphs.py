@@ -19,7 +19,7 @@ def compiled(model: Model, key: Hashable, function: Callable[..., Any], *signatu
     Without a signature it is a function of images alone. What it returns may depend on the model, the tensors and the
     key, and on nothing else.
     """
-    from fruitaudit.models.backend import tf
+    from fruitaudit.models.keras.backend import tf
 
     known = _functions.setdefault(model, {})
     if key not in known:
@@ -35,14 +35,14 @@ def compiled(model: Model, key: Hashable, function: Callable[..., Any], *signatu
 
 def pictures(model: Model) -> Any:
     """What any number of images is in a signature."""
-    from fruitaudit.models.backend import tf
+    from fruitaudit.models.keras.backend import tf
 
     return tf.TensorSpec((None, *model.input_shape), tf.float32)
 
 
 def scored(model: Model) -> Any:
     """What a number an image and class is in a signature."""
-    from fruitaudit.models.backend import tf
+    from fruitaudit.models.keras.backend import tf
 
     return tf.TensorSpec((None, model.n_classes), tf.float32)
 

@@ -63,7 +63,7 @@ def _write(path: Path, pixels: ByteArray) -> None:
 
 def _train(folder: Path, seed: int) -> None:
     """Train the lab model: two convolutions, 20 epochs."""
-    from fruitaudit.models.backend import keras
+    from fruitaudit.models.keras.backend import keras
 
     keras.utils.set_random_seed(seed)
     paths = sorted((folder / "lab/train").glob("*/*.png"))

@@ -23,7 +23,7 @@ SIDE = 100
 
 def classifier() -> Any:
     """The chapter's architecture, untrained."""
-    from fruitaudit.models.backend import keras
+    from fruitaudit.models.keras.backend import keras
 
     layers = keras.layers
     stack = [keras.Input((SIDE, SIDE, 3), name="image")]
@@ -41,7 +41,7 @@ def classifier() -> Any:
 
 def autoencoder() -> Any:
     """Half the side and one channel in the middle, untrained."""
-    from fruitaudit.models.backend import keras
+    from fruitaudit.models.keras.backend import keras
 
     layers = keras.layers
 
@@ -105,7 +105,7 @@ def _fit(
     seed: int,
 ) -> None:
     """Train a twin and take its weights, so that the file is not three times as large for the optimizer's state."""
-    from fruitaudit.models.backend import keras
+    from fruitaudit.models.keras.backend import keras
 
     keras.utils.set_random_seed(seed)
     twin = keras.models.clone_model(model)

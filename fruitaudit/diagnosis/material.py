@@ -16,7 +16,7 @@ from PIL import Image
 
 from fruitaudit.data.decode import BadImage, decode, read_bytes
 from fruitaudit.data.preprocess import Preprocessor
-from fruitaudit.models.classifier import Classifier
+from fruitaudit.models.keras.classifier import Classifier
 from fruitaudit.opening import Opened
 from fruitaudit.records.data import ByteArray, FloatArray, IntArray, Role, Sample
 from fruitaudit.records.evaluation import Predictions

@@ -129,7 +129,7 @@ def _freeze(function: Callable[[Any], Any], model: Model, file: Path) -> list[st
     """Write a function of (N, H, W, C) as a graph with its weights; the names of its two ends."""
     from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
 
-    from fruitaudit.models.backend import tf
+    from fruitaudit.models.keras.backend import tf
 
     signature = [tf.TensorSpec((None, *model.input_shape), tf.float32)]
     traced = tf.function(function, input_signature=signature, autograph=False).get_concrete_function()

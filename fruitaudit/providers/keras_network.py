@@ -21,7 +21,7 @@ def network_of(model: Model, *, looked_into: bool = True) -> Any:
 
     `looked_into`: the library copies the model or takes its gradient, which the layer around a SavedModel forbids.
     """
-    from fruitaudit.models.backend import keras
+    from fruitaudit.models.keras.backend import keras
 
     network = getattr(model, "network", None)
     if not isinstance(network, keras.Model):
@@ -42,7 +42,7 @@ def with_linear_head(model: Model, values: FloatArray) -> Any:
     Made here because tf-keras-vis's own `ReplaceToLinear` crashes on Sequential models and passes over Softmax layers.
     Raises CannotExplain where the copy's logits are not the classifier's.
     """
-    from fruitaudit.models.backend import keras
+    from fruitaudit.models.keras.backend import keras
 
     network = network_of(model)
     copy = keras.models.clone_model(network)
@@ -94,7 +94,7 @@ def _weights_left_out() -> Iterator[None]:
     """
     from tensorflow.python.ops import gen_nn_ops
 
-    from fruitaudit.models.backend import tf
+    from fruitaudit.models.keras.backend import tf
 
     whole = gen_nn_ops.conv2d_backprop_filter
 

@@ -15,7 +15,7 @@ def main(folder: Path) -> None:
     """Explain each image; all classes are computed, because shap lets one choose by rank only."""
     import numpy as np
 
-    from fruitaudit.models.backend import keras
+    from fruitaudit.models.keras.backend import keras
     from fruitaudit.providers.keras_network import hushed
 
     with hushed():

@@ -91,7 +91,7 @@ class GradCamByTfExplain:
     def __call__(self, model: Model, images: Images, targets: Targets, streams: Streams) -> Maps:
         from tf_explain.core.grad_cam import GradCAM
 
-        from fruitaudit.models.backend import keras
+        from fruitaudit.models.keras.backend import keras
 
         path = layer_for(model, self.layer, "Grad-CAM")
         network = network_of(model)

@@ -71,7 +71,7 @@ class ActivationMaximizationByTfKerasVis:
         from tf_keras_vis.activation_maximization.input_modifiers import Jitter, Rotate2D
         from tf_keras_vis.utils.scores import CategoricalScore
 
-        from fruitaudit.models.backend import keras
+        from fruitaudit.models.keras.backend import keras
 
         model, low, high = network, float(images.low.min()), float(images.high.max())
         if part.convolution is not None:

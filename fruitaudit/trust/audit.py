@@ -12,7 +12,7 @@ from fruitaudit.choice import methods_of
 from fruitaudit.config.schema import Config
 from fruitaudit.explaining import Explainer, Row, targets_of
 from fruitaudit.groups import worst_split
-from fruitaudit.models.classifier import Classifier
+from fruitaudit.models.keras.classifier import Classifier
 from fruitaudit.providers.registry import build
 from fruitaudit.records.data import FloatArray
 from fruitaudit.records.evaluation import Predictions

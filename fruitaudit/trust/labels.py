@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import Any
 
 from fruitaudit.errors import CannotExplain
-from fruitaudit.models.classifier import Classifier
+from fruitaudit.models.keras.classifier import Classifier
 from fruitaudit.records.data import FloatArray, IntArray
 from fruitaudit.records.passes import Passes
 from fruitaudit.records.states import NotRun
@@ -35,7 +35,7 @@ def train_on_shuffled(
     after each epoch.
     Differs from the paper: as many images as the caller gives, a few hundred, instead of the whole training set.
     """
-    from fruitaudit.models.backend import keras
+    from fruitaudit.models.keras.backend import keras
 
     try:
         network = RedrawableNetwork(classifier, streams)
@@ -67,7 +67,7 @@ def cost(n_images: int) -> Passes:
 
 def _step(classifier: Classifier, optimizer: Any) -> Callable[..., Any]:
     """One step of training, compiled."""
-    from fruitaudit.models.backend import tf
+    from fruitaudit.models.keras.backend import tf
 
     variables = classifier.network.trainable_variables
     optimizer.build(variables)

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from fruitaudit.errors import CannotExplain
-from fruitaudit.models.classifier import Classifier
+from fruitaudit.models.keras.classifier import Classifier
 from fruitaudit.runtime import Streams
 
 Weights = list[npt.NDArray[Any]]
@@ -54,8 +54,8 @@ class RedrawableNetwork:
 
 def copy_of(classifier: Classifier) -> Classifier:
     """The same network with weights of its own; proven to give the same logits, bit by bit, on random images."""
-    from fruitaudit.models.backend import keras
-    from fruitaudit.models.heads import probe
+    from fruitaudit.models.keras.backend import keras
+    from fruitaudit.models.keras.heads import probe
 
     network = classifier.network
     try:

@@ -11,7 +11,7 @@ import numpy as np
 
 from fruitaudit.attribution.base import Method, Model
 from fruitaudit.errors import AuditError, CannotExplain
-from fruitaudit.models.classifier import Classifier
+from fruitaudit.models.keras.classifier import Classifier
 from fruitaudit.records.data import FloatArray, Images, IntArray
 from fruitaudit.records.explanations import Targets
 from fruitaudit.records.states import NotRun, Quantity

@@ -9,8 +9,8 @@ import zoo
 from analytic_models import some_images, some_targets
 
 from fruitaudit.attribution.explain import explain
-from fruitaudit.models.backend import keras
-from fruitaudit.models.classifier import Classifier
+from fruitaudit.models.keras.backend import keras
+from fruitaudit.models.keras.classifier import Classifier
 from fruitaudit.records.data import Background
 from fruitaudit.records.states import NotRun
 from fruitaudit.runtime import Streams

@@ -8,8 +8,8 @@ from analytic_models import some_images, some_targets
 from fruitaudit.attribution.ascent import Ascent, Fourier, Pixels, colours_of
 from fruitaudit.attribution.methods.activation_maximization import ActivationMaximization
 from fruitaudit.errors import CannotExplain
-from fruitaudit.models.backend import keras, tf
-from fruitaudit.models.classifier import Classifier
+from fruitaudit.models.keras.backend import keras, tf
+from fruitaudit.models.keras.classifier import Classifier
 from fruitaudit.records.data import Background
 from fruitaudit.runtime import Streams
 

@@ -5,8 +5,8 @@ from analytic_models import some_images, some_targets
 
 from fruitaudit.attribution.methods.activations import Activations
 from fruitaudit.errors import CannotExplain
-from fruitaudit.models.backend import keras
-from fruitaudit.models.classifier import Classifier
+from fruitaudit.models.keras.backend import keras
+from fruitaudit.models.keras.classifier import Classifier
 from fruitaudit.runtime import Streams
 
 L = keras.layers

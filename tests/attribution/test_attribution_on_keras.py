@@ -14,8 +14,8 @@ from test_attribution_contract import assert_same_maps
 from fruitaudit.attribution.base import passes_of
 from fruitaudit.attribution.explain import explain
 from fruitaudit.attribution.methods.integrated_gradients import IntegratedGradients
-from fruitaudit.models.backend import keras
-from fruitaudit.models.classifier import Classifier
+from fruitaudit.models.keras.backend import keras
+from fruitaudit.models.keras.classifier import Classifier
 from fruitaudit.providers.registry import all_methods
 from fruitaudit.records.data import Background
 from fruitaudit.records.explanations import Maps, Segments, Targets

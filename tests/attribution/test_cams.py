@@ -18,8 +18,8 @@ from fruitaudit.attribution.methods.grad_cam_pp import GradCamPlusPlus
 from fruitaudit.attribution.methods.layer_cam import LayerCam, layer_cam
 from fruitaudit.attribution.methods.score_cam import ScoreCam
 from fruitaudit.errors import CannotExplain
-from fruitaudit.models.backend import keras
-from fruitaudit.models.classifier import Classifier
+from fruitaudit.models.keras.backend import keras
+from fruitaudit.models.keras.classifier import Classifier
 from fruitaudit.records.explanations import Targets
 from fruitaudit.records.passes import LayerGradients
 from fruitaudit.records.states import NotRun

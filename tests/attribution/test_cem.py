@@ -12,8 +12,8 @@ from analytic_models import some_images
 from fruitaudit.attribution.explain import explain
 from fruitaudit.attribution.methods.cem import Cem
 from fruitaudit.errors import ModelError
-from fruitaudit.models.backend import keras
-from fruitaudit.models.classifier import Classifier
+from fruitaudit.models.keras.backend import keras
+from fruitaudit.models.keras.classifier import Classifier
 from fruitaudit.records.data import Background
 from fruitaudit.records.explanations import Targets
 from fruitaudit.records.packing import pack, unpack

@@ -8,7 +8,7 @@ from analytic_models import some_images
 from cem_replica import SHAPE, Replica, linear
 
 from fruitaudit.attribution.methods.cem import Cem
-from fruitaudit.models.backend import keras
+from fruitaudit.models.keras.backend import keras
 from fruitaudit.records.data import Background
 from fruitaudit.records.explanations import Targets
 from fruitaudit.runtime import Streams

@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 from fruitaudit.attribution.methods import deep_shap
 from fruitaudit.attribution.methods.deep_lift import DeepLift
 from fruitaudit.attribution.methods.deep_shap import DeepShap
-from fruitaudit.models import backward, rules_deep_lift, rules_maxima
-from fruitaudit.models.backend import keras, tf
-from fruitaudit.models.classifier import Classifier
+from fruitaudit.models.keras import backward, rules_deep_lift, rules_maxima
+from fruitaudit.models.keras.backend import keras, tf
+from fruitaudit.models.keras.classifier import Classifier
 
 
 @pytest.mark.parametrize(

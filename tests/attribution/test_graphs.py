@@ -8,8 +8,8 @@ from analytic_models import some_images
 from zoo import KINDS
 
 from fruitaudit.attribution.graphs import batches_of, compiled
-from fruitaudit.models.backend import tf
-from fruitaudit.models.classifier import Classifier
+from fruitaudit.models.keras.backend import tf
+from fruitaudit.models.keras.classifier import Classifier
 
 
 def opened():

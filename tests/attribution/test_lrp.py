@@ -11,9 +11,9 @@ from pydantic import ValidationError
 
 from fruitaudit.attribution.methods.input_x_gradient import InputXGradient
 from fruitaudit.attribution.methods.lrp import Lrp
-from fruitaudit.models import rules_lrp
-from fruitaudit.models.backend import keras
-from fruitaudit.models.classifier import Classifier
+from fruitaudit.models.keras import rules_lrp
+from fruitaudit.models.keras.backend import keras
+from fruitaudit.models.keras.classifier import Classifier
 from fruitaudit.records.explanations import Targets
 
 ZERO = Lrp(dense="zero", convolution="zero", first="zero")

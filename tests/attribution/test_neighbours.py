@@ -12,8 +12,8 @@ from fruitaudit.attribution.methods import neighbours
 from fruitaudit.attribution.methods.neighbours import NearestNeighbours, medoids
 from fruitaudit.attribution.patches import best_patches
 from fruitaudit.errors import CannotExplain
-from fruitaudit.models.backend import keras
-from fruitaudit.models.classifier import Classifier
+from fruitaudit.models.keras.backend import keras
+from fruitaudit.models.keras.classifier import Classifier
 from fruitaudit.records.data import Background
 from fruitaudit.records.evidence import Neighbours
 from fruitaudit.runtime import Streams

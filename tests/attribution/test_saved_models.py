@@ -20,7 +20,7 @@ from fruitaudit.attribution.methods.layer_cam import LayerCam
 from fruitaudit.attribution.methods.lrp import Lrp
 from fruitaudit.attribution.methods.neighbours import NearestNeighbours
 from fruitaudit.attribution.methods.score_cam import ScoreCam
-from fruitaudit.models.classifier import Classifier, open_classifier
+from fruitaudit.models.keras.classifier import Classifier, open_classifier
 
 METHODS = (Lrp(), Lrp(convolution="gamma", first="box"), DeepLift(), DeepShap(background=3), GuidedBackprop(),
            Deconvolution())  # fmt: skip

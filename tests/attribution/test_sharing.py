@@ -16,7 +16,7 @@ from fruitaudit.attribution.methods.smoothgrad_sweep import SmoothGradSweep
 from fruitaudit.attribution.methods.vargrad import VarGrad
 from fruitaudit.attribution.registry import native_methods
 from fruitaudit.attribution.sharing import Shared, sharing
-from fruitaudit.models.classifier import Classifier
+from fruitaudit.models.keras.classifier import Classifier
 from fruitaudit.records.explanations import Maps, Targets
 from fruitaudit.runtime import Streams
 

@@ -25,7 +25,7 @@ FRUIT = Path(case.__file__).parent
 
 
 def shipped(name: str) -> Any:
-    from fruitaudit.models.backend import keras
+    from fruitaudit.models.keras.backend import keras
 
     return keras.models.load_model(FRUIT / name, compile=False)
 

@@ -27,8 +27,8 @@ NAMES = ("red", "green", "yellow", "violet")
 
 def eye(weights: np.ndarray, bias: np.ndarray) -> Eye:
     """softmax(mean over pixels of (image @ weights) + bias), on 0..1."""
-    from fruitaudit.models.backend import keras
-    from fruitaudit.models.classifier import Classifier
+    from fruitaudit.models.keras.backend import keras
+    from fruitaudit.models.keras.classifier import Classifier
 
     layers = keras.layers
     dense = layers.Dense(4, activation="softmax")
@@ -152,7 +152,7 @@ def test_fgsm_turns_a_linear_model_exactly_where_algebra_says(nearest_colour: Ey
 
 
 def test_remedies_name_layers_that_keras_has(nearest_colour: Eye) -> None:
-    from fruitaudit.models.backend import keras
+    from fruitaudit.models.keras.backend import keras
 
     field = (discs(seed=5)[0] * np.array([0.75, 0.55, 0.5])).astype(np.uint8)
     factors = measure_factors(contrast(field))

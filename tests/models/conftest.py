@@ -15,7 +15,7 @@ import zoo
 @pytest.fixture(scope="session")
 def classifier() -> Callable[[str], Any]:
     """`classifier("resnet")`: that kind of the zoo behind the door, the same object all session."""
-    from fruitaudit.models.classifier import Classifier
+    from fruitaudit.models.keras.classifier import Classifier
 
     return cache(lambda kind: Classifier.from_network(zoo.KINDS[kind](), batch_size=4))
 

@@ -5,9 +5,9 @@ import pytest
 import zoo
 
 from fruitaudit.errors import CannotExplain
-from fruitaudit.models import backward, blocks
-from fruitaudit.models.backend import keras, tf
-from fruitaudit.models.classifier import Classifier
+from fruitaudit.models.keras import backward, blocks
+from fruitaudit.models.keras.backend import keras, tf
+from fruitaudit.models.keras.classifier import Classifier
 
 L = keras.layers
 

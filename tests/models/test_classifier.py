@@ -81,7 +81,7 @@ def test_gradient_equals_an_eager_tape_on_a_network_without_softmax(classifier: 
 def test_gradient_in_float16_is_close_to_float32(classifier: Get, images: Draw) -> None:
     half, full = classifier("mixed_float16"), zoo.KINDS["sequential"]()
     full.set_weights(half.network.get_weights())
-    from fruitaudit.models.classifier import Classifier
+    from fruitaudit.models.keras.classifier import Classifier
 
     x, classes = images(half), np.zeros(6, np.int64)
     a, b = half.gradient(x, classes), Classifier.from_network(full).gradient(x, classes)
@@ -226,7 +226,7 @@ def test_arrays_that_do_not_fit_are_refused(classifier: Get, images: Draw) -> No
 
 
 def test_a_file_gives_what_the_network_gave(saved: Path, classifier: Get, images: Draw) -> None:
-    from fruitaudit.models.classifier import open_classifier
+    from fruitaudit.models.keras.classifier import open_classifier
 
     model = classifier("sequential")
     x, classes = images(model), np.arange(6) % 5
@@ -241,7 +241,7 @@ def test_an_open_image_size_comes_from_the_config() -> None:
     import keras
     from keras import layers
 
-    from fruitaudit.models.classifier import Classifier
+    from fruitaudit.models.keras.classifier import Classifier
 
     network = keras.Sequential(
         [keras.Input((None, None, 3)), layers.Conv2D(4, 3), layers.GlobalAveragePooling2D(), layers.Dense(3, "softmax")]
@@ -257,7 +257,7 @@ def test_what_is_no_image_classifier_is_refused() -> None:
     import keras
     from keras import layers
 
-    from fruitaudit.models.classifier import Classifier
+    from fruitaudit.models.keras.classifier import Classifier
 
     image, other = keras.Input((8, 8, 3)), keras.Input((4,))
     flat = layers.Flatten()(image)

@@ -11,8 +11,8 @@ import zoo
 
 
 def test_the_chapters_model_has_526006_parameters(store16: Path) -> None:
-    from fruitaudit.models.architecture import summarise
-    from fruitaudit.models.classifier import open_classifier
+    from fruitaudit.models.keras.architecture import summarise
+    from fruitaudit.models.keras.classifier import open_classifier
 
     path = store16 / "models" / "fruit_cnn.keras"
     names = tuple(sorted(p.name for p in (store16 / "store").iterdir()))
@@ -31,14 +31,14 @@ def test_the_chapters_model_has_526006_parameters(store16: Path) -> None:
 
 @pytest.mark.parametrize("kind", sorted(zoo.KINDS))
 def test_parameters_add_up(classifier: Callable[[str], Any], kind: str) -> None:
-    from fruitaudit.models.architecture import layer_rows
+    from fruitaudit.models.keras.architecture import layer_rows
 
     network = classifier(kind).network
     assert sum(row.parameters for row in layer_rows(classifier(kind))) == network.count_params()
 
 
 def test_nested_layers_are_indented_and_shared_weights_count_once(classifier: Callable[[str], Any]) -> None:
-    from fruitaudit.models.architecture import layer_rows
+    from fruitaudit.models.keras.architecture import layer_rows
 
     rows = {row.name: row for row in layer_rows(classifier("nested_functional"))}
     assert (rows["mobilenet"].depth, rows["mobilenet/Conv_1"].depth) == (0, 1)
@@ -49,7 +49,7 @@ def test_nested_layers_are_indented_and_shared_weights_count_once(classifier: Ca
 
 
 def test_weights_outside_of_layers_have_a_row(classifier: Callable[[str], Any]) -> None:
-    from fruitaudit.models.architecture import layer_rows
+    from fruitaudit.models.keras.architecture import layer_rows
 
     last = layer_rows(classifier("subclassed"))[-1]
     assert (last.parameters, last.detail) == (1, "weights that none of its layers holds")

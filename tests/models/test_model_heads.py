@@ -48,7 +48,7 @@ def test_probabilities_without_a_softmax_become_log_p() -> None:
     """Label smoothing after the softmax: its input would not give the outputs, log p does."""
     from keras import layers
 
-    from fruitaudit.models.classifier import Classifier
+    from fruitaudit.models.keras.classifier import Classifier
 
     network = on_top(layers.Softmax(), layers.Rescaling(0.9, offset=0.1 / 3))
     model = Classifier.from_network(network)
@@ -64,7 +64,7 @@ def test_one_probability_without_a_sigmoid_becomes_log_odds() -> None:
     import keras
     from keras import layers
 
-    from fruitaudit.models.classifier import Classifier
+    from fruitaudit.models.keras.classifier import Classifier
 
     network = on_top(layers.Activation(lambda z: 0.5 + 0.5 * keras.ops.tanh(z)), units=1)
     model = Classifier.from_network(network)
@@ -76,7 +76,7 @@ def test_one_probability_without_a_sigmoid_becomes_log_odds() -> None:
 def test_what_is_no_single_label_classifier_is_refused() -> None:
     from keras import layers
 
-    from fruitaudit.models.classifier import Classifier
+    from fruitaudit.models.keras.classifier import Classifier
 
     with pytest.raises(ModelError, match=r"3 sigmoid units.*not a single-label classifier"):
         Classifier.from_network(on_top(layers.Activation("sigmoid")))
@@ -85,7 +85,7 @@ def test_what_is_no_single_label_classifier_is_refused() -> None:
 
 
 def test_a_damaged_model_is_refused() -> None:
-    from fruitaudit.models.classifier import Classifier
+    from fruitaudit.models.keras.classifier import Classifier
 
     network = zoo.KINDS["sequential"]()
     network.get_layer("scores").bias.assign([np.nan] * 5)
@@ -97,7 +97,7 @@ def test_a_head_that_does_not_check_out_is_refused() -> None:
     """The verification itself can fail: outputs that softmax of the claimed logits does not give."""
     import tensorflow as tf
 
-    from fruitaudit.models.heads import choose_head
+    from fruitaudit.models.keras.heads import choose_head
 
     probabilities = tf.constant(np.full((8, 2), 0.5, np.float32))
     assert choose_head("softmax", probabilities, tf.zeros((8, 2))).way == "softmax"
@@ -110,7 +110,7 @@ def test_a_head_that_does_not_check_out_is_refused() -> None:
 def test_a_savedmodel_of_multi_label_is_refused(tmp_path: Path) -> None:
     from keras import layers
 
-    from fruitaudit.models.classifier import open_classifier
+    from fruitaudit.models.keras.classifier import open_classifier
 
     on_top(layers.Activation("sigmoid")).export(tmp_path / "tags", verbose=False)
     with pytest.raises(ModelError, match="tags: the model has 3 sigmoid units"):
@@ -122,8 +122,8 @@ def test_a_savedmodel_that_cannot_be_unfolded_gives_log_p(
 ) -> None:
     from keras import layers
 
-    from fruitaudit.models import savedmodel
-    from fruitaudit.models.classifier import open_classifier
+    from fruitaudit.models.keras import savedmodel
+    from fruitaudit.models.keras.classifier import open_classifier
 
     monkeypatch.setattr(savedmodel, "_MAX_UNFOLDED", 0)
     hidden, plain = open_classifier(saved / "saved_model", trust=True), classifier("sequential")
@@ -142,7 +142,7 @@ def test_a_savedmodel_that_cannot_be_unfolded_gives_log_p(
 
 def test_methods_that_need_the_layers_of_a_savedmodel_are_told_so(saved: Path) -> None:
     from fruitaudit.errors import CannotExplain
-    from fruitaudit.models.classifier import open_classifier
+    from fruitaudit.models.keras.classifier import open_classifier
 
     model = open_classifier(saved / "saved_model", trust=True)
     assert model.cam_layer is None
@@ -157,7 +157,7 @@ def test_a_model_of_whole_numbers_has_no_gradient() -> None:
     from keras import layers
 
     from fruitaudit.errors import CannotExplain
-    from fruitaudit.models.classifier import Classifier
+    from fruitaudit.models.keras.classifier import Classifier
 
     pixels = keras.Input((6, 6, 3), dtype="uint8")
     scores = layers.Dense(3, "softmax")(layers.Flatten()(layers.Rescaling(1 / 255)(pixels)))

@@ -18,7 +18,7 @@ from fruitaudit.runtime import sha256_of_file
 
 
 def test_every_format_is_named_and_hashed(saved: Path) -> None:
-    from fruitaudit.models.load import load_network
+    from fruitaudit.models.keras.load import load_network
 
     for name, kind in (("model.keras", "keras"), ("model.h5", "h5"), ("saved_model", "savedmodel")):
         loaded = load_network(saved / name, trust=kind == "savedmodel")
@@ -28,7 +28,7 @@ def test_every_format_is_named_and_hashed(saved: Path) -> None:
 
 
 def test_keras_2_and_keras_3_files_of_one_model_agree(store16: Path) -> None:
-    from fruitaudit.models.classifier import open_classifier
+    from fruitaudit.models.keras.classifier import open_classifier
 
     new, old = (open_classifier(store16 / "models" / n) for n in ("fruit_cnn.keras", "fruit_cnn_keras2.h5"))
     x = np.random.default_rng(0).random((4, 100, 100, 3), dtype=np.float32)
@@ -41,7 +41,7 @@ def test_a_keras_2_file_that_keras_3_cannot_read_says_what_to_do(tmp_path: Path)
     import keras
     from keras import layers
 
-    from fruitaudit.models.load import load_network
+    from fruitaudit.models.keras.load import load_network
 
     path = tmp_path / "mobilenet.h5"
     keras.Sequential([keras.Input((8, 8, 3)), layers.DepthwiseConv2D(3), layers.Flatten(), layers.Dense(2)]).save(path)
@@ -63,7 +63,7 @@ def test_a_keras_2_file_that_keras_3_cannot_read_says_what_to_do(tmp_path: Path)
 def test_weights_that_do_not_fit_have_a_sentence(saved: Path, tmp_path: Path) -> None:
     import zipfile
 
-    from fruitaudit.models.load import load_network
+    from fruitaudit.models.keras.load import load_network
 
     path = tmp_path / "model.keras"
     with zipfile.ZipFile(saved / "model.keras") as old, zipfile.ZipFile(path, "w") as new:
@@ -77,7 +77,7 @@ def test_weights_that_do_not_fit_have_a_sentence(saved: Path, tmp_path: Path) ->
 def test_a_savedmodel_with_two_outputs_or_no_image_is_refused(tmp_path: Path) -> None:
     import tensorflow as tf
 
-    from fruitaudit.models.load import load_network
+    from fruitaudit.models.keras.load import load_network
 
     class Program(tf.Module):
         @tf.function(input_signature=[tf.TensorSpec((None, 8, 8, 3), tf.float32)])
@@ -101,7 +101,7 @@ def test_a_savedmodel_with_two_outputs_or_no_image_is_refused(tmp_path: Path) ->
 
 
 def test_opening_a_model_is_quiet(saved: Path) -> None:
-    code = "import sys; from pathlib import Path; from fruitaudit.models.classifier import open_classifier\n"
+    code = "import sys; from pathlib import Path; from fruitaudit.models.keras.classifier import open_classifier\n"
     code += "open_classifier(Path(sys.argv[1])).cam_layer"
     environment = {k: v for k, v in os.environ.items() if not k.startswith("TF_")}
     done = subprocess.run(

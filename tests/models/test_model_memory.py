@@ -8,10 +8,10 @@ import zoo
 
 from fruitaudit.config.sizes import bytes_of
 from fruitaudit.errors import ConfigError
-from fruitaudit.models import memory
-from fruitaudit.models.backend import keras
-from fruitaudit.models.classifier import Classifier, open_classifier
-from fruitaudit.models.memory import MB, Needs, plan_memory
+from fruitaudit.models.keras import memory
+from fruitaudit.models.keras.backend import keras
+from fruitaudit.models.keras.classifier import Classifier, open_classifier
+from fruitaudit.models.keras.memory import MB, Needs, plan_memory
 
 L = keras.layers
 BIG = Needs(image=100 * MB, weights=100 * MB)

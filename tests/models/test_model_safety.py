@@ -15,7 +15,7 @@ import h5py
 import pytest
 
 from fruitaudit.errors import ModelError
-from fruitaudit.models.safety import inspect
+from fruitaudit.models.keras.safety import inspect
 
 
 def refusal(path: Path, *, trust: bool = False) -> str:
@@ -55,7 +55,7 @@ def evil_network(marker: Path) -> Any:
 
 @pytest.mark.parametrize("name", ["evil.keras", "evil.h5"])
 def test_a_lambda_does_not_run_unless_trusted(tmp_path: Path, name: str) -> None:
-    from fruitaudit.models.classifier import open_classifier
+    from fruitaudit.models.keras.classifier import open_classifier
 
     marker = tmp_path / "marker"
     evil_network(marker).save(tmp_path / name)
@@ -72,7 +72,7 @@ def test_a_lambda_does_not_run_unless_trusted(tmp_path: Path, name: str) -> None
 def test_a_savedmodel_does_not_run_unless_trusted(tmp_path: Path) -> None:
     import tensorflow as tf
 
-    from fruitaudit.models.classifier import open_classifier
+    from fruitaudit.models.keras.classifier import open_classifier
 
     marker = tmp_path / "marker"
 
@@ -247,7 +247,7 @@ def test_every_kind_of_the_zoo_that_keras_can_save_passes(tmp_path: Path) -> Non
 
 
 def test_safety_and_the_package_import_no_tensorflow() -> None:
-    code = "import sys, fruitaudit.models.safety; sys.exit('tensorflow' in sys.modules or 'keras' in sys.modules)"
+    code = "import sys, fruitaudit.models.keras.safety; sys.exit('tensorflow' in sys.modules or 'keras' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 

@@ -31,7 +31,7 @@ def test_the_cam_layer_is_the_last_spatial_activation(
 
 
 def test_the_chapters_model(store16: Any) -> None:
-    from fruitaudit.models.classifier import open_classifier
+    from fruitaudit.models.keras.classifier import open_classifier
 
     for name in ("fruit_cnn.keras", "fruit_cnn_keras2.h5"):
         model = open_classifier(store16 / "models" / name)
@@ -58,7 +58,7 @@ def test_a_layer_used_twice_has_two_names() -> None:
     import keras
     from keras import layers
 
-    from fruitaudit.models.classifier import Classifier
+    from fruitaudit.models.keras.classifier import Classifier
 
     images = keras.Input((8, 8, 3))
     conv = layers.Conv2D(3, 3, padding="same", name="conv")
@@ -69,7 +69,7 @@ def test_a_layer_used_twice_has_two_names() -> None:
 
 
 def test_names_do_not_change_from_trace_to_trace(classifier: Callable[[str], Any]) -> None:
-    from fruitaudit.models.classifier import Classifier
+    from fruitaudit.models.keras.classifier import Classifier
 
     model = classifier("nested_functional")
     again = Classifier.from_network(model.network)
@@ -79,7 +79,7 @@ def test_names_do_not_change_from_trace_to_trace(classifier: Callable[[str], Any
 def test_listening_ends_with_the_block() -> None:
     import keras
 
-    from fruitaudit.models import taps
+    from fruitaudit.models.keras import taps
 
     original = keras.Operation.__call__
     with pytest.raises(RuntimeError, match="stop"), taps.recorded():

@@ -20,8 +20,8 @@ from fruitaudit.demo.fruit.bodies import CLASSES
 from fruitaudit.demo.fruit.render import render
 from fruitaudit.demo.fruit.scene import lab_scene, store_scene
 from fruitaudit.errors import ConfigError
-from fruitaudit.models.backend import keras
-from fruitaudit.models.classifier import Classifier, open_classifier
+from fruitaudit.models.keras.backend import keras
+from fruitaudit.models.keras.classifier import Classifier, open_classifier
 from fruitaudit.providers.alibi import CemByAlibi
 from fruitaudit.providers.registry import build
 from fruitaudit.records.data import Background, Images

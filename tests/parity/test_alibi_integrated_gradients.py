@@ -13,8 +13,8 @@ import numpy as np
 import pytest
 
 from fruitaudit.attribution.methods.integrated_gradients import IntegratedGradients
-from fruitaudit.models.backend import keras
-from fruitaudit.models.classifier import Classifier
+from fruitaudit.models.keras.backend import keras
+from fruitaudit.models.keras.classifier import Classifier
 from fruitaudit.records.data import Images
 from fruitaudit.records.explanations import Targets
 from fruitaudit.runtime import Streams

@@ -20,8 +20,8 @@ from fruitaudit.attribution.methods.deep_shap import DeepShap
 from fruitaudit.attribution.methods.guided_backprop import GuidedBackprop
 from fruitaudit.attribution.methods.input_x_gradient import InputXGradient
 from fruitaudit.attribution.methods.lrp import Lrp
-from fruitaudit.models.backend import keras
-from fruitaudit.models.classifier import Classifier
+from fruitaudit.models.keras.backend import keras
+from fruitaudit.models.keras.classifier import Classifier
 from fruitaudit.records.data import Background, Images
 from fruitaudit.records.explanations import Targets
 from fruitaudit.runtime import Streams

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from fruitaudit.attribution.methods.activation_maximization import ActivationMaximization
-from fruitaudit.models.backend import keras
-from fruitaudit.models.classifier import Classifier
+from fruitaudit.models.keras.backend import keras
+from fruitaudit.models.keras.classifier import Classifier
 from fruitaudit.providers.tf_keras_vis_maximization import ActivationMaximizationByTfKerasVis
 from fruitaudit.records.data import Background, Images
 from fruitaudit.records.explanations import Targets

@@ -10,8 +10,8 @@ from test_parity_shap_partition import Wavy
 
 from fruitaudit.attribution.methods.expected_gradients import ExpectedGradients
 from fruitaudit.attribution.methods.kernel_shap import KernelShap
-from fruitaudit.models.backend import keras
-from fruitaudit.models.classifier import Classifier
+from fruitaudit.models.keras.backend import keras
+from fruitaudit.models.keras.classifier import Classifier
 from fruitaudit.providers.keras_network import hushed
 from fruitaudit.records.data import Background, Images
 from fruitaudit.records.explanations import Targets

@@ -11,8 +11,8 @@ from fruitaudit.attribution.methods.grad_cam import GradCam
 from fruitaudit.attribution.methods.integrated_gradients import IntegratedGradients
 from fruitaudit.attribution.methods.occlusion import Occlusion
 from fruitaudit.attribution.methods.saliency import Saliency
-from fruitaudit.models.backend import keras
-from fruitaudit.models.classifier import Classifier
+from fruitaudit.models.keras.backend import keras
+from fruitaudit.models.keras.classifier import Classifier
 from fruitaudit.providers.registry import explains_of
 from fruitaudit.providers.tf_explain import (
     GradCamByTfExplain,

@@ -7,7 +7,7 @@ from test_parity_tf_explain import L, case, correlations, model
 
 from fruitaudit.attribution.methods.input_x_gradient import InputXGradient
 from fruitaudit.attribution.methods.saliency import Saliency
-from fruitaudit.models.backend import keras
+from fruitaudit.models.keras.backend import keras
 from fruitaudit.providers.keras_network import hushed
 from fruitaudit.records.explanations import Targets
 from fruitaudit.runtime import Streams

@@ -13,8 +13,8 @@ from fruitaudit.attribution.methods.grad_cam_pp import GradCamPlusPlus
 from fruitaudit.attribution.methods.saliency import Saliency
 from fruitaudit.attribution.methods.smoothgrad import SmoothGrad
 from fruitaudit.attribution.noise import standard_normal
-from fruitaudit.models.backend import keras
-from fruitaudit.models.classifier import Classifier
+from fruitaudit.models.keras.backend import keras
+from fruitaudit.models.keras.classifier import Classifier
 from fruitaudit.providers.keras_network import hushed
 from fruitaudit.providers.tf_keras_vis import (
     GradCamByTfKerasVis,

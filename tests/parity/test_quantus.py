@@ -21,8 +21,8 @@ from skimage.metrics import structural_similarity
 from trust.oracles import STREAMS, Oracle, perfect
 
 from fruitaudit.attribution.methods.saliency import Saliency
-from fruitaudit.models.backend import keras
-from fruitaudit.models.classifier import Classifier
+from fruitaudit.models.keras.backend import keras
+from fruitaudit.models.keras.classifier import Classifier
 from fruitaudit.records.data import Images
 from fruitaudit.records.explanations import Maps, Targets
 from fruitaudit.trust import road as road_module

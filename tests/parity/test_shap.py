@@ -8,7 +8,7 @@ import zoo
 
 from fruitaudit.attribution.explain import explain
 from fruitaudit.attribution.methods.deep_shap import DeepShap
-from fruitaudit.models.classifier import Classifier
+from fruitaudit.models.keras.classifier import Classifier
 from fruitaudit.providers.shap import DeepShapByShap
 from fruitaudit.records.data import Background, Images
 from fruitaudit.records.explanations import Targets

@@ -80,7 +80,7 @@ class Pictures:
 
 def network(activation: str = "relu") -> Any:
     """The chapter's layout with 30,800 parameters."""
-    from fruitaudit.models.backend import keras
+    from fruitaudit.models.keras.backend import keras
 
     keras.utils.set_random_seed(9)
     layers = keras.layers
@@ -92,7 +92,7 @@ def network(activation: str = "relu") -> Any:
 
 def train(pictures: Pictures, activation: str = "relu", epochs: int = 14) -> Any:
     """Without augmentation: as brittle as the vendor's."""
-    from fruitaudit.models.backend import keras
+    from fruitaudit.models.keras.backend import keras
 
     model = network(activation)
     model.compile(keras.optimizers.Adam(2e-3), "sparse_categorical_crossentropy")

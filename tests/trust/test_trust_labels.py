@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from zoo import KINDS
 
-from fruitaudit.models.classifier import Classifier
+from fruitaudit.models.keras.classifier import Classifier
 from fruitaudit.records.states import NotRun
 from fruitaudit.runtime import Streams
 from fruitaudit.trust import labels

@@ -11,7 +11,7 @@ import pytest
 from fruitaudit.attribution.methods.guided_backprop import GuidedBackprop
 from fruitaudit.attribution.methods.lime import Lime
 from fruitaudit.attribution.methods.saliency import Saliency
-from fruitaudit.models.classifier import Classifier, open_classifier
+from fruitaudit.models.keras.classifier import Classifier, open_classifier
 from fruitaudit.records.data import Images
 from fruitaudit.records.explanations import Targets
 from fruitaudit.runtime import Streams

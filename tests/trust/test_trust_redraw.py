@@ -7,7 +7,7 @@ import pytest
 from zoo import KINDS
 
 from fruitaudit.errors import CannotExplain
-from fruitaudit.models.classifier import Classifier
+from fruitaudit.models.keras.classifier import Classifier
 from fruitaudit.runtime import Streams
 from fruitaudit.trust.randomization import steps
 from fruitaudit.trust.redraw import RedrawableNetwork, copy_of

@@ -15,7 +15,7 @@ from fruitaudit.attribution.base import Passes
 from fruitaudit.attribution.methods.occlusion import Occlusion
 from fruitaudit.attribution.methods.saliency import Saliency
 from fruitaudit.attribution.methods.score_cam import ScoreCam
-from fruitaudit.models.classifier import Classifier
+from fruitaudit.models.keras.classifier import Classifier
 from fruitaudit.records.data import Images
 from fruitaudit.records.explanations import Targets
 from fruitaudit.records.states import Estimate, NotRun

@@ -42,7 +42,7 @@ class Part:
 
     def score(self, called: InGraph) -> Any:
         """In a graph: (U,) the response of picture u in unit u."""
-        from fruitaudit.models.backend import tf
+        from fruitaudit.models.keras.backend import tf
 
         if self.convolution is None:
             return self._own(called.logits)
@@ -54,7 +54,7 @@ class Part:
 
     def _own(self, responses: Any) -> Any:
         """In a graph: of (U, K) the number of picture u and unit u, (U,)."""
-        from fruitaudit.models.backend import tf
+        from fruitaudit.models.keras.backend import tf
 
         return tf.reduce_sum(responses * tf.one_hot(self.which, tf.shape(responses)[1]), axis=1)
 
@@ -163,7 +163,7 @@ class ActivationMaximization:
 
 def _responses(model: Model, shown: list[Convolution], values: FloatArray) -> list[FloatArray]:
     """(M, K) mean activation of every filter of each layer, then the logits and the probabilities."""
-    from fruitaudit.models.backend import tf
+    from fruitaudit.models.keras.backend import tf
 
     def run(alive: Model, batch: Any) -> Any:
         called = alive.in_graph(batch)

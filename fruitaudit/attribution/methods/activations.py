@@ -92,7 +92,7 @@ def _strongest(magnitudes: FloatArray, k: int) -> IntArray:
 
 def _mean_magnitudes(model: Model, shown: list[Convolution], images: Images) -> list[FloatArray]:
     """(K,) mean |A| of every channel over places and images, for each layer."""
-    from fruitaudit.models.backend import tf
+    from fruitaudit.models.keras.backend import tf
 
     def run(alive: Model, values: Any) -> Any:
         called = alive.in_graph(values)
@@ -109,7 +109,7 @@ def _values(
     model: Model, shown: list[Convolution], channels: list[IntArray], images: Images
 ) -> list[tuple[FloatArray, FloatArray, float]]:
     """(before, after, difference) for each layer; the difference of f(before) and after is a share of the largest."""
-    from fruitaudit.models.backend import tf
+    from fruitaudit.models.keras.backend import tf
 
     def run(alive: Model, values: Any, *channels: Any) -> Any:
         called, made = alive.in_graph(values), []

@@ -44,7 +44,7 @@ class Deconvolution:
     channels: Literal["maxabs", "l2", "sum"] = "maxabs"
 
     def __call__(self, model: Model, images: Images, targets: Targets, streams: Streams) -> Maps:
-        from fruitaudit.models.rules_relu import DECONVOLUTION
+        from fruitaudit.models.keras.rules_relu import DECONVOLUTION
 
         found = modified_gradients(model, images, targets, DECONVOLUTION, self.registration.title)
         return Maps(reduce_channels(found, self.channels).astype(np.float32))

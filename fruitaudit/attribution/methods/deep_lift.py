@@ -64,7 +64,7 @@ class DeepLift:
 
 def against_one(model: Model, images: Any, weights: Any, baseline: Any) -> tuple[Any, Any]:
     """In a graph: (maps (N, H, W), differences of the weighted logits (N,)) of images against one baseline."""
-    from fruitaudit.models.backend import tf
+    from fruitaudit.models.keras.backend import tf
 
     of_images, of_baseline = model.in_graph(images), model.in_graph(baseline)
     one = baseline, of_baseline.logits
@@ -81,9 +81,9 @@ def multipliers_of(
     `fused`: with rules that take long to compile and less time in each pass. `colour`: this single image,
     where it is the reference and of one colour; left out, those of `many` are the references.
     """
-    from fruitaudit.models import backward
-    from fruitaudit.models.rules_deep_lift import FUSED_RULES, RULES, require_batch_axis
-    from fruitaudit.models.rules_maxima import joined
+    from fruitaudit.models.keras import backward
+    from fruitaudit.models.keras.rules_deep_lift import FUSED_RULES, RULES, require_batch_axis
+    from fruitaudit.models.keras.rules_maxima import joined
 
     steps = backward.steps_between(*many, one)
     backward.require_rules(steps, RULES, "DeepLIFT", "integrated_gradients")

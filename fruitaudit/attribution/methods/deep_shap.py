@@ -99,7 +99,7 @@ def _contributions(
 
 def _against_many(model: Model, images: Any, seeds: Any, references: Any, *, fused: bool) -> tuple[Any, Any]:
     """In a graph: sums over the references, which run forward once for all images."""
-    from fruitaudit.models.backend import tf
+    from fruitaudit.models.keras.backend import tf
 
     of_references = model.in_graph(references)
 

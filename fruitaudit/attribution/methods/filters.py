@@ -68,7 +68,7 @@ class Filters:
 
 
 def _kernel(convolution: Convolution) -> FloatArray:
-    from fruitaudit.models.backend import keras
+    from fruitaudit.models.keras.backend import keras
 
     layer = convolution.layer.layer
     weights = layer.depthwise_kernel if isinstance(layer, keras.layers.SeparableConv2D) else layer.kernel

@@ -14,7 +14,7 @@ from fruitaudit.records.explanations import Maps, Targets
 from fruitaudit.runtime import Streams
 
 if TYPE_CHECKING:
-    from fruitaudit.models.backward import Rules
+    from fruitaudit.models.keras.backward import Rules
 
 
 @dataclass(frozen=True, config=OPTIONS)
@@ -48,7 +48,7 @@ class GuidedBackprop:
     channels: Literal["maxabs", "l2", "sum"] = "maxabs"
 
     def __call__(self, model: Model, images: Images, targets: Targets, streams: Streams) -> Maps:
-        from fruitaudit.models.rules_relu import GUIDED
+        from fruitaudit.models.keras.rules_relu import GUIDED
 
         found = modified_gradients(model, images, targets, GUIDED, self.registration.title)
         return Maps(reduce_channels(found, self.channels).astype(np.float32))
@@ -59,7 +59,7 @@ class GuidedBackprop:
 
 def modified_gradients(model: Model, images: Images, targets: Targets, rules: Rules, title: str) -> FloatArray:
     """(N, H, W, C) what arrives at the images by these `rules` of `models.rules_relu`; counted as gradients."""
-    from fruitaudit.models import rules_relu
+    from fruitaudit.models.keras import rules_relu
 
     def function(alive: Model, values: Any, weights: Any) -> Any:
         return rules_relu.modified_gradient(alive, values, weights, rules, title)

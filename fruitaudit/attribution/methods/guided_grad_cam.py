@@ -46,7 +46,7 @@ class GuidedGradCam:
     channels: Literal["maxabs", "l2", "sum"] = "maxabs"
 
     def __call__(self, model: Model, images: Images, targets: Targets, streams: Streams) -> Maps:
-        from fruitaudit.models.rules_relu import GUIDED
+        from fruitaudit.models.keras.rules_relu import GUIDED
 
         regions = gradient_maps(model, images, targets, "Guided Grad-CAM", grad_cam, self.layer)
         guided = modified_gradients(model, images, targets, GUIDED, "Guided backpropagation")

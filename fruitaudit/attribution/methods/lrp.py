@@ -61,8 +61,8 @@ class Lrp:
     first: First = "flat"
 
     def __call__(self, model: Model, images: Images, targets: Targets, streams: Streams) -> Maps:
-        from fruitaudit.models import rules_lrp
-        from fruitaudit.models.backend import tf
+        from fruitaudit.models.keras import rules_lrp
+        from fruitaudit.models.keras.backend import tf
 
         texts = {"dense": self.dense, "convolution": self.convolution, "first": self.first}
         rules = {kind: rules_lrp.Rule.read(text) for kind, text in texts.items()}

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from fruitaudit.errors import CannotExplain
-from fruitaudit.models.backend import tf
+from fruitaudit.models.keras.backend import tf
 
 Signals = Sequence[Any]
 """Tensors or None ("nothing arrives here")."""

@@ -18,7 +18,7 @@ from typing import Any, Literal
 import numpy as np
 
 from fruitaudit.errors import ModelError
-from fruitaudit.models.backend import keras, tf
+from fruitaudit.models.keras.backend import keras, tf
 from fruitaudit.records.data import FloatArray
 from fruitaudit.runtime import Streams
 

@@ -15,8 +15,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from fruitaudit.errors import CannotExplain
-from fruitaudit.models.backend import keras, tf
-from fruitaudit.models.savedmodel import HIDES, hides_layers
+from fruitaudit.models.keras.backend import keras, tf
+from fruitaudit.models.keras.savedmodel import HIDES, hides_layers
 
 _NO_EVIDENCE = re.compile(
     r"Pool|Dropout|Flatten|Reshape|Permute|Cropp|Padding|UpSampl|Rescaling|^Normalization$|Resizing|^Random|^Identity$"

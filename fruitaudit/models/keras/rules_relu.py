@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from fruitaudit.models import backward
-from fruitaudit.models.backend import tf
-from fruitaudit.models.backward import Rules, Signals, Step
+from fruitaudit.models.keras import backward
+from fruitaudit.models.keras.backend import tf
+from fruitaudit.models.keras.backward import Rules, Signals, Step
 
 
 def _guided(step: Step, signals: Signals) -> Signals:

@@ -12,12 +12,12 @@ from typing import Any
 import numpy as np
 
 from fruitaudit.errors import CannotExplain, ModelError
-from fruitaudit.models import backend, heads, taps
-from fruitaudit.models.backend import tf
 from fruitaudit.models.counter import PassCounter
-from fruitaudit.models.load import LoadedNetwork, load_network
-from fruitaudit.models.memory import Needs, bytes_per_image
-from fruitaudit.models.shapes import input_shape_of
+from fruitaudit.models.keras import backend, heads, taps
+from fruitaudit.models.keras.backend import tf
+from fruitaudit.models.keras.load import LoadedNetwork, load_network
+from fruitaudit.models.keras.memory import Needs, bytes_per_image
+from fruitaudit.models.keras.shapes import input_shape_of
 from fruitaudit.records.data import FloatArray, IntArray
 from fruitaudit.records.explanations import Explains
 from fruitaudit.records.passes import LayerGradients

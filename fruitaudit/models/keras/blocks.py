@@ -12,9 +12,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from fruitaudit.models import backward
-from fruitaudit.models.backend import tf
-from fruitaudit.models.backward import Step, replay
+from fruitaudit.models.keras import backward
+from fruitaudit.models.keras.backend import tf
+from fruitaudit.models.keras.backward import Step, replay
 
 _DATA_AND_WEIGHTS = {"Conv2D": (0, 1), "DepthwiseConv2dNative": (0, 1), "MatMul": (0, 1), "Conv2DBackpropInput": (2, 1)}
 _ADDS = ("BiasAdd", "AddV2", "Add", "Sub")

@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from fruitaudit.errors import ModelError
-from fruitaudit.models.backend import keras
-from fruitaudit.models.safety import Format, inspect
-from fruitaudit.models.savedmodel import open_saved_model
+from fruitaudit.models.keras.backend import keras
+from fruitaudit.models.keras.safety import Format, inspect
+from fruitaudit.models.keras.savedmodel import open_saved_model
 from fruitaudit.runtime import sha256_of_file
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from fruitaudit.errors import ModelError
-from fruitaudit.models.backend import keras, tf
+from fruitaudit.models.keras.backend import keras, tf
 
 HIDES = ("a SavedModel hides its layers; take a .keras or .h5 file of the same model, or use occlusion "
          "instead")  # fmt: skip

@@ -21,10 +21,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from fruitaudit.errors import CannotExplain
-from fruitaudit.models import backward
-from fruitaudit.models.backend import tf
-from fruitaudit.models.backward import Rules, Signals, Step
-from fruitaudit.models.blocks import Block, does_not_go_below_zero, with_blocks
+from fruitaudit.models.keras import backward
+from fruitaudit.models.keras.backend import tf
+from fruitaudit.models.keras.backward import Rules, Signals, Step
+from fruitaudit.models.keras.blocks import Block, does_not_go_below_zero, with_blocks
 
 TITLE, INSTEAD = "layer-wise relevance propagation", "integrated_gradients"
 _GATES = ("Sigmoid", "Tanh", "Erf", "Erfc", "Relu6")

@@ -14,9 +14,9 @@ from __future__ import annotations
 from typing import Any
 
 from fruitaudit.errors import CannotExplain
-from fruitaudit.models import backward, rules_maxima
-from fruitaudit.models.backend import tf
-from fruitaudit.models.backward import Rules, Signals, Step, transposed
+from fruitaudit.models.keras import backward, rules_maxima
+from fruitaudit.models.keras.backend import tf
+from fruitaudit.models.keras.backward import Rules, Signals, Step, transposed
 
 _NEAR = 1e-4
 """Below this relative difference a slope is taken as the derivative: float32 leaves too few digits to divide."""

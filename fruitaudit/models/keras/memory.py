@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from fruitaudit.errors import ConfigError
-from fruitaudit.models import backward
+from fruitaudit.models.keras import backward
 from fruitaudit.records.results import MemoryPlan
 
 MB = 10**6

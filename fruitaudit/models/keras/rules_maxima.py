@@ -15,8 +15,8 @@ from typing import Any, cast
 
 import numpy as np
 
-from fruitaudit.models.backend import tf
-from fruitaudit.models.backward import OF_ONE_NUMBER, UNCHANGED, Signals, Step, attributes, replay, transposed
+from fruitaudit.models.keras.backend import tf
+from fruitaudit.models.keras.backward import OF_ONE_NUMBER, UNCHANGED, Signals, Step, attributes, replay, transposed
 
 MAXIMA = ("MaxPool", "Max")
 _PADDINGS = {
