@@ -9,9 +9,9 @@ from pathlib import Path
 import numpy as np
 
 from fruitaudit.config.schema import Config
+from fruitaudit.diagnosis.attacks.turning import Negatives, negatives_of
 from fruitaudit.diagnosis.budget import BUDGETS
 from fruitaudit.diagnosis.run import diagnose
-from fruitaudit.diagnosis.turning import Negatives, negatives_of
 from fruitaudit.opening import Opened
 from fruitaudit.prediction import Predicted
 from fruitaudit.records.diagnosis import Diagnosis

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from fruitaudit.diagnosis import adversarial, preparation, shortcuts, turning
+from fruitaudit.diagnosis.attacks import adversarial, shortcuts, turning
 from fruitaudit.diagnosis.budget import BUDGETS, Budget
-from fruitaudit.diagnosis.examples import IMAGES as EXAMPLES
+from fruitaudit.diagnosis.data_checks import preparation
+from fruitaudit.diagnosis.gap.examples import IMAGES as EXAMPLES
 from fruitaudit.records.data import Role
 from fruitaudit.records.passes import Passes
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from fruitaudit.diagnosis.data_checks.labels import WORKSHEET
 from fruitaudit.diagnosis.evidence import Evidence, percent, points
-from fruitaudit.diagnosis.labels import WORKSHEET
 from fruitaudit.evaluation.intervals import difference, wilson
 from fruitaudit.records.diagnosis import CauseFinding, Listing, ListingNotRun, Remedy
 

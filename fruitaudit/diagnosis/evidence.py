@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from fruitaudit.diagnosis.factors import Factors
-from fruitaudit.diagnosis.labels import LabelCheck
-from fruitaudit.diagnosis.variety import Variety
+from fruitaudit.diagnosis.data_checks.labels import LabelCheck
+from fruitaudit.diagnosis.data_checks.variety import Variety
+from fruitaudit.diagnosis.factors.factors import Factors
 from fruitaudit.records.diagnosis import (
     Decomposition,
     Effect,

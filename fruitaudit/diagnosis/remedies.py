@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from fruitaudit.diagnosis.factors import Factors
+from fruitaudit.diagnosis.factors.factors import Factors
 from fruitaudit.records.diagnosis import Remedy
 
 _TRAIN = "train again with these layers before the model (they act in training only)"

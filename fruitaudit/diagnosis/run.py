@@ -6,28 +6,28 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from fruitaudit.diagnosis.adversarial import attack
+from fruitaudit.diagnosis.attacks.adversarial import attack
+from fruitaudit.diagnosis.attacks.shortcuts import find_shortcuts
+from fruitaudit.diagnosis.attacks.turning import ADD_CEM, Negatives, turn_answers
 from fruitaudit.diagnosis.budget import Budget
-from fruitaudit.diagnosis.change import Answers
 from fruitaudit.diagnosis.claims import judge_claims
-from fruitaudit.diagnosis.contrast import Contrast, Side
-from fruitaudit.diagnosis.decomposition import decompose
+from fruitaudit.diagnosis.data_checks.integrity import check_data
+from fruitaudit.diagnosis.data_checks.labels import LabelCheck, check_labels
+from fruitaudit.diagnosis.data_checks.preparation import try_preparations
+from fruitaudit.diagnosis.data_checks.shift import measure_feature_shift, measure_shift, nearest_training
+from fruitaudit.diagnosis.data_checks.variety import Variety, find_varieties
+from fruitaudit.diagnosis.data_checks.worksheet import write_worksheet
 from fruitaudit.diagnosis.evidence import Evidence
-from fruitaudit.diagnosis.examples import draw_examples
-from fruitaudit.diagnosis.factors import Factors, measure_factors
-from fruitaudit.diagnosis.integrity import check_data
-from fruitaudit.diagnosis.interventions import measure_effects
-from fruitaudit.diagnosis.labels import LabelCheck, check_labels
-from fruitaudit.diagnosis.masks import find_masks
-from fruitaudit.diagnosis.material import Material
-from fruitaudit.diagnosis.pool import Pool
-from fruitaudit.diagnosis.preparation import try_preparations
+from fruitaudit.diagnosis.factors.factors import Factors, measure_factors
+from fruitaudit.diagnosis.factors.interventions import measure_effects
+from fruitaudit.diagnosis.gap.change import Answers
+from fruitaudit.diagnosis.gap.contrast import Contrast, Side
+from fruitaudit.diagnosis.gap.decomposition import decompose
+from fruitaudit.diagnosis.gap.examples import draw_examples
+from fruitaudit.diagnosis.images.masks import find_masks
+from fruitaudit.diagnosis.images.material import Material
+from fruitaudit.diagnosis.images.pool import Pool
 from fruitaudit.diagnosis.ranking import rank
-from fruitaudit.diagnosis.shift import measure_feature_shift, measure_shift, nearest_training
-from fruitaudit.diagnosis.shortcuts import find_shortcuts
-from fruitaudit.diagnosis.turning import ADD_CEM, Negatives, turn_answers
-from fruitaudit.diagnosis.variety import Variety, find_varieties
-from fruitaudit.diagnosis.worksheet import write_worksheet
 from fruitaudit.errors import CannotExplain
 from fruitaudit.opening import Opened
 from fruitaudit.records.data import FloatArray

@@ -16,11 +16,11 @@ from planted.kit import FACTORS, Pictures, Toggle, both, scenes, small
 from fruitaudit.config.load import load_config
 from fruitaudit.demo.fruit.scene import Light, Scene
 from fruitaudit.diagnosis.budget import BUDGETS
-from fruitaudit.diagnosis.change import Change
-from fruitaudit.diagnosis.contrast import Contrast
 from fruitaudit.diagnosis.cost import cost
-from fruitaudit.diagnosis.factors import Factors, measure_factors
-from fruitaudit.diagnosis.layers import Layers
+from fruitaudit.diagnosis.factors.factors import Factors, measure_factors
+from fruitaudit.diagnosis.gap.change import Change
+from fruitaudit.diagnosis.gap.contrast import Contrast
+from fruitaudit.diagnosis.images.layers import Layers
 from fruitaudit.diagnosis.run import diagnose
 from fruitaudit.opening import open_inputs
 from fruitaudit.prediction import predict

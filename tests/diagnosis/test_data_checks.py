@@ -5,11 +5,11 @@ import numpy as np
 import pytest
 from diagnosis.worlds import SIDE, discs, material, side
 
-from fruitaudit.diagnosis.camera import blur_metric, noise_of
-from fruitaudit.diagnosis.duplicates import Prints, calibrate, near_pairs
-from fruitaudit.diagnosis.integrity import check_data
-from fruitaudit.diagnosis.labels import neighbour_votes
-from fruitaudit.diagnosis.shift import hedges_g, properties
+from fruitaudit.diagnosis.data_checks.duplicates import Prints, calibrate, near_pairs
+from fruitaudit.diagnosis.data_checks.integrity import check_data
+from fruitaudit.diagnosis.data_checks.labels import neighbour_votes
+from fruitaudit.diagnosis.data_checks.shift import hedges_g, properties
+from fruitaudit.diagnosis.factors.camera import blur_metric, noise_of
 from fruitaudit.records.diagnosis import Listing
 from fruitaudit.records.evaluation import Predictions
 from fruitaudit.records.states import Estimate, NotRun

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from diagnosis.worlds import SIDE, contrast, discs
 
-from fruitaudit.diagnosis.change import STAGES, changed
-from fruitaudit.diagnosis.factors import measure_factors
+from fruitaudit.diagnosis.factors.factors import measure_factors
+from fruitaudit.diagnosis.gap.change import STAGES, changed
 from fruitaudit.records.states import NotRun
 
 PIXELS, LABELS = discs(seed=5)

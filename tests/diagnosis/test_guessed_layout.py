@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 from diagnosis.worlds import SIDE, contrast, discs
 
-from fruitaudit.diagnosis.change import changed
-from fruitaudit.diagnosis.guessed_layout import GuessedLayout, changes_of, guess_layout
+from fruitaudit.diagnosis.factors.guessed_layout import GuessedLayout, changes_of, guess_layout
+from fruitaudit.diagnosis.gap.change import changed
 
 PIXELS, LABELS = discs(seed=5)
 
@@ -34,7 +34,7 @@ def test_the_labs_own_layout_needs_no_change() -> None:
 
 @pytest.mark.parametrize("side", [28, 48])
 def test_pictures_of_any_size_have_moments(side: int) -> None:
-    from fruitaudit.diagnosis.guessed_layout import _moments
+    from fruitaudit.diagnosis.factors.guessed_layout import _moments
 
     small = np.stack([cv2.resize(image, (side, side)) for image in PIXELS[:3]])
     assert np.isfinite(_moments(small)).all()

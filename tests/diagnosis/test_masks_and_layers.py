@@ -4,8 +4,8 @@ import cv2
 import numpy as np
 from diagnosis.worlds import SIDE, discs, material, side
 
-from fruitaudit.diagnosis.layers import fill
-from fruitaudit.diagnosis.masks import SURE, by_grabcut, by_uniform_background, find_masks
+from fruitaudit.diagnosis.images.layers import fill
+from fruitaudit.diagnosis.images.masks import SURE, by_grabcut, by_uniform_background, find_masks
 
 PIXELS, LABELS = discs()
 

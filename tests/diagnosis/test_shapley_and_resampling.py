@@ -5,9 +5,9 @@ from itertools import permutations
 import numpy as np
 import pytest
 
-from fruitaudit.diagnosis.change import all_subsets
+from fruitaudit.diagnosis.gap.change import all_subsets
+from fruitaudit.diagnosis.gap.shapley import beginnings, draw_orders, shares, shares_of_orders
 from fruitaudit.diagnosis.resampling import SHARE, difference_of_means, mean_of, weights
-from fruitaudit.diagnosis.shapley import beginnings, draw_orders, shares, shares_of_orders
 from fruitaudit.runtime import Streams
 
 NAMES = ("light", "scale", "blur", "hue")

@@ -11,9 +11,9 @@ from PIL import Image
 
 from fruitaudit.config.scales import APPLICATIONS
 from fruitaudit.data.preprocess import Preprocessor
-from fruitaudit.diagnosis.adversarial import Target
-from fruitaudit.diagnosis.material import Eye
-from fruitaudit.diagnosis.turning import IMAGES, Negatives, negatives_of, smallest, turn_answers
+from fruitaudit.diagnosis.attacks.adversarial import Target
+from fruitaudit.diagnosis.attacks.turning import IMAGES, Negatives, negatives_of, smallest, turn_answers
+from fruitaudit.diagnosis.images.material import Eye
 from fruitaudit.records.data import Sample
 from fruitaudit.records.diagnosis import Turn, TurnNotFound
 from fruitaudit.records.evidence import Counterfactual, Counterfactuals
@@ -133,7 +133,7 @@ def test_images_are_taken_evenly_of_all_groups(opened: Opened, tmp_path: Path) -
 
 
 def test_a_model_that_takes_blue_first_is_shown_red_first(tmp_path: Path) -> None:
-    from fruitaudit.diagnosis.turning import _picture
+    from fruitaudit.diagnosis.attacks.turning import _picture
 
     caffe = next(name for name, mode in APPLICATIONS.items() if mode == "caffe")
     unit = np.zeros((SIDE, SIDE, 3), np.float32)

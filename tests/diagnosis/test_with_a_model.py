@@ -7,15 +7,15 @@ import pytest
 from diagnosis.worlds import COLOURS, SIDE, contrast, discs, material, side
 
 from fruitaudit.data.preprocess import Preprocessor
-from fruitaudit.diagnosis.adversarial import LINF, attack
-from fruitaudit.diagnosis.change import Answers, predictions
-from fruitaudit.diagnosis.decomposition import decompose
-from fruitaudit.diagnosis.factors import measure_factors
-from fruitaudit.diagnosis.interventions import measure_effects
-from fruitaudit.diagnosis.material import Eye
-from fruitaudit.diagnosis.preparation import try_preparations
+from fruitaudit.diagnosis.attacks.adversarial import LINF, attack
+from fruitaudit.diagnosis.attacks.shortcuts import find_shortcuts
+from fruitaudit.diagnosis.data_checks.preparation import try_preparations
+from fruitaudit.diagnosis.factors.factors import measure_factors
+from fruitaudit.diagnosis.factors.interventions import measure_effects
+from fruitaudit.diagnosis.gap.change import Answers, predictions
+from fruitaudit.diagnosis.gap.decomposition import decompose
+from fruitaudit.diagnosis.images.material import Eye
 from fruitaudit.diagnosis.remedies import remedy_of
-from fruitaudit.diagnosis.shortcuts import find_shortcuts
 from fruitaudit.records.diagnosis import Decomposition, Effect
 from fruitaudit.records.states import Estimate, NotRun
 from fruitaudit.runtime import Streams

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from diagnosis.worlds import material
 
-from fruitaudit.diagnosis.labels import LabelCheck, check_labels
-from fruitaudit.diagnosis.worksheet import COLUMNS, write_worksheet
+from fruitaudit.diagnosis.data_checks.labels import LabelCheck, check_labels
+from fruitaudit.diagnosis.data_checks.worksheet import COLUMNS, write_worksheet
 from fruitaudit.records.data import FloatArray
 from fruitaudit.records.evaluation import Predictions
 

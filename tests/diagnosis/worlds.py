@@ -7,9 +7,9 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from fruitaudit.diagnosis.contrast import Contrast, Side
-from fruitaudit.diagnosis.masks import find_masks
-from fruitaudit.diagnosis.material import Material
+from fruitaudit.diagnosis.gap.contrast import Contrast, Side
+from fruitaudit.diagnosis.images.masks import find_masks
+from fruitaudit.diagnosis.images.material import Material
 from fruitaudit.records.data import Sample
 from fruitaudit.runtime import Streams
 

@@ -9,8 +9,8 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from fruitaudit.diagnosis.masks import SURE, Masks
-from fruitaudit.diagnosis.material import Material
+from fruitaudit.diagnosis.images.masks import SURE, Masks
+from fruitaudit.diagnosis.images.material import Material
 from fruitaudit.records.data import ByteArray, FloatArray, IntArray
 
 Flags = npt.NDArray[np.bool_]

@@ -8,13 +8,13 @@ from dataclasses import replace
 import cv2
 import numpy as np
 
-from fruitaudit.diagnosis.change import PLACE_GUESSED, Change
-from fruitaudit.diagnosis.colour import ColourShift, turned
-from fruitaudit.diagnosis.contrast import Contrast
-from fruitaudit.diagnosis.factors import TITLES, Factors
-from fruitaudit.diagnosis.layers import Layers, fill
-from fruitaudit.diagnosis.layout import layout_of
-from fruitaudit.diagnosis.surface import specks
+from fruitaudit.diagnosis.factors.colour import ColourShift, turned
+from fruitaudit.diagnosis.factors.factors import TITLES, Factors
+from fruitaudit.diagnosis.factors.layout import layout_of
+from fruitaudit.diagnosis.factors.surface import specks
+from fruitaudit.diagnosis.gap.change import PLACE_GUESSED, Change
+from fruitaudit.diagnosis.gap.contrast import Contrast
+from fruitaudit.diagnosis.images.layers import Layers, fill
 from fruitaudit.records.data import FloatArray, IntArray
 from fruitaudit.records.states import NotRun
 

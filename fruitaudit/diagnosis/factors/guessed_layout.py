@@ -13,9 +13,9 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from fruitaudit.diagnosis.change import Change, changed
-from fruitaudit.diagnosis.contrast import Contrast, Values
-from fruitaudit.diagnosis.layout import PILE, scale_change, several_change
+from fruitaudit.diagnosis.factors.layout import PILE, scale_change, several_change
+from fruitaudit.diagnosis.gap.change import Change, changed
+from fruitaudit.diagnosis.gap.contrast import Contrast, Values
 from fruitaudit.records.data import ByteArray
 
 SCALES = (1.0, 0.7, 0.5, 0.35, 0.25)

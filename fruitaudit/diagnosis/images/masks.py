@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from fruitaudit.diagnosis.material import Material
+from fruitaudit.diagnosis.images.material import Material
 from fruitaudit.records.data import ByteArray, FloatArray, IntArray
 
 Origin = Literal["data", "uniform background", "GrabCut"]

@@ -8,10 +8,10 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from fruitaudit.diagnosis.change import Change
-from fruitaudit.diagnosis.colour import NO_DIFFERENCE, ColourShift, core_of
-from fruitaudit.diagnosis.contrast import Contrast, Side, Values, class_medians
-from fruitaudit.diagnosis.layers import Layers
+from fruitaudit.diagnosis.factors.colour import NO_DIFFERENCE, ColourShift, core_of
+from fruitaudit.diagnosis.gap.change import Change
+from fruitaudit.diagnosis.gap.contrast import Contrast, Side, Values, class_medians
+from fruitaudit.diagnosis.images.layers import Layers
 from fruitaudit.records.data import ByteArray, FloatArray, IntArray
 from fruitaudit.records.states import NotRun
 

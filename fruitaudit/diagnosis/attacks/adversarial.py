@@ -9,7 +9,7 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
-from fruitaudit.diagnosis.material import Eye, Material
+from fruitaudit.diagnosis.images.material import Eye, Material
 from fruitaudit.evaluation.intervals import wilson
 from fruitaudit.records.data import ByteArray, FloatArray, IntArray
 from fruitaudit.records.diagnosis import AttackCurve

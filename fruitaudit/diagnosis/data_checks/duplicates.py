@@ -13,8 +13,8 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from fruitaudit.diagnosis.contrast import Values
-from fruitaudit.diagnosis.material import Material
+from fruitaudit.diagnosis.gap.contrast import Values
+from fruitaudit.diagnosis.images.material import Material
 from fruitaudit.records.data import ByteArray, FloatArray, IntArray
 
 SIDE = 16

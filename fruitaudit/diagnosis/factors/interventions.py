@@ -7,13 +7,13 @@ from collections.abc import Iterator
 import numpy as np
 import numpy.typing as npt
 
-from fruitaudit.diagnosis.change import CHUNK, Answers, Change, changed
-from fruitaudit.diagnosis.contrast import Contrast, Side
-from fruitaudit.diagnosis.factors import TITLES, Factors
-from fruitaudit.diagnosis.material import Eye
+from fruitaudit.diagnosis.factors.factors import TITLES, Factors
+from fruitaudit.diagnosis.factors.surface import probes
+from fruitaudit.diagnosis.factors.undo import undo
+from fruitaudit.diagnosis.gap.change import CHUNK, Answers, Change, changed
+from fruitaudit.diagnosis.gap.contrast import Contrast, Side
+from fruitaudit.diagnosis.images.material import Eye
 from fruitaudit.diagnosis.resampling import CHANGE, SHARE, Range, mean_of
-from fruitaudit.diagnosis.surface import probes
-from fruitaudit.diagnosis.undo import undo
 from fruitaudit.records.diagnosis import Direction, Effect, EffectNotRun
 from fruitaudit.records.states import Estimate, NotRun
 

@@ -11,9 +11,9 @@ from collections.abc import Callable, Sequence
 import cv2
 import numpy as np
 
-from fruitaudit.diagnosis.change import Change, changed, in_chunks
-from fruitaudit.diagnosis.contrast import Contrast
-from fruitaudit.diagnosis.material import Eye
+from fruitaudit.diagnosis.gap.change import Change, changed, in_chunks
+from fruitaudit.diagnosis.gap.contrast import Contrast
+from fruitaudit.diagnosis.images.material import Eye
 from fruitaudit.records.data import ByteArray, FloatArray, IntArray
 
 Disturb = Callable[[Contrast, IntArray, FloatArray], ByteArray]

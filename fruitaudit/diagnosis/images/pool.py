@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from fruitaudit.diagnosis.material import Eye, Material, draw, drawn_rows
+from fruitaudit.diagnosis.images.material import Eye, Material, draw, drawn_rows
 from fruitaudit.opening import Opened
 from fruitaudit.records.data import FloatArray, IntArray
 from fruitaudit.records.evaluation import Predictions

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from fruitaudit.diagnosis.contrast import Values
-from fruitaudit.diagnosis.material import Eye, Material
+from fruitaudit.diagnosis.gap.contrast import Values
+from fruitaudit.diagnosis.images.material import Eye, Material
 from fruitaudit.evaluation.intervals import wilson
 from fruitaudit.records.data import FloatArray, IntArray
 from fruitaudit.records.diagnosis import Listing

@@ -9,7 +9,7 @@ import numpy as np
 
 from fruitaudit.data.decode import BadImage, decode, read_bytes
 from fruitaudit.data.preprocess import Preprocessor
-from fruitaudit.diagnosis.material import Eye, Material, rgb_fitter
+from fruitaudit.diagnosis.images.material import Eye, Material, rgb_fitter
 from fruitaudit.diagnosis.resampling import SHARE, mean_of
 from fruitaudit.errors import AuditError
 from fruitaudit.records.data import ByteArray, IntArray

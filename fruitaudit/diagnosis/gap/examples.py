@@ -9,10 +9,10 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from fruitaudit.diagnosis.change import Change, changed
-from fruitaudit.diagnosis.contrast import Contrast
-from fruitaudit.diagnosis.factors import Factors
-from fruitaudit.diagnosis.material import Eye
+from fruitaudit.diagnosis.factors.factors import Factors
+from fruitaudit.diagnosis.gap.change import Change, changed
+from fruitaudit.diagnosis.gap.contrast import Contrast
+from fruitaudit.diagnosis.images.material import Eye
 from fruitaudit.records.data import ByteArray, IntArray
 from fruitaudit.records.diagnosis import Decomposition, Example
 from fruitaudit.runtime import atomic

@@ -9,9 +9,9 @@ import cv2
 import numpy as np
 
 from fruitaudit.data.splits import Split
-from fruitaudit.diagnosis.camera import blur_metric
-from fruitaudit.diagnosis.duplicates import Pairs, Prints, calibrate, near_pairs
-from fruitaudit.diagnosis.material import Material
+from fruitaudit.diagnosis.data_checks.duplicates import Pairs, Prints, calibrate, near_pairs
+from fruitaudit.diagnosis.factors.camera import blur_metric
+from fruitaudit.diagnosis.images.material import Material
 from fruitaudit.evaluation.intervals import wilson
 from fruitaudit.records.diagnosis import Listing, ListingNotRun
 from fruitaudit.records.evaluation import Predictions

@@ -12,8 +12,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 
-from fruitaudit.diagnosis.contrast import Side
-from fruitaudit.diagnosis.material import Eye
+from fruitaudit.diagnosis.gap.contrast import Side
+from fruitaudit.diagnosis.images.material import Eye
 from fruitaudit.evaluation.intervals import wilson
 from fruitaudit.records.data import ByteArray, IntArray
 from fruitaudit.records.diagnosis import Shortcut

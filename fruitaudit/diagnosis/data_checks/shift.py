@@ -7,9 +7,9 @@ from collections.abc import Iterator, Sequence
 import cv2
 import numpy as np
 
-from fruitaudit.diagnosis.camera import blur_metric
-from fruitaudit.diagnosis.contrast import Contrast, Side, Values
-from fruitaudit.diagnosis.material import Material
+from fruitaudit.diagnosis.factors.camera import blur_metric
+from fruitaudit.diagnosis.gap.contrast import Contrast, Side, Values
+from fruitaudit.diagnosis.images.material import Material
 from fruitaudit.diagnosis.resampling import weights
 from fruitaudit.records.data import FloatArray
 from fruitaudit.records.diagnosis import Distance, FeatureShift, Shift

@@ -6,7 +6,7 @@ import csv
 from collections.abc import Sequence
 from pathlib import Path
 
-from fruitaudit.diagnosis.labels import WORKSHEET, Doubt, LabelCheck
+from fruitaudit.diagnosis.data_checks.labels import WORKSHEET, Doubt, LabelCheck
 from fruitaudit.runtime import atomic
 
 COLUMNS = ("split", "sample_id", "path", "label", "predicted", "probability", "nearest_training_image",

@@ -10,10 +10,10 @@ from pathlib import Path
 import numpy as np
 
 from fruitaudit.config.scales import APPLICATIONS
-from fruitaudit.diagnosis.adversarial import L2 as L2_TRIED
-from fruitaudit.diagnosis.adversarial import LINF, Target, climb
-from fruitaudit.diagnosis.examples import write_picture
-from fruitaudit.diagnosis.material import Eye, read_photos, rgb_fitter
+from fruitaudit.diagnosis.attacks.adversarial import L2 as L2_TRIED
+from fruitaudit.diagnosis.attacks.adversarial import LINF, Target, climb
+from fruitaudit.diagnosis.gap.examples import write_picture
+from fruitaudit.diagnosis.images.material import Eye, read_photos, rgb_fitter
 from fruitaudit.opening import Opened
 from fruitaudit.records.data import ByteArray, FloatArray
 from fruitaudit.records.diagnosis import Turn, Turned, TurnNotFound

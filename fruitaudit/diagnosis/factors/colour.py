@@ -12,9 +12,9 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from fruitaudit.diagnosis.change import Change
-from fruitaudit.diagnosis.contrast import Contrast, Side, Values, class_medians, excess_spread
-from fruitaudit.diagnosis.layers import Layers
+from fruitaudit.diagnosis.gap.change import Change
+from fruitaudit.diagnosis.gap.contrast import Contrast, Side, Values, class_medians, excess_spread
+from fruitaudit.diagnosis.images.layers import Layers
 from fruitaudit.records.data import FloatArray, IntArray
 from fruitaudit.records.states import NotRun
 

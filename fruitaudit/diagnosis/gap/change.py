@@ -11,9 +11,9 @@ from typing import TypeVar
 
 import numpy as np
 
-from fruitaudit.diagnosis.contrast import Side, Values
-from fruitaudit.diagnosis.layers import Layers
-from fruitaudit.diagnosis.material import Eye
+from fruitaudit.diagnosis.gap.contrast import Side, Values
+from fruitaudit.diagnosis.images.layers import Layers
+from fruitaudit.diagnosis.images.material import Eye
 from fruitaudit.records.data import ByteArray, IntArray
 
 CHUNK = 64

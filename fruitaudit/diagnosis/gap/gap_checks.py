@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from fruitaudit.diagnosis.contrast import Contrast, Values
+from fruitaudit.diagnosis.gap.contrast import Contrast, Values
 from fruitaudit.diagnosis.resampling import CHANGE, RESAMPLES, Range, mean_of, weights
 from fruitaudit.records.data import FloatArray, IntArray
 from fruitaudit.records.diagnosis import Effect, GapCheck

@@ -5,10 +5,10 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-from fruitaudit.diagnosis.change import Change
-from fruitaudit.diagnosis.colour import NO_DIFFERENCE
-from fruitaudit.diagnosis.contrast import Contrast, Side
-from fruitaudit.diagnosis.layers import Layers
+from fruitaudit.diagnosis.factors.colour import NO_DIFFERENCE
+from fruitaudit.diagnosis.gap.change import Change
+from fruitaudit.diagnosis.gap.contrast import Contrast, Side
+from fruitaudit.diagnosis.images.layers import Layers
 from fruitaudit.records.data import ByteArray, FloatArray, IntArray
 from fruitaudit.records.states import NotRun
 

@@ -6,9 +6,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from fruitaudit.diagnosis.camera import measure_blur, measure_jpeg, measure_noise
-from fruitaudit.diagnosis.change import Change, changed
-from fruitaudit.diagnosis.colour import (
+from fruitaudit.diagnosis.factors.camera import measure_blur, measure_jpeg, measure_noise
+from fruitaudit.diagnosis.factors.colour import (
     ColourShift,
     ObjectColours,
     colour_shift,
@@ -16,10 +15,11 @@ from fruitaudit.diagnosis.colour import (
     measure_light,
     object_colours,
 )
-from fruitaudit.diagnosis.contrast import Contrast, Side
-from fruitaudit.diagnosis.guessed_layout import GuessedLayout, changes_of, guess_layout
-from fruitaudit.diagnosis.layout import layout_of, measure_background, measure_scale, measure_several
-from fruitaudit.diagnosis.surface import measure_wetness
+from fruitaudit.diagnosis.factors.guessed_layout import GuessedLayout, changes_of, guess_layout
+from fruitaudit.diagnosis.factors.layout import layout_of, measure_background, measure_scale, measure_several
+from fruitaudit.diagnosis.factors.surface import measure_wetness
+from fruitaudit.diagnosis.gap.change import Change, changed
+from fruitaudit.diagnosis.gap.contrast import Contrast, Side
 from fruitaudit.records.states import NotRun
 
 TITLES = {

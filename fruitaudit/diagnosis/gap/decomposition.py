@@ -7,11 +7,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from fruitaudit.diagnosis.change import PLACE_GUESSED, Answers, Change, Subset, all_subsets
-from fruitaudit.diagnosis.contrast import Contrast, Values
-from fruitaudit.diagnosis.controls import control_answers, framed, patterned
-from fruitaudit.diagnosis.factors import TITLES, Factors
-from fruitaudit.diagnosis.gap_checks import (
+from fruitaudit.diagnosis.factors.factors import TITLES, Factors
+from fruitaudit.diagnosis.gap.change import PLACE_GUESSED, Answers, Change, Subset, all_subsets
+from fruitaudit.diagnosis.gap.contrast import Contrast, Values
+from fruitaudit.diagnosis.gap.controls import control_answers, framed, patterned
+from fruitaudit.diagnosis.gap.gap_checks import (
     LEAST,
     ShareTrial,
     believe,
@@ -20,9 +20,9 @@ from fruitaudit.diagnosis.gap_checks import (
     recomposition_check,
     similarity_check,
 )
-from fruitaudit.diagnosis.material import Material
+from fruitaudit.diagnosis.gap.shapley import EXACT_UP_TO, ORDERS, beginnings, draw_orders, shares, shares_of_orders
+from fruitaudit.diagnosis.images.material import Material
 from fruitaudit.diagnosis.resampling import SHARE, difference_of_means, mean_of
-from fruitaudit.diagnosis.shapley import EXACT_UP_TO, ORDERS, beginnings, draw_orders, shares, shares_of_orders
 from fruitaudit.records.diagnosis import Decomposition, Effect, EffectNotRun, GapCheck, GapShare
 from fruitaudit.records.states import Estimate, NotRun
 

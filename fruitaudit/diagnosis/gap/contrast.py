@@ -8,9 +8,9 @@ from functools import cached_property
 import numpy as np
 import numpy.typing as npt
 
-from fruitaudit.diagnosis.layers import Cutouts
-from fruitaudit.diagnosis.masks import Masks
-from fruitaudit.diagnosis.material import Material
+from fruitaudit.diagnosis.images.layers import Cutouts
+from fruitaudit.diagnosis.images.masks import Masks
+from fruitaudit.diagnosis.images.material import Material
 from fruitaudit.records.data import IntArray
 from fruitaudit.runtime import Streams
 

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from fruitaudit.diagnosis.material import Material
-from fruitaudit.diagnosis.shift import to_own_class
+from fruitaudit.diagnosis.data_checks.shift import to_own_class
+from fruitaudit.diagnosis.images.material import Material
 from fruitaudit.evaluation.intervals import difference, wilson
 from fruitaudit.records.data import FloatArray
 from fruitaudit.records.states import Estimate

@@ -1,0 +1,1 @@
+"""How little turns an answer: adversarial changes, and regions that carry a class."""

@@ -1,0 +1,1 @@
+"""The suspected causes: how each is measured, brought into the lab and taken back in the field."""
