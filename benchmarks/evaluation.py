@@ -51,11 +51,11 @@ def make(folder: Path, n_images: int) -> None:
 
 def measure(what: str, folder: Path, n_images: int) -> dict[str, float]:
     """Seconds and peak memory of one part, in this process."""
+    from fruitaudit.audit.opening import open_inputs
+    from fruitaudit.audit.prediction import predict
     from fruitaudit.config.schema import Config
     from fruitaudit.data.stream import Reading, stream
     from fruitaudit.evaluation.evaluate import evaluate
-    from fruitaudit.opening import open_inputs
-    from fruitaudit.prediction import predict
     from fruitaudit.runtime import StageCache, Streams, peak_memory_mb
 
     config = Config.model_validate(

@@ -7,20 +7,21 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from fruitaudit import __version__
-from fruitaudit.choice import methods_asked
+from fruitaudit.audit.choice import methods_asked
+from fruitaudit.audit.explaining import Explainer, explain_all
+from fruitaudit.audit.groups import check_groups, choose_groups
+from fruitaudit.audit.opening import Opened, class_names, open_inputs
+from fruitaudit.audit.pictures import Album
+from fruitaudit.audit.prediction import Predicted, predict
+from fruitaudit.audit.steps import Progress, Steps
 from fruitaudit.config.load import dump_config
 from fruitaudit.config.schema import Config
 from fruitaudit.diagnosis.audit import diagnosis_of
 from fruitaudit.evaluation.class_order import judge_class_orders
 from fruitaudit.evaluation.evaluate import evaluate
-from fruitaudit.explaining import Explainer, explain_all
 from fruitaudit.findings import find
 from fruitaudit.gates import asked_top_k, check_all_gates, gates_on_figures, judge
-from fruitaudit.groups import check_groups, choose_groups
 from fruitaudit.models.keras.architecture import summarise
-from fruitaudit.opening import Opened, class_names, open_inputs
-from fruitaudit.pictures import Album
-from fruitaudit.prediction import Predicted, predict
 from fruitaudit.providers.registry import build
 from fruitaudit.records.evaluation import Predictions
 from fruitaudit.records.results import Results, RunInfo
@@ -28,7 +29,6 @@ from fruitaudit.report.artefacts import save_results, save_run
 from fruitaudit.report.predictions import write_predictions
 from fruitaudit.report.render import render
 from fruitaudit.runtime import StageCache, Streams, sha256_of, staged, write_text
-from fruitaudit.steps import Progress, Steps
 from fruitaudit.trust.audit import tested_methods, trust_of
 
 OUTPUTS = ("attributions", "config.yaml", "diagnosis", "junit.xml", "labels_to_check.csv", "pictures",

@@ -19,14 +19,14 @@ from fruitaudit.attribution.base import Method, Passes, background_of, least_pas
 from fruitaudit.attribution.cams import layer_for
 from fruitaudit.attribution.explain import why_no_contrast
 from fruitaudit.attribution.sharing import ROOM
-from fruitaudit.choice import methods_of, model_methods
+from fruitaudit.audit.choice import methods_of, model_methods
+from fruitaudit.audit.opening import Opened, open_inputs
 from fruitaudit.config.schema import Config, MethodSettings
 from fruitaudit.data.stream import stream
 from fruitaudit.diagnosis.cost import cost as cost_of_experiments
 from fruitaudit.errors import CannotExplain, DataError
 from fruitaudit.gates import gates_on_figures, parse_gate
 from fruitaudit.gates.grammar import EVERY_CLASS
-from fruitaudit.opening import Opened, open_inputs
 from fruitaudit.pipeline import check
 from fruitaudit.providers.registry import build
 from fruitaudit.records.results import MemoryPlan

@@ -8,10 +8,10 @@ from pathlib import Path
 import jinja2
 import yaml
 
+from fruitaudit.audit.opening import open_inputs
 from fruitaudit.config.load import load_config
 from fruitaudit.config.schema import NAME
 from fruitaudit.errors import ConfigError
-from fruitaudit.opening import open_inputs
 from fruitaudit.resources import resource
 from fruitaudit.runtime import Streams, write_text
 

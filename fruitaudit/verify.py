@@ -20,10 +20,11 @@ from rich.padding import Padding
 
 from fruitaudit.attribution.base import Method, background_of
 from fruitaudit.attribution.explain import explain
+from fruitaudit.audit.opening import Opened, open_inputs
+from fruitaudit.audit.steps import Progress
 from fruitaudit.config.schema import Config, MethodSettings
 from fruitaudit.data.stream import read_images
 from fruitaudit.errors import ConfigError, DataError
-from fruitaudit.opening import Opened, open_inputs
 from fruitaudit.providers.equal import native_options, options_for, options_of
 from fruitaudit.providers.registry import all_methods, build, explains_of, providers_of
 from fruitaudit.records.data import Background, FloatArray, Images
@@ -31,7 +32,6 @@ from fruitaudit.records.evidence import Counterfactuals, Synthetic
 from fruitaudit.records.explanations import Explains, Explanation, Maps, Segments, Targets
 from fruitaudit.records.states import NotRun
 from fruitaudit.runtime import Streams
-from fruitaudit.steps import Progress
 
 
 @dataclass(frozen=True)

@@ -88,7 +88,7 @@ def write_photos(folder: Path, network: Any) -> tuple[list[Path], int]:
 
 @pytest.fixture(scope="module", params=[*KINDS, *FORMATS])
 def audited(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Audited:
-    import fruitaudit.opening
+    import fruitaudit.audit.opening
     from fruitaudit.config.schema import Config
     from fruitaudit.pipeline import audit
     from fruitaudit.progress import Quiet
@@ -124,8 +124,10 @@ def audited(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
     )
     opened: list[Any] = []
     with pytest.MonkeyPatch.context() as patch:
-        whole = fruitaudit.opening.open_classifier
-        patch.setattr(fruitaudit.opening, "open_classifier", lambda *a, **k: opened.append(whole(*a, **k)) or opened[0])
+        whole = fruitaudit.audit.opening.open_classifier
+        patch.setattr(
+            fruitaudit.audit.opening, "open_classifier", lambda *a, **k: opened.append(whole(*a, **k)) or opened[0]
+        )
         results, _ = audit(config, Quiet(), "")
     rows = {row.method: row for row in results.explanations}
     after = [np.asarray(w) for w in opened[0].network.weights]

@@ -8,9 +8,9 @@ import cv2
 import numpy as np
 import pytest
 
+from fruitaudit.audit.explaining import targets_of
 from fruitaudit.config.schema import Config
 from fruitaudit.errors import ConfigError
-from fruitaudit.explaining import targets_of
 from fruitaudit.pipeline import audit
 from fruitaudit.progress import Quiet
 from fruitaudit.records.evaluation import Predictions

@@ -3,9 +3,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from fruitaudit.audit.groups import check_groups, choose_groups
 from fruitaudit.config.schema import Config
 from fruitaudit.errors import ConfigError
-from fruitaudit.groups import check_groups, choose_groups
 from fruitaudit.records.evaluation import Predictions
 from fruitaudit.runtime import Streams
 

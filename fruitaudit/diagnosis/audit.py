@@ -8,18 +8,18 @@ from pathlib import Path
 
 import numpy as np
 
+from fruitaudit.audit.opening import Opened
+from fruitaudit.audit.prediction import Predicted
+from fruitaudit.audit.steps import Step
 from fruitaudit.config.schema import Config
 from fruitaudit.diagnosis.attacks.turning import Negatives, negatives_of
 from fruitaudit.diagnosis.budget import BUDGETS
 from fruitaudit.diagnosis.run import diagnose
-from fruitaudit.opening import Opened
-from fruitaudit.prediction import Predicted
 from fruitaudit.records.diagnosis import Diagnosis
 from fruitaudit.records.explanations import ExplanationNotRun, ExplanationRow
 from fruitaudit.records.packing import unpack
 from fruitaudit.records.states import NotRun
 from fruitaudit.runtime import StageCache, Streams, sha256_of, sha256_of_file, versions
-from fruitaudit.steps import Step
 
 
 def diagnosis_of(

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from fruitaudit.audit.opening import Opened
 from fruitaudit.diagnosis.attacks.adversarial import attack
 from fruitaudit.diagnosis.attacks.shortcuts import find_shortcuts
 from fruitaudit.diagnosis.attacks.turning import ADD_CEM, Negatives, turn_answers
@@ -29,7 +30,6 @@ from fruitaudit.diagnosis.images.material import Material
 from fruitaudit.diagnosis.images.pool import Pool
 from fruitaudit.diagnosis.ranking import rank
 from fruitaudit.errors import CannotExplain
-from fruitaudit.opening import Opened
 from fruitaudit.records.data import FloatArray
 from fruitaudit.records.diagnosis import (
     AttackCurve,

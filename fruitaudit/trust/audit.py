@@ -8,10 +8,11 @@ from dataclasses import asdict, replace
 import numpy as np
 
 from fruitaudit.attribution.base import Method, background_of
-from fruitaudit.choice import methods_of
+from fruitaudit.audit.choice import methods_of
+from fruitaudit.audit.explaining import Explainer, Row, targets_of
+from fruitaudit.audit.groups import worst_split
+from fruitaudit.audit.steps import Step
 from fruitaudit.config.schema import Config
-from fruitaudit.explaining import Explainer, Row, targets_of
-from fruitaudit.groups import worst_split
 from fruitaudit.models.keras.classifier import Classifier
 from fruitaudit.providers.registry import build
 from fruitaudit.records.data import FloatArray
@@ -20,7 +21,6 @@ from fruitaudit.records.explanations import ExplanationRow, Group
 from fruitaudit.records.states import NotRun
 from fruitaudit.records.trust import ExplanationCost, GroupReliance, TrustReport
 from fruitaudit.runtime import versions
-from fruitaudit.steps import Step
 from fruitaudit.trust.labels import train_on_shuffled
 from fruitaudit.trust.plan import LEVELS
 from fruitaudit.trust.reliance import reliance

@@ -13,6 +13,8 @@ import pytest
 from planted.cases import World, lay_out
 from planted.kit import FACTORS, Pictures, Toggle, both, scenes, small
 
+from fruitaudit.audit.opening import open_inputs
+from fruitaudit.audit.prediction import predict
 from fruitaudit.config.load import load_config
 from fruitaudit.demo.fruit.scene import Light, Scene
 from fruitaudit.diagnosis.budget import BUDGETS
@@ -22,8 +24,6 @@ from fruitaudit.diagnosis.gap.change import Change
 from fruitaudit.diagnosis.gap.contrast import Contrast
 from fruitaudit.diagnosis.images.layers import Layers
 from fruitaudit.diagnosis.run import diagnose
-from fruitaudit.opening import open_inputs
-from fruitaudit.prediction import predict
 from fruitaudit.records.passes import Passes
 from fruitaudit.runtime import StageCache, Streams
 

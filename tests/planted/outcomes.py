@@ -11,11 +11,11 @@ import numpy as np
 from planted.cases import World, lay_out
 from planted.kit import MODELS, Pictures, load_model
 
+from fruitaudit.audit.opening import open_inputs
+from fruitaudit.audit.prediction import predict
 from fruitaudit.config.load import load_config
 from fruitaudit.diagnosis.budget import Budget
 from fruitaudit.diagnosis.run import diagnose
-from fruitaudit.opening import open_inputs
-from fruitaudit.prediction import predict
 from fruitaudit.records.diagnosis import Diagnosis, Effect
 from fruitaudit.runtime import StageCache, Streams
 

@@ -9,12 +9,12 @@ from pathlib import Path
 
 import numpy as np
 
+from fruitaudit.audit.opening import Opened
 from fruitaudit.config.scales import APPLICATIONS
 from fruitaudit.diagnosis.attacks.adversarial import L2 as L2_TRIED
 from fruitaudit.diagnosis.attacks.adversarial import LINF, Target, climb
 from fruitaudit.diagnosis.gap.examples import write_picture
 from fruitaudit.diagnosis.images.material import Eye, read_photos, rgb_fitter
-from fruitaudit.opening import Opened
 from fruitaudit.records.data import ByteArray, FloatArray
 from fruitaudit.records.diagnosis import Turn, Turned, TurnNotFound
 from fruitaudit.records.evidence import Counterfactual, Counterfactuals

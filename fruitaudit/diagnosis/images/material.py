@@ -14,10 +14,10 @@ import cv2
 import numpy as np
 from PIL import Image
 
+from fruitaudit.audit.opening import Opened
 from fruitaudit.data.decode import BadImage, decode, read_bytes
 from fruitaudit.data.preprocess import Preprocessor
 from fruitaudit.models.keras.classifier import Classifier
-from fruitaudit.opening import Opened
 from fruitaudit.records.data import ByteArray, FloatArray, IntArray, Role, Sample
 from fruitaudit.records.evaluation import Predictions
 from fruitaudit.runtime import Streams

@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from fruitaudit.audit.opening import Opened
 from fruitaudit.diagnosis.images.material import Eye, Material, draw, drawn_rows
-from fruitaudit.opening import Opened
 from fruitaudit.records.data import FloatArray, IntArray
 from fruitaudit.records.evaluation import Predictions
 from fruitaudit.runtime import Streams

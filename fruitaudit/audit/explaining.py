@@ -15,11 +15,12 @@ import numpy.typing as npt
 from fruitaudit.attribution.base import Method, background_of
 from fruitaudit.attribution.explain import explain
 from fruitaudit.attribution.sharing import Shared, sharing
-from fruitaudit.choice import methods_of, model_methods
+from fruitaudit.audit.choice import methods_of, model_methods
+from fruitaudit.audit.opening import Opened
+from fruitaudit.audit.steps import Steps
 from fruitaudit.config.schema import Config, MethodSettings
 from fruitaudit.data.masks import read_masks
 from fruitaudit.data.stream import read_images
-from fruitaudit.opening import Opened
 from fruitaudit.providers.registry import build, explains_of
 from fruitaudit.records.data import Background, FloatArray, Images, IntArray
 from fruitaudit.records.evaluation import Predictions
@@ -39,7 +40,6 @@ from fruitaudit.records.explanations import (
 from fruitaudit.records.packing import Arrays, pack, unpack
 from fruitaudit.records.states import NotRun
 from fruitaudit.runtime import StageCache, Streams, sha256_of_file, versions, write_arrays
-from fruitaudit.steps import Steps
 
 Row = ExplanationRow | ExplanationNotRun
 

@@ -12,10 +12,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from fruitaudit.audit.opening import Opened
 from fruitaudit.data.splits import Split
 from fruitaudit.data.stream import Reading, stream
 from fruitaudit.errors import DataError
-from fruitaudit.opening import Opened
 from fruitaudit.records.data import BadFile, ColourNote, SplitSummary
 from fruitaudit.records.evaluation import Predictions
 from fruitaudit.runtime import StageCache, versions

@@ -1,0 +1,1 @@
+"""What is open during an audit: inputs, predictions, steps, pictures, groups, explanations."""
