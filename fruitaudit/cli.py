@@ -18,8 +18,8 @@ from typing import Annotated, Any, Literal, NoReturn
 import typer
 
 from fruitaudit import __version__
+from fruitaudit.commands.rate import rate
 from fruitaudit.errors import AuditError
-from fruitaudit.rating.commands import rate
 
 app = typer.Typer(
     name="fruitaudit",
@@ -98,7 +98,7 @@ def evaluate(
     )
     _tell(loaded.said, quiet)
     if dry_run:
-        from fruitaudit.plan import plan, print_plan
+        from fruitaudit.commands.plan import plan, print_plan
 
         print_plan(plan(loaded.config), as_json=as_json)
         return
@@ -143,7 +143,7 @@ def init(
     trust_model: TrustOption = False,
 ) -> None:
     """Write a commented config for a model and its data."""
-    from fruitaudit.scaffold import scaffold
+    from fruitaudit.commands.scaffold import scaffold
 
     _tell(scaffold(model, data, out, size=size, trust=trust_model), quiet=False)
     typer.echo(f"wrote {out}; read it through, then run: fruitaudit evaluate {shlex.quote(str(out))}")
@@ -152,7 +152,7 @@ def init(
 @app.command()
 def methods(as_json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False) -> None:
     """List the attribution methods with question, paper and cost."""
-    from fruitaudit.listing import print_methods
+    from fruitaudit.commands.listing import print_methods
 
     print_methods(as_json=as_json)
 
@@ -169,10 +169,10 @@ def verify(
     as_json: Annotated[bool, typer.Option("--json", help="As JSON, image by image.")] = False,
 ) -> None:
     """Compare the methods with other libraries', on your own model."""
+    from fruitaudit.commands.progress import progress_for
+    from fruitaudit.commands.verify import print_verified
+    from fruitaudit.commands.verify import verify as compare
     from fruitaudit.config.load import load_config
-    from fruitaudit.progress import progress_for
-    from fruitaudit.verify import print_verified
-    from fruitaudit.verify import verify as compare
 
     overrides = [*(set_ or []), *(["model.trust=true"] if trust_model else [])]
     loaded = load_config(config, overrides=overrides, model=model, data=data or [])
@@ -206,8 +206,8 @@ def _audit(config: Any, *, quiet: bool, as_json: bool, again: str = "the same co
     """`again`: what to run to go on where this run was stopped."""
     from rich.console import Console
 
+    from fruitaudit.commands.progress import progress_for
     from fruitaudit.pipeline import audit
-    from fruitaudit.progress import progress_for
     from fruitaudit.report.outcome import outcome
     from fruitaudit.report.terminal import print_summary
 

@@ -13,11 +13,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from fruitaudit.commands.progress import Quiet
 from fruitaudit.config.load import load_config
 from fruitaudit.config.schema import Config
 from fruitaudit.errors import AuditError
 from fruitaudit.pipeline import audit
-from fruitaudit.progress import Quiet
 from fruitaudit.records.diagnosis import Diagnosis
 from fruitaudit.records.results import Results, RunInfo
 from fruitaudit.records.trust import TrustReport

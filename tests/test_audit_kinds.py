@@ -89,9 +89,9 @@ def write_photos(folder: Path, network: Any) -> tuple[list[Path], int]:
 @pytest.fixture(scope="module", params=[*KINDS, *FORMATS])
 def audited(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Audited:
     import fruitaudit.audit.opening
+    from fruitaudit.commands.progress import Quiet
     from fruitaudit.config.schema import Config
     from fruitaudit.pipeline import audit
-    from fruitaudit.progress import Quiet
 
     kind, folder = request.param, tmp_path_factory.mktemp(request.param)
     network = KINDS.get(kind, KINDS["sequential"])()

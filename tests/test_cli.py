@@ -79,7 +79,7 @@ def test_json_goes_to_stdout_alone(fruitaudit: Terminal, digits: Path, tmp_path:
 def only_saliency(monkeypatch: pytest.MonkeyPatch) -> None:
     """`verify` compares two libraries."""
     saliency = {key: kind for key, kind in all_methods().items() if key[0] == "saliency"}
-    monkeypatch.setattr("fruitaudit.verify.all_methods", lambda: saliency)
+    monkeypatch.setattr("fruitaudit.commands.verify.all_methods", lambda: saliency)
 
 
 @pytest.mark.usefixtures("only_saliency")

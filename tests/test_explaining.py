@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 
 from fruitaudit.audit.explaining import targets_of
+from fruitaudit.commands.progress import Quiet
 from fruitaudit.config.schema import Config
 from fruitaudit.errors import ConfigError
 from fruitaudit.pipeline import audit
-from fruitaudit.progress import Quiet
 from fruitaudit.records.evaluation import Predictions
 from fruitaudit.records.explanations import ExplanationRow
 from fruitaudit.records.results import Results

@@ -15,13 +15,22 @@ import numpy as np
 import pytest
 from zoo import KINDS
 
+from fruitaudit.commands.progress import Quiet
+from fruitaudit.commands.verify import (
+    Agreement,
+    Figures,
+    NotCompared,
+    correlations,
+    figures_of,
+    print_verified,
+    ranks,
+    verify,
+)
 from fruitaudit.config.schema import Config
-from fruitaudit.progress import Quiet
 from fruitaudit.providers.equal import native_options, options_for
 from fruitaudit.providers.registry import all_methods
 from fruitaudit.records.evidence import Counterfactual, Counterfactuals
 from fruitaudit.records.explanations import Maps
-from fruitaudit.verify import Agreement, Figures, NotCompared, correlations, figures_of, print_verified, ranks, verify
 
 ALIBI = os.environ.get("FRUITAUDIT_ALIBI_PYTHON")
 
@@ -66,7 +75,7 @@ def test_each_comparison_is_a_stage_that_has_ended_when_its_row_comes(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     saliency = {key: kind for key, kind in all_methods().items() if key[0] == "saliency"}
-    monkeypatch.setattr("fruitaudit.verify.all_methods", lambda: saliency)
+    monkeypatch.setattr("fruitaudit.commands.verify.all_methods", lambda: saliency)
     told: list[str] = []
 
     class Told:
@@ -137,7 +146,7 @@ def test_a_library_in_an_environment_of_its_own_is_asked_where_one_is_named(rows
 def test_a_library_in_an_environment_of_its_own_is_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """With few iterations; both follow probabilities then, so that as many finds are due."""
     cem = {key: kind for key, kind in all_methods().items() if key[0] == "cem"}
-    monkeypatch.setattr("fruitaudit.verify.all_methods", lambda: cem)
+    monkeypatch.setattr("fruitaudit.commands.verify.all_methods", lambda: cem)
     options = {"max_iterations": 5, "c_steps": 4, "beta": 0.01, "learning_rate": 0.05, "no_information": "black"}
     config = config_of(tmp_path, "sequential", methods=[{"cem": options}], providers={"alibi": {"python": ALIBI}})
     [row] = verify(config, 2, Quiet())

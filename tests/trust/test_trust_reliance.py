@@ -10,9 +10,9 @@ import pytest
 from trust.oracles import STREAMS, chance, images, lit, perfect, planted
 from zoo import KINDS
 
+from fruitaudit.commands.progress import Quiet
 from fruitaudit.config.schema import Config
 from fruitaudit.pipeline import audit
-from fruitaudit.progress import Quiet
 from fruitaudit.records.explanations import ExplanationNotRun, ExplanationRow, Group, Targets
 from fruitaudit.records.states import Estimate, NotRun
 from fruitaudit.trust.reliance import reliance

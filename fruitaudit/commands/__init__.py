@@ -1,0 +1,1 @@
+"""What the terminal's commands do; `cli` only reads their arguments."""
