@@ -323,8 +323,8 @@ def test_a_run_that_is_stopped_says_so_in_one_line(
 @pytest.mark.parametrize(
     ("arguments", "where", "advice"),
     [
-        (["verify", "{config}"], "verify.explain", "the same command starts from the beginning"),
-        (["evaluate", "{config}", "--dry-run"], "plan.plan", "the same command starts from the beginning"),
+        (["verify", "{config}"], "commands.verify.explain", "the same command starts from the beginning"),
+        (["evaluate", "{config}", "--dry-run"], "commands.plan.plan", "the same command starts from the beginning"),
         (
             ["demo", "--case", "digits"],
             "pipeline.audit",

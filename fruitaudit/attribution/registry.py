@@ -22,7 +22,7 @@ def methods_in(package: str) -> tuple[type[Method], ...]:
 @functools.cache
 def native_methods() -> dict[str, type[Method]]:
     """The methods of this package by name."""
-    return {method.registration.name: method for method in methods_in("fruitaudit.attribution")}
+    return {method.registration.name: method for method in methods_in("fruitaudit.attribution.methods")}
 
 
 def registrations() -> dict[str, Registration]:
