@@ -6,12 +6,12 @@ import pytest
 
 from fruitaudit.config.schema import GateSettings
 from fruitaudit.errors import ConfigError
-from fruitaudit.evaluation.intervals import wilson
 from fruitaudit.gates import asked_top_k, check_gates, judge, parse_gate
 from fruitaudit.records.data import BadFile, SplitSummary
 from fruitaudit.records.evaluation import ClassRow, Curve, SplitEvaluation
 from fruitaudit.records.judgement import GateResult, Verdict
 from fruitaudit.records.states import Estimate, NotRun, Quantity
+from fruitaudit.statistics.intervals import wilson
 
 NAMES = ("Apple Granny Smith", "Avocado", "Banana", "Pear", "Onion [red]")
 HITS = (18, 1, 16, 0, 20)

@@ -6,9 +6,9 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Literal
 
-from fruitaudit.evaluation.intervals import wilson
 from fruitaudit.records.diagnosis import ClaimResult, Decomposition, EffectNotRun
 from fruitaudit.records.evaluation import Predictions
+from fruitaudit.statistics.intervals import wilson
 
 GROUPS = {
     "camera": ("light", "blur", "noise", "jpeg"),

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 
 from fruitaudit.diagnosis.data_checks.labels import WORKSHEET
 from fruitaudit.diagnosis.evidence import Evidence, percent, points
-from fruitaudit.evaluation.intervals import difference, wilson
 from fruitaudit.records.diagnosis import CauseFinding, Listing, ListingNotRun, Remedy
+from fruitaudit.statistics.intervals import difference, wilson
 
 REPEATED = 0.05
 """Share of a test split (lower end of its interval) that may repeat training images."""

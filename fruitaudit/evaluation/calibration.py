@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from fruitaudit.evaluation.intervals import proportion
 from fruitaudit.evaluation.tally import Array, Flags
 from fruitaudit.records.data import FloatArray, IntArray
 from fruitaudit.records.evaluation import ReliabilityBin
+from fruitaudit.statistics.intervals import proportion
 
 BINS = 15
 

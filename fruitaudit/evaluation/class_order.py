@@ -6,10 +6,10 @@ from collections.abc import Iterable
 
 import numpy as np
 
-from fruitaudit.evaluation.intervals import wilson
 from fruitaudit.records.data import IntArray
 from fruitaudit.records.evaluation import Predictions
 from fruitaudit.records.results import ClassOrder
+from fruitaudit.statistics.intervals import wilson
 
 GIVEN = "as given"
 FAR = 0.1

@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 
 from fruitaudit.evaluation.curves import curve
-from fruitaudit.evaluation.intervals import proportion
 from fruitaudit.evaluation.tally import Flags
 from fruitaudit.records.data import FloatArray
 from fruitaudit.records.evaluation import Curve, Predictions
 from fruitaudit.records.states import Quantity
+from fruitaudit.statistics.intervals import proportion
 
 
 def accuracy_coverage(confidence: FloatArray, correct: Flags) -> Curve:

@@ -7,7 +7,6 @@ from collections.abc import Sequence
 import numpy as np
 
 from fruitaudit.errors import DataError, ModelError
-from fruitaudit.evaluation import bootstrap
 from fruitaudit.evaluation.calibration import ece_if_calibrated, reliability
 from fruitaudit.evaluation.coverage import accuracy_coverage
 from fruitaudit.evaluation.curves import DRAWN_FROM, macro_precision_recall, macro_roc
@@ -17,6 +16,7 @@ from fruitaudit.evaluation.statistic import SplitStatistic
 from fruitaudit.records.data import IntArray
 from fruitaudit.records.evaluation import Curve, Predictions, SplitEvaluation
 from fruitaudit.runtime import Streams
+from fruitaudit.statistics import bootstrap
 
 
 def evaluate(predictions: Predictions, streams: Streams, *, top_k: Sequence[int] = (3,)) -> SplitEvaluation:

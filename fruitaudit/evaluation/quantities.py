@@ -7,12 +7,12 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from fruitaudit.evaluation.bootstrap import ROUGH_BELOW, Values, estimate
 from fruitaudit.evaluation.facts import Facts
-from fruitaudit.evaluation.intervals import proportion
 from fruitaudit.records.data import IntArray
 from fruitaudit.records.evaluation import AverageRow, ClassRow
 from fruitaudit.records.states import Estimate, NotRun, Quantity
+from fruitaudit.statistics.bootstrap import ROUGH_BELOW, Values, estimate
+from fruitaudit.statistics.intervals import proportion
 
 NO_IMAGES = "the split has no images"
 _UNDEFINED = {

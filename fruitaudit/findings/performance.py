@@ -6,14 +6,15 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from fruitaudit.evaluation.bootstrap import ROUGH_BELOW
 from fruitaudit.evaluation.class_order import far_better
-from fruitaudit.evaluation.intervals import difference, mcnemar, wilson
 from fruitaudit.findings.words import share, width_of
 from fruitaudit.records.evaluation import SplitEvaluation
 from fruitaudit.records.judgement import Finding
 from fruitaudit.records.results import ClassOrder
 from fruitaudit.records.states import Estimate
+from fruitaudit.statistics.bootstrap import ROUGH_BELOW
+from fruitaudit.statistics.intervals import difference, wilson
+from fruitaudit.statistics.paired import mcnemar
 
 WIDE = 0.2
 """Width of the interval of accuracy from which a split has too few images."""

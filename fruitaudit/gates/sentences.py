@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from fruitaudit.evaluation.names import spoken
-from fruitaudit.evaluation.settle import images_needed, is_settled
 from fruitaudit.gates.grammar import OPERATORS, Gate
 from fruitaudit.records.states import Estimate
+from fruitaudit.statistics.settle import images_needed, is_settled
 
 NAMED = 3
 """Offenders that a sentence names."""

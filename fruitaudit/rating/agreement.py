@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from fruitaudit.evaluation.bootstrap import estimate, resample
 from fruitaudit.records.data import IntArray
 from fruitaudit.records.states import NotRun, Quantity
 from fruitaudit.runtime import Streams
+from fruitaudit.statistics.bootstrap import estimate, resample
 
 Array = npt.NDArray[np.float64]
 STEPS = 5

@@ -9,13 +9,13 @@ from typing import Literal, get_args
 import numpy as np
 import numpy.typing as npt
 
-from fruitaudit.evaluation.bootstrap import estimate, resample
 from fruitaudit.gates.readings import smallest_gain
 from fruitaudit.rating.agreement import RESAMPLES, Array
 from fruitaudit.records.data import IntArray
 from fruitaudit.records.states import Estimate, NotRun, Quantity
 from fruitaudit.records.trust import MethodTrust, TrustReport
 from fruitaudit.runtime import Streams
+from fruitaudit.statistics.bootstrap import estimate, resample
 from fruitaudit.trust.rules import ORDER
 from fruitaudit.trust.similarity import standard_ranks
 

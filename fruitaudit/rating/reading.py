@@ -21,7 +21,7 @@ from fruitaudit.records.data import IntArray
 from fruitaudit.records.states import NotRun, Quantity
 from fruitaudit.records.trust import Reading, TrustReport
 from fruitaudit.runtime import Streams
-from fruitaudit.trust.estimates import mean_over_images
+from fruitaudit.statistics.small_samples import mean_over_images
 
 
 @dataclass(frozen=True)

@@ -9,18 +9,18 @@ import numpy as np
 
 from fruitaudit.attribution.base import Model
 from fruitaudit.errors import CannotExplain
-from fruitaudit.evaluation.intervals import wilson
 from fruitaudit.providers.registry import explains_of
 from fruitaudit.records.data import FloatArray, IntArray
 from fruitaudit.records.explanations import Targets
 from fruitaudit.records.states import Estimate, NotRun, Quantity
 from fruitaudit.records.trust import Beside, Change, Depth, EdgeLikeness, Localization, Randomization, SettingSpread
+from fruitaudit.statistics.intervals import wilson
+from fruitaudit.statistics.small_samples import CORRELATION, mean_over_images
 from fruitaudit.trust.bench import FAITHFULNESS, LOWER_IS_BETTER, Bench
 from fruitaudit.trust.beside import beside
 from fruitaudit.trust.changes import Changed, stability
 from fruitaudit.trust.controls import EDGES, control_maps
 from fruitaudit.trust.edges import edge_likeness
-from fruitaudit.trust.estimates import CORRELATION, mean_over_images
 from fruitaudit.trust.localization import localization
 from fruitaudit.trust.mosaics import grid_pointing
 from fruitaudit.trust.plan import Allowance, variants

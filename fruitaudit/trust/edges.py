@@ -6,7 +6,7 @@ from fruitaudit.records.data import FloatArray
 from fruitaudit.records.states import NotRun
 from fruitaudit.records.trust import EdgeLikeness
 from fruitaudit.runtime import Streams
-from fruitaudit.trust.estimates import mean_over_images
+from fruitaudit.statistics.small_samples import mean_over_images
 from fruitaudit.trust.similarity import spearman
 
 

@@ -11,8 +11,8 @@ from fruitaudit.records.data import FloatArray, IntArray
 from fruitaudit.records.states import NotRun
 from fruitaudit.records.trust import Localization
 from fruitaudit.runtime import Streams
+from fruitaudit.statistics.small_samples import SHARE, mean_over_images
 from fruitaudit.trust.beside import beside
-from fruitaudit.trust.estimates import SHARE, mean_over_images
 from fruitaudit.trust.mosaics import share_inside
 from fruitaudit.trust.ordering import score_telling
 from fruitaudit.trust.similarity import Scores

@@ -16,7 +16,7 @@ from fruitaudit.attribution.base import Model
 from fruitaudit.records.data import FloatArray
 from fruitaudit.records.trust import Depth
 from fruitaudit.runtime import Streams
-from fruitaudit.trust.estimates import mean_over_images
+from fruitaudit.statistics.small_samples import mean_over_images
 from fruitaudit.trust.similarity import spearman, ssim
 
 

@@ -9,7 +9,7 @@ from fruitaudit.records.explanations import ExplanationNotRun, ExplanationRow, G
 from fruitaudit.records.states import Quantity
 from fruitaudit.records.trust import GroupReliance
 from fruitaudit.runtime import Streams
-from fruitaudit.trust.estimates import SHARE, mean_over_images
+from fruitaudit.statistics.small_samples import SHARE, mean_over_images
 from fruitaudit.trust.localization import telling_masks
 from fruitaudit.trust.mosaics import share_inside
 

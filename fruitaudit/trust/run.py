@@ -17,11 +17,11 @@ from fruitaudit.records.explanations import Targets
 from fruitaudit.records.states import NotRun, Quantity
 from fruitaudit.records.trust import ExplanationCost, MethodTrust, TrustLevel, TrustNotRun, TrustReport
 from fruitaudit.runtime import Streams
+from fruitaudit.statistics.small_samples import mean_over_images
 from fruitaudit.trust import axes
 from fruitaudit.trust.agreement import agreement
 from fruitaudit.trust.bench import Bench
 from fruitaudit.trust.completeness import completeness
-from fruitaudit.trust.estimates import mean_over_images
 from fruitaudit.trust.plan import LEVELS, Trial, trial
 from fruitaudit.trust.redraw import RedrawableNetwork
 from fruitaudit.trust.rules import RULES, judge

@@ -16,10 +16,10 @@ from fruitaudit.demo.fruit import case
 from fruitaudit.demo.fruit.bodies import CLASSES
 from fruitaudit.demo.fruit.render import render
 from fruitaudit.demo.fruit.scene import lab_scene, store_scene
-from fruitaudit.evaluation.intervals import wilson
 from fruitaudit.pipeline import check
 from fruitaudit.records.data import FloatArray, IntArray
 from fruitaudit.records.states import Estimate
+from fruitaudit.statistics.intervals import wilson
 
 FRUIT = Path(case.__file__).parent
 

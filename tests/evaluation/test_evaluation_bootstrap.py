@@ -6,7 +6,6 @@ import sklearn.metrics as skm
 from evaluation_cases import called, random_predictions
 from scipy.special import log_softmax
 
-from fruitaudit.evaluation import bootstrap
 from fruitaudit.evaluation.calibration import BINS, ece_if_calibrated
 from fruitaudit.evaluation.evaluate import evaluate
 from fruitaudit.evaluation.facts import Facts
@@ -14,6 +13,7 @@ from fruitaudit.evaluation.statistic import SplitStatistic
 from fruitaudit.records.evaluation import Predictions
 from fruitaudit.records.states import Estimate
 from fruitaudit.runtime import Streams
+from fruitaudit.statistics import bootstrap
 
 
 def slow(p: Predictions, rows: np.ndarray) -> dict[str, float]:

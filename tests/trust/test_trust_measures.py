@@ -11,13 +11,13 @@ from trust.oracles import SHAPE, STREAMS, Oracle, chance, images, linear, lit, p
 from fruitaudit.records.data import Images
 from fruitaudit.records.explanations import Maps, Segments, Targets
 from fruitaudit.records.states import Estimate, NotRun
+from fruitaudit.statistics.small_samples import mean_over_images
 from fruitaudit.trust.agreement import agreement
 from fruitaudit.trust.beside import beside
 from fruitaudit.trust.changes import change, stability
 from fruitaudit.trust.completeness import completeness
 from fruitaudit.trust.controls import CONTROLS, control_maps
 from fruitaudit.trust.edges import edge_likeness
-from fruitaudit.trust.estimates import mean_over_images
 from fruitaudit.trust.localization import localization, pointing
 from fruitaudit.trust.mosaics import grid_pointing, make_mosaics, share_inside
 from fruitaudit.trust.neighbours import neighbours

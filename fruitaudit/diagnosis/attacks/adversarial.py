@@ -10,12 +10,12 @@ import numpy as np
 import numpy.typing as npt
 
 from fruitaudit.diagnosis.images.material import Eye, Material
-from fruitaudit.evaluation.intervals import wilson
 from fruitaudit.records.data import ByteArray, FloatArray, IntArray
 from fruitaudit.records.diagnosis import AttackCurve
 from fruitaudit.records.passes import Passes
 from fruitaudit.records.states import Estimate, NotRun, Quantity
 from fruitaudit.runtime import Streams
+from fruitaudit.statistics.intervals import wilson
 
 LINF: tuple[float, ...] = (1 / 255, 2 / 255, 4 / 255, 8 / 255)
 L2: tuple[float, ...] = (0.25, 0.5, 1.0, 2.0)

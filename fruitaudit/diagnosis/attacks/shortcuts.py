@@ -14,10 +14,10 @@ import numpy.typing as npt
 
 from fruitaudit.diagnosis.gap.contrast import Side
 from fruitaudit.diagnosis.images.material import Eye
-from fruitaudit.evaluation.intervals import wilson
 from fruitaudit.records.data import ByteArray, IntArray
 from fruitaudit.records.diagnosis import Shortcut
 from fruitaudit.runtime import Streams
+from fruitaudit.statistics.intervals import wilson
 
 GRID = 4
 ENOUGH = 160

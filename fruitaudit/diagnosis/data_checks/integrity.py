@@ -12,10 +12,10 @@ from fruitaudit.data.splits import Split
 from fruitaudit.diagnosis.data_checks.duplicates import Pairs, Prints, calibrate, near_pairs
 from fruitaudit.diagnosis.factors.camera import blur_metric
 from fruitaudit.diagnosis.images.material import Material
-from fruitaudit.evaluation.intervals import wilson
 from fruitaudit.records.diagnosis import Listing, ListingNotRun
 from fruitaudit.records.evaluation import Predictions
 from fruitaudit.records.states import NotRun
+from fruitaudit.statistics.intervals import wilson
 
 ROWS = 50
 """Lines of a worksheet that are kept."""

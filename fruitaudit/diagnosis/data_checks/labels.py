@@ -9,11 +9,11 @@ import numpy as np
 
 from fruitaudit.diagnosis.gap.contrast import Values
 from fruitaudit.diagnosis.images.material import Eye, Material
-from fruitaudit.evaluation.intervals import wilson
 from fruitaudit.records.data import FloatArray, IntArray
 from fruitaudit.records.diagnosis import Listing
 from fruitaudit.records.evaluation import Predictions
 from fruitaudit.records.states import Estimate
+from fruitaudit.statistics.intervals import wilson
 
 WORKSHEET = "labels_to_check.csv"
 """The file, in the output folder, in which a person decides."""

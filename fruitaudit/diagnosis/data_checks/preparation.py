@@ -10,11 +10,11 @@ import numpy as np
 from fruitaudit.data.decode import BadImage, decode, read_bytes
 from fruitaudit.data.preprocess import Preprocessor
 from fruitaudit.diagnosis.images.material import Eye, Material, rgb_fitter
-from fruitaudit.diagnosis.resampling import SHARE, mean_of
 from fruitaudit.errors import AuditError
 from fruitaudit.records.data import ByteArray, IntArray
 from fruitaudit.records.diagnosis import PreprocessingTrial
 from fruitaudit.runtime import Streams
+from fruitaudit.statistics.means import SHARE, mean_of
 
 _SCALES = ("0-1", "-1-1", "0-255", "densenet", "resnet50")
 _SCALE_NAMES = {"densenet": "ImageNet mean and deviation", "resnet50": "BGR minus the ImageNet mean"}

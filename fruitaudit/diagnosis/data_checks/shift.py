@@ -10,11 +10,11 @@ import numpy as np
 from fruitaudit.diagnosis.factors.camera import blur_metric
 from fruitaudit.diagnosis.gap.contrast import Contrast, Side, Values
 from fruitaudit.diagnosis.images.material import Material
-from fruitaudit.diagnosis.resampling import weights
 from fruitaudit.records.data import FloatArray
 from fruitaudit.records.diagnosis import Distance, FeatureShift, Shift
 from fruitaudit.records.states import Estimate, NotRun, Quantity
 from fruitaudit.runtime import Streams
+from fruitaudit.statistics.means import weights
 
 _TELLING = 8
 """Images of each split that are named as the ones by which it is told."""

@@ -9,9 +9,9 @@ import numpy as np
 
 from fruitaudit.diagnosis.data_checks.shift import to_own_class
 from fruitaudit.diagnosis.images.material import Material
-from fruitaudit.evaluation.intervals import difference, wilson
 from fruitaudit.records.data import FloatArray
 from fruitaudit.records.states import Estimate
+from fruitaudit.statistics.intervals import difference, wilson
 
 _FAR = 0.97
 """Median rank of a class's distances from which it is far from training."""

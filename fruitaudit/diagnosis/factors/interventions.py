@@ -13,9 +13,9 @@ from fruitaudit.diagnosis.factors.undo import undo
 from fruitaudit.diagnosis.gap.change import CHUNK, Answers, Change, changed
 from fruitaudit.diagnosis.gap.contrast import Contrast, Side
 from fruitaudit.diagnosis.images.material import Eye
-from fruitaudit.diagnosis.resampling import CHANGE, SHARE, Range, mean_of
 from fruitaudit.records.diagnosis import Direction, Effect, EffectNotRun
 from fruitaudit.records.states import Estimate, NotRun
+from fruitaudit.statistics.means import CHANGE, SHARE, Range, mean_of
 
 SHOWN = 8
 """Sample ids named with an effect."""

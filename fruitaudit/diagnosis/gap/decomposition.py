@@ -22,9 +22,9 @@ from fruitaudit.diagnosis.gap.gap_checks import (
 )
 from fruitaudit.diagnosis.gap.shapley import EXACT_UP_TO, ORDERS, beginnings, draw_orders, shares, shares_of_orders
 from fruitaudit.diagnosis.images.material import Material
-from fruitaudit.diagnosis.resampling import SHARE, difference_of_means, mean_of
 from fruitaudit.records.diagnosis import Decomposition, Effect, EffectNotRun, GapCheck, GapShare
 from fruitaudit.records.states import Estimate, NotRun
+from fruitaudit.statistics.means import SHARE, difference_of_means, mean_of
 
 _INERT = 0.01
 """A factor that changes less than this alone and last is left out of the subsets."""

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from fruitaudit.diagnosis.gap.contrast import Contrast, Values
-from fruitaudit.diagnosis.resampling import CHANGE, RESAMPLES, Range, mean_of, weights
 from fruitaudit.records.data import FloatArray, IntArray
 from fruitaudit.records.diagnosis import Effect, GapCheck
 from fruitaudit.records.states import Estimate
+from fruitaudit.statistics.means import CHANGE, RESAMPLES, Range, mean_of, weights
 
 LEAST = 0.02
 """Smallest gap (lower end of its interval) worth dividing, and smallest share worth a claim."""

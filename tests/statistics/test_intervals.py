@@ -6,9 +6,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import binom, binomtest
 
-from fruitaudit.evaluation.intervals import difference, mcnemar, proportion, wilson
-from fruitaudit.evaluation.settle import images_needed, is_settled
 from fruitaudit.records.states import Estimate, NotRun
+from fruitaudit.statistics.intervals import difference, proportion, wilson
+from fruitaudit.statistics.paired import mcnemar
+from fruitaudit.statistics.settle import images_needed, is_settled
 
 
 def test_wilson_of_the_textbook() -> None:

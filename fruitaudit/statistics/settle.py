@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from math import floor
 
-from fruitaudit.evaluation.intervals import Z
 from fruitaudit.records.states import Estimate
+from fruitaudit.statistics.intervals import Z
 
 
 def is_settled(estimate: Estimate, threshold: float) -> bool:

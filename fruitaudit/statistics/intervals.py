@@ -1,4 +1,4 @@
-"""What needs no resampling: Wilson's interval of a proportion, Newcombe's of a difference, McNemar's test."""
+"""What needs no resampling: Wilson's interval of a proportion, Newcombe's of a difference."""
 
 from __future__ import annotations
 
@@ -48,13 +48,3 @@ def difference(a: Estimate, b: Estimate) -> Estimate:
     high = value + hypot(a.high - a.value, b.value - b.low)
     proportions = a.successes is not None and b.successes is not None
     return Estimate(value, n, low, high, interval="Newcombe" if proportions else "MOVER of the two intervals")
-
-
-def mcnemar(one: int, other: int) -> float:
-    """Probability, 0..1, of counts of discordant pairs at least as unequal, if either kind were as likely (two-sided).
-
-    Paper: McNemar 1947, Psychometrika 12(2), 153-157. Differs from the paper: the exact binomial, not chi-squared.
-    """
-    from scipy.stats import binomtest
-
-    return float(binomtest(one, one + other).pvalue) if one + other else 1.0

@@ -8,12 +8,15 @@ makes all resamples one sparse product.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
-from fruitaudit.evaluation.tally import Array
 from fruitaudit.records.data import FloatArray, IntArray
 from fruitaudit.records.states import Estimate
+
+Array = npt.NDArray[np.floating[Any]]
 
 Values = Mapping[str, Array]
 """Figures by name."""

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import numpy as np
+import numpy.typing as npt
 
 from fruitaudit.records.states import Estimate, NotRun, Quantity
 from fruitaudit.runtime import Streams
-from fruitaudit.trust.similarity import Scores
+
+Scores = npt.NDArray[np.float64]
 
 RESAMPLES = 4000
 FEWEST = 6
