@@ -20,7 +20,8 @@ from fruitaudit.errors import AuditError
 from fruitaudit.pipeline import audit
 from fruitaudit.records.diagnosis import Diagnosis
 from fruitaudit.records.results import Results, RunInfo
-from fruitaudit.records.trust import TrustReport
+from fruitaudit.records.states import Estimate
+from fruitaudit.records.trust import MethodTrust, TrustReport
 from fruitaudit.report.artefacts import load_results, results_schema
 from fruitaudit.report.render import render
 
@@ -215,3 +216,17 @@ def test_store16_figures_are_the_independent_ones(store16: Path, tmp_path: Path)
     for ours, theirs in names.items():
         assert metrics[ours] == pytest.approx(expected[theirs], abs=1e-6), ours
     assert [list(row) for row in results.evaluations[0].confusion] == expected["confusion_matrix_rows_true"]
+
+
+def test_trust_varies_layers_that_the_users_model_has(digits: Path, tmp_path: Path) -> None:
+    """No name of a layer of the tests' own networks reaches a report."""
+    results, _ = run(settings(digits, tmp_path, "methods=[grad_cam, guided_grad_cam]", "max_images=8", "trust=quick"))
+    assert isinstance(results.trust, TrustReport)
+    layers = [layer.name for layer in results.model.layers]
+    for tested in results.trust.methods:
+        assert isinstance(tested, MethodTrust)
+        [setting] = [setting for setting in tested.settings if setting.option == "layer"]
+        assert setting.value in layers
+        assert isinstance(setting.spearman, Estimate), setting.spearman
+    for name in ("results.json", "report.html"):
+        assert "early" not in (tmp_path / name).read_text()

@@ -13,6 +13,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from enum import Enum
 from typing import Any, ClassVar, Literal, Protocol
 
 import numpy as np
@@ -27,6 +28,13 @@ from fruitaudit.runtime import Streams
 
 Family = Literal["inside", "gradient", "backward", "cam", "perturbation", "counterfactual", "example", "control"]
 Shape = tuple[int, int, int]
+
+
+class Another(Enum):
+    """A value that only the model at hand can fill in."""
+
+    LAYER = "another layer"
+
 
 OPTIONS = ConfigDict(strict=True, extra="forbid", allow_inf_nan=False)
 
@@ -49,8 +57,12 @@ class Registration:
     """Model passes an image, as a formula in the method's options."""
     needs: str = ""
     """What a model must have, e.g. "a layer with a spatial activation"."""
-    option_that_changes: tuple[tuple[str, Any], ...] = ()
-    """For each option another valid value that must change the map: the contract test tries each one."""
+    upper_bound: bool = False
+    """Whether the passes announced are the most that there may be."""
+    sensitivity_options: tuple[tuple[str, Any], ...] = ()
+    """Another valid value of each option that changes the map: `trust` tries each one on the user's model."""
+    contract_options: tuple[tuple[str, Any], ...] = ()
+    """What the contract test tries besides or instead: options that change no map of an image, layers by name."""
     provider: str = "native"
     package: str = ""
     """The distribution that must be installed, where the method needs a library of its own."""

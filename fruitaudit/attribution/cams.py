@@ -30,6 +30,22 @@ def layer_for(model: Model, layer: str | None, title: str) -> str:
     return path
 
 
+def another_layer(model: Model, layer: str | None) -> str | None:
+    """A layer with a spatial activation that would do as well: the default, where another was named.
+
+    Else the last one before the convolution that leads to the default, and None where the network has no such layer.
+    """
+    default = model.cam_layer
+    layers: Sequence[Layer] = getattr(model, "layers", ())  # a model of arrays alone has none
+    if layers and layer is not None and default is not None and layer_at(model, layer).path != default:
+        return default
+    spatial = [one for one in layers if len(one.shape) == 3 and one.shape[:2] != (1, 1)]
+    order = [one.path for one in spatial]
+    upto = spatial[: order.index(default) + 1] if default in order else []
+    convolutional = [i for i, one in enumerate(upto) if "Conv" in one.kind]
+    return upto[convolutional[-1] - 1].path if len(convolutional) > 1 else None
+
+
 def _why_none(model: Model) -> str:
     from fruitaudit.models.keras.savedmodel import HIDES, hides_layers
 

@@ -119,8 +119,7 @@ def _stage(config: Config, opened: Opened, method: Method, name: str, images: in
     most, least = (of(method, opened.classifier, images) for of in (passes_of, least_passes_of))
     if most.gradient and speed.no_gradient:
         raise CannotExplain(speed.no_gradient)
-    at_most = known.cost.startswith("at most")
-    return PlannedStage(name, images, most, speed.seconds(most), least, speed.seconds(least), at_most=at_most)
+    return PlannedStage(name, images, most, speed.seconds(most), least, speed.seconds(least), at_most=known.upper_bound)
 
 
 def _groups(config: Config) -> list[tuple[str, int, tuple[MethodSettings, ...]]]:

@@ -47,10 +47,11 @@ class CemByAlibi(Cem):
         Cem.registration,
         provider="alibi",
         cost="at most 2 x c_steps x max_iterations gradients and as many forward, and 2 forward",
+        upper_bound=True,
         explains="probability",
         needs="an interpreter that has alibi",
-        option_that_changes=tuple(
-            (name, value) for name, value in Cem.registration.option_that_changes if name not in ("score", "momentum")
+        contract_options=tuple(
+            (name, value) for name, value in Cem.registration.contract_options if name not in ("score", "momentum")
         ),
         caveat="follows probabilities, which have no gradient where the model is sure of itself (PNs of 2 of 6 shop "
         "photos, natively of 6), has no momentum, and shows PPs to the model on black instead of the no-information "

@@ -36,7 +36,7 @@ class DeepShapByShap:
         provider="shap",
         package="shap",
         cost="2 x classes x background gradients",
-        option_that_changes=(("background", 3),),
+        sensitivity_options=(("background", 3),),
         caveat="does not add up on swish (by 7 to 9 % of the difference, on a small network), fails on ReLU6, gelu and "
         "attention; equal to the native one to 4e-7 on ReLU networks",
     )

@@ -10,7 +10,7 @@ import numpy as np
 from pydantic import Field
 from pydantic.dataclasses import dataclass
 
-from fruitaudit.attribution.base import OPTIONS, Model, Passes, Registration, Shape, reduce_channels
+from fruitaudit.attribution.base import OPTIONS, Another, Model, Passes, Registration, Shape, reduce_channels
 from fruitaudit.attribution.cams import enlarged, layer_for
 from fruitaudit.attribution.methods.grad_cam import GradCam
 from fruitaudit.attribution.methods.integrated_gradients import IntegratedGradients
@@ -36,7 +36,7 @@ class SaliencyByTfExplain:
         provider="tf-explain",
         package="tf-explain",
         explains="probability",
-        option_that_changes=(),
+        sensitivity_options=(),
         caveat="explains the probability where softmax is part of the last layer: r 0.55 to 0.97 with the gradient of "
         "the logit on 16 shop photos",
     )
@@ -80,7 +80,8 @@ class GradCamByTfExplain:
         package="tf-explain",
         explains="probability",
         signed=True,
-        option_that_changes=(("layer", "early"),),
+        sensitivity_options=(("layer", Another.LAYER),),
+        contract_options=(("layer", "early"),),
         caveat="sets negative gradients to 0 before it averages them, and explains the probability where softmax is "
         "part of the last layer: r 0.15 to 0.98 with Grad-CAM of the logit on 16 shop photos",
     )
@@ -128,7 +129,7 @@ class IntegratedGradientsByTfExplain:
         provider="tf-explain",
         package="tf-explain",
         explains="probability",
-        option_that_changes=(("steps", 3),),
+        sensitivity_options=(("steps", 3),),
         caveat="never multiplies by (x - baseline), so that its sum is not the difference of the scores: r 0.07 to "
         "0.78 with integrated gradients of the logit on 16 shop photos",
     )
@@ -168,7 +169,7 @@ class OcclusionByTfExplain:
         provider="tf-explain",
         package="tf-explain",
         signed=False,
-        option_that_changes=(("patch", 3),),
+        sensitivity_options=(("patch", 3),),
         caveat="hides with the number 127.5 whatever the input's range, and swaps height and width: r -0.02 to 0.31 "
         "with the drop of probability on 14 of 16 shop photos in 0..1",
     )

@@ -9,7 +9,7 @@ import numpy as np
 from pydantic import Field
 from pydantic.dataclasses import dataclass
 
-from fruitaudit.attribution.base import OPTIONS, Model, Passes, Registration, Shape
+from fruitaudit.attribution.base import OPTIONS, Another, Model, Passes, Registration, Shape
 from fruitaudit.attribution.cams import layer_for
 from fruitaudit.attribution.methods.grad_cam import GradCam
 from fruitaudit.attribution.methods.grad_cam_pp import GradCamPlusPlus
@@ -28,7 +28,7 @@ class SaliencyByTfKerasVis:
     """`tf_keras_vis.saliency.Saliency`, map not normalised. Differs from the native one: nothing."""
 
     registration: ClassVar[Registration] = replace(
-        Saliency.registration, provider="tf-keras-vis", package="tf-keras-vis", option_that_changes=()
+        Saliency.registration, provider="tf-keras-vis", package="tf-keras-vis", sensitivity_options=()
     )
     fixed: ClassVar[dict[str, Any]] = {"channels": "maxabs"}
 
@@ -50,7 +50,7 @@ class SmoothGradByTfKerasVis:
         SmoothGrad.registration,
         provider="tf-keras-vis",
         package="tf-keras-vis",
-        option_that_changes=(("samples", 7), ("noise", 0.05)),
+        sensitivity_options=(("samples", 7), ("noise", 0.05)),
         caveat="averages absolute gradients, where the paper averages gradients: r 0.79 to 0.89 between the two on 16 "
         "shop photos",
     )
@@ -114,7 +114,8 @@ class GradCamByTfKerasVis:
         GradCam.registration,
         provider="tf-keras-vis",
         package="tf-keras-vis",
-        option_that_changes=(("layer", "early"),),
+        sensitivity_options=(("layer", Another.LAYER),),
+        contract_options=(("layer", "early"),),
     )
     fixed: ClassVar[dict[str, Any]] = {"depths": 0}
 

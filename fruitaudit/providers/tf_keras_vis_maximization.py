@@ -38,7 +38,7 @@ class ActivationMaximizationByTfKerasVis:
         ActivationMaximization.registration,
         provider="tf-keras-vis",
         package="tf-keras-vis",
-        option_that_changes=(("layers", ["early"]), ("filters", 1), ("choose", "first"), ("classes", 1), ("steps", 3),
+        contract_options=(("layers", ["early"]), ("filters", 1), ("choose", "first"), ("classes", 1), ("steps", 3),
                              ("reference_images", 3)),
         caveat="in 40 steps its pictures excite 5 units of a fruit classifier 1.03 times as much as the strongest of "
         "64 smooth random pictures (median), where the native ones reach 2.19 times as much",

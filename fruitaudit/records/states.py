@@ -5,12 +5,34 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+NotRunCode = Literal[
+    "off",  # the config switches it off
+    "not_asked",  # nobody asked for it
+    "not_applicable",  # it does not fit this model, this method, these options or these data
+    "no_images",
+    "no_reference",  # no split with role: reference
+    "no_field",  # no split with role: field
+    "no_masks",  # where the object is, is not known
+    "no_difference",  # the splits do not differ in it
+    "no_baseline",  # nothing to compare with
+    "too_few_images",
+    "too_few_groups",
+    "undefined",  # these data give the number no value: a ratio over 0, a correlation of constants
+    "undecidable",  # it was measured, and does not tell
+    "not_found",  # it was looked for, and there is none
+    "failed",  # an exception
+    "unreadable",  # its file is missing or damaged
+    "not_computed",
+]
+"""Why there is no number. What follows from the reason is decided by this, never by its sentence."""
+
 
 @dataclass(frozen=True)
 class NotRun:
-    """What could not be computed. Its own state: never a pass, never zero."""
+    """What could not be computed, in a sentence and as a code. Its own state: never a pass, never zero."""
 
     reason: str
+    code: NotRunCode = "not_computed"
     state: Literal["not_run"] = "not_run"
 
 

@@ -130,7 +130,7 @@ def settings(bench: Bench, tested: Tested) -> tuple[SettingSpread, ...]:
     """Rank correlation of the maps with those under another value of each option."""
     n = min(tested.allowance.settings, len(tested.maps))
     found = []
-    for option, value, other in variants(tested.subject.method):
+    for option, value, other in variants(tested.subject.method, bench.model):
         maps = other if isinstance(other, NotRun) else tested.subject.using(other).maps(bench.model, *bench.first(n))
         alike = maps if isinstance(maps, NotRun) else _mean(spearman(maps, tested.maps[:n]), bench)
         found.append(SettingSpread(option, str(value), alike))

@@ -6,7 +6,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
-from fruitaudit.attribution.base import Method, Model, Shape, passes_of
+from fruitaudit.attribution.base import Another, Method, Model, Shape, passes_of
+from fruitaudit.attribution.cams import another_layer
 from fruitaudit.errors import CannotExplain
 from fruitaudit.records.passes import Passes
 from fruitaudit.records.states import NotRun
@@ -119,14 +120,20 @@ def _smaller(method: Method, share: float) -> Method:
     return method
 
 
-def variants(method: Method) -> Iterator[tuple[str, Any, Method | NotRun]]:
-    """The method with one option at a time set to the other value that its registration names."""
-    for option, value in method.registration.option_that_changes:
+def variants(method: Method, model: Model) -> Iterator[tuple[str, Any, Method | NotRun]]:
+    """The method with one option at a time set to the other value that its registration names, or the model has."""
+    for option, named in method.registration.sensitivity_options:
+        value = another_layer(model, getattr(method, option)) if named is Another.LAYER else named
+        if value is None:
+            reason = "the model has no other convolution whose activations could be taken"
+            yield option, named.value, NotRun(reason, "not_applicable")
+            continue
         try:
             yield option, value, replace(method, **{option: value})  # type: ignore[type-var]
         except ValueError as error:
             why = str(error).splitlines()[0]
-            yield option, value, NotRun(f"{option} = {value} does not go with the other options: {why}")
+            reason = f"{option} = {value} does not go with the other options: {why}"
+            yield option, value, NotRun(reason, "not_applicable")
 
 
 def _per_image(method: Method, model: Model) -> float:
@@ -170,7 +177,7 @@ def _passes(tested: Trial, budget: Budget, model: Model, images: int, layers: in
     for _ in range(repeats):
         total += passes_of(tested.method, model, few)
     total += passes_of(tested.method, model, share.pairs)
-    for _, _, other in variants(tested.method):
+    for _, _, other in variants(tested.method, model):
         if not isinstance(other, NotRun):
             total += passes_of(other, model, min(share.settings, n))
     return total

@@ -187,7 +187,7 @@ def test_the_steps_are_those_of_adam_cut_to_the_box_after_each():
     assert 0.05 < np.mean((numbers > 0) & (numbers < 1)) < 0.95
 
 
-@pytest.mark.parametrize(("option", "value"), ActivationMaximization.registration.option_that_changes)
+@pytest.mark.parametrize(("option", "value"), ActivationMaximization.registration.contract_options)
 def test_every_option_changes_the_pictures(option, value):
     keras.utils.set_random_seed(1)
     body = [L.Input((10, 10, 3)), L.Conv2D(4, 3, activation="relu", name="early"), L.Conv2D(4, 3, name="late")]

@@ -207,7 +207,7 @@ def test_every_option_changes_what_is_found(model, usual, autoencoder):
     images = dataclasses.replace(images, background=background)
     first = {"max_iterations": 20, "c_steps": 6, "learning_rate": 0.01}
     first["autoencoder"] = autoencoder("some", L.Conv2D(3, 3, padding="same"))
-    changes = dict(Cem.registration.option_that_changes) | {"autoencoder": None}
+    changes = dict(Cem.registration.contract_options) | {"autoencoder": None}
     assert set(changes) == {field.name for field in dataclasses.fields(Cem)}
 
     def values(options):

@@ -251,7 +251,7 @@ def test_bias_that_is_not_accounted_for_shows_in_the_conservation_error(monkeypa
 def test_every_option_changes_the_map():
     model, images, targets = of_kind("sequential")
     usual = run(Lrp(), model, images, targets).values
-    for option, value in Lrp.registration.option_that_changes:
+    for option, value in Lrp.registration.sensitivity_options:
         other = run(Lrp(**{option: value}), model, images, targets).values
         assert abs(other - usual).max() > 1e-3 * abs(usual).max(), option
 

@@ -201,7 +201,7 @@ def test_never_more_than_a_batch_is_asked_of_the_model(model, monkeypatch):
 
 @pytest.mark.parametrize(
     ("option", "value"),
-    [(o, "conv_1" if o == "layer" else v) for o, v in NearestNeighbours.registration.option_that_changes],
+    [(o, "conv_1" if o == "layer" else v) for o, v in NearestNeighbours.registration.contract_options],
 )
 def test_every_option_changes_the_neighbours(model, option, value):
     images, targets = material(model.input_shape), some_targets(3, model.n_classes)

@@ -53,10 +53,10 @@ def test_shows_the_same_units_inside_the_range_and_excites_most_of_them_less(cas
     assert (ours.reached > theirs.reached).mean() > 0.5
 
 
-@pytest.mark.parametrize(("option", "value"), ActivationMaximizationByTfKerasVis.registration.option_that_changes)
+@pytest.mark.parametrize(("option", "value"), ActivationMaximizationByTfKerasVis.registration.contract_options)
 def test_every_option_is_passed_on(case, option, value):
     fields = {field.name for field in dataclasses.fields(ActivationMaximizationByTfKerasVis)}
-    assert fields == dict(ActivationMaximizationByTfKerasVis.registration.option_that_changes).keys()
+    assert fields == dict(ActivationMaximizationByTfKerasVis.registration.contract_options).keys()
     value = ["conv"] if option == "layers" else value
     native = ActivationMaximizationByTfKerasVis(**{option: value})._native()
     assert getattr(native, option) == value

@@ -18,7 +18,7 @@ def registration(**changes):
     """Of a method whose only options are those in `changes`, with another value each."""
     return Registration(
         "fake", "Fake", "gradient", "?", "none", explains="logit", channels="none", signed=True, cost="1 gradient",
-        option_that_changes=tuple(changes.items()),
+        sensitivity_options=tuple(changes.items()),
     )  # fmt: skip
 
 

@@ -89,7 +89,7 @@ class ActivationMaximization:
         channels="none",
         signed=False,
         cost="once for the model: (layers x filters + classes) x steps gradients, reference images forward",
-        option_that_changes=(("layers", ["early"]), ("filters", 1), ("choose", "first"), ("classes", 1),
+        contract_options=(("layers", ["early"]), ("filters", 1), ("choose", "first"), ("classes", 1),
                              ("parameterization", "pixel"), ("steps", 3), ("step_size", 0.01), ("jitter", 0),
                              ("total_variation", 1.0), ("l2", 1.0), ("reference_images", 3)),
         subject="model",

@@ -53,7 +53,7 @@ class Activations:
         signed=True,
         cost="2 forward, 1 with the first channels",
         needs="a convolution",
-        option_that_changes=(("layers", ["early"]), ("channels", 2), ("choose", "first")),
+        contract_options=(("layers", ["early"]), ("channels", 2), ("choose", "first")),
     )
 
     layers: list[str] | None = None

@@ -66,7 +66,8 @@ class Cem:
         channels="none",
         signed=True,
         cost="at most 2 x (c_steps x max_iterations + 1) gradients and 4 forward; with momentum as many forward",
-        option_that_changes=(
+        upper_bound=True,
+        contract_options=(
             ("gamma", 3.0),
             ("beta", 0.02),
             ("kappa", 0.2),

@@ -37,7 +37,7 @@ class Deconvolution:
         channels="maxabs",
         signed=False,
         cost="1 gradient",
-        option_that_changes=(("channels", "sum"),),
+        sensitivity_options=(("channels", "sum"),),
         contrast=True,
     )
 

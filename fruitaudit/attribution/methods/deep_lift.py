@@ -42,7 +42,7 @@ class DeepLift:
         channels="sum",
         signed=True,
         cost="1 gradient, and 1 forward for all images of a batch",
-        option_that_changes=(("baseline", "white"),),
+        sensitivity_options=(("baseline", "white"),),
         contrast=True,
     )
 

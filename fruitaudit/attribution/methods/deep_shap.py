@@ -46,7 +46,7 @@ class DeepShap:
         channels="sum",
         signed=True,
         cost="(1 + classes + total) x background gradients, whose forward halves are shared between images",
-        option_that_changes=(("background", 3), ("classes", 2), ("total", True)),
+        sensitivity_options=(("background", 3), ("classes", 2), ("total", True)),
         contrast=True,
     )
 

@@ -5,7 +5,7 @@ from typing import ClassVar
 import numpy as np
 from pydantic.dataclasses import dataclass
 
-from fruitaudit.attribution.base import OPTIONS, Model, Passes, Registration, Shape
+from fruitaudit.attribution.base import OPTIONS, Another, Model, Passes, Registration, Shape
 from fruitaudit.attribution.cams import activations, enlarged, layer_for
 from fruitaudit.records.data import FloatArray, Images
 from fruitaudit.records.explanations import Maps, Targets
@@ -44,7 +44,8 @@ class EigenCam:
         signed=False,
         cost="1 forward",
         needs="a layer with a spatial activation",
-        option_that_changes=(("layer", "early"),),
+        sensitivity_options=(("layer", Another.LAYER),),
+        contract_options=(("layer", "early"),),
     )
 
     layer: str | None = None

@@ -43,7 +43,7 @@ class ExpectedGradients:
         signed=True,
         cost="samples gradients, 1 forward (and 1 for each reference image)",
         contrast=True,
-        option_that_changes=(("samples", 10), ("references", 2)),
+        sensitivity_options=(("samples", 10), ("references", 2)),
     )
 
     samples: Annotated[int, Field(ge=1)] = 100

@@ -42,7 +42,7 @@ class Filters:
         signed=True,
         cost="nothing",
         needs="a convolution",
-        option_that_changes=(("layers", ["early"]), ("channels", 1), ("filters", 2)),
+        contract_options=(("layers", ["early"]), ("channels", 1), ("filters", 2)),
         subject="model",
     )
 

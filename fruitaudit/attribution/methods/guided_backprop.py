@@ -41,7 +41,7 @@ class GuidedBackprop:
         channels="maxabs",
         signed=False,
         cost="1 gradient",
-        option_that_changes=(("channels", "sum"),),
+        sensitivity_options=(("channels", "sum"),),
         contrast=True,
     )
 

@@ -4,7 +4,7 @@ from typing import ClassVar, Literal
 
 from pydantic.dataclasses import dataclass
 
-from fruitaudit.attribution.base import OPTIONS, Model, Passes, Registration, Shape, reduce_channels
+from fruitaudit.attribution.base import OPTIONS, Another, Model, Passes, Registration, Shape, reduce_channels
 from fruitaudit.attribution.cams import gradient_maps
 from fruitaudit.attribution.methods.grad_cam import grad_cam
 from fruitaudit.attribution.methods.guided_backprop import modified_gradients
@@ -38,7 +38,8 @@ class GuidedGradCam:
         signed=False,
         cost="2 gradients",
         needs="a layer with a spatial activation",
-        option_that_changes=(("layer", "early"), ("channels", "sum")),
+        sensitivity_options=(("layer", Another.LAYER), ("channels", "sum")),
+        contract_options=(("layer", "early"),),
         contrast=True,
     )
 

@@ -36,7 +36,7 @@ class InputXGradient:
         channels="sum",
         signed=True,
         cost="1 gradient",
-        option_that_changes=(("origin", "white"),),
+        sensitivity_options=(("origin", "white"),),
         contrast=True,
     )
 

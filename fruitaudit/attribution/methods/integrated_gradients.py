@@ -57,7 +57,7 @@ class IntegratedGradients:
         signed=True,
         cost="steps gradients (auto: at most 1025), 1 forward (and 1 for the baseline)",
         contrast=True,
-        option_that_changes=(("steps", 2), ("baseline", "white")),
+        sensitivity_options=(("steps", 2), ("baseline", "white")),
     )
 
     steps: Annotated[int, Field(ge=1)] | Literal["auto"] = 25

@@ -57,8 +57,9 @@ class KernelShap:
         channels="none",
         signed=True,
         cost="at most samples forward (2 to the power of the superpixels, where that is less)",
+        upper_bound=True,
         contrast=True,
-        option_that_changes=(
+        sensitivity_options=(
             ("samples", 60),
             ("segmentation", "slic"),
             ("kernel", 2.0),

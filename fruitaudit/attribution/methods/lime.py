@@ -56,7 +56,7 @@ class Lime:
         cost="samples forward",
         contrast=True,
         package="lime",
-        option_that_changes=(
+        sensitivity_options=(
             ("samples", 60),
             ("features", 3),
             ("segmentation", "slic"),

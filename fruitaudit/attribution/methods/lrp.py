@@ -52,7 +52,7 @@ class Lrp:
         channels="sum",
         signed=True,
         cost="1 gradient, and 1 forward for the parts of positive contributions",
-        option_that_changes=(("dense", "gamma 0.5"), ("convolution", "epsilon"), ("first", "box")),
+        sensitivity_options=(("dense", "gamma 0.5"), ("convolution", "epsilon"), ("first", "box")),
         contrast=True,
     )
 

@@ -58,7 +58,8 @@ class NearestNeighbours:
         channels="none",
         signed=False,
         cost="at most 1 + neighbours forward, and once the reference images; more where their features fill the memory",
-        option_that_changes=(("neighbours", 2), ("metric", "euclidean"), ("layer", "early"), ("among", "medoids"),
+        upper_bound=True,
+        contract_options=(("neighbours", 2), ("metric", "euclidean"), ("layer", "early"), ("among", "medoids"),
                              ("patch", 1), ("reference_images", 4)),
     )  # fmt: skip
 

@@ -44,7 +44,7 @@ class Occlusion:
         signed=True,
         cost="1 + ((H - patch) / stride + 1) x ((W - patch) / stride + 1) forward, both rounded up",
         contrast=True,
-        option_that_changes=(("patch", 5), ("stride", 3), ("fill", "white"), ("explains", "logit")),
+        sensitivity_options=(("patch", 5), ("stride", 3), ("fill", "white"), ("explains", "logit")),
     )
 
     patch: Annotated[int, Field(ge=1)] = 8

@@ -53,8 +53,9 @@ class PartitionShap:
         channels="none",
         signed=True,
         cost="at most samples forward (fewer only where every pixel was reached)",
+        upper_bound=True,
         contrast=True,
-        option_that_changes=(("samples", 30), ("hide", "grey"), ("explains", "logit")),
+        sensitivity_options=(("samples", 30), ("hide", "grey"), ("explains", "logit")),
     )
 
     samples: Annotated[int, Field(ge=4)] = 500

@@ -43,7 +43,7 @@ class Rise:
         signed=True,
         cost="samples forward",
         contrast=True,
-        option_that_changes=(
+        sensitivity_options=(
             ("samples", 60),
             ("cells", 3),
             ("shown", 0.3),

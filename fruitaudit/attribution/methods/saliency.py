@@ -35,7 +35,7 @@ class Saliency:
         signed=False,
         cost="1 gradient",
         contrast=True,
-        option_that_changes=(("channels", "sum"),),
+        sensitivity_options=(("channels", "sum"),),
     )
 
     channels: Literal["maxabs", "l2", "sum"] = "maxabs"

@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 from pydantic.dataclasses import dataclass
 
-from fruitaudit.attribution.base import OPTIONS, Model, Passes, Registration, Shape
+from fruitaudit.attribution.base import OPTIONS, Another, Model, Passes, Registration, Shape
 from fruitaudit.attribution.cams import activations, enlarged, layer_at, layer_for
 from fruitaudit.attribution.passes import ahead, bilinear, by_number, rows, runs
 from fruitaudit.attribution.scores import pick
@@ -43,8 +43,10 @@ class ScoreCam:
         channels="none",
         signed=False,
         cost="at most 1 + feature maps of the layer, forward",
+        upper_bound=True,
         needs="a layer with a spatial activation",
-        option_that_changes=(("layer", "early"),),
+        sensitivity_options=(("layer", Another.LAYER),),
+        contract_options=(("layer", "early"),),
         contrast=True,
     )
 

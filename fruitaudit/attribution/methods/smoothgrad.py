@@ -40,7 +40,7 @@ class SmoothGrad:
         signed=False,
         cost="samples gradients",
         contrast=True,
-        option_that_changes=(("samples", 7), ("noise", 0.05), ("channels", "sum")),
+        sensitivity_options=(("samples", 7), ("noise", 0.05), ("channels", "sum")),
     )
 
     samples: Annotated[int, Field(ge=1)] = 20

@@ -43,7 +43,7 @@ class SmoothGradSweep:
         signed=False,
         cost=f"{sum(copies for _, copies in SETTINGS)} gradients",
         contrast=True,
-        option_that_changes=(("channels", "sum"),),
+        sensitivity_options=(("channels", "sum"),),
     )
 
     channels: Literal["maxabs", "l2", "sum"] = "maxabs"

@@ -38,7 +38,7 @@ class VarGrad:
         signed=False,
         cost="samples gradients, or none: those of SmoothGrad, where it has made the same",
         contrast=True,
-        option_that_changes=(("samples", 7), ("noise", 0.05), ("channels", "l2")),
+        sensitivity_options=(("samples", 7), ("noise", 0.05), ("channels", "l2")),
     )
 
     samples: Annotated[int, Field(ge=2)] = 20
