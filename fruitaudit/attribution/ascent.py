@@ -10,8 +10,9 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from fruitaudit.attribution.base import InGraph, Model, Shape
+from fruitaudit.attribution.base import Model, Shape
 from fruitaudit.errors import CannotExplain
+from fruitaudit.models.base import InGraph
 from fruitaudit.records.data import Background, FloatArray, Images
 
 Score = Callable[[InGraph], Any]

@@ -1,8 +1,8 @@
 """What a method is: a frozen dataclass of options that turns images into an `Explanation`.
 
 A file of this package that defines `METHODS`, a tuple of `Method` classes, is found by `registry`: a new method is one
-file here and one test file. Nothing in these files imports TensorFlow or a library at module level; the model is
-reached only through `Model`, the part of `models.classifier.Classifier` that methods need.
+file here and one test file. Nothing in these files imports a library at module level; the model is reached only
+through the parts of `models.base.Model` that the registration names under `needs`.
 
 Options are the fields of the dataclass, their type and range in its annotation. `OPTIONS` makes pydantic check them
 whenever a method is made, by a config or by hand: `SmoothGrad(samples=0)` is an error.
@@ -11,7 +11,7 @@ whenever a method is made, by a config or by hand: `SmoothGrad(samples=0)` is an
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum
 from typing import Any, ClassVar, Literal, Protocol
@@ -19,15 +19,17 @@ from typing import Any, ClassVar, Literal, Protocol
 import numpy as np
 from pydantic import ConfigDict
 
-from fruitaudit.models.counter import PassCounter
-from fruitaudit.records.data import FloatArray, Images, IntArray
+from fruitaudit.models.base import Capability
+from fruitaudit.models.base import Layer as Layer
+from fruitaudit.models.base import Model as Model
+from fruitaudit.models.base import Shape as Shape
+from fruitaudit.records.data import FloatArray, Images
 from fruitaudit.records.explanations import Channels, Explains, Explanation, Targets
 from fruitaudit.records.passes import LayerGradients as LayerGradients
 from fruitaudit.records.passes import Passes as Passes
 from fruitaudit.runtime import Streams
 
 Family = Literal["inside", "gradient", "backward", "cam", "perturbation", "counterfactual", "example", "control"]
-Shape = tuple[int, int, int]
 
 
 class Another(Enum):
@@ -53,10 +55,12 @@ class Registration:
     channels: Channels
     signed: bool
     """Whether negative values mean evidence against; an unsigned map is drawn from 0 up."""
+    needs: tuple[Capability, ...]
+    """The parts of the model that it uses: where one is missing it is NotRun, in one sentence."""
     cost: str
     """Model passes an image, as a formula in the method's options."""
-    needs: str = ""
-    """What a model must have, e.g. "a layer with a spatial activation"."""
+    requires: str = ""
+    """What the network must have, e.g. "a layer with a spatial activation"."""
     upper_bound: bool = False
     """Whether the passes announced are the most that there may be."""
     sensitivity_options: tuple[tuple[str, Any], ...] = ()
@@ -72,113 +76,6 @@ class Registration:
     """Whether it can explain why one class rather than another: `Targets.against`. Where not, it is NotRun."""
     subject: Literal["image", "model"] = "image"
     """"model": runs once an audit, on no image; reference images lie in `images.background`, targets are empty."""
-
-
-class Model(Protocol):
-    """The door to the classifier. All arrays are NumPy, float32, and any N is allowed.
-
-    Gradients and activations are not to be written to: they may be TensorFlow's own memory.
-    """
-
-    @property
-    def input_shape(self) -> Shape: ...
-    @property
-    def n_classes(self) -> int: ...
-    @property
-    def batch_size(self) -> int:
-        """How many images a compiled pass takes at once; larger arrays are cut into batches by the model."""
-        ...
-
-    @property
-    def cam_layer(self) -> str | None:
-        """The last layer with a spatial activation: the default of the CAM methods."""
-        ...
-
-    def probabilities(self, values: FloatArray) -> FloatArray:
-        """(N, H, W, C) -> (N, K), rows sum to 1."""
-        ...
-
-    def logits(self, values: FloatArray) -> FloatArray:
-        """(N, H, W, C) -> (N, K), softmax(logits) == probabilities."""
-        ...
-
-    def gradient(
-        self, values: FloatArray, classes: IntArray, explains: Explains = "logit", *, against: IntArray | None = None
-    ) -> FloatArray:
-        """d score[classes] / d values, (N, H, W, C); with `against` of score[classes] - score[against]."""
-        ...
-
-    def layer_gradients(
-        self, values: FloatArray, classes: IntArray, layer: str, *, against: IntArray | None = None
-    ) -> LayerGradients:
-        """Activation of `layer` and d logit[classes] / d activation; with `against` of the difference of two logits.
-
-        Raises CannotExplain for an unknown layer.
-        """
-        ...
-
-    def features(self, values: FloatArray, layer: str | None = None) -> FloatArray:
-        """(N, D) what the last dense layer sees, or the output of `layer`, each image's numbers in one row.
-
-        Raises CannotExplain where the layers are hidden or `layer` is unknown.
-        """
-        ...
-
-    def features_at(self, values: FloatArray, layers: tuple[str | None, ...]) -> list[FloatArray]:
-        """`features` of several layers from one pass."""
-        ...
-
-    @property
-    def passes(self) -> PassCounter:
-        """What was computed so far; whoever calls `in_graph` adds what its own function computes."""
-        ...
-
-    @property
-    def layers(self) -> Sequence[Layer]:
-        """The layers in the order in which they answer."""
-        ...
-
-    def in_graph(self, images: Any) -> InGraph:
-        """The network on a (N, H, W, C) float32 tensor, as part of somebody's `tf.function`: nothing is counted."""
-        ...
-
-
-class Layer(Protocol):
-    """One layer of the network, nested ones included, as it is called in a pass."""
-
-    layer: Any
-    """The Keras object: weights, activation, configuration."""
-    path: str
-    """Its name below the model, e.g. "mobilenet/Conv_1": what `InGraph.layer` and `layer_gradients` take."""
-    inputs: list[Any]
-    """The symbolic tensors it got, and below the one it gave (None: several): who feeds whom is told by identity."""
-    output: Any
-
-    @property
-    def kind(self) -> str:
-        """Its class, e.g. "Conv2D"."""
-        ...
-
-    @property
-    def shape(self) -> tuple[int | None, ...]:
-        """Of the output, without the batch axis; () where there are several outputs."""
-        ...
-
-
-class InGraph(Protocol):
-    """Symbolic tensors of one call of the network."""
-
-    @property
-    def probabilities(self) -> Any: ...
-    @property
-    def logits(self) -> Any: ...
-    def layer(self, path: str) -> Any:
-        """The output of a layer, in its own type. Raises CannotExplain for an unknown one."""
-        ...
-
-    def input(self, path: str) -> Any:
-        """What a layer got, the first of several. Raises CannotExplain for an unknown one."""
-        ...
 
 
 class Method(Protocol):

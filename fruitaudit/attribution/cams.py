@@ -9,10 +9,10 @@ import numpy as np
 
 from fruitaudit.attribution.base import Layer, LayerGradients, Model
 from fruitaudit.attribution.convolutions import convolutions, spread
-from fruitaudit.attribution.graphs import compiled, pictures, scored
 from fruitaudit.attribution.scores import logit_weights
 from fruitaudit.attribution.sharing import made_once
 from fruitaudit.errors import CannotExplain
+from fruitaudit.models.keras.graphs import compiled, pictures, scored
 from fruitaudit.records.data import FloatArray, Images
 from fruitaudit.records.explanations import Maps, Targets
 

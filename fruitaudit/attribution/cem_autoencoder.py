@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 
 from fruitaudit.attribution.base import Model
-from fruitaudit.attribution.graphs import batches_of, compiled
 from fruitaudit.errors import CannotExplain
+from fruitaudit.models.keras.graphs import batches_of, compiled
 from fruitaudit.records.data import FloatArray, Images
 
 

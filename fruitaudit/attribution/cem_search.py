@@ -21,8 +21,8 @@ import numpy as np
 
 from fruitaudit.attribution.base import Model
 from fruitaudit.attribution.cem_rows import Ground, Nearest, Rows, State
-from fruitaudit.attribution.graphs import compiled
 from fruitaudit.errors import CannotExplain
+from fruitaudit.models.keras.graphs import compiled
 from fruitaudit.records.data import FloatArray
 
 NEVER = 1e10

@@ -10,8 +10,9 @@ from typing import Any
 
 import numpy as np
 
-from fruitaudit.attribution.base import InGraph, Layer, Model
+from fruitaudit.attribution.base import Layer, Model
 from fruitaudit.errors import CannotExplain
+from fruitaudit.models.base import InGraph
 
 AT_MOST = 8
 """So many convolutions are shown where nobody named any."""

@@ -5,8 +5,9 @@ from __future__ import annotations
 import logging
 from dataclasses import replace
 
-from fruitaudit.attribution.base import Method, Model, background_of
+from fruitaudit.attribution.base import Method, Model, Registration, background_of
 from fruitaudit.errors import AuditError, CannotExplain
+from fruitaudit.models.base import Capability, WithScores
 from fruitaudit.records.data import Background, Images
 from fruitaudit.records.explanations import Explanation, Maps, Segments, Targets
 from fruitaudit.records.states import NotRun
@@ -21,6 +22,8 @@ def explain(method: Method, model: Model, images: Images, targets: Targets, stre
     if len(images) == 0 and method.registration.subject == "image":
         return NotRun(f"{title}: there are no images to explain")
     if targets.against is not None and (reason := why_no_contrast(method)):
+        return NotRun(reason)
+    if reason := why_not_offered(method.registration, model):
         return NotRun(reason)
     try:
         explanation = method(model, _as_asked(method, images), targets, streams)
@@ -44,6 +47,32 @@ def why_no_contrast(method: Method) -> str:
         f"{method.registration.title} cannot tell why one class was preferred to another; use integrated gradients "
         "or occlusion, or ask for target: predicted"
     )
+
+
+_PARTS: dict[Capability, str] = {
+    "scores": "scores",
+    "gradients": "gradients with respect to the image",
+    "activations": "the activations of layers",
+    "layer_gradients": "gradients with respect to a layer",
+    "unit_gradients": "gradients of the units of a layer",
+    "weights": "the weights of layers",
+    "backward_rules": "rules for the way back through its operations",
+    "keras_network": "the Keras network itself",
+}
+
+
+def why_not_offered(registration: Registration, model: WithScores) -> str:
+    """What a model lacks of the parts that a method needs, and what to use instead; empty where it lacks nothing."""
+    missing = [_PARTS[part] for part in registration.needs if part not in model.offers]
+    if not missing:
+        return ""
+    if registration.provider != "native":
+        instead = "the native method"
+    elif registration.family in ("gradient", "backward") and "gradients" in model.offers:
+        instead = "integrated_gradients"
+    else:
+        instead = "occlusion"
+    return f"{registration.title} needs {' and '.join(missing)}, which this model does not offer; use {instead} instead"
 
 
 def _as_asked(method: Method, images: Images) -> Images:

@@ -26,8 +26,8 @@ def print_methods(*, as_json: bool) -> None:
             console.print(f"  {known.question}")
             rather = ", also why this class rather than that one" if known.contrast else ""
             console.print(f"  explains the {known.explains}{rather}; cost an image: {known.cost}")
-            if known.needs:
-                console.print(f"  needs {known.needs}")
+            if known.requires:
+                console.print(f"  needs {known.requires}")
             console.print(f"  options: {_options(method)}")
             if others:
                 console.print(f"  also by: {', '.join(f'{name}@{p}' for p in others)}")

@@ -17,7 +17,7 @@ from rich.table import Table
 
 from fruitaudit.attribution.base import Method, Passes, background_of, least_passes_of, passes_of
 from fruitaudit.attribution.cams import layer_for
-from fruitaudit.attribution.explain import why_no_contrast
+from fruitaudit.attribution.explain import why_no_contrast, why_not_offered
 from fruitaudit.attribution.sharing import ROOM
 from fruitaudit.audit.choice import methods_of, model_methods
 from fruitaudit.audit.opening import Opened, open_inputs
@@ -113,6 +113,8 @@ def _stage(config: Config, opened: Opened, method: Method, name: str, images: in
     """What a method costs on a group. Raises CannotExplain where it will not run."""
     known = method.registration
     if config.target == "contrast" and known.explains != "activation" and (reason := why_no_contrast(method)):
+        raise CannotExplain(reason)
+    if reason := why_not_offered(known, opened.classifier):
         raise CannotExplain(reason)
     if known.family == "cam":
         layer_for(opened.classifier, getattr(method, "layer", None), known.title)  # raises where there is none

@@ -21,6 +21,7 @@ from fruitaudit.attribution.cem_finds import Finds, counterfactuals
 from fruitaudit.attribution.methods.cem import Cem
 from fruitaudit.errors import CannotExplain, ConfigError
 from fruitaudit.providers import alibi_child
+from fruitaudit.providers.keras_network import NEEDS
 from fruitaudit.records.data import Images
 from fruitaudit.records.evidence import Counterfactuals
 from fruitaudit.records.explanations import Targets
@@ -46,10 +47,11 @@ class CemByAlibi(Cem):
     registration: ClassVar[Registration] = replace(
         Cem.registration,
         provider="alibi",
+        needs=NEEDS,
         cost="at most 2 x c_steps x max_iterations gradients and as many forward, and 2 forward",
         upper_bound=True,
         explains="probability",
-        needs="an interpreter that has alibi",
+        requires="an interpreter that has alibi",
         contract_options=tuple(
             (name, value) for name, value in Cem.registration.contract_options if name not in ("score", "momentum")
         ),

@@ -12,8 +12,11 @@ import numpy as np
 
 from fruitaudit.attribution.base import Model
 from fruitaudit.errors import CannotExplain
+from fruitaudit.models.base import Capability
 from fruitaudit.records.data import FloatArray
 from fruitaudit.records.explanations import Explains
+
+NEEDS: tuple[Capability, ...] = ("scores", "keras_network")
 
 
 def network_of(model: Model, *, looked_into: bool = True) -> Any:

@@ -17,7 +17,7 @@ from fruitaudit.attribution.base import OPTIONS, Model, Passes, Registration, Sh
 from fruitaudit.attribution.methods.deep_lift import additivity
 from fruitaudit.attribution.methods.deep_shap import DeepShap
 from fruitaudit.errors import CannotExplain
-from fruitaudit.providers.keras_network import with_linear_head
+from fruitaudit.providers.keras_network import NEEDS, with_linear_head
 from fruitaudit.records.data import FloatArray, Images
 from fruitaudit.records.explanations import Maps, Targets
 from fruitaudit.runtime import Streams
@@ -35,6 +35,7 @@ class DeepShapByShap:
         DeepShap.registration,
         provider="shap",
         package="shap",
+        needs=NEEDS,
         cost="2 x classes x background gradients",
         sensitivity_options=(("background", 3),),
         caveat="does not add up on swish (by 7 to 9 % of the difference, on a small network), fails on ReLU6, gelu and "

@@ -17,7 +17,7 @@ from fruitaudit.attribution.methods.integrated_gradients import IntegratedGradie
 from fruitaudit.attribution.methods.occlusion import Occlusion
 from fruitaudit.attribution.methods.saliency import Saliency
 from fruitaudit.errors import CannotExplain
-from fruitaudit.providers.keras_network import explained_by, hushed, network_of
+from fruitaudit.providers.keras_network import NEEDS, explained_by, hushed, network_of
 from fruitaudit.records.data import FloatArray, Images
 from fruitaudit.records.explanations import Explains, Maps, Targets
 from fruitaudit.runtime import Streams
@@ -35,6 +35,7 @@ class SaliencyByTfExplain:
         Saliency.registration,
         provider="tf-explain",
         package="tf-explain",
+        needs=NEEDS,
         explains="probability",
         sensitivity_options=(),
         caveat="explains the probability where softmax is part of the last layer: r 0.55 to 0.97 with the gradient of "
@@ -78,6 +79,7 @@ class GradCamByTfExplain:
         GradCam.registration,
         provider="tf-explain",
         package="tf-explain",
+        needs=NEEDS,
         explains="probability",
         signed=True,
         sensitivity_options=(("layer", Another.LAYER),),
@@ -128,6 +130,7 @@ class IntegratedGradientsByTfExplain:
         IntegratedGradients.registration,
         provider="tf-explain",
         package="tf-explain",
+        needs=NEEDS,
         explains="probability",
         sensitivity_options=(("steps", 3),),
         caveat="never multiplies by (x - baseline), so that its sum is not the difference of the scores: r 0.07 to "
@@ -168,6 +171,7 @@ class OcclusionByTfExplain:
         Occlusion.registration,
         provider="tf-explain",
         package="tf-explain",
+        needs=NEEDS,
         signed=False,
         sensitivity_options=(("patch", 3),),
         caveat="hides with the number 127.5 whatever the input's range, and swaps height and width: r -0.02 to 0.31 "

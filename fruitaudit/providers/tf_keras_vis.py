@@ -17,7 +17,7 @@ from fruitaudit.attribution.methods.saliency import Saliency
 from fruitaudit.attribution.methods.score_cam import ScoreCam
 from fruitaudit.attribution.methods.smoothgrad import SmoothGrad
 from fruitaudit.errors import CannotExplain
-from fruitaudit.providers.keras_network import hushed, with_linear_head
+from fruitaudit.providers.keras_network import NEEDS, hushed, with_linear_head
 from fruitaudit.records.data import FloatArray, Images
 from fruitaudit.records.explanations import Maps, Targets
 from fruitaudit.runtime import Streams
@@ -28,7 +28,7 @@ class SaliencyByTfKerasVis:
     """`tf_keras_vis.saliency.Saliency`, map not normalised. Differs from the native one: nothing."""
 
     registration: ClassVar[Registration] = replace(
-        Saliency.registration, provider="tf-keras-vis", package="tf-keras-vis", sensitivity_options=()
+        Saliency.registration, provider="tf-keras-vis", package="tf-keras-vis", needs=NEEDS, sensitivity_options=()
     )
     fixed: ClassVar[dict[str, Any]] = {"channels": "maxabs"}
 
@@ -50,6 +50,7 @@ class SmoothGradByTfKerasVis:
         SmoothGrad.registration,
         provider="tf-keras-vis",
         package="tf-keras-vis",
+        needs=NEEDS,
         sensitivity_options=(("samples", 7), ("noise", 0.05)),
         caveat="averages absolute gradients, where the paper averages gradients: r 0.79 to 0.89 between the two on 16 "
         "shop photos",
@@ -88,6 +89,7 @@ class GradCamPlusPlusByTfKerasVis:
         GradCamPlusPlus.registration,
         provider="tf-keras-vis",
         package="tf-keras-vis",
+        needs=NEEDS,
         caveat="divides alpha by its sum, which eq. 19 of the paper does not (r -0.62 to 0.97 with the paper's map on "
         "16 shop photos), and is not finite for logits of 89 and more",
     )
@@ -114,6 +116,7 @@ class GradCamByTfKerasVis:
         GradCam.registration,
         provider="tf-keras-vis",
         package="tf-keras-vis",
+        needs=NEEDS,
         sensitivity_options=(("layer", Another.LAYER),),
         contract_options=(("layer", "early"),),
     )
@@ -142,6 +145,7 @@ class ScoreCamByTfKerasVis:
         ScoreCam.registration,
         provider="tf-keras-vis",
         package="tf-keras-vis",
+        needs=NEEDS,
         explains="probability",
         contrast=False,
         caveat="weighs each feature map by the probability of the class, where the paper takes softmax of the logits "

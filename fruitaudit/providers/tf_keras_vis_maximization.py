@@ -19,7 +19,7 @@ from fruitaudit.attribution.methods.activation_maximization import (
     real_images,
 )
 from fruitaudit.errors import CannotExplain
-from fruitaudit.providers.keras_network import hushed, with_linear_head
+from fruitaudit.providers.keras_network import NEEDS, hushed, with_linear_head
 from fruitaudit.records.data import FloatArray, Images
 from fruitaudit.records.evidence import Synthetic
 from fruitaudit.records.explanations import Targets
@@ -38,6 +38,7 @@ class ActivationMaximizationByTfKerasVis:
         ActivationMaximization.registration,
         provider="tf-keras-vis",
         package="tf-keras-vis",
+        needs=NEEDS,
         contract_options=(("layers", ["early"]), ("filters", 1), ("choose", "first"), ("classes", 1), ("steps", 3),
                              ("reference_images", 3)),
         caveat="in 40 steps its pictures excite 5 units of a fruit classifier 1.03 times as much as the strongest of "

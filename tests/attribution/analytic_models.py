@@ -21,6 +21,8 @@ def softmax(z):
 class Counting:
     """Counts passes and the size of every batch; subclasses give `_logits`, `_gradient` in float64."""
 
+    offers = frozenset({"scores", "gradients"})
+
     def __init__(self, shape, n_classes, batch_size=64):
         self.input_shape, self.n_classes, self.batch_size = shape, n_classes, batch_size
         self.passes, self.batches = Passes(), []
@@ -108,6 +110,8 @@ class PlantedMask(Counting):
 
 class SmallCnn(Counting):
     """early = relu(2x2 means . m), late = relu(2x2 means of early . n), logit = v . tanh(late): nothing is linear."""
+
+    offers = Counting.offers | {"layer_gradients"}
 
     def __init__(self, shape=(12, 8, 3), n_classes=4, scale=1.0, **more):
         super().__init__(shape, n_classes, **more)

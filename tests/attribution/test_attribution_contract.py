@@ -54,7 +54,7 @@ CASES = [
     pytest.param(method, kind, id=f"{name}-{kind}")
     for name, method in METHODS.items()
     for kind in MODELS
-    if not (kind == "no layers" and method.registration.needs)
+    if not (kind == "no layers" and method.registration.requires)
 ]
 
 
@@ -202,7 +202,7 @@ def test_fills_and_segments_follow_the_range_of_the_input(method):
     np.testing.assert_allclose(scaled, usual, rtol=1e-3, atol=1e-4 * abs(usual).max())
 
 
-@pytest.mark.parametrize("method", [m for m in METHODS.values() if m.registration.needs])
+@pytest.mark.parametrize("method", [m for m in METHODS.values() if m.registration.requires])
 def test_a_model_without_what_it_needs_gets_a_sentence(method):
     model = Quadratic()
     made = explain(method(), model, some_images(model.input_shape), some_targets(5, 4), STREAMS)

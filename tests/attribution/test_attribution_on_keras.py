@@ -115,7 +115,7 @@ def case(method, model):
 
 def lacks(method, model):
     """Whether the model has not what the method says it needs."""
-    needs = method.registration.needs
+    needs = method.registration.requires
     if needs.startswith("a head of global average pooling"):
         return not any("GlobalAverage" in layer.kind for layer in model.layers)
     has_convolution = any("Conv" in layer.kind for layer in model.layers)
@@ -244,7 +244,7 @@ def test_providers_keep_the_contract_or_say_why_not(method, kind, models):
     weights = [w.copy() for w in model.network.get_weights()]
     state = np.random.get_state()[1].copy()
     made = run(method, model, images, targets)
-    if method.registration.needs and model.cam_layer is None:
+    if method.registration.requires and model.cam_layer is None:
         assert "spatial activation" in made.reason
         return
     if (identity(method), kind) == ("occlusion@tf-explain", "logits"):

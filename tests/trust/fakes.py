@@ -17,7 +17,8 @@ from fruitaudit.trust.controls import random_maps, sobel
 def registration(**changes):
     """Of a method whose only options are those in `changes`, with another value each."""
     return Registration(
-        "fake", "Fake", "gradient", "?", "none", explains="logit", channels="none", signed=True, cost="1 gradient",
+        "fake", "Fake", "gradient", "?", "none", explains="logit", channels="none", signed=True, needs=("gradients",),
+        cost="1 gradient",
         sensitivity_options=tuple(changes.items()),
     )  # fmt: skip
 

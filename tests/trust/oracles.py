@@ -14,9 +14,10 @@ STREAMS = Streams(5)
 
 
 class Oracle:
-    """logit_k = w_k . (x - grey), in NumPy, with the part of `attribution.base.Model` that the tests of trust need."""
+    """logit_k = w_k . (x - grey), in NumPy, with the parts of `models.base.Model` that the tests of trust need."""
 
     batch_size = 32
+    offers = frozenset({"scores", "gradients"})
 
     def __init__(self, w):
         self.w = np.asarray(w, np.float64)

@@ -9,10 +9,11 @@ from pydantic import Field
 from pydantic.dataclasses import dataclass
 
 from fruitaudit.attribution.ascent import Ascent, Canvas, Fourier, Pixels, colours_of
-from fruitaudit.attribution.base import OPTIONS, InGraph, Model, Passes, Registration, Shape
+from fruitaudit.attribution.base import OPTIONS, Model, Passes, Registration, Shape
 from fruitaudit.attribution.convolutions import Convolution, activated, chosen, is_recomputed, tensors
-from fruitaudit.attribution.graphs import batches_of, compiled
 from fruitaudit.errors import CannotExplain
+from fruitaudit.models.base import InGraph
+from fruitaudit.models.keras.graphs import batches_of, compiled
 from fruitaudit.records.data import Background, FloatArray, Images, IntArray
 from fruitaudit.records.evidence import Synthetic, Unit
 from fruitaudit.records.explanations import Targets
@@ -88,6 +89,7 @@ class ActivationMaximization:
         explains="activation",
         channels="none",
         signed=False,
+        needs=("scores", "unit_gradients", "activations", "weights"),
         cost="once for the model: (layers x filters + classes) x steps gradients, reference images forward",
         contract_options=(("layers", ["early"]), ("filters", 1), ("choose", "first"), ("classes", 1),
                              ("parameterization", "pixel"), ("steps", 3), ("step_size", 0.01), ("jitter", 0),

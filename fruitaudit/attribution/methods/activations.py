@@ -15,7 +15,7 @@ from fruitaudit.attribution.convolutions import (
     is_recomputed,
     tensors,
 )
-from fruitaudit.attribution.graphs import batches_of, compiled, pictures
+from fruitaudit.models.keras.graphs import batches_of, compiled, pictures
 from fruitaudit.records.data import FloatArray, Images, IntArray
 from fruitaudit.records.evidence import FeatureLayer, FeatureMaps
 from fruitaudit.records.explanations import Targets
@@ -51,8 +51,9 @@ class Activations:
         explains="activation",
         channels="none",
         signed=True,
+        needs=("activations", "weights"),
         cost="2 forward, 1 with the first channels",
-        needs="a convolution",
+        requires="a convolution",
         contract_options=(("layers", ["early"]), ("channels", 2), ("choose", "first")),
     )
 

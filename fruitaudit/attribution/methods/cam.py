@@ -7,8 +7,8 @@ from pydantic.dataclasses import dataclass
 
 from fruitaudit.attribution.base import OPTIONS, Layer, Model, Passes, Registration, Shape
 from fruitaudit.attribution.cams import enlarged, layer_for
-from fruitaudit.attribution.graphs import batches_of, compiled
 from fruitaudit.errors import CannotExplain
+from fruitaudit.models.keras.graphs import batches_of, compiled
 from fruitaudit.records.data import FloatArray, Images
 from fruitaudit.records.explanations import Maps, Targets
 from fruitaudit.runtime import Streams
@@ -40,8 +40,9 @@ class Cam:
         explains="logit",
         channels="none",
         signed=True,
+        needs=("scores", "activations", "weights"),
         cost="1 forward",
-        needs="a head of global average pooling and one dense layer",
+        requires="a head of global average pooling and one dense layer",
         contrast=True,
     )
 

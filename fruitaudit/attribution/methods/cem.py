@@ -65,6 +65,7 @@ class Cem:
         explains="logit",
         channels="none",
         signed=True,
+        needs=("scores", "gradients"),
         cost="at most 2 x (c_steps x max_iterations + 1) gradients and 4 forward; with momentum as many forward",
         upper_bound=True,
         contract_options=(

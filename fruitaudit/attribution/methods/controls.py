@@ -53,6 +53,7 @@ def _registration(name: str, title: str, question: str, paper: str) -> Registrat
         explains="probability",
         channels="none",
         signed=False,
+        needs=(),
         cost="no pass",
         contrast=True,
         caveat="a control that knows nothing of the model: a method that does no better has told nothing about it",

@@ -36,6 +36,7 @@ class Deconvolution:
         explains="logit",
         channels="maxabs",
         signed=False,
+        needs=("backward_rules",),
         cost="1 gradient",
         sensitivity_options=(("channels", "sum"),),
         contrast=True,

@@ -7,8 +7,8 @@ from pydantic.dataclasses import dataclass
 
 from fruitaudit.attribution.base import OPTIONS, Model, Passes, Registration, Shape
 from fruitaudit.attribution.fills import Fill, colour
-from fruitaudit.attribution.graphs import batches_of, compiled, pictures, scored
 from fruitaudit.attribution.scores import logit_weights
+from fruitaudit.models.keras.graphs import batches_of, compiled, pictures, scored
 from fruitaudit.records.data import FloatArray, Images
 from fruitaudit.records.explanations import Maps, Targets
 from fruitaudit.runtime import Streams
@@ -41,6 +41,7 @@ class DeepLift:
         explains="logit",
         channels="sum",
         signed=True,
+        needs=("backward_rules",),
         cost="1 gradient, and 1 forward for all images of a batch",
         sensitivity_options=(("baseline", "white"),),
         contrast=True,

@@ -8,10 +8,10 @@ from pydantic import Field
 from pydantic.dataclasses import dataclass
 
 from fruitaudit.attribution.base import OPTIONS, Model, Passes, Registration, Shape
-from fruitaudit.attribution.graphs import batches_of, compiled, pictures, scored
 from fruitaudit.attribution.methods.deep_lift import additivity, multipliers_of
 from fruitaudit.attribution.scores import logit_weights
 from fruitaudit.errors import CannotExplain
+from fruitaudit.models.keras.graphs import batches_of, compiled, pictures, scored
 from fruitaudit.records.data import FloatArray, Images
 from fruitaudit.records.explanations import Maps, Targets
 from fruitaudit.runtime import Streams
@@ -45,6 +45,7 @@ class DeepShap:
         explains="logit",
         channels="sum",
         signed=True,
+        needs=("scores", "backward_rules"),
         cost="(1 + classes + total) x background gradients, whose forward halves are shared between images",
         sensitivity_options=(("background", 3), ("classes", 2), ("total", True)),
         contrast=True,

@@ -42,8 +42,9 @@ class EigenCam:
         explains="activation",
         channels="none",
         signed=False,
+        needs=("activations",),
         cost="1 forward",
-        needs="a layer with a spatial activation",
+        requires="a layer with a spatial activation",
         sensitivity_options=(("layer", Another.LAYER),),
         contract_options=(("layer", "early"),),
     )

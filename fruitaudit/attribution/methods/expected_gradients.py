@@ -41,6 +41,7 @@ class ExpectedGradients:
         explains="logit",
         channels="sum",
         signed=True,
+        needs=("scores", "gradients"),
         cost="samples gradients, 1 forward (and 1 for each reference image)",
         contrast=True,
         sensitivity_options=(("samples", 10), ("references", 2)),

@@ -40,8 +40,9 @@ class Filters:
         explains="activation",
         channels="none",
         signed=True,
+        needs=("weights",),
         cost="nothing",
-        needs="a convolution",
+        requires="a convolution",
         contract_options=(("layers", ["early"]), ("channels", 1), ("filters", 2)),
         subject="model",
     )

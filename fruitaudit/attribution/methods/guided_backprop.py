@@ -6,9 +6,9 @@ import numpy as np
 from pydantic.dataclasses import dataclass
 
 from fruitaudit.attribution.base import OPTIONS, Model, Passes, Registration, Shape, reduce_channels
-from fruitaudit.attribution.graphs import batches_of, compiled, pictures, scored
 from fruitaudit.attribution.scores import logit_weights
 from fruitaudit.attribution.sharing import made_once
+from fruitaudit.models.keras.graphs import batches_of, compiled, pictures, scored
 from fruitaudit.records.data import FloatArray, Images
 from fruitaudit.records.explanations import Maps, Targets
 from fruitaudit.runtime import Streams
@@ -40,6 +40,7 @@ class GuidedBackprop:
         explains="logit",
         channels="maxabs",
         signed=False,
+        needs=("backward_rules",),
         cost="1 gradient",
         sensitivity_options=(("channels", "sum"),),
         contrast=True,

@@ -35,6 +35,7 @@ class InputXGradient:
         explains="logit",
         channels="sum",
         signed=True,
+        needs=("gradients",),
         cost="1 gradient",
         sensitivity_options=(("origin", "white"),),
         contrast=True,

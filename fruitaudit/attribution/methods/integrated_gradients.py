@@ -55,6 +55,7 @@ class IntegratedGradients:
         explains="logit",
         channels="sum",
         signed=True,
+        needs=("scores", "gradients"),
         cost="steps gradients (auto: at most 1025), 1 forward (and 1 for the baseline)",
         contrast=True,
         sensitivity_options=(("steps", 2), ("baseline", "white")),

@@ -56,6 +56,7 @@ class KernelShap:
         explains="probability",
         channels="none",
         signed=True,
+        needs=("scores",),
         cost="at most samples forward (2 to the power of the superpixels, where that is less)",
         upper_bound=True,
         contrast=True,

@@ -53,6 +53,7 @@ class Lime:
         explains="probability",
         channels="none",
         signed=True,
+        needs=("scores",),
         cost="samples forward",
         contrast=True,
         package="lime",

@@ -7,8 +7,8 @@ from pydantic import Field
 from pydantic.dataclasses import dataclass
 
 from fruitaudit.attribution.base import OPTIONS, Model, Passes, Registration, Shape
-from fruitaudit.attribution.graphs import batches_of, compiled, pictures, scored
 from fruitaudit.attribution.scores import logit_weights
+from fruitaudit.models.keras.graphs import batches_of, compiled, pictures, scored
 from fruitaudit.records.data import Images
 from fruitaudit.records.explanations import Maps, Targets
 from fruitaudit.runtime import Streams
@@ -51,6 +51,7 @@ class Lrp:
         explains="logit",
         channels="sum",
         signed=True,
+        needs=("backward_rules",),
         cost="1 gradient, and 1 forward for the parts of positive contributions",
         sensitivity_options=(("dense", "gamma 0.5"), ("convolution", "epsilon"), ("first", "box")),
         contrast=True,

@@ -57,6 +57,7 @@ class NearestNeighbours:
         explains="activation",
         channels="none",
         signed=False,
+        needs=("activations",),
         cost="at most 1 + neighbours forward, and once the reference images; more where their features fill the memory",
         upper_bound=True,
         contract_options=(("neighbours", 2), ("metric", "euclidean"), ("layer", "early"), ("among", "medoids"),

@@ -42,6 +42,7 @@ class Occlusion:
         explains="probability",
         channels="none",
         signed=True,
+        needs=("scores",),
         cost="1 + ((H - patch) / stride + 1) x ((W - patch) / stride + 1) forward, both rounded up",
         contrast=True,
         sensitivity_options=(("patch", 5), ("stride", 3), ("fill", "white"), ("explains", "logit")),

@@ -52,6 +52,7 @@ class PartitionShap:
         explains="probability",
         channels="none",
         signed=True,
+        needs=("scores",),
         cost="at most samples forward (fewer only where every pixel was reached)",
         upper_bound=True,
         contrast=True,

@@ -41,6 +41,7 @@ class Rise:
         explains="probability",
         channels="none",
         signed=True,
+        needs=("scores",),
         cost="samples forward",
         contrast=True,
         sensitivity_options=(

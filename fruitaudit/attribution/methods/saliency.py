@@ -33,6 +33,7 @@ class Saliency:
         explains="logit",
         channels="maxabs",
         signed=False,
+        needs=("gradients",),
         cost="1 gradient",
         contrast=True,
         sensitivity_options=(("channels", "sum"),),

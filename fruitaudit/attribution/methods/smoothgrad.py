@@ -38,6 +38,7 @@ class SmoothGrad:
         explains="logit",
         channels="maxabs",
         signed=False,
+        needs=("gradients",),
         cost="samples gradients",
         contrast=True,
         sensitivity_options=(("samples", 7), ("noise", 0.05), ("channels", "sum")),

@@ -41,6 +41,7 @@ class SmoothGradSweep:
         explains="logit",
         channels="maxabs",
         signed=False,
+        needs=("gradients",),
         cost=f"{sum(copies for _, copies in SETTINGS)} gradients",
         contrast=True,
         sensitivity_options=(("channels", "sum"),),

@@ -36,6 +36,7 @@ class VarGrad:
         explains="logit",
         channels="maxabs",
         signed=False,
+        needs=("gradients",),
         cost="samples gradients, or none: those of SmoothGrad, where it has made the same",
         contrast=True,
         sensitivity_options=(("samples", 7), ("noise", 0.05), ("channels", "l2")),

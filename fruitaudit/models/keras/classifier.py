@@ -7,11 +7,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache, cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 
 from fruitaudit.errors import CannotExplain, ModelError
+from fruitaudit.models.base import Capability
 from fruitaudit.models.counter import PassCounter
 from fruitaudit.models.keras import backend, heads, taps
 from fruitaudit.models.keras.backend import tf
@@ -64,13 +65,15 @@ class InGraph:
 
 
 class Classifier:
-    """A single-label image classifier. Implements `attribution.base.Model`.
+    """A single-label image classifier. Implements `models.base.Model`.
 
     Arrays go in and out as float32 NumPy; any number of images is cut into batches of `batch_size`. Weights are never
     written, dropout is off and normalization uses its stored statistics, so that an image's result does not depend
     on its neighbours. `trace` holds every layer call of one pass, with symbolic tensors; `head` where the logits are;
     `needs` the memory of a pass.
     """
+
+    offers: frozenset[Capability] = frozenset(get_args(Capability))
 
     def __init__(
         self, network: Any, *, batch_size: int = 64, size: Size | None = None, loaded: LoadedNetwork | None = None

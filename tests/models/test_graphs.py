@@ -4,16 +4,15 @@ import gc
 import weakref
 
 import numpy as np
-from analytic_models import some_images
 from zoo import KINDS
 
-from fruitaudit.attribution.graphs import batches_of, compiled
 from fruitaudit.models.keras.backend import tf
 from fruitaudit.models.keras.classifier import Classifier
+from fruitaudit.models.keras.graphs import batches_of, compiled
 
 
 def opened():
-    return Classifier.from_network(KINDS["sequential"]()), some_images((32, 32, 3), n=3)
+    return Classifier.from_network(KINDS["sequential"]()), np.random.default_rng(0).random((3, 32, 32, 3), np.float32)
 
 
 def logits(model, values):
@@ -28,21 +27,21 @@ def test_traced_once_for_a_model_and_a_key_and_any_number_of_images():
     TRACED.clear()
     model, images = opened()
     for n in (1, 3, 2):
-        [made] = batches_of(model, compiled(model, "logits", logits), images.values[:n])
-        np.testing.assert_allclose(made, model.logits(images.values[:n]), atol=1e-5)
+        [made] = batches_of(model, compiled(model, "logits", logits), images[:n])
+        np.testing.assert_allclose(made, model.logits(images[:n]), atol=1e-5)
     assert len(TRACED) == 1
-    compiled(model, "others", logits)(images.values)
+    compiled(model, "others", logits)(images)
     assert len(TRACED) == 2
 
 
 def test_weights_that_change_are_seen():
     model, images = opened()
     graph = compiled(model, "logits", logits)
-    [before] = batches_of(model, graph, images.values)
+    [before] = batches_of(model, graph, images)
     model.network.layers[-1].kernel.assign(model.network.layers[-1].kernel * 2)
-    [after] = batches_of(model, graph, images.values)
+    [after] = batches_of(model, graph, images)
     assert abs(after - before).max() > 0.01
-    np.testing.assert_allclose(after, model.logits(images.values), atol=1e-5)
+    np.testing.assert_allclose(after, model.logits(images), atol=1e-5)
 
 
 def test_batches_are_cut_and_joined(monkeypatch):
@@ -54,15 +53,15 @@ def test_batches_are_cut_and_joined(monkeypatch):
         seen.append(len(values))
         return tf.constant(values) * 2, tf.constant(more)
 
-    doubled, more = batches_of(model, double, images.values, np.arange(3))
+    doubled, more = batches_of(model, double, images, np.arange(3))
     assert seen == [2, 1]
-    np.testing.assert_array_equal(doubled, images.values * 2)
+    np.testing.assert_array_equal(doubled, images * 2)
     np.testing.assert_array_equal(more, [0, 1, 2])
 
 
 def test_graphs_go_with_their_model():
     model, images = opened()
-    compiled(model, "logits", logits)(images.values)
+    compiled(model, "logits", logits)(images)
     alive = weakref.ref(model)
     del model
     gc.collect()

@@ -8,7 +8,7 @@ from weakref import WeakKeyDictionary, ref
 
 import numpy as np
 
-from fruitaudit.attribution.base import Model
+from fruitaudit.models.base import Model
 
 _functions: WeakKeyDictionary[Any, dict[Hashable, Any]] = WeakKeyDictionary()
 

@@ -1,0 +1,163 @@
+"""What a model may offer, in parts. A method says what it needs, a model what it offers, and one sentence refuses.
+
+Nothing outside of a backend's own folder asks which backend a model has. All arrays are NumPy, float32, and any number
+of images is allowed. What a model returns is not to be written to: it may be the backend's own memory.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Literal, Protocol
+
+from fruitaudit.models.counter import PassCounter
+from fruitaudit.records.data import FloatArray, IntArray
+from fruitaudit.records.explanations import Explains
+from fruitaudit.records.passes import LayerGradients
+
+Shape = tuple[int, int, int]
+
+Capability = Literal[
+    "scores", "gradients", "activations", "layer_gradients", "unit_gradients", "weights", "backward_rules",
+    "keras_network",
+]  # fmt: skip
+"""A part of the protocol: `WithScores`, `WithGradients`, ... in the order in which they stand below."""
+
+
+class WithScores(Protocol):
+    """The least that a model is: probabilities and logits of images, and a count of what they cost."""
+
+    @property
+    def offers(self) -> frozenset[Capability]:
+        """The parts of the protocol that this model implements."""
+        ...
+
+    @property
+    def input_shape(self) -> Shape: ...
+    @property
+    def n_classes(self) -> int: ...
+    @property
+    def batch_size(self) -> int:
+        """How many images a compiled pass takes at once; larger arrays are cut into batches by the model."""
+        ...
+
+    @property
+    def passes(self) -> PassCounter:
+        """What was computed so far."""
+        ...
+
+    @property
+    def sha256(self) -> str:
+        """Of the file; of the weights where there is no file."""
+        ...
+
+    @property
+    def device(self) -> str:
+        """What it runs on, e.g. "CPU, 2 cores"."""
+        ...
+
+    def probabilities(self, values: FloatArray) -> FloatArray:
+        """(N, H, W, C) -> (N, K), rows sum to 1."""
+        ...
+
+    def logits(self, values: FloatArray) -> FloatArray:
+        """(N, H, W, C) -> (N, K), softmax(logits) == probabilities."""
+        ...
+
+
+class WithGradients(WithScores, Protocol):
+    """Gradients of scores with respect to the image."""
+
+    def gradient(
+        self, values: FloatArray, classes: IntArray, explains: Explains = "logit", *, against: IntArray | None = None
+    ) -> FloatArray:
+        """d score[classes] / d values, (N, H, W, C); with `against` of score[classes] - score[against]."""
+        ...
+
+
+class WithActivations(WithScores, Protocol):
+    """What its layers answer."""
+
+    @property
+    def cam_layer(self) -> str | None:
+        """The last layer with a spatial activation: the default of the CAM methods."""
+        ...
+
+    @property
+    def layers(self) -> Sequence[Layer]:
+        """The layers in the order in which they answer."""
+        ...
+
+    def features(self, values: FloatArray, layer: str | None = None) -> FloatArray:
+        """(N, D) what the last dense layer sees, or the output of `layer`, each image's numbers in one row.
+
+        Raises CannotExplain where the layers are hidden or `layer` is unknown.
+        """
+        ...
+
+    def features_at(self, values: FloatArray, layers: tuple[str | None, ...]) -> list[FloatArray]:
+        """`features` of several layers from one pass."""
+        ...
+
+
+class WithLayerGradients(WithActivations, Protocol):
+    """Gradients of scores with respect to what a layer answers."""
+
+    def layer_gradients(
+        self, values: FloatArray, classes: IntArray, layer: str, *, against: IntArray | None = None
+    ) -> LayerGradients:
+        """Activation of `layer` and d logit[classes] / d activation; with `against` of the difference of two logits.
+
+        Raises CannotExplain for an unknown layer.
+        """
+        ...
+
+
+class Model(WithGradients, WithLayerGradients, Protocol):
+    """Every part. A method may use those that its registration names under `needs`: `explain` sees to it."""
+
+    @property
+    def network(self) -> Any:
+        """The Keras model itself, for libraries that take nothing else."""
+        ...
+
+    def in_graph(self, images: Any) -> InGraph:
+        """The network on a (N, H, W, C) float32 tensor, as part of somebody's `tf.function`: nothing is counted."""
+        ...
+
+
+class Layer(Protocol):
+    """One layer of the network, nested ones included, as it is called in a pass."""
+
+    layer: Any
+    """The Keras object: weights, activation, configuration."""
+    path: str
+    """Its name below the model, e.g. "mobilenet/Conv_1": what `InGraph.layer` and `layer_gradients` take."""
+    inputs: list[Any]
+    """The symbolic tensors it got, and below the one it gave (None: several): who feeds whom is told by identity."""
+    output: Any
+
+    @property
+    def kind(self) -> str:
+        """Its class, e.g. "Conv2D"."""
+        ...
+
+    @property
+    def shape(self) -> tuple[int | None, ...]:
+        """Of the output, without the batch axis; () where there are several outputs."""
+        ...
+
+
+class InGraph(Protocol):
+    """Symbolic tensors of one call of the network."""
+
+    @property
+    def probabilities(self) -> Any: ...
+    @property
+    def logits(self) -> Any: ...
+    def layer(self, path: str) -> Any:
+        """The output of a layer, in its own type. Raises CannotExplain for an unknown one."""
+        ...
+
+    def input(self, path: str) -> Any:
+        """What a layer got, the first of several. Raises CannotExplain for an unknown one."""
+        ...
