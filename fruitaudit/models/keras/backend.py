@@ -29,6 +29,9 @@ def _quiet_stderr() -> Iterator[None]:
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ.setdefault("KERAS_BACKEND", "tensorflow")
+# TensorFlow chooses oneDNN on some processors only. Elsewhere a pass takes twice as long, and grouped convolutions that
+# it fuses with their activation raise UnimplementedError.
+os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
 # TensorFlow greets on stderr before it reads its log level.
 with _quiet_stderr():
     import keras
