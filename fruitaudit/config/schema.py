@@ -51,7 +51,7 @@ class Settings(BaseModel):
 
 
 class Normalization(Settings):
-    """(pixel / 255 - mean) / std, one number a channel."""
+    """(pixel / 255 - mean) / std, one number per channel."""
 
     mean: tuple[float, ...]
     std: tuple[Annotated[float, Field(gt=0)], ...]
@@ -59,7 +59,7 @@ class Normalization(Settings):
     @model_validator(mode="after")
     def _same_length(self) -> Normalization:
         if len(self.mean) != len(self.std):
-            raise ValueError("mean and std need one number a channel each")
+            raise ValueError("mean and std need one number per channel each")
         return self
 
 
@@ -69,8 +69,8 @@ class PreprocessingSettings(Settings):
     size: tuple[Annotated[int, Field(gt=0)], Annotated[int, Field(gt=0)]] | None = Field(
         None, description="height and width, needed only where the model's input leaves them open"
     )
-    resize: Resize | None = None
-    interpolation: Interpolation | None = None
+    resize: Resize | None = Field(None, description="how an image gets the model's input size; left out: inferred")
+    interpolation: Interpolation | None = Field(None, description="how pixels are interpolated; left out: inferred")
     scale: Annotated[str, AfterValidator(known_scale)] | Normalization | None = Field(
         None, description="0-1, 0-255, -1-1, {mean: [...], std: [...]}, or a keras.applications module such as resnet50"
     )
@@ -79,8 +79,10 @@ class PreprocessingSettings(Settings):
 class ModelSettings(Settings):
     """The model file and how to feed it."""
 
-    path: Path
-    preprocessing: PreprocessingSettings = PreprocessingSettings()
+    path: Path = Field(description="the model file")
+    preprocessing: PreprocessingSettings = Field(
+        PreprocessingSettings(), description="what is done to an image before the model sees it"
+    )
     classes: tuple[str, ...] | Path | None = Field(
         None, description="class names in the order of the model's outputs, or a text or JSON file with them"
     )
@@ -90,9 +92,11 @@ class ModelSettings(Settings):
 class SplitSettings(Settings):
     """A set of labelled images: class folders, a CSV or Parquet manifest, or an NPZ."""
 
-    name: Name
-    path: Path
-    role: Literal["reference", "test", "field"]
+    name: Name = Field(description="letters, digits, '_', '-' and '.'; gates and groups name it")
+    path: Path = Field(description="a folder of class folders, a CSV or Parquet manifest, or an NPZ")
+    role: Literal["reference", "test", "field"] = Field(
+        description="reference: what the model was trained on; test: held back in the lab; field: where it is used"
+    )
     originals: Path | None = Field(
         None, description="high-resolution photographs, paired by relative path without suffix"
     )
@@ -104,13 +108,15 @@ class SplitSettings(Settings):
 class GroupSettings(Settings):
     """Images that are explained together."""
 
-    name: Name
-    split: str
-    kind: Literal["false_negative", "false_positive", "true_positive", "misclassified"]
+    name: Name = Field(description="letters, digits, '_', '-' and '.'; becomes the name of a folder")
+    split: str = Field(description="the split that its images are of")
+    kind: Literal["false_negative", "false_positive", "true_positive", "misclassified"] = Field(
+        description="which images fit the group"
+    )
     class_: str | None = Field(
         None, alias="class", description="true_positive and misclassified: left out, images of any class"
     )
-    max_images: int = Field(16, gt=0)
+    max_images: int = Field(16, gt=0, description="images drawn")
     per_class: int | None = Field(
         None, gt=0, description="choose among so many images of every class, drawn of the split with the seed"
     )
@@ -193,7 +199,7 @@ class GateSettings(Settings):
 class InterpreterSettings(Settings):
     """The Python of an environment whose pins conflict with this one's."""
 
-    python: Path
+    python: Path = Field(description="the interpreter")
 
 
 class ProviderSettings(Settings):
@@ -210,10 +216,12 @@ class ProviderSettings(Settings):
 class Config(Settings):
     """One audit."""
 
-    title: str = "Audit of an image classifier"
-    model: ModelSettings
-    splits: Annotated[tuple[SplitSettings, ...], Field(min_length=1)]
-    groups: tuple[GroupSettings, ...] | Literal["auto"] = "auto"
+    title: str = Field("Audit of an image classifier", description="title of the report")
+    model: ModelSettings = Field(description="the model file and how to feed it")
+    splits: Annotated[tuple[SplitSettings, ...], Field(min_length=1, description="sets of labelled images")]
+    groups: tuple[GroupSettings, ...] | Literal["auto"] = Field(
+        "auto", description="which images are explained: auto, or a list of groups"
+    )
     methods: tuple[MethodSettings, ...] | None = Field(
         None,
         description="methods for every group; left out: gradient and CAM methods for errors, perturbation for controls",
@@ -222,12 +230,14 @@ class Config(Settings):
         "predicted",
         description="the class explained; contrast: the one predicted against the true one, or against the runner-up",
     )
-    providers: ProviderSettings = ProviderSettings()
+    providers: ProviderSettings = Field(
+        ProviderSettings(), description="libraries that run in an environment of their own"
+    )
     trust: Literal["off", "quick", "standard", "full"] = Field(
         "quick", description="how thoroughly the explanations themselves are tested"
     )
     diagnosis: Literal["off", "quick", "standard"] = Field(
-        "standard", description="how many images the experiments that look for causes take: 100 or 320 a split"
+        "standard", description="how many images the experiments that look for causes take: 100 or 320 per split"
     )
     trust_labels: bool = Field(
         False, description="also test methods on a copy of the network trained on shuffled labels, which takes a while"
@@ -236,19 +246,21 @@ class Config(Settings):
         (), description="what somebody says, put to the test: accuracy[store] >= 0.99, or cause: light"
     )
     gates: tuple[GateSettings, ...] = ()
-    seed: int = Field(9, ge=0)
-    out: Path = Path("audit")
-    max_images: int = Field(16, gt=0, description="explained images a group, with groups: auto")
-    batch_size: int = Field(64, gt=0, description="images a compiled pass at most")
+    seed: int = Field(9, ge=0, description="every random choice derives from it")
+    out: Path = Field(Path("audit"), description="output folder")
+    max_images: int = Field(16, gt=0, description="explained images per group, with groups: auto")
+    batch_size: int = Field(64, gt=0, description="maximum number of images per compiled pass")
     memory: Annotated[str, AfterValidator(known_size)] | None = Field(
         None, description="the most memory an audit should take, such as 4GB; left out: 5GB, or half of the machine's"
     )
-    on_bad_image: Literal["skip", "fail"] = "skip"
+    on_bad_image: Literal["skip", "fail"] = Field(
+        "skip", description="what a file that cannot be used does: it is counted and left out, or ends the audit"
+    )
     max_bad_share: float = Field(0.01, ge=0, le=1, description="more bad files than this make the split's gates NotRun")
     table_rows: int = Field(
         1000, ge=0, description="rows of the table of predictions in the HTML; all are in the Parquet file"
     )
-    sheet_images: int = Field(4, ge=0, description="images a class and split on the contact sheet")
+    sheet_images: int = Field(4, ge=0, description="images per class and split on the contact sheet")
 
     @model_validator(mode="after")
     def _names_fit(self) -> Config:

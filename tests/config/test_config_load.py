@@ -102,7 +102,7 @@ MISTAKES = {
         "0-1", "0-256"
     ): "audit.yaml:1: 'model.preprocessing.scale': '0-256' is no scale; did you mean '0-255'?",
     BASE.replace("0-1", "resnet5O"): "did you mean 'resnet50'?",
-    BASE.replace("0-1", "{mean: [1, 2], std: [1]}"): "mean and std need one number a channel each",
+    BASE.replace("0-1", "{mean: [1, 2], std: [1]}"): "mean and std need one number per channel each",
     BASE.replace(
         "0-1", "{meen: [1], std: [1]}"
     ): "unknown key 'meen' in 'model.preprocessing.scale'; did you mean 'mean'?",
