@@ -44,7 +44,7 @@ SCALARS: Mapping[str, Metric] = {
         "expected calibration error", "sum_m n_m / n |accuracy_m - confidence_m| in 15 bins, 0 to 1; lower is better.",
         "Guo et al. 2017, arXiv:1706.04599, eq. 3"),
     "f1_macro": Metric("macro F1", "Mean of the classes' F1, 0 to 1; undefined ones count 0.", _CONFUSION),
-    "f1_micro": Metric("micro F1", "F1 of all pairs pooled; equals accuracy where each image has one class.", _CONFUSION),
+    "f1_micro": Metric("micro F1", "F1 of all pairs pooled; equals accuracy with one class per image.", _CONFUSION),
     "f1_weighted": Metric("weighted F1", "Mean of the classes' F1, weighted by their images, 0 to 1.", _CONFUSION),
     "mean_confidence": Metric(
         "mean confidence", "Mean probability of the predicted class, 0 to 1; compare it with accuracy.",
