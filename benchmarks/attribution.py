@@ -122,7 +122,7 @@ def measure(model: Any, method: Any, n_images: int, runs: int) -> tuple[int, flo
     """Passes, median seconds of the method, of its passes alone, and of their ratio."""
     from fruitaudit.attribution import superpixels
     from fruitaudit.records.explanations import Targets
-    from fruitaudit.runtime import Streams
+    from fruitaudit.runtime.streams import Streams
 
     images = asked(method, n_images, model.input_shape)
     targets = Targets(model.probabilities(images.values).argmax(axis=1))

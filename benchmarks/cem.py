@@ -105,7 +105,7 @@ def main() -> None:
     from fruitaudit.models.keras.classifier import Classifier, open_classifier
     from fruitaudit.providers.alibi import CemByAlibi
     from fruitaudit.records.explanations import Targets
-    from fruitaudit.runtime import Streams
+    from fruitaudit.runtime.streams import Streams
 
     model = open_classifier(args.model) if args.model else Classifier.from_network(chapter_cnn())
     images = pictures(args.photos, args.images, model.input_shape)

@@ -56,7 +56,9 @@ def measure(what: str, folder: Path, n_images: int) -> dict[str, float]:
     from fruitaudit.config.schema import Config
     from fruitaudit.data.stream import Reading, stream
     from fruitaudit.evaluation.evaluate import evaluate
-    from fruitaudit.runtime import StageCache, Streams, peak_memory_mb
+    from fruitaudit.runtime.cache import StageCache
+    from fruitaudit.runtime.memory import peak_memory_mb
+    from fruitaudit.runtime.streams import Streams
 
     config = Config.model_validate(
         {

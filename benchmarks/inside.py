@@ -40,7 +40,7 @@ def maximization(model: Any, images: Any, filters: int, steps: int) -> None:
     from fruitaudit.attribution.methods.activation_maximization import ActivationMaximization
     from fruitaudit.providers.tf_keras_vis_maximization import ActivationMaximizationByTfKerasVis
     from fruitaudit.records.explanations import Targets
-    from fruitaudit.runtime import Streams
+    from fruitaudit.runtime.streams import Streams
 
     empty, few = Targets(np.zeros(0, np.int64)), {"filters": filters, "classes": filters, "steps": steps}
     cases = {
@@ -65,7 +65,7 @@ def score_cam(model: Any, images: Any) -> None:
     from fruitaudit.attribution.methods.score_cam import ScoreCam
     from fruitaudit.providers.tf_keras_vis import ScoreCamByTfKerasVis
     from fruitaudit.records.explanations import Targets
-    from fruitaudit.runtime import Streams
+    from fruitaudit.runtime.streams import Streams
 
     targets = Targets(model.probabilities(images.values).argmax(axis=1))
     for name, method in {"native": ScoreCam(), "tf-keras-vis": ScoreCamByTfKerasVis()}.items():

@@ -139,7 +139,7 @@ def main() -> None:
     from fruitaudit.providers.registry import build
     from fruitaudit.records.data import Background
     from fruitaudit.records.explanations import Targets
-    from fruitaudit.runtime import Streams
+    from fruitaudit.runtime.streams import Streams
 
     model, images = opened(args.case)
     interpreters = {"alibi": args.alibi} if args.alibi else {}

@@ -85,7 +85,8 @@ def one(args: argparse.Namespace) -> dict[str, float]:
     from fruitaudit.models.keras.memory import plan_memory
     from fruitaudit.records.explanations import Targets
     from fruitaudit.records.states import NotRun
-    from fruitaudit.runtime import Streams, peak_memory_mb
+    from fruitaudit.runtime.memory import peak_memory_mb
+    from fruitaudit.runtime.streams import Streams
 
     model = Classifier.from_network(NETWORKS[args.network]())
     plan = plan_memory(model.needs, model.batch_size, args.memory and bytes_of(args.memory))

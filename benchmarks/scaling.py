@@ -27,7 +27,7 @@ def clocked(model: Any, method: Any, n_images: int) -> tuple[float, int]:
     from attribution import asked, seconds
 
     from fruitaudit.records.explanations import Targets
-    from fruitaudit.runtime import Streams
+    from fruitaudit.runtime.streams import Streams
 
     images = asked(method, n_images, model.input_shape)
     targets = Targets(np.zeros(n_images, np.int64))

@@ -28,7 +28,10 @@ from fruitaudit.records.results import Results, RunInfo
 from fruitaudit.report.artefacts import save_results, save_run
 from fruitaudit.report.predictions import write_predictions
 from fruitaudit.report.render import render
-from fruitaudit.runtime import StageCache, Streams, sha256_of, staged, write_text
+from fruitaudit.runtime.cache import StageCache
+from fruitaudit.runtime.files import staged, write_text
+from fruitaudit.runtime.hashes import sha256_of
+from fruitaudit.runtime.streams import Streams
 from fruitaudit.trust.audit import tested_methods, trust_of
 
 OUTPUTS = ("attributions", "config.yaml", "diagnosis", "junit.xml", "labels_to_check.csv", "pictures",

@@ -108,7 +108,7 @@ def cell(name: str, kind: str, model: Any) -> Cell:
     from fruitaudit.attribution.explain import explain
     from fruitaudit.attribution.registry import native_methods
     from fruitaudit.records.explanations import Targets
-    from fruitaudit.runtime import Streams
+    from fruitaudit.runtime.streams import Streams
 
     method = native_methods()[name](**QUICK.get(name, {}))
     n = N if method.registration.subject == "image" else 0

@@ -15,7 +15,7 @@ from fruitaudit.records.explanations import ExplanationRow
 from fruitaudit.records.judgement import Finding
 from fruitaudit.records.results import ClassOrder
 from fruitaudit.records.states import Estimate, NotRun
-from fruitaudit.runtime import Streams
+from fruitaudit.runtime.streams import Streams
 
 NAMES = ("Apple", "Avocado", "Banana", "Pear")
 WRITTEN = PreprocessingSummary(8, 8, 3, "stretch", "area", "0-1", ())

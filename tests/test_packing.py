@@ -11,7 +11,7 @@ import pytest
 from fruitaudit.records.evidence import FeatureLayer, FeatureMaps, Synthetic, Unit
 from fruitaudit.records.explanations import Explanation, Maps, Segments
 from fruitaudit.records.packing import LAYOUT, pack, unpack
-from fruitaudit.runtime import write_arrays
+from fruitaudit.runtime.files import write_arrays
 
 ONES = np.ones((2, 3, 4), np.float32)
 

@@ -6,7 +6,10 @@ import numpy as np
 import pytest
 
 from fruitaudit.errors import ConfigError
-from fruitaudit.runtime import StageCache, Streams, atomic, sha256_of, sha256_of_file, staged, write_arrays, write_text
+from fruitaudit.runtime.cache import StageCache
+from fruitaudit.runtime.files import atomic, staged, write_arrays, write_text
+from fruitaudit.runtime.hashes import sha256_of, sha256_of_file
+from fruitaudit.runtime.streams import Streams
 
 
 def test_streams_depend_on_seed_and_purpose_alone() -> None:

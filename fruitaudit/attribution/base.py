@@ -27,7 +27,7 @@ from fruitaudit.records.data import FloatArray, Images
 from fruitaudit.records.explanations import Channels, Explains, Explanation, Targets
 from fruitaudit.records.passes import LayerGradients as LayerGradients
 from fruitaudit.records.passes import Passes as Passes
-from fruitaudit.runtime import Streams
+from fruitaudit.runtime.streams import Streams
 
 Family = Literal["inside", "gradient", "backward", "cam", "perturbation", "counterfactual", "example", "control"]
 

@@ -11,7 +11,7 @@ from fruitaudit.models.base import Capability, WithScores
 from fruitaudit.records.data import Background, Images
 from fruitaudit.records.explanations import Explanation, Maps, Segments, Targets
 from fruitaudit.records.states import NotRun
-from fruitaudit.runtime import Streams
+from fruitaudit.runtime.streams import Streams
 
 log = logging.getLogger(__name__)
 

@@ -15,7 +15,7 @@ from fruitaudit.attribution.scores import gradients_of
 from fruitaudit.attribution.sharing import made_once
 from fruitaudit.records.data import FloatArray, Images, IntArray
 from fruitaudit.records.explanations import Targets
-from fruitaudit.runtime import Streams
+from fruitaudit.runtime.streams import Streams
 
 
 @dataclass(frozen=True)

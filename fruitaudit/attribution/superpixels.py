@@ -13,7 +13,7 @@ from fruitaudit.attribution.fills import Hide, hidden
 from fruitaudit.attribution.passes import ahead, in_turn, shown_or_hidden
 from fruitaudit.records.data import FloatArray, Images
 from fruitaudit.records.explanations import Segments
-from fruitaudit.runtime import Streams
+from fruitaudit.runtime.streams import Streams
 
 Labels = npt.NDArray[np.int32]
 Shown = npt.NDArray[np.bool_]

@@ -39,7 +39,11 @@ from fruitaudit.records.explanations import (
 )
 from fruitaudit.records.packing import Arrays, pack, unpack
 from fruitaudit.records.states import NotRun
-from fruitaudit.runtime import StageCache, Streams, sha256_of_file, versions, write_arrays
+from fruitaudit.runtime.cache import StageCache
+from fruitaudit.runtime.files import write_arrays
+from fruitaudit.runtime.hashes import sha256_of_file
+from fruitaudit.runtime.streams import Streams
+from fruitaudit.runtime.versions.versions import versions
 
 Row = ExplanationRow | ExplanationNotRun
 

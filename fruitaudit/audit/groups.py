@@ -14,7 +14,7 @@ from fruitaudit.errors import ConfigError
 from fruitaudit.records.data import IntArray
 from fruitaudit.records.evaluation import Predictions
 from fruitaudit.records.explanations import Group, GroupKind
-from fruitaudit.runtime import Streams
+from fruitaudit.runtime.streams import Streams
 
 Mask = npt.NDArray[np.bool_]
 

@@ -17,7 +17,7 @@ from fruitaudit.models.keras.classifier import Classifier, open_classifier
 from fruitaudit.models.keras.memory import plan_memory
 from fruitaudit.records.data import PreprocessingSummary, Sample
 from fruitaudit.records.results import MemoryPlan
-from fruitaudit.runtime import Streams
+from fruitaudit.runtime.streams import Streams
 
 
 @dataclass(frozen=True)

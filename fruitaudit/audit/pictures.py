@@ -16,7 +16,8 @@ from fruitaudit.data.preprocess import Preprocessor
 from fruitaudit.records.data import ByteArray, Sample
 from fruitaudit.records.evaluation import Predictions
 from fruitaudit.records.results import Picture, SheetRow
-from fruitaudit.runtime import Streams, atomic
+from fruitaudit.runtime.files import atomic
+from fruitaudit.runtime.streams import Streams
 
 ORIGINAL_SIDE = 400
 """Longest side of a photograph in the report, in pixels: sharp in a panel, small in a mail."""

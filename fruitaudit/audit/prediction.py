@@ -18,7 +18,8 @@ from fruitaudit.data.stream import Reading, stream
 from fruitaudit.errors import DataError
 from fruitaudit.records.data import BadFile, ColourNote, SplitSummary
 from fruitaudit.records.evaluation import Predictions
-from fruitaudit.runtime import StageCache, versions
+from fruitaudit.runtime.cache import StageCache
+from fruitaudit.runtime.versions.versions import versions
 
 Arrays = dict[str, npt.NDArray[Any]]
 

@@ -12,7 +12,8 @@ from typing import Protocol
 from fruitaudit.models.keras.classifier import Classifier
 from fruitaudit.records.results import MemoryPlan, RunInfo, Timing
 from fruitaudit.records.trust import ExplanationCost
-from fruitaudit.runtime import peak_memory_mb, versions
+from fruitaudit.runtime.memory import peak_memory_mb
+from fruitaudit.runtime.versions.versions import versions
 
 
 class Progress(Protocol):

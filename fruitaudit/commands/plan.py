@@ -30,7 +30,8 @@ from fruitaudit.gates.grammar import EVERY_CLASS
 from fruitaudit.pipeline import check
 from fruitaudit.providers.registry import build
 from fruitaudit.records.results import MemoryPlan
-from fruitaudit.runtime import Streams, peak_memory_mb
+from fruitaudit.runtime.memory import peak_memory_mb
+from fruitaudit.runtime.streams import Streams
 from fruitaudit.trust import labels
 from fruitaudit.trust import plan as trust
 from fruitaudit.trust.audit import LABELLED, WITHOUT_MAPS

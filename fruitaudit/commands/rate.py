@@ -25,7 +25,7 @@ def sheet(
     from fruitaudit.rating.sheet import minutes_of, render_sheet
     from fruitaudit.report.folder import open_folder
     from fruitaudit.report.words import count
-    from fruitaudit.runtime import write_text
+    from fruitaudit.runtime.files import write_text
 
     folder = open_folder(directory)
     made = make_sheet(folder, folder.results.seed if seed is None else seed, images)

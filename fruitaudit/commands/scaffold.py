@@ -13,7 +13,8 @@ from fruitaudit.config.load import load_config
 from fruitaudit.config.schema import NAME
 from fruitaudit.errors import ConfigError
 from fruitaudit.resources import resource
-from fruitaudit.runtime import Streams, write_text
+from fruitaudit.runtime.files import write_text
+from fruitaudit.runtime.streams import Streams
 
 
 def scaffold(

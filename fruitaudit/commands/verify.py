@@ -31,7 +31,7 @@ from fruitaudit.records.data import Background, FloatArray, Images
 from fruitaudit.records.evidence import Counterfactuals, Synthetic
 from fruitaudit.records.explanations import Explains, Explanation, Maps, Segments, Targets
 from fruitaudit.records.states import NotRun
-from fruitaudit.runtime import Streams
+from fruitaudit.runtime.streams import Streams
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ from fruitaudit.data.preprocess import Preprocessor
 from fruitaudit.data.splits import Split
 from fruitaudit.errors import ConfigError, DataError
 from fruitaudit.records.data import ByteArray, FloatArray, IntArray, PreprocessingSummary
-from fruitaudit.runtime import Streams
+from fruitaudit.runtime.streams import Streams
 
 SAMPLE = 64
 """How many images of the reference split are looked at."""

@@ -14,7 +14,8 @@ import numpy as np
 
 from fruitaudit.records.data import ByteArray, FloatArray
 from fruitaudit.resources import resource
-from fruitaudit.runtime import Streams, write_text
+from fruitaudit.runtime.files import write_text
+from fruitaudit.runtime.streams import Streams
 
 SIDE, LARGE = 28, 168
 SPLITS = {"lab/train": (0, 1000), "lab/test": (1000, 1400), "field": (1400, 1797)}

@@ -19,7 +19,10 @@ from fruitaudit.records.diagnosis import Diagnosis
 from fruitaudit.records.explanations import ExplanationNotRun, ExplanationRow
 from fruitaudit.records.packing import unpack
 from fruitaudit.records.states import NotRun
-from fruitaudit.runtime import StageCache, Streams, sha256_of, sha256_of_file, versions
+from fruitaudit.runtime.cache import StageCache
+from fruitaudit.runtime.hashes import sha256_of, sha256_of_file
+from fruitaudit.runtime.streams import Streams
+from fruitaudit.runtime.versions.versions import versions
 
 
 def diagnosis_of(

@@ -49,7 +49,7 @@ from fruitaudit.records.diagnosis import (
 )
 from fruitaudit.records.evaluation import Predictions
 from fruitaudit.records.states import NotRun
-from fruitaudit.runtime import Streams
+from fruitaudit.runtime.streams import Streams
 
 
 def diagnose(

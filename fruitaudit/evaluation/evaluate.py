@@ -15,7 +15,7 @@ from fruitaudit.evaluation.quantities import Quantities
 from fruitaudit.evaluation.statistic import SplitStatistic
 from fruitaudit.records.data import IntArray
 from fruitaudit.records.evaluation import Curve, Predictions, SplitEvaluation
-from fruitaudit.runtime import Streams
+from fruitaudit.runtime.streams import Streams
 from fruitaudit.statistics import bootstrap
 
 

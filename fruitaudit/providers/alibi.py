@@ -25,7 +25,7 @@ from fruitaudit.providers.keras_network import NEEDS
 from fruitaudit.records.data import Images
 from fruitaudit.records.evidence import Counterfactuals
 from fruitaudit.records.explanations import Targets
-from fruitaudit.runtime import Streams
+from fruitaudit.runtime.streams import Streams
 
 _NEEDS = (
     "cem@alibi runs in an environment of its own: make one with constraints-alibi.txt and name its interpreter under "

@@ -20,7 +20,7 @@ from fruitaudit.errors import CannotExplain
 from fruitaudit.providers.keras_network import NEEDS, with_linear_head
 from fruitaudit.records.data import FloatArray, Images
 from fruitaudit.records.explanations import Maps, Targets
-from fruitaudit.runtime import Streams
+from fruitaudit.runtime.streams import Streams
 
 
 @dataclass(frozen=True, config=OPTIONS)

@@ -23,7 +23,7 @@ from fruitaudit.providers.keras_network import NEEDS, hushed, with_linear_head
 from fruitaudit.records.data import FloatArray, Images
 from fruitaudit.records.evidence import Synthetic
 from fruitaudit.records.explanations import Targets
-from fruitaudit.runtime import Streams
+from fruitaudit.runtime.streams import Streams
 
 
 @dataclass(frozen=True, config=OPTIONS)

@@ -7,7 +7,7 @@ import numpy.typing as npt
 
 from fruitaudit.records.data import IntArray
 from fruitaudit.records.states import NotRun, Quantity
-from fruitaudit.runtime import Streams
+from fruitaudit.runtime.streams import Streams
 from fruitaudit.statistics.bootstrap import estimate, resample
 
 Array = npt.NDArray[np.float64]

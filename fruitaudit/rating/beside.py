@@ -14,7 +14,7 @@ from fruitaudit.rating.agreement import RESAMPLES, Array
 from fruitaudit.records.data import IntArray
 from fruitaudit.records.states import Estimate, NotRun, Quantity
 from fruitaudit.records.trust import MethodTrust, TrustReport
-from fruitaudit.runtime import Streams
+from fruitaudit.runtime.streams import Streams
 from fruitaudit.statistics.bootstrap import estimate, resample
 from fruitaudit.trust.rules import ORDER
 from fruitaudit.trust.similarity import standard_ranks

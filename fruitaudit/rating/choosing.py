@@ -27,7 +27,7 @@ from fruitaudit.records.data import FloatArray
 from fruitaudit.records.explanations import ExplanationRow, Group
 from fruitaudit.report.figures import Scale
 from fruitaudit.report.folder import Folder
-from fruitaudit.runtime import Streams
+from fruitaudit.runtime.streams import Streams
 
 T = TypeVar("T")
 REPEATED = 2

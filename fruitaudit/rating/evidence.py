@@ -20,7 +20,7 @@ from fruitaudit.report.figures import Scale, scale_of
 from fruitaudit.report.folder import Folder
 from fruitaudit.report.panels import title_among
 from fruitaudit.report.views import WEAK
-from fruitaudit.runtime import Streams
+from fruitaudit.runtime.streams import Streams
 
 CONTROL_PREFIX = "control_"
 OTHER_PICTURE = "control_other_picture"

@@ -20,7 +20,7 @@ from fruitaudit.rating.evidence import Source
 from fruitaudit.records.data import IntArray
 from fruitaudit.records.states import NotRun, Quantity
 from fruitaudit.records.trust import Reading, TrustReport
-from fruitaudit.runtime import Streams
+from fruitaudit.runtime.streams import Streams
 from fruitaudit.statistics.small_samples import mean_over_images
 
 

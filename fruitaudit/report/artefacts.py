@@ -14,7 +14,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from fruitaudit.errors import AuditError
 from fruitaudit.records.results import Results, RunInfo
-from fruitaudit.runtime import write_text
+from fruitaudit.runtime.files import write_text
 
 RESULTS = "results.json"
 RUN = "run.json"

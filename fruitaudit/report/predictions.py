@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from fruitaudit.errors import AuditError
 from fruitaudit.records.evaluation import Predictions
-from fruitaudit.runtime import atomic
+from fruitaudit.runtime.files import atomic
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -9,7 +9,7 @@ from fruitaudit.report.folder import Folder, open_folder
 from fruitaudit.report.html import render_html
 from fruitaudit.report.junit import render_junit
 from fruitaudit.report.markdown import render_markdown
-from fruitaudit.runtime import write_text
+from fruitaudit.runtime.files import write_text
 
 HTML = "report.html"
 Reporter = Callable[[Folder], str]

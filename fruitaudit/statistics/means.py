@@ -7,7 +7,7 @@ import numpy.typing as npt
 
 from fruitaudit.records.data import IntArray
 from fruitaudit.records.states import Estimate
-from fruitaudit.runtime import Streams
+from fruitaudit.runtime.streams import Streams
 
 RESAMPLES = 1000
 OPTIMISTIC = "every image counts as its own source, so the interval is optimistic where one object is shown many times"

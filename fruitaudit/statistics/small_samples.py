@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from fruitaudit.records.states import Estimate, NotRun, Quantity
-from fruitaudit.runtime import Streams
+from fruitaudit.runtime.streams import Streams
 
 Scores = npt.NDArray[np.float64]
 

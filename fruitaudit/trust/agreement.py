@@ -8,7 +8,7 @@ import numpy as np
 
 from fruitaudit.records.data import FloatArray
 from fruitaudit.records.trust import Agreement
-from fruitaudit.runtime import Streams
+from fruitaudit.runtime.streams import Streams
 from fruitaudit.statistics.small_samples import mean_over_images
 from fruitaudit.trust.similarity import standard_ranks
 

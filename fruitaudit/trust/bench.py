@@ -16,7 +16,7 @@ from fruitaudit.errors import CannotExplain
 from fruitaudit.records.data import FloatArray, Images
 from fruitaudit.records.explanations import Explains, Targets
 from fruitaudit.records.states import NotRun
-from fruitaudit.runtime import Streams
+from fruitaudit.runtime.streams import Streams
 from fruitaudit.trust.changes import Changed, Kind, change
 from fruitaudit.trust.controls import control_maps
 from fruitaudit.trust.deletion import deletion, insertion

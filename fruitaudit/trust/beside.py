@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from fruitaudit.records.states import NotRun
 from fruitaudit.records.trust import Beside
-from fruitaudit.runtime import Streams
+from fruitaudit.runtime.streams import Streams
 from fruitaudit.statistics.small_samples import mean_over_images
 from fruitaudit.trust.similarity import Scores
 

@@ -12,7 +12,7 @@ from fruitaudit.attribution.base import Model
 from fruitaudit.records.data import FloatArray, Images
 from fruitaudit.records.states import NotRun, Quantity
 from fruitaudit.records.trust import Change
-from fruitaudit.runtime import Streams
+from fruitaudit.runtime.streams import Streams
 from fruitaudit.statistics.small_samples import CORRELATION, mean_over_images
 from fruitaudit.trust.similarity import Scores, ranks_pixels, spearman
 

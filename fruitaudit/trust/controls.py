@@ -7,7 +7,7 @@ from fruitaudit.attribution.methods.controls import intensity as intensity
 from fruitaudit.attribution.methods.controls import random_maps as random_maps
 from fruitaudit.attribution.methods.controls import sobel as sobel
 from fruitaudit.records.data import FloatArray, Images
-from fruitaudit.runtime import Streams
+from fruitaudit.runtime.streams import Streams
 
 RANDOM, EDGES, INTENSITY, CENTRE = "random", "edges", "intensity", "centre"
 CONTROLS = (RANDOM, EDGES, INTENSITY, CENTRE)

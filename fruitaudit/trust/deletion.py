@@ -9,7 +9,7 @@ from fruitaudit.attribution.fills import colour
 from fruitaudit.attribution.passes import rows
 from fruitaudit.records.data import FloatArray, Images, IntArray
 from fruitaudit.records.explanations import Targets
-from fruitaudit.runtime import Streams
+from fruitaudit.runtime.streams import Streams
 from fruitaudit.trust.ordering import Places, places, score_telling
 from fruitaudit.trust.similarity import Scores
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from fruitaudit.records.data import FloatArray
 from fruitaudit.records.states import NotRun
 from fruitaudit.records.trust import EdgeLikeness
-from fruitaudit.runtime import Streams
+from fruitaudit.runtime.streams import Streams
 from fruitaudit.statistics.small_samples import mean_over_images
 from fruitaudit.trust.similarity import spearman
 

@@ -13,7 +13,7 @@ from fruitaudit.models.keras.classifier import Classifier
 from fruitaudit.records.data import FloatArray, IntArray
 from fruitaudit.records.passes import Passes
 from fruitaudit.records.states import NotRun
-from fruitaudit.runtime import Streams
+from fruitaudit.runtime.streams import Streams
 from fruitaudit.trust.redraw import RedrawableNetwork
 
 LEARNED = 0.95

@@ -10,7 +10,7 @@ import numpy.typing as npt
 from fruitaudit.records.data import FloatArray, IntArray
 from fruitaudit.records.states import NotRun
 from fruitaudit.records.trust import Localization
-from fruitaudit.runtime import Streams
+from fruitaudit.runtime.streams import Streams
 from fruitaudit.statistics.small_samples import SHARE, mean_over_images
 from fruitaudit.trust.beside import beside
 from fruitaudit.trust.mosaics import share_inside

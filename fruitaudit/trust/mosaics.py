@@ -11,7 +11,7 @@ from fruitaudit.attribution.base import Model
 from fruitaudit.attribution.fills import colour
 from fruitaudit.records.data import FloatArray, Images, IntArray
 from fruitaudit.records.explanations import Targets
-from fruitaudit.runtime import Streams
+from fruitaudit.runtime.streams import Streams
 from fruitaudit.trust.ordering import score_telling
 from fruitaudit.trust.similarity import Scores
 

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from fruitaudit.records.data import FloatArray, Images, IntArray
-from fruitaudit.runtime import Streams
+from fruitaudit.runtime.streams import Streams
 from fruitaudit.trust.similarity import Scores, ranks_pixels
 
 Places = npt.NDArray[np.int32]

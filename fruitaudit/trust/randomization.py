@@ -15,7 +15,7 @@ import numpy as np
 from fruitaudit.attribution.base import Model
 from fruitaudit.records.data import FloatArray
 from fruitaudit.records.trust import Depth
-from fruitaudit.runtime import Streams
+from fruitaudit.runtime.streams import Streams
 from fruitaudit.statistics.small_samples import mean_over_images
 from fruitaudit.trust.similarity import spearman, ssim
 

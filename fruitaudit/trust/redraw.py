@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from fruitaudit.errors import CannotExplain
 from fruitaudit.models.keras.classifier import Classifier
-from fruitaudit.runtime import Streams
+from fruitaudit.runtime.streams import Streams
 
 Weights = list[npt.NDArray[Any]]
 

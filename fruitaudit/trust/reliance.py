@@ -8,7 +8,7 @@ from fruitaudit.records.data import FloatArray
 from fruitaudit.records.explanations import ExplanationNotRun, ExplanationRow, Group
 from fruitaudit.records.states import Quantity
 from fruitaudit.records.trust import GroupReliance
-from fruitaudit.runtime import Streams
+from fruitaudit.runtime.streams import Streams
 from fruitaudit.statistics.small_samples import SHARE, mean_over_images
 from fruitaudit.trust.localization import telling_masks
 from fruitaudit.trust.mosaics import share_inside

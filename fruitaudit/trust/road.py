@@ -10,7 +10,7 @@ import numpy.typing as npt
 from fruitaudit.attribution.base import Model
 from fruitaudit.records.data import FloatArray, Images, IntArray
 from fruitaudit.records.explanations import Targets
-from fruitaudit.runtime import Streams
+from fruitaudit.runtime.streams import Streams
 from fruitaudit.trust.ordering import places, score_telling
 from fruitaudit.trust.similarity import Scores
 

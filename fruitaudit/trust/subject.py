@@ -14,7 +14,7 @@ from fruitaudit.records.explanations import Explanation, Targets
 from fruitaudit.records.passes import Passes
 from fruitaudit.records.states import NotRun
 from fruitaudit.records.trust import ExplanationCost
-from fruitaudit.runtime import Streams
+from fruitaudit.runtime.streams import Streams
 
 
 @dataclass

@@ -13,7 +13,7 @@ from fruitaudit.models.keras.backend import keras
 from fruitaudit.models.keras.classifier import Classifier
 from fruitaudit.records.data import Background
 from fruitaudit.records.states import NotRun
-from fruitaudit.runtime import Streams
+from fruitaudit.runtime.streams import Streams
 
 L = keras.layers
 TOLERANCE = {"mixed_float16": 3e-2, "nested_functional": 1e-3, "nested_sequential": 1e-3}

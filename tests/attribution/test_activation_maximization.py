@@ -11,7 +11,7 @@ from fruitaudit.errors import CannotExplain
 from fruitaudit.models.keras.backend import keras, tf
 from fruitaudit.models.keras.classifier import Classifier
 from fruitaudit.records.data import Background
-from fruitaudit.runtime import Streams
+from fruitaudit.runtime.streams import Streams
 
 L = keras.layers
 

@@ -7,7 +7,7 @@ from fruitaudit.attribution.methods.activations import Activations
 from fruitaudit.errors import CannotExplain
 from fruitaudit.models.keras.backend import keras
 from fruitaudit.models.keras.classifier import Classifier
-from fruitaudit.runtime import Streams
+from fruitaudit.runtime.streams import Streams
 
 L = keras.layers
 

@@ -14,7 +14,7 @@ from fruitaudit.attribution.explain import explain
 from fruitaudit.attribution.registry import native_methods
 from fruitaudit.records.explanations import Maps, Segments, Targets
 from fruitaudit.records.states import NotRun
-from fruitaudit.runtime import Streams
+from fruitaudit.runtime.streams import Streams
 
 STREAMS = Streams(9)
 QUICK = {

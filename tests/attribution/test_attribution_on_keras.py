@@ -21,7 +21,7 @@ from fruitaudit.records.data import Background
 from fruitaudit.records.explanations import Maps, Segments, Targets
 from fruitaudit.records.packing import pack
 from fruitaudit.records.states import NotRun
-from fruitaudit.runtime import Streams
+from fruitaudit.runtime.streams import Streams
 
 L = keras.layers
 QUICK = {

@@ -23,7 +23,7 @@ from fruitaudit.models.keras.classifier import Classifier
 from fruitaudit.records.explanations import Targets
 from fruitaudit.records.passes import LayerGradients
 from fruitaudit.records.states import NotRun
-from fruitaudit.runtime import Streams
+from fruitaudit.runtime.streams import Streams
 
 L = keras.layers
 ALL = (GradCam, GradCamPlusPlus, LayerCam, ScoreCam, EigenCam)

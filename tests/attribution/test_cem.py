@@ -18,7 +18,7 @@ from fruitaudit.records.data import Background
 from fruitaudit.records.explanations import Targets
 from fruitaudit.records.packing import pack, unpack
 from fruitaudit.records.states import NotRun
-from fruitaudit.runtime import Streams
+from fruitaudit.runtime.streams import Streams
 
 L = keras.layers
 QUICK = {"max_iterations": 20, "c_steps": 6, "beta": 0.05, "no_information": "black"}

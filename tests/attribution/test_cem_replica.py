@@ -11,7 +11,7 @@ from fruitaudit.attribution.methods.cem import Cem
 from fruitaudit.models.keras.backend import keras
 from fruitaudit.records.data import Background
 from fruitaudit.records.explanations import Targets
-from fruitaudit.runtime import Streams
+from fruitaudit.runtime.streams import Streams
 
 
 @pytest.fixture(scope="module")

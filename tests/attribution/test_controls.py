@@ -4,7 +4,7 @@ from analytic_models import Linear, some_images, some_targets
 
 from fruitaudit.attribution.methods.controls import METHODS, centre, intensity, random_maps, sobel
 from fruitaudit.records.data import Images
-from fruitaudit.runtime import Streams
+from fruitaudit.runtime.streams import Streams
 
 
 def one(values):

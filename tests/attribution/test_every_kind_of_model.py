@@ -15,7 +15,7 @@ from fruitaudit.attribution.explain import explain
 from fruitaudit.attribution.registry import native_methods
 from fruitaudit.records.explanations import Targets
 from fruitaudit.records.states import NotRun
-from fruitaudit.runtime import Streams
+from fruitaudit.runtime.streams import Streams
 
 N = matrix.N
 

@@ -8,7 +8,7 @@ from fruitaudit.attribution.methods.expected_gradients import ExpectedGradients
 from fruitaudit.attribution.methods.integrated_gradients import IntegratedGradients
 from fruitaudit.errors import CannotExplain
 from fruitaudit.records.data import Background
-from fruitaudit.runtime import Streams
+from fruitaudit.runtime.streams import Streams
 
 TARGETS = some_targets(5, 4)
 

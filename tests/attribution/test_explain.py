@@ -11,7 +11,7 @@ from fruitaudit.errors import CannotExplain, ModelError
 from fruitaudit.providers.tf_explain import SaliencyByTfExplain
 from fruitaudit.records.explanations import Maps, Targets
 from fruitaudit.records.states import NotRun
-from fruitaudit.runtime import Streams
+from fruitaudit.runtime.streams import Streams
 
 
 @dataclasses.dataclass(frozen=True)

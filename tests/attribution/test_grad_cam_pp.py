@@ -6,7 +6,7 @@ from analytic_models import SmallCnn, some_images, some_targets
 from fruitaudit.attribution.methods.grad_cam_pp import GradCamPlusPlus, class_activation_map
 from fruitaudit.errors import CannotExplain
 from fruitaudit.records.passes import LayerGradients
-from fruitaudit.runtime import Streams
+from fruitaudit.runtime.streams import Streams
 
 
 def from_the_paper(activation, gradient, score):

@@ -3,7 +3,7 @@ import pytest
 from analytic_models import Linear, SmallCnn, some_images, some_targets
 
 from fruitaudit.attribution.methods.input_x_gradient import InputXGradient
-from fruitaudit.runtime import Streams
+from fruitaudit.runtime.streams import Streams
 
 
 def explained(model, images, **options):

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from fruitaudit.attribution.methods.integrated_gradients import IntegratedGradients
 from fruitaudit.errors import CannotExplain
-from fruitaudit.runtime import Streams
+from fruitaudit.runtime.streams import Streams
 
 
 def explained(model, images, **options):

@@ -13,7 +13,7 @@ from fruitaudit.attribution.methods.kernel_shap import KernelShap, coalitions, s
 from fruitaudit.attribution.methods.lime import Lime
 from fruitaudit.attribution.superpixels import found, superpixels
 from fruitaudit.records.explanations import Targets
-from fruitaudit.runtime import Streams
+from fruitaudit.runtime.streams import Streams
 
 
 def shapley(n, value):

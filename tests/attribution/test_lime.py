@@ -6,7 +6,7 @@ from lime.lime_image import LimeImageExplainer
 from fruitaudit.attribution.methods.lime import Lime
 from fruitaudit.attribution.superpixels import superpixel_means
 from fruitaudit.records.explanations import Targets
-from fruitaudit.runtime import Streams
+from fruitaudit.runtime.streams import Streams
 
 
 class AdditiveInSegments(Counting):

@@ -16,7 +16,7 @@ from fruitaudit.models.keras.backend import keras
 from fruitaudit.models.keras.classifier import Classifier
 from fruitaudit.records.data import Background
 from fruitaudit.records.evidence import Neighbours
-from fruitaudit.runtime import Streams
+from fruitaudit.runtime.streams import Streams
 
 L = keras.layers
 

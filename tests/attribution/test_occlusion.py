@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from fruitaudit.attribution.methods.occlusion import Occlusion
 from fruitaudit.errors import CannotExplain
 from fruitaudit.records.explanations import Targets
-from fruitaudit.runtime import Streams
+from fruitaudit.runtime.streams import Streams
 
 CLASS_0 = Targets(np.zeros(3, np.int64))
 

@@ -4,7 +4,7 @@ from analytic_models import Additive, SmallCnn, some_images, some_targets
 
 from fruitaudit.attribution.methods.partition_shap import PartitionShap
 from fruitaudit.records.explanations import Targets
-from fruitaudit.runtime import Streams
+from fruitaudit.runtime.streams import Streams
 
 CLASS_0 = Targets(np.zeros(3, np.int64))
 

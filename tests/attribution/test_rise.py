@@ -4,7 +4,7 @@ from analytic_models import Additive, PlantedMask, SmallCnn, some_images, some_t
 
 from fruitaudit.attribution.methods.rise import Rise
 from fruitaudit.records.explanations import Targets
-from fruitaudit.runtime import Streams
+from fruitaudit.runtime.streams import Streams
 
 CLASS_0 = Targets(np.zeros(3, np.int64))
 

@@ -2,7 +2,7 @@ import numpy as np
 from analytic_models import Linear, PlantedMask, some_images, some_targets
 
 from fruitaudit.attribution.methods.saliency import Saliency
-from fruitaudit.runtime import Streams
+from fruitaudit.runtime.streams import Streams
 
 
 def test_on_a_linear_model_it_is_the_weights():

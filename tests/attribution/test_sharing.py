@@ -18,7 +18,7 @@ from fruitaudit.attribution.registry import native_methods
 from fruitaudit.attribution.sharing import Shared, sharing
 from fruitaudit.models.keras.classifier import Classifier
 from fruitaudit.records.explanations import Maps, Targets
-from fruitaudit.runtime import Streams
+from fruitaudit.runtime.streams import Streams
 
 SHARES = {
     "saliency": "input_x_gradient",

@@ -4,7 +4,7 @@ from analytic_models import Linear, SmallCnn, some_images, some_targets
 
 from fruitaudit.attribution.methods.smoothgrad import SmoothGrad
 from fruitaudit.attribution.methods.smoothgrad_sweep import SmoothGradSweep, in_common, share_of_total
-from fruitaudit.runtime import Streams
+from fruitaudit.runtime.streams import Streams
 
 
 @pytest.mark.parametrize("channels", ["maxabs", "sum"])

@@ -5,7 +5,7 @@ from analytic_models import Quadratic, SmallCnn, some_images, some_targets
 
 from fruitaudit.attribution.methods.vargrad import VarGrad
 from fruitaudit.attribution.noise import _slices, standard_normal
-from fruitaudit.runtime import Streams
+from fruitaudit.runtime.streams import Streams
 
 
 def test_equals_the_variance_of_the_gradients_at_the_same_noise():

@@ -7,7 +7,7 @@ from fruitaudit.audit.groups import check_groups, choose_groups
 from fruitaudit.config.schema import Config
 from fruitaudit.errors import ConfigError
 from fruitaudit.records.evaluation import Predictions
-from fruitaudit.runtime import Streams
+from fruitaudit.runtime.streams import Streams
 
 NAMES = ("Apple", "Avocado", "Pear")
 

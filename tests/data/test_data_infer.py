@@ -15,7 +15,7 @@ from fruitaudit.data.preprocess import Preprocessor
 from fruitaudit.data.splits import Split, open_split
 from fruitaudit.errors import ConfigError, DataError, ModelError
 from fruitaudit.records.data import FloatArray
-from fruitaudit.runtime import Streams
+from fruitaudit.runtime.streams import Streams
 
 NAMES = ("dark", "light")
 OPEN = PreprocessingSettings()

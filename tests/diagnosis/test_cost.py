@@ -25,7 +25,8 @@ from fruitaudit.diagnosis.gap.contrast import Contrast
 from fruitaudit.diagnosis.images.layers import Layers
 from fruitaudit.diagnosis.run import diagnose
 from fruitaudit.records.passes import Passes
-from fruitaudit.runtime import StageCache, Streams
+from fruitaudit.runtime.cache import StageCache
+from fruitaudit.runtime.streams import Streams
 
 
 def darker_and_smaller(scene: Scene, rng: np.random.Generator) -> Scene:

@@ -7,7 +7,7 @@ import pytest
 
 from fruitaudit.diagnosis.gap.change import all_subsets
 from fruitaudit.diagnosis.gap.shapley import beginnings, draw_orders, shares, shares_of_orders
-from fruitaudit.runtime import Streams
+from fruitaudit.runtime.streams import Streams
 from fruitaudit.statistics.means import SHARE, difference_of_means, mean_of, weights
 
 NAMES = ("light", "scale", "blur", "hue")

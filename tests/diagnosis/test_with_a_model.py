@@ -18,7 +18,7 @@ from fruitaudit.diagnosis.images.material import Eye
 from fruitaudit.diagnosis.remedies import remedy_of
 from fruitaudit.records.diagnosis import Decomposition, Effect
 from fruitaudit.records.states import Estimate, NotRun
-from fruitaudit.runtime import Streams
+from fruitaudit.runtime.streams import Streams
 
 PIXELS, LABELS = discs()
 STREAMS = Streams(9)

@@ -11,7 +11,7 @@ from fruitaudit.diagnosis.gap.contrast import Contrast, Side
 from fruitaudit.diagnosis.images.masks import find_masks
 from fruitaudit.diagnosis.images.material import Material
 from fruitaudit.records.data import Sample
-from fruitaudit.runtime import Streams
+from fruitaudit.runtime.streams import Streams
 
 SIDE = 48
 COLOURS = np.array([(200, 60, 40), (90, 160, 50), (220, 180, 40), (150, 60, 120)])

@@ -12,7 +12,7 @@ from fruitaudit.evaluation.facts import Facts
 from fruitaudit.evaluation.statistic import SplitStatistic
 from fruitaudit.records.evaluation import Predictions
 from fruitaudit.records.states import Estimate
-from fruitaudit.runtime import Streams
+from fruitaudit.runtime.streams import Streams
 from fruitaudit.statistics import bootstrap
 
 

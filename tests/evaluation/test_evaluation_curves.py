@@ -13,7 +13,7 @@ from fruitaudit.evaluation.curves import MAX_POINTS, curve, thin
 from fruitaudit.evaluation.evaluate import evaluate
 from fruitaudit.records.evaluation import Curve, Predictions, SplitEvaluation
 from fruitaudit.records.states import Estimate, NotRun
-from fruitaudit.runtime import Streams
+from fruitaudit.runtime.streams import Streams
 
 
 def area(c: Curve) -> float:

@@ -17,7 +17,7 @@ from fruitaudit.evaluation.evaluate import evaluate
 from fruitaudit.evaluation.names import SCALARS
 from fruitaudit.records.evaluation import Predictions, SplitEvaluation
 from fruitaudit.records.states import Estimate, NotRun, Quantity
-from fruitaudit.runtime import Streams
+from fruitaudit.runtime.streams import Streams
 
 
 def value(quantity: Quantity) -> float:

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from fruitaudit.errors import ModelError
-from fruitaudit.runtime import sha256_of_file
+from fruitaudit.runtime.hashes import sha256_of_file
 
 
 def test_every_format_is_named_and_hashed(saved: Path) -> None:

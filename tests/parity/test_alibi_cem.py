@@ -26,7 +26,7 @@ from fruitaudit.providers.alibi import CemByAlibi
 from fruitaudit.providers.registry import build
 from fruitaudit.records.data import Background, Images
 from fruitaudit.records.explanations import Targets
-from fruitaudit.runtime import Streams
+from fruitaudit.runtime.streams import Streams
 
 PYTHON = os.environ.get("FRUITAUDIT_ALIBI_PYTHON")
 needs_alibi = pytest.mark.skipif(not PYTHON, reason="FRUITAUDIT_ALIBI_PYTHON names no interpreter that has alibi")

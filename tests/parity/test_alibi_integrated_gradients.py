@@ -17,7 +17,7 @@ from fruitaudit.models.keras.backend import keras
 from fruitaudit.models.keras.classifier import Classifier
 from fruitaudit.records.data import Images
 from fruitaudit.records.explanations import Targets
-from fruitaudit.runtime import Streams
+from fruitaudit.runtime.streams import Streams
 
 L = keras.layers
 SHAPE, N = (9, 7, 3), 4

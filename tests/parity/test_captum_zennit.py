@@ -24,7 +24,7 @@ from fruitaudit.models.keras.backend import keras
 from fruitaudit.models.keras.classifier import Classifier
 from fruitaudit.records.data import Background, Images
 from fruitaudit.records.explanations import Targets
-from fruitaudit.runtime import Streams
+from fruitaudit.runtime.streams import Streams
 
 L = keras.layers
 PYTHON = os.environ.get("FRUITAUDIT_TORCH_PYTHON")

@@ -13,7 +13,7 @@ from fruitaudit.models.keras.classifier import Classifier
 from fruitaudit.providers.tf_keras_vis_maximization import ActivationMaximizationByTfKerasVis
 from fruitaudit.records.data import Background, Images
 from fruitaudit.records.explanations import Targets
-from fruitaudit.runtime import Streams
+from fruitaudit.runtime.streams import Streams
 
 L = keras.layers
 FEW = {"filters": 2, "classes": 2, "steps": 25, "choose": "first", "reference_images": 8}

@@ -8,7 +8,7 @@ import pytest
 from fruitaudit.attribution.methods.partition_shap import PartitionShap
 from fruitaudit.records.data import Images
 from fruitaudit.records.explanations import Targets
-from fruitaudit.runtime import Streams
+from fruitaudit.runtime.streams import Streams
 
 
 class Wavy:

@@ -15,7 +15,7 @@ from fruitaudit.models.keras.classifier import Classifier
 from fruitaudit.providers.keras_network import hushed
 from fruitaudit.records.data import Background, Images
 from fruitaudit.records.explanations import Targets
-from fruitaudit.runtime import Streams
+from fruitaudit.runtime.streams import Streams
 
 L = keras.layers
 SHAPE, CLASS = (10, 12, 3), 3

@@ -10,7 +10,7 @@ from fruitaudit.attribution.methods.saliency import Saliency
 from fruitaudit.models.keras.backend import keras
 from fruitaudit.providers.keras_network import hushed
 from fruitaudit.records.explanations import Targets
-from fruitaudit.runtime import Streams
+from fruitaudit.runtime.streams import Streams
 
 SOFTMAX, K = [L.Dense(5, activation="softmax")], 2
 

@@ -25,7 +25,7 @@ from fruitaudit.providers.tf_keras_vis import (
 )
 from fruitaudit.records.data import Images
 from fruitaudit.records.explanations import Targets
-from fruitaudit.runtime import Streams
+from fruitaudit.runtime.streams import Streams
 
 L = keras.layers
 HEADS = {

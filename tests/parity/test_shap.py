@@ -13,7 +13,7 @@ from fruitaudit.providers.shap import DeepShapByShap
 from fruitaudit.records.data import Background, Images
 from fruitaudit.records.explanations import Targets
 from fruitaudit.records.states import NotRun
-from fruitaudit.runtime import Streams
+from fruitaudit.runtime.streams import Streams
 
 
 def case(kind, n=2):

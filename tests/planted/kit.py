@@ -18,7 +18,7 @@ import yaml
 
 from fruitaudit.demo.fruit.render import render
 from fruitaudit.demo.fruit.scene import Light, Scene, lab_scene
-from fruitaudit.runtime import Streams
+from fruitaudit.runtime.streams import Streams
 
 CLASSES = ("Apple Golden", "Apple Granny Smith", "Apple Red", "Avocado", "Clementine", "Nectarine", "Onion Red", "Pear")
 SIDE = 48

@@ -17,7 +17,8 @@ from fruitaudit.config.load import load_config
 from fruitaudit.diagnosis.budget import Budget
 from fruitaudit.diagnosis.run import diagnose
 from fruitaudit.records.diagnosis import Diagnosis, Effect
-from fruitaudit.runtime import StageCache, Streams
+from fruitaudit.runtime.cache import StageCache
+from fruitaudit.runtime.streams import Streams
 
 
 @dataclass(frozen=True)

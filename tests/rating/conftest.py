@@ -20,7 +20,7 @@ from fruitaudit.records.results import Picture
 from fruitaudit.records.trust import Agreement, MethodVerdict, TrustReport
 from fruitaudit.report.artefacts import save_results, save_run
 from fruitaudit.report.folder import Folder, open_folder
-from fruitaudit.runtime import write_arrays
+from fruitaudit.runtime.files import write_arrays
 
 ERRORS, RIGHT = (tuple(f"store/secret {kind}/{i}.png" for i in range(8)) for kind in ("fig", "kiwi"))
 VERDICTS = {"saliency": "read", "lime": "with_care", "occlusion": "do_not_read"}

@@ -9,7 +9,7 @@ import pytest
 
 from fruitaudit.rating.agreement import agreement, alpha, coincidences
 from fruitaudit.records.states import Estimate, NotRun
-from fruitaudit.runtime import Streams
+from fruitaudit.runtime.streams import Streams
 
 STREAMS = Streams(9)
 GAP = np.nan

@@ -21,7 +21,7 @@ from fruitaudit.records.states import Estimate, NotRun
 from fruitaudit.report.artefacts import save_results, save_run
 from fruitaudit.report.predictions import write_predictions
 from fruitaudit.report.render import render
-from fruitaudit.runtime import write_arrays
+from fruitaudit.runtime.files import write_arrays
 
 SCRIPT = "<script>window.hacked=1</script>"
 QUOTES = "\"><img src=x onerror=window.hacked=1>'`{{7*7}}"

@@ -17,7 +17,7 @@ from fruitaudit.report.diagram import MOST_BLOCKS, diagram
 from fruitaudit.report.folder import Folder, open_folder
 from fruitaudit.report.html import render_html
 from fruitaudit.report.table import prediction_table
-from fruitaudit.runtime import write_arrays
+from fruitaudit.runtime.files import write_arrays
 
 SCRIPT = "<script>window.hacked=1</script>"
 

@@ -28,7 +28,7 @@ from fruitaudit.report.folder import open_folder
 from fruitaudit.report.html import render_html
 from fruitaudit.report.panels import group_panels
 from fruitaudit.report.render import render
-from fruitaudit.runtime import write_arrays
+from fruitaudit.runtime.files import write_arrays
 
 SIDE = 12
 LOW, HIGH = np.zeros(3, np.float32), np.ones(3, np.float32)

@@ -10,7 +10,7 @@ from trust.oracles import STREAMS, perfect
 
 from fruitaudit.attribution.base import Passes, Registration
 from fruitaudit.records.explanations import Maps
-from fruitaudit.runtime import Streams
+from fruitaudit.runtime.streams import Streams
 from fruitaudit.trust.controls import random_maps, sobel
 
 

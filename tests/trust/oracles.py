@@ -7,7 +7,7 @@ from attribution.analytic_models import softmax
 
 from fruitaudit.records.data import Images
 from fruitaudit.records.explanations import Targets
-from fruitaudit.runtime import Streams
+from fruitaudit.runtime.streams import Streams
 
 SHAPE = (20, 16, 3)
 STREAMS = Streams(5)

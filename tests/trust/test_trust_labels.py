@@ -8,7 +8,7 @@ from zoo import KINDS
 
 from fruitaudit.models.keras.classifier import Classifier
 from fruitaudit.records.states import NotRun
-from fruitaudit.runtime import Streams
+from fruitaudit.runtime.streams import Streams
 from fruitaudit.trust import labels
 
 

@@ -14,7 +14,7 @@ from fruitaudit.attribution.methods.saliency import Saliency
 from fruitaudit.models.keras.classifier import Classifier, open_classifier
 from fruitaudit.records.data import Images
 from fruitaudit.records.explanations import Targets
-from fruitaudit.runtime import Streams
+from fruitaudit.runtime.streams import Streams
 from fruitaudit.trust.changes import change, stability
 from fruitaudit.trust.redraw import RedrawableNetwork
 from fruitaudit.trust.similarity import spearman, ssim

@@ -8,7 +8,7 @@ from zoo import KINDS
 
 from fruitaudit.errors import CannotExplain
 from fruitaudit.models.keras.classifier import Classifier
-from fruitaudit.runtime import Streams
+from fruitaudit.runtime.streams import Streams
 from fruitaudit.trust.randomization import steps
 from fruitaudit.trust.redraw import RedrawableNetwork, copy_of
 

@@ -21,7 +21,7 @@ from fruitaudit.records.explanations import Targets
 from fruitaudit.records.states import Estimate, NotRun
 from fruitaudit.records.trust import Beside, MethodTrust, TrustNotRun, TrustReport
 from fruitaudit.report.artefacts import dump
-from fruitaudit.runtime import Streams
+from fruitaudit.runtime.streams import Streams
 from fruitaudit.trust.plan import LEVELS, cost, trial
 from fruitaudit.trust.run import TrustRun, measure
 

@@ -17,7 +17,7 @@ from fruitaudit.models.keras.graphs import batches_of, compiled
 from fruitaudit.records.data import Background, FloatArray, Images, IntArray
 from fruitaudit.records.evidence import Synthetic, Unit
 from fruitaudit.records.explanations import Targets
-from fruitaudit.runtime import Streams
+from fruitaudit.runtime.streams import Streams
 
 LAYERS = 4
 """So many convolutions where nobody named any."""

@@ -19,7 +19,7 @@ from fruitaudit.models.keras.graphs import batches_of, compiled, pictures
 from fruitaudit.records.data import FloatArray, Images, IntArray
 from fruitaudit.records.evidence import FeatureLayer, FeatureMaps
 from fruitaudit.records.explanations import Targets
-from fruitaudit.runtime import Streams
+from fruitaudit.runtime.streams import Streams
 
 TOLERANCE = 1e-3
 """What a recomputed value may differ by, as a share of the layer's largest activation; float16 has 3 digits."""

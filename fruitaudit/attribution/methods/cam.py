@@ -11,7 +11,7 @@ from fruitaudit.errors import CannotExplain
 from fruitaudit.models.keras.graphs import batches_of, compiled
 from fruitaudit.records.data import FloatArray, Images
 from fruitaudit.records.explanations import Maps, Targets
-from fruitaudit.runtime import Streams
+from fruitaudit.runtime.streams import Streams
 
 TOLERANCE = 1e-3
 """Of the largest value; float16 has 3 digits."""

@@ -16,7 +16,7 @@ from fruitaudit.errors import CannotExplain
 from fruitaudit.records.data import FloatArray, Images
 from fruitaudit.records.evidence import Counterfactuals
 from fruitaudit.records.explanations import Targets
-from fruitaudit.runtime import Streams
+from fruitaudit.runtime.streams import Streams
 
 BACKGROUND = 512
 """Reference images that the median is taken of."""

@@ -14,7 +14,7 @@ from fruitaudit.errors import CannotExplain
 from fruitaudit.models.keras.graphs import batches_of, compiled, pictures, scored
 from fruitaudit.records.data import FloatArray, Images
 from fruitaudit.records.explanations import Maps, Targets
-from fruitaudit.runtime import Streams
+from fruitaudit.runtime.streams import Streams
 
 _MANY = 100
 """Passes from which compiling parts of them takes less time than it saves."""

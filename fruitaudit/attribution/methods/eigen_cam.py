@@ -9,7 +9,7 @@ from fruitaudit.attribution.base import OPTIONS, Another, Model, Passes, Registr
 from fruitaudit.attribution.cams import activations, enlarged, layer_for
 from fruitaudit.records.data import FloatArray, Images
 from fruitaudit.records.explanations import Maps, Targets
-from fruitaudit.runtime import Streams
+from fruitaudit.runtime.streams import Streams
 
 ROUNDS = 12
 """Of the power iteration."""

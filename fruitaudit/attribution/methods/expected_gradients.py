@@ -12,7 +12,7 @@ from fruitaudit.attribution.scores import gradients_of, pick
 from fruitaudit.errors import CannotExplain
 from fruitaudit.records.data import FloatArray, Images, IntArray
 from fruitaudit.records.explanations import Maps, Targets
-from fruitaudit.runtime import Streams
+from fruitaudit.runtime.streams import Streams
 
 
 @dataclass(frozen=True, config=OPTIONS)

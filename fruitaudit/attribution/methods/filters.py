@@ -12,7 +12,7 @@ from fruitaudit.records.data import FloatArray, Images
 from fruitaudit.records.evidence import FilterBank
 from fruitaudit.records.evidence import Filters as FiltersRecord
 from fruitaudit.records.explanations import Targets
-from fruitaudit.runtime import Streams
+from fruitaudit.runtime.streams import Streams
 
 
 @dataclass(frozen=True, config=OPTIONS)

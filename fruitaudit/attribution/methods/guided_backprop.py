@@ -11,7 +11,7 @@ from fruitaudit.attribution.sharing import made_once
 from fruitaudit.models.keras.graphs import batches_of, compiled, pictures, scored
 from fruitaudit.records.data import FloatArray, Images
 from fruitaudit.records.explanations import Maps, Targets
-from fruitaudit.runtime import Streams
+from fruitaudit.runtime.streams import Streams
 
 if TYPE_CHECKING:
     from fruitaudit.models.keras.backward import Rules

@@ -10,7 +10,7 @@ from fruitaudit.attribution.methods.grad_cam import grad_cam
 from fruitaudit.attribution.methods.guided_backprop import modified_gradients
 from fruitaudit.records.data import Images
 from fruitaudit.records.explanations import Maps, Targets
-from fruitaudit.runtime import Streams
+from fruitaudit.runtime.streams import Streams
 
 
 @dataclass(frozen=True, config=OPTIONS)

@@ -10,7 +10,7 @@ from fruitaudit.attribution.fills import Fill, colour
 from fruitaudit.attribution.scores import gradients_at
 from fruitaudit.records.data import Images
 from fruitaudit.records.explanations import Maps, Targets
-from fruitaudit.runtime import Streams
+from fruitaudit.runtime.streams import Streams
 
 
 @dataclass(frozen=True, config=OPTIONS)

@@ -23,7 +23,7 @@ from fruitaudit.attribution.superpixels import (
 )
 from fruitaudit.records.data import FloatArray, Images, IntArray
 from fruitaudit.records.explanations import Segments, Targets
-from fruitaudit.runtime import Streams
+from fruitaudit.runtime.streams import Streams
 
 Doubles = npt.NDArray[np.float64]
 

@@ -10,7 +10,7 @@ from fruitaudit.attribution.base import OPTIONS, Another, LayerGradients, Model,
 from fruitaudit.attribution.cams import gradient_maps
 from fruitaudit.records.data import FloatArray, Images
 from fruitaudit.records.explanations import Maps, Targets
-from fruitaudit.runtime import Streams
+from fruitaudit.runtime.streams import Streams
 
 
 @dataclass(frozen=True, config=OPTIONS)

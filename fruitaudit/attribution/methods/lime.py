@@ -20,7 +20,7 @@ from fruitaudit.attribution.superpixels import (
 )
 from fruitaudit.records.data import FloatArray, Images
 from fruitaudit.records.explanations import Segments, Targets
-from fruitaudit.runtime import Streams
+from fruitaudit.runtime.streams import Streams
 
 
 @dataclass(frozen=True, config=OPTIONS)

@@ -11,7 +11,7 @@ from fruitaudit.attribution.scores import logit_weights
 from fruitaudit.models.keras.graphs import batches_of, compiled, pictures, scored
 from fruitaudit.records.data import Images
 from fruitaudit.records.explanations import Maps, Targets
-from fruitaudit.runtime import Streams
+from fruitaudit.runtime.streams import Streams
 
 _INSIDE = r"zero|z\+|(epsilon|gamma|alpha)( \d+(\.\d+)?(e-?\d+)?)?"
 Inside = Annotated[str, Field(pattern=f"^({_INSIDE})$")]

@@ -17,7 +17,7 @@ from fruitaudit.errors import CannotExplain
 from fruitaudit.records.data import FloatArray, Images, IntArray
 from fruitaudit.records.evidence import Neighbours
 from fruitaudit.records.explanations import Targets
-from fruitaudit.runtime import Streams
+from fruitaudit.runtime.streams import Streams
 
 Numbers = npt.NDArray[np.float64]
 CENTRE = 64

@@ -17,7 +17,7 @@ from fruitaudit.attribution.passes import ahead, in_turn, runs, shown_or_hidden
 from fruitaudit.attribution.scores import Score, scores_of
 from fruitaudit.records.data import FloatArray, Images, IntArray
 from fruitaudit.records.explanations import Maps, Targets
-from fruitaudit.runtime import Streams
+from fruitaudit.runtime.streams import Streams
 
 Shown = npt.NDArray[np.bool_]
 Doubles = npt.NDArray[np.float64]

@@ -9,7 +9,7 @@ from fruitaudit.attribution.base import OPTIONS, Model, Passes, Registration, Sh
 from fruitaudit.attribution.scores import gradients_at
 from fruitaudit.records.data import Images
 from fruitaudit.records.explanations import Maps, Targets
-from fruitaudit.runtime import Streams
+from fruitaudit.runtime.streams import Streams
 
 
 @dataclass(frozen=True, config=OPTIONS)

@@ -9,7 +9,7 @@ from fruitaudit.attribution.base import OPTIONS, Model, Passes, Registration, Sh
 from fruitaudit.attribution.methods.smoothgrad import SmoothGrad
 from fruitaudit.records.data import FloatArray, Images
 from fruitaudit.records.explanations import Maps, Targets
-from fruitaudit.runtime import Streams
+from fruitaudit.runtime.streams import Streams
 
 SETTINGS = ((0.05, 80), (0.10, 40), (0.20, 20))
 """Noise as a share of the range, and how many noisy copies: much noise with few, little with many."""

@@ -13,7 +13,7 @@ from fruitaudit.demo.fruit.scene import Scene, lab_scene, store_scene
 from fruitaudit.demo.fruit.shoot import shoot
 from fruitaudit.records.data import ByteArray
 from fruitaudit.resources import resource
-from fruitaudit.runtime import write_text
+from fruitaudit.runtime.files import write_text
 
 CLASSIFIER, AUTOENCODER = "fruit_cnn.keras", "fruit_autoencoder.keras"
 CONFIGS = {

@@ -12,7 +12,7 @@ import numpy as np
 from scipy import fft, ndimage
 
 from fruitaudit.records.data import FloatArray
-from fruitaudit.runtime import Streams
+from fruitaudit.runtime.streams import Streams
 
 SIDE = 128
 Grain = Literal["haze", "clouds", "blobs"]

@@ -17,7 +17,7 @@ from fruitaudit.demo.fruit.scene import Light, Scene
 from fruitaudit.demo.fruit.shade import Lamp, Surfaces, to_linear, to_srgb
 from fruitaudit.demo.fruit.skins import material_of
 from fruitaudit.records.data import ByteArray, FloatArray
-from fruitaudit.runtime import Streams
+from fruitaudit.runtime.streams import Streams
 
 FILL = 0.94
 """Share of the picture's side that a fruit takes at scale 1."""

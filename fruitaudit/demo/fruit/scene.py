@@ -7,7 +7,7 @@ from typing import Any, Literal, get_args
 
 import numpy as np
 
-from fruitaudit.runtime import Streams
+from fruitaudit.runtime.streams import Streams
 
 Background = Literal["white", "crate", "paper", "shelf", "fruit", "tiles", "cardboard"]
 Clutter = Literal["none", "hand", "board", "tag"]

@@ -14,7 +14,7 @@ from fruitaudit.records.data import ByteArray, FloatArray, IntArray
 from fruitaudit.records.diagnosis import AttackCurve
 from fruitaudit.records.passes import Passes
 from fruitaudit.records.states import Estimate, NotRun, Quantity
-from fruitaudit.runtime import Streams
+from fruitaudit.runtime.streams import Streams
 from fruitaudit.statistics.intervals import wilson
 
 LINF: tuple[float, ...] = (1 / 255, 2 / 255, 4 / 255, 8 / 255)

@@ -16,7 +16,7 @@ from fruitaudit.diagnosis.gap.contrast import Side
 from fruitaudit.diagnosis.images.material import Eye
 from fruitaudit.records.data import ByteArray, IntArray
 from fruitaudit.records.diagnosis import Shortcut
-from fruitaudit.runtime import Streams
+from fruitaudit.runtime.streams import Streams
 from fruitaudit.statistics.intervals import wilson
 
 GRID = 4

@@ -13,7 +13,7 @@ from fruitaudit.diagnosis.images.material import Eye, Material, rgb_fitter
 from fruitaudit.errors import AuditError
 from fruitaudit.records.data import ByteArray, IntArray
 from fruitaudit.records.diagnosis import PreprocessingTrial
-from fruitaudit.runtime import Streams
+from fruitaudit.runtime.streams import Streams
 from fruitaudit.statistics.means import SHARE, mean_of
 
 _SCALES = ("0-1", "-1-1", "0-255", "densenet", "resnet50")

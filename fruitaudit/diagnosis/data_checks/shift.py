@@ -13,7 +13,7 @@ from fruitaudit.diagnosis.images.material import Material
 from fruitaudit.records.data import FloatArray
 from fruitaudit.records.diagnosis import Distance, FeatureShift, Shift
 from fruitaudit.records.states import Estimate, NotRun, Quantity
-from fruitaudit.runtime import Streams
+from fruitaudit.runtime.streams import Streams
 from fruitaudit.statistics.means import weights
 
 _TELLING = 8

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from fruitaudit.diagnosis.data_checks.labels import WORKSHEET, Doubt, LabelCheck
-from fruitaudit.runtime import atomic
+from fruitaudit.runtime.files import atomic
 
 COLUMNS = ("split", "sample_id", "path", "label", "predicted", "probability", "nearest_training_image",
            "nearest_label", "nearest_distance", "label_is_right", "right_label", "remark")  # fmt: skip

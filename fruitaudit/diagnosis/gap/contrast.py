@@ -12,7 +12,7 @@ from fruitaudit.diagnosis.images.layers import Cutouts
 from fruitaudit.diagnosis.images.masks import Masks
 from fruitaudit.diagnosis.images.material import Material
 from fruitaudit.records.data import IntArray
-from fruitaudit.runtime import Streams
+from fruitaudit.runtime.streams import Streams
 
 ENOUGH = 12
 """Fewest images with a sure mask that a statistic of objects may rest on."""

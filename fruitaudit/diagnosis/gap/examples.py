@@ -15,7 +15,7 @@ from fruitaudit.diagnosis.gap.contrast import Contrast
 from fruitaudit.diagnosis.images.material import Eye
 from fruitaudit.records.data import ByteArray, IntArray
 from fruitaudit.records.diagnosis import Decomposition, Example
-from fruitaudit.runtime import atomic
+from fruitaudit.runtime.files import atomic
 
 IMAGES = 4
 TOGETHER, FIELD = "together", "field"

@@ -20,7 +20,7 @@ from fruitaudit.data.preprocess import Preprocessor
 from fruitaudit.models.keras.classifier import Classifier
 from fruitaudit.records.data import ByteArray, FloatArray, IntArray, Role, Sample
 from fruitaudit.records.evaluation import Predictions
-from fruitaudit.runtime import Streams
+from fruitaudit.runtime.streams import Streams
 
 _FULL_QUALITY = 100
 

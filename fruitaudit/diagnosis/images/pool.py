@@ -11,7 +11,7 @@ from fruitaudit.audit.opening import Opened
 from fruitaudit.diagnosis.images.material import Eye, Material, draw, drawn_rows
 from fruitaudit.records.data import FloatArray, IntArray
 from fruitaudit.records.evaluation import Predictions
-from fruitaudit.runtime import Streams
+from fruitaudit.runtime.streams import Streams
 
 
 @dataclass(frozen=True)

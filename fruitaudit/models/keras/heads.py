@@ -20,7 +20,7 @@ import numpy as np
 from fruitaudit.errors import ModelError
 from fruitaudit.models.keras.backend import keras, tf
 from fruitaudit.records.data import FloatArray
-from fruitaudit.runtime import Streams
+from fruitaudit.runtime.streams import Streams
 
 _TINY = 1e-37
 """Smallest probability whose logarithm is taken; float32 knows no normal number below 1.2e-38."""

@@ -12,7 +12,7 @@ from fruitaudit.errors import ModelError
 from fruitaudit.models.keras.backend import keras
 from fruitaudit.models.keras.safety import Format, inspect
 from fruitaudit.models.keras.savedmodel import open_saved_model
-from fruitaudit.runtime import sha256_of_file
+from fruitaudit.runtime.hashes import sha256_of_file
 
 
 @dataclass(frozen=True)

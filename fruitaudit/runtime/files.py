@@ -1,64 +1,21 @@
-"""Random streams, atomic files, versions and the cache of finished stages."""
+"""Files and folders that are there as a whole or not at all."""
 
 from __future__ import annotations
 
 import fcntl
-import hashlib
 import json
 import os
-import resource
 import shutil
-import sys
 import tempfile
-import zipfile
-import zlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
-from importlib import metadata
 from pathlib import Path
-from typing import IO, Any, TypeVar
+from typing import IO, Any
 
 import numpy as np
 import numpy.typing as npt
-from pydantic import TypeAdapter
 
 from fruitaudit.errors import ConfigError
-
-T = TypeVar("T")
-
-
-@dataclass(frozen=True)
-class Streams:
-    """Random numbers that depend on (seed, purpose, sample) alone, never on order, batch size or other samples."""
-
-    seed: int
-
-    def rng(self, *purpose: str) -> np.random.Generator:
-        """A generator of its own for this purpose, e.g. `rng("smoothgrad", sample_id)`."""
-        return np.random.Generator(np.random.SFC64(self.integer(*purpose)))
-
-    def integer(self, *purpose: str, bits: int = 64) -> int:
-        """A seed for a library, 0 <= seed < 2**bits."""
-        text = "\x1f".join((str(self.seed), *purpose))
-        return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "little") % 2**bits
-
-
-def sha256_of(value: object) -> str:
-    """Hex digest of a JSON-able value, independent of the order of its keys."""
-    return hashlib.sha256(json.dumps(value, sort_keys=True, default=str).encode()).hexdigest()
-
-
-def sha256_of_file(path: Path) -> str:
-    """Hex digest of a file, or of all files of a folder with their relative names."""
-    digest = hashlib.sha256()
-    for file in sorted(p for p in path.rglob("*") if p.is_file()) if path.is_dir() else [path]:
-        if path.is_dir():
-            digest.update(file.relative_to(path).as_posix().encode() + b"\0")
-        with file.open("rb") as stream:
-            while chunk := stream.read(1 << 20):
-                digest.update(chunk)
-    return digest.hexdigest()
 
 
 @contextmanager
@@ -157,48 +114,3 @@ def _umask() -> int:
     mask = os.umask(0)
     os.umask(mask)
     return mask
-
-
-@dataclass(frozen=True)
-class StageCache:
-    """Arrays of finished stages, named by a hash of all that went into them, so that a killed run resumes."""
-
-    folder: Path
-
-    def get_or_make(
-        self, stage: str, key: object, make: Callable[[], dict[str, npt.NDArray[Any]]]
-    ) -> tuple[dict[str, npt.NDArray[Any]], bool]:
-        """The stage's arrays, and whether they came from the cache. An unreadable entry is made again."""
-        path = self.folder / f"{stage}-{sha256_of(key)[:32]}.npz"
-        try:
-            with np.load(path, allow_pickle=False) as stored:
-                return dict(stored), True
-        except (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error):
-            arrays = make()
-            write_arrays(path, arrays)
-            return arrays, False
-
-    def record(self, stage: str, key: object, kind: type[T], make: Callable[[], T]) -> tuple[T, bool]:
-        """A record of finished work, kept as JSON: the very numbers that `make` returned, fresh or from the cache."""
-        form = TypeAdapter(kind)
-        arrays, cached = self.get_or_make(stage, key, lambda: {"record": np.array(form.dump_json(make()).decode())})
-        return form.validate_json(str(arrays["record"])), cached
-
-
-def versions() -> dict[str, str]:
-    """Versions of Python and of the packages whose results the audit contains."""
-    names = ("fruitaudit", "tensorflow", "keras", "numpy", "scipy", "scikit-learn", "pandas", "opencv-python-headless",
-             "pillow", "scikit-image", "lime", "tf-keras-vis", "tf-explain")  # fmt: skip
-    found = {"python": ".".join(map(str, sys.version_info[:3]))}
-    for name in names:
-        try:
-            found[name] = metadata.version(name)
-        except metadata.PackageNotFoundError:
-            found[name] = "not installed"
-    return found
-
-
-def peak_memory_mb() -> float:
-    """Largest resident memory of this process so far, in MB."""
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak / (1 << 20 if sys.platform == "darwin" else 1 << 10)
