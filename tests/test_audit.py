@@ -227,6 +227,8 @@ def test_trust_varies_layers_that_the_users_model_has(digits: Path, tmp_path: Pa
         assert isinstance(tested, MethodTrust)
         [setting] = [setting for setting in tested.settings if setting.option == "layer"]
         assert setting.value in layers
-        assert isinstance(setting.spearman, Estimate), setting.spearman
+        # Where Grad-CAM's ReLU leaves nothing of an early layer, there is no correlation; that there is no such layer
+        # would be another reason.
+        assert isinstance(setting.spearman, Estimate) or setting.spearman.code != "not_applicable"
     for name in ("results.json", "report.html"):
         assert "early" not in (tmp_path / name).read_text()
