@@ -43,7 +43,7 @@ from fruitaudit.runtime.cache import StageCache
 from fruitaudit.runtime.files import write_arrays
 from fruitaudit.runtime.hashes import sha256_of_file
 from fruitaudit.runtime.streams import Streams
-from fruitaudit.runtime.versions.versions import versions
+from fruitaudit.runtime.versions import versions
 
 Row = ExplanationRow | ExplanationNotRun
 

@@ -19,7 +19,7 @@ from fruitaudit.errors import DataError
 from fruitaudit.records.data import BadFile, ColourNote, SplitSummary
 from fruitaudit.records.evaluation import Predictions
 from fruitaudit.runtime.cache import StageCache
-from fruitaudit.runtime.versions.versions import versions
+from fruitaudit.runtime.versions import versions
 
 Arrays = dict[str, npt.NDArray[Any]]
 

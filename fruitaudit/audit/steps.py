@@ -13,7 +13,7 @@ from fruitaudit.models.keras.classifier import Classifier
 from fruitaudit.records.results import MemoryPlan, RunInfo, Timing
 from fruitaudit.records.trust import ExplanationCost
 from fruitaudit.runtime.memory import peak_memory_mb
-from fruitaudit.runtime.versions.versions import versions
+from fruitaudit.runtime.versions import versions
 
 
 class Progress(Protocol):

@@ -22,7 +22,7 @@ from fruitaudit.records.states import NotRun
 from fruitaudit.runtime.cache import StageCache
 from fruitaudit.runtime.hashes import sha256_of, sha256_of_file
 from fruitaudit.runtime.streams import Streams
-from fruitaudit.runtime.versions.versions import versions
+from fruitaudit.runtime.versions import versions
 
 
 def diagnosis_of(

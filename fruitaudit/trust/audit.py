@@ -20,7 +20,7 @@ from fruitaudit.records.evaluation import Predictions
 from fruitaudit.records.explanations import ExplanationRow, Group
 from fruitaudit.records.states import NotRun
 from fruitaudit.records.trust import ExplanationCost, GroupReliance, TrustReport
-from fruitaudit.runtime.versions.versions import versions
+from fruitaudit.runtime.versions import versions
 from fruitaudit.trust.labels import train_on_shuffled
 from fruitaudit.trust.plan import LEVELS
 from fruitaudit.trust.reliance import reliance
