@@ -6,25 +6,11 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Literal
 
+from fruitaudit.diagnosis.factors.registry import causes
 from fruitaudit.records.diagnosis import ClaimResult, Decomposition, EffectNotRun
 from fruitaudit.records.evaluation import Predictions
 from fruitaudit.statistics.intervals import wilson
 
-GROUPS = {
-    "camera": ("light", "blur", "noise", "jpeg"),
-    "light": ("light",),
-    "background": ("background",),
-    "layout": ("scale", "several"),
-    "scale": ("scale",),
-    "several": ("several",),
-    "hue": ("hue",),
-    "variety": ("hue",),
-    "wetness": ("wetness",),
-    "blur": ("blur",),
-    "noise": ("noise",),
-    "jpeg": ("jpeg",),
-}
-"""What may follow `cause:`, and the factors it stands for."""
 MOST, LITTLE = 0.5, 0.25
 """Share of the gap from which a cause is supported, and under which it is refuted."""
 _FIGURE = re.compile(r"accuracy\[(?P<split>[^\]]+)\]\s*(?P<sign>>=|<=)\s*(?P<number>[0-9.]+)\s*$")
@@ -34,7 +20,7 @@ def judge_claims(
     claims: Sequence[str], predictions: Mapping[str, Predictions], decompositions: Sequence[Decomposition],
     unmeasured: Sequence[EffectNotRun],
 ) -> tuple[ClaimResult, ...]:  # fmt: skip
-    """`accuracy[SPLIT] >= NUMBER` (or <=) and `cause: NAME`, NAME one of `GROUPS`; anything else is undecided."""
+    """`accuracy[SPLIT] >= NUMBER` (or <=) and `cause: NAME`, NAME one of `causes()`; anything else is undecided."""
     return tuple(_judge(claim, predictions, decompositions, unmeasured) for claim in claims)
 
 
@@ -48,9 +34,11 @@ def _judge(
     if figure:
         return _of_accuracy(claim, figure, predictions)
     kind, _, name = claim.partition(":")
-    if kind.strip() == "cause" and name.strip() in GROUPS:
+    if kind.strip() == "cause" and name.strip() in causes():
         return _of_cause(claim, name.strip(), gaps, unmeasured)
-    known = f"No experiment speaks of this; write accuracy[SPLIT] >= NUMBER, or cause: and one of {', '.join(GROUPS)}."
+    known = (
+        f"No experiment speaks of this; write accuracy[SPLIT] >= NUMBER, or cause: and one of {', '.join(causes())}."
+    )
     return ClaimResult(claim, "undecided", known)
 
 
@@ -74,18 +62,19 @@ def _of_accuracy(claim: str, figure: re.Match[str], predictions: Mapping[str, Pr
 
 def _of_cause(claim: str, name: str, gaps: Sequence[Decomposition], unmeasured: Sequence[EffectNotRun]) -> ClaimResult:
     """By the share of the gap that its factors explain together; a sum of intervals is wider than that of the sum."""
+    factors = causes()[name]
     if not gaps:
         return ClaimResult(claim, "undecided", "There is no gap between lab and field that was divided among causes.")
     gap = max(gaps, key=lambda g: g.gap.value)
-    shares = [s for s in gap.shares if s.factor in GROUPS[name]]
+    shares = [s for s in gap.shares if s.factor in factors]
     counted = [s for s in shares if s.counts]
     total = gap.gap.value
     value = sum(s.points.value for s in shares)
     high = sum(s.points.high or s.points.value for s in shares)
     low = sum(s.points.low or 0.0 for s in counted)
-    blind = [e for e in unmeasured if e.direction == "toward_field" and e.factor in GROUPS[name]
+    blind = [e for e in unmeasured if e.direction == "toward_field" and e.factor in factors
              and not e.reason.reason.startswith("the field does not differ")]  # fmt: skip
-    told = (f"{', '.join(GROUPS[name])} explain {100 * value:.1f} of the {100 * total:.1f} points lost between "
+    told = (f"{', '.join(factors)} explain {100 * value:.1f} of the {100 * total:.1f} points lost between "
             f"{gap.lab_split} and {gap.field_split} (Shapley shares, {gap.method})")  # fmt: skip
     if low >= MOST * total:
         return ClaimResult(claim, "supported", f"{told}, at least {100 * low:.1f}.")

@@ -8,13 +8,13 @@ from dataclasses import dataclass
 from fruitaudit.diagnosis.attacks import adversarial, shortcuts, turning
 from fruitaudit.diagnosis.budget import BUDGETS, Budget
 from fruitaudit.diagnosis.data_checks import preparation
+from fruitaudit.diagnosis.factors import registry
 from fruitaudit.diagnosis.gap.examples import IMAGES as EXAMPLES
 from fruitaudit.records.data import Role
 from fruitaudit.records.passes import Passes
 
 FACTORS = 6
 """Factors in which a field split is taken to differ from the lab. Few differ in more; then this is no upper bound."""
-_PROBES = 3
 _SUBSETS = 2**FACTORS
 _PIXELS = 10_000
 # Seconds an image (the last three: a picture made), rounded up from images of 100 x 100 pixels.
@@ -66,6 +66,6 @@ def _parts(budget: Budget, splits: Sequence[tuple[Role, int]], area: float, nega
 
 def _contrast(lab: int, field: int, area: float) -> Part:
     """One change at a time, there and back; all subsets; a control for each factor and two for all together."""
-    changed = lab * (_SUBSETS + _PROBES + FACTORS + 2) + field * FACTORS
+    changed = lab * (_SUBSETS + len(registry.probes()) + FACTORS + 2) + field * FACTORS
     shown = EXAMPLES * (FACTORS + 2)
     return Part("changes toward the field and back", Passes(changed + shown), changed * area * _CHANGING)

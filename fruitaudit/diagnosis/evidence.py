@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from fruitaudit.diagnosis.data_checks.labels import LabelCheck
 from fruitaudit.diagnosis.data_checks.variety import Variety
-from fruitaudit.diagnosis.factors.factors import Factors
+from fruitaudit.diagnosis.gap.measuring import Factors
 from fruitaudit.records.diagnosis import (
     Decomposition,
     Effect,

@@ -5,23 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from fruitaudit.diagnosis.evidence import Evidence, percent, points, told
-from fruitaudit.diagnosis.remedies import remedy_of
+from fruitaudit.diagnosis.factors.registry import factors
 from fruitaudit.records.diagnosis import CauseFinding, Decomposition, Effect, GapShare, Remedy
 
+UNSEEN = "unseen-variety"
 FEW_CLASSES = 0.25
 """Share of the classes up to which another colour is a variety of these, not a change of all."""
-
-_SENTENCES = {
-    "background": "what lies behind the object",
-    "light": "light and colour cast",
-    "scale": "the size and place of the object in the picture",
-    "several": "several objects in one picture",
-    "hue": "the objects' own colour (hue, variety, ripeness)",
-    "wetness": "wet, glossy skin",
-    "blur": "blurred photos",
-    "noise": "noise",
-    "jpeg": "JPEG compression",
-}
 
 
 def of_gaps(evidence: Evidence) -> Iterator[CauseFinding]:
@@ -45,12 +34,28 @@ def of_gaps(evidence: Evidence) -> Iterator[CauseFinding]:
             )  # fmt: skip
 
 
-def _varied(evidence: Evidence, field: str) -> list[str]:
-    """The classes whose own colour differs, where they are few; empty where the whole field has another colour."""
-    change = evidence.factors[field].changes.get("hue")
+def _varied(evidence: Evidence, field: str, factor: str) -> list[str]:
+    """The classes that the factor's change is of, where they are few; empty where it is of the whole field."""
+    change = evidence.factors[field].changes.get(factor)
     names = evidence.predictions[field].class_names
     classes = change.classes if change else ()
     return [names[c] for c in classes] if len(classes) <= FEW_CLASSES * len(names) else []
+
+
+def _named(evidence: Evidence, field: str, factor: str) -> tuple[str, str]:
+    """Slug and sentence of a factor's finding."""
+    registered = factors()[factor]
+    varied = _varied(evidence, field, factor)
+    if registered.of_few and varied:
+        slug, sentence = registered.of_few
+        return slug, sentence.format(" and ".join(varied))
+    return factor, registered.sentence
+
+
+def _known(evidence: Evidence, field: str) -> list[str]:
+    """The classes of which a factor's finding says that training never showed them so."""
+    return [name for factor in factors().values() if factor.of_few and factor.of_few[0] == UNSEEN
+            for name in _varied(evidence, field, factor.name)]  # fmt: skip
 
 
 def _of_share(evidence: Evidence, gap: Decomposition, share: GapShare) -> CauseFinding:
@@ -63,9 +68,7 @@ def _of_share(evidence: Evidence, gap: Decomposition, share: GapShare) -> CauseF
     made = [check.passed for check in gap.checks if check.passed is not None]
     certainty = sum(made) / max(1, len(made)) if share.counts else 0.25
     part = min(1.0, share.points.value / gap.gap.value)
-    varied = _varied(evidence, gap.field_split) if share.factor == "hue" else []
-    what = f"a variety or ripeness of {' and '.join(varied)} that training never showed" if varied else (
-        _SENTENCES[share.factor])  # fmt: skip
+    slug, what = _named(evidence, gap.field_split, share.factor)
     what = what[0].upper() + what[1:]
     shown = (f"{what}: this explains {points(share.points.value)} of the "
              f"{points(gap.gap.value)} of accuracy lost between {gap.lab_split} and {gap.field_split} "
@@ -73,11 +76,11 @@ def _of_share(evidence: Evidence, gap: Decomposition, share: GapShare) -> CauseF
     open_ = (f"{what}: this may play a part in the loss between {gap.lab_split} and "
              f"{gap.field_split}, but its share did not pass the controls.")  # fmt: skip
     return CauseFinding(
-        "unseen-variety" if varied else share.factor,
+        slug,
         "cause" if share.counts else "warning",
         shown if share.counts else open_,
         tuple(lines),
-        remedy_of(share.factor, evidence.factors[gap.field_split]),
+        evidence.factors[gap.field_split].remedy(share.factor),
         share.points.value,
         certainty,
         tuple(i for e in effects for i in e.flipped[:4]),
@@ -87,10 +90,10 @@ def _of_share(evidence: Evidence, gap: Decomposition, share: GapShare) -> CauseF
 
 def of_varieties(evidence: Evidence) -> Iterator[CauseFinding]:
     for variety in evidence.varieties:
-        if variety.class_name in _varied(evidence, variety.split):
+        if variety.class_name in _known(evidence, variety.split):
             continue  # the gap's own finding says so, with its share
         yield CauseFinding(
-            "unseen-variety",
+            UNSEEN,
             "cause",
             f"{variety.class_name} looks in {variety.split} as training never showed it: its images are farther from "
             f"every training image of the class than {100 * variety.rank:.0f} % of the lab's, and its recall falls by "

@@ -19,12 +19,12 @@ from fruitaudit.diagnosis.data_checks.shift import measure_feature_shift, measur
 from fruitaudit.diagnosis.data_checks.variety import Variety, find_varieties
 from fruitaudit.diagnosis.data_checks.worksheet import write_worksheet
 from fruitaudit.diagnosis.evidence import Evidence
-from fruitaudit.diagnosis.factors.factors import Factors, measure_factors
-from fruitaudit.diagnosis.factors.interventions import measure_effects
 from fruitaudit.diagnosis.gap.change import Answers
 from fruitaudit.diagnosis.gap.contrast import Contrast, Side
 from fruitaudit.diagnosis.gap.decomposition import decompose
+from fruitaudit.diagnosis.gap.effects import measure_effects
 from fruitaudit.diagnosis.gap.examples import draw_examples
+from fruitaudit.diagnosis.gap.measuring import Factors, measure_factors
 from fruitaudit.diagnosis.images.masks import find_masks
 from fruitaudit.diagnosis.images.material import Material
 from fruitaudit.diagnosis.images.pool import Pool

@@ -19,9 +19,9 @@ from fruitaudit.config.load import load_config
 from fruitaudit.demo.fruit.scene import Light, Scene
 from fruitaudit.diagnosis.budget import BUDGETS
 from fruitaudit.diagnosis.cost import cost
-from fruitaudit.diagnosis.factors.factors import Factors, measure_factors
-from fruitaudit.diagnosis.gap.change import Change
+from fruitaudit.diagnosis.factors.base import Change
 from fruitaudit.diagnosis.gap.contrast import Contrast
+from fruitaudit.diagnosis.gap.measuring import Factors, measure_factors
 from fruitaudit.diagnosis.images.layers import Layers
 from fruitaudit.diagnosis.run import diagnose
 from fruitaudit.records.passes import Passes
@@ -54,7 +54,7 @@ def test_the_passes_foretold_are_an_upper_bound_and_near(tmp_path: Path, monkeyp
 
     def six(contrast: Contrast) -> Factors:
         found = measure_factors(contrast)
-        return replace(found, changes=found.changes | {"noise": Change("noise", "Noise", "half as bright", dimmed)})
+        return replace(found, changes=found.changes | {"noise": Change("noise", "half as bright", dimmed)})
 
     monkeypatch.setattr("fruitaudit.diagnosis.run.measure_factors", six)
     names = ("background", "hue", "several", "wetness")

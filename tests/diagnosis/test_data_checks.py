@@ -9,7 +9,8 @@ from fruitaudit.diagnosis.data_checks.duplicates import Prints, calibrate, near_
 from fruitaudit.diagnosis.data_checks.integrity import check_data
 from fruitaudit.diagnosis.data_checks.labels import neighbour_votes
 from fruitaudit.diagnosis.data_checks.shift import hedges_g, properties
-from fruitaudit.diagnosis.factors.camera import blur_metric, noise_of
+from fruitaudit.diagnosis.factors.noise import noise_of
+from fruitaudit.diagnosis.images.sharpness import blur_metric
 from fruitaudit.records.diagnosis import Listing
 from fruitaudit.records.evaluation import Predictions
 from fruitaudit.records.states import Estimate, NotRun

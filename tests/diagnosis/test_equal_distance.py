@@ -10,13 +10,13 @@ import numpy as np
 import pytest
 from diagnosis.worlds import COLOURS, SIDE, contrast, discs
 
-from fruitaudit.diagnosis.factors.factors import Factors, measure_factors
-from fruitaudit.diagnosis.factors.interventions import measure_effects
 from fruitaudit.diagnosis.gap.change import PLACE_GUESSED, Answers, changed
 from fruitaudit.diagnosis.gap.contrast import Contrast
 from fruitaudit.diagnosis.gap.controls import Disturb, control_answers, distances, framed, patterned
 from fruitaudit.diagnosis.gap.decomposition import decompose
+from fruitaudit.diagnosis.gap.effects import measure_effects
 from fruitaudit.diagnosis.gap.gap_checks import ShareTrial, believe
+from fruitaudit.diagnosis.gap.measuring import Factors, measure_factors
 from fruitaudit.records.diagnosis import Decomposition, Effect, GapCheck
 from fruitaudit.records.states import Estimate
 

@@ -10,9 +10,9 @@ import pytest
 from diagnosis.worlds import COLOURS, contrast, discs
 from PIL import Image
 
-from fruitaudit.diagnosis.factors.factors import Factors, measure_factors
 from fruitaudit.diagnosis.gap.contrast import Contrast
 from fruitaudit.diagnosis.gap.examples import draw_examples, example_rows
+from fruitaudit.diagnosis.gap.measuring import Factors, measure_factors
 from fruitaudit.records.diagnosis import Decomposition, GapShare
 from fruitaudit.records.states import Estimate
 

@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 from diagnosis.worlds import SIDE, contrast, discs
 
-from fruitaudit.diagnosis.factors.factors import measure_factors
-from fruitaudit.diagnosis.gap.change import STAGES, changed
+from fruitaudit.diagnosis.factors.colours import shift
+from fruitaudit.diagnosis.gap.change import changed
+from fruitaudit.diagnosis.gap.measuring import measure_factors
 from fruitaudit.records.states import NotRun
 
 PIXELS, LABELS = discs(seed=5)
@@ -50,7 +51,7 @@ def test_only_the_planted_factor_is_measured(name: str) -> None:
 
 def test_the_measured_light_is_the_planted_gain() -> None:
     field = np.stack([FIELDS["light"](image) for image in PIXELS])
-    gain = np.exp(measure_factors(contrast(field)).shift.gain)
+    gain = np.exp(measure_factors(contrast(field)).measurements.once(shift).gain)
     assert gain == pytest.approx([0.6, 0.5, 0.4], abs=0.02)
 
 
@@ -77,7 +78,3 @@ def test_backgrounds_come_from_the_field_and_objects_stay() -> None:
     corner, middle = new[:, :4, :4].mean(axis=(0, 1, 2)), np.s_[:, 20:28, 20:28]
     assert corner[2] > corner[0] + 40  # blue stripes, where white was
     assert np.abs(new[middle].astype(int) - pair.lab.material.pixels[middle]).max() <= 1
-
-
-def test_every_stage_has_a_place() -> None:
-    assert len(set(STAGES)) == len(STAGES)

@@ -10,12 +10,12 @@ from fruitaudit.data.preprocess import Preprocessor
 from fruitaudit.diagnosis.attacks.adversarial import LINF, attack
 from fruitaudit.diagnosis.attacks.shortcuts import find_shortcuts
 from fruitaudit.diagnosis.data_checks.preparation import try_preparations
-from fruitaudit.diagnosis.factors.factors import measure_factors
-from fruitaudit.diagnosis.factors.interventions import measure_effects
+from fruitaudit.diagnosis.factors import registry
 from fruitaudit.diagnosis.gap.change import Answers, predictions
 from fruitaudit.diagnosis.gap.decomposition import decompose
+from fruitaudit.diagnosis.gap.effects import measure_effects
+from fruitaudit.diagnosis.gap.measuring import measure_factors
 from fruitaudit.diagnosis.images.material import Eye
-from fruitaudit.diagnosis.remedies import remedy_of
 from fruitaudit.records.diagnosis import Decomposition, Effect
 from fruitaudit.records.states import Estimate, NotRun
 from fruitaudit.runtime.streams import Streams
@@ -157,8 +157,8 @@ def test_remedies_name_layers_that_keras_has(nearest_colour: Eye) -> None:
     field = (discs(seed=5)[0] * np.array([0.75, 0.55, 0.5])).astype(np.uint8)
     factors = measure_factors(contrast(field))
     built = 0
-    for factor in ("light", "scale", "several", "background", "hue", "wetness", "blur", "noise", "jpeg"):
-        remedy = remedy_of(factor, factors)
+    for factor in registry.suspects():
+        remedy = factors.remedy(factor.name)
         assert len(remedy.sentence) > 30
         for line in remedy.layers:
             layer = eval(line, {"keras": keras})

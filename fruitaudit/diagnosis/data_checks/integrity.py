@@ -10,8 +10,8 @@ import numpy as np
 
 from fruitaudit.data.splits import Split
 from fruitaudit.diagnosis.data_checks.duplicates import Pairs, Prints, calibrate, near_pairs
-from fruitaudit.diagnosis.factors.camera import blur_metric
 from fruitaudit.diagnosis.images.material import Material
+from fruitaudit.diagnosis.images.sharpness import blur_metric
 from fruitaudit.records.diagnosis import Listing, ListingNotRun
 from fruitaudit.records.evaluation import Predictions
 from fruitaudit.records.states import NotRun

@@ -7,9 +7,9 @@ from collections.abc import Iterator, Sequence
 import cv2
 import numpy as np
 
-from fruitaudit.diagnosis.factors.camera import blur_metric
 from fruitaudit.diagnosis.gap.contrast import Contrast, Side, Values
 from fruitaudit.diagnosis.images.material import Material
+from fruitaudit.diagnosis.images.sharpness import blur_metric
 from fruitaudit.records.data import FloatArray
 from fruitaudit.records.diagnosis import Distance, FeatureShift, Shift
 from fruitaudit.records.states import Estimate, NotRun, Quantity

@@ -13,10 +13,12 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from fruitaudit.diagnosis.factors.layout import PILE, scale_change, several_change
-from fruitaudit.diagnosis.gap.change import Change, changed
+from fruitaudit.diagnosis.factors.base import Change, Measurements
+from fruitaudit.diagnosis.factors.placing import PILE, scale_change, several_change
+from fruitaudit.diagnosis.gap.change import changed
 from fruitaudit.diagnosis.gap.contrast import Contrast, Values
 from fruitaudit.records.data import ByteArray
+from fruitaudit.records.states import NotRun
 
 SCALES = (1.0, 0.7, 0.5, 0.35, 0.25)
 _TRIED = 48
@@ -24,6 +26,8 @@ _TRIED = 48
 _BANDS = 4
 _SMALLEST = 10
 """Pixels a side that a band must have for its middle and its rim to be told apart."""
+_ALSO = ("light", "background", "blur")
+"""Factors that are done to every candidate: they need no layout, and change texture."""
 _NOTE = "estimated without masks, by the layout whose texture comes nearest to the field's photos"
 
 
@@ -35,8 +39,32 @@ class GuessedLayout:
     pile: bool
 
 
+def guessed(measurements: Measurements) -> GuessedLayout | None:
+    """The field's layout where it has to be estimated without masks; None where it is measured, or cannot be made."""
+    contrast = measurements.contrast
+    if not contrast.lab.separable or contrast.field.separable:
+        return None
+    others = (measurements.change(factor) for factor in _ALSO)
+    return guess_layout(contrast, tuple(change for change in others if isinstance(change, Change)))
+
+
+def changes_seen(measurements: Measurements) -> dict[str, Change | NotRun]:
+    """By factor, what the guessed layout needs of `scale` and `several`."""
+    layout = measurements.once(guessed)
+    none = NotRun("the field does not differ from the lab in this, as far as can be told without masks")
+    found = changes_of(measurements.contrast, layout) if layout else {}
+    return {factor: found.get(factor, none) for factor in ("scale", "several")}
+
+
+def immovable(contrast: Contrast) -> NotRun | None:
+    """Why the lab's objects cannot be laid out in another way; None where they can."""
+    if contrast.lab.separable:
+        return None
+    return NotRun(f"no object can be moved or repeated without its mask: {contrast.lab.masks.text}")
+
+
 def guess_layout(contrast: Contrast, others: tuple[Change, ...]) -> GuessedLayout:
-    """Of 5 sizes, each once and as a pile; `others` (light, background) are done to every candidate."""
+    """Of 5 sizes, each once and as a pile; `others` (`_ALSO`) are done to every candidate."""
     rows = np.linspace(0, len(contrast.lab.material) - 1, _TRIED).astype(np.int64)
     field = _moments(contrast.field.material.pixels)
     centre, spread = field.mean(axis=0), field.std(axis=0) + 1e-3

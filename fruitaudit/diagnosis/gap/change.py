@@ -1,4 +1,4 @@
-"""One controlled change of images, all its random parameters drawn beforehand, and how changes are put in a row."""
+"""Changes put in a row, and what the model answers under each subset of them."""
 
 from __future__ import annotations
 
@@ -11,6 +11,8 @@ from typing import TypeVar
 
 import numpy as np
 
+from fruitaudit.diagnosis.factors import registry
+from fruitaudit.diagnosis.factors.base import Change
 from fruitaudit.diagnosis.gap.contrast import Side, Values
 from fruitaudit.diagnosis.images.layers import Layers
 from fruitaudit.diagnosis.images.material import Eye
@@ -19,34 +21,12 @@ from fruitaudit.records.data import ByteArray, IntArray
 CHUNK = 64
 """Images in memory as layers at once."""
 
-STAGES = ("hue", "wetness", "scale", "several", "background", "occlusion", "light", "rotation", "grey", "blur",
-          "noise", "jpeg")  # fmt: skip
-"""The order in which changes are applied: the object, its place, what is around it, the light, the camera."""
-
-
 Subset = frozenset[str]
 T = TypeVar("T")
 
 
 PLACE_GUESSED = "where the object lies is not known, so that this speaks neither for the cause nor against it"
 """A note on what was taken back in the field without knowing where."""
-
-
-@dataclass(frozen=True)
-class Change:
-    """`apply(layers, rows)` changes the layers of these rows of the material that it was measured for.
-
-    The parameters of an image are the same whatever else is changed, so that effects are compared on equal terms.
-    `dose` says how much, in words.
-    """
-
-    factor: str
-    title: str
-    dose: str
-    apply: Callable[[Layers, IntArray], Layers]
-    notes: tuple[str, ...] = ()
-    classes: tuple[int, ...] = ()
-    """The classes that it changes; empty for all."""
 
 
 @dataclass(frozen=True)
@@ -77,7 +57,7 @@ def predictions(eye: Eye, side: Side, changes: Sequence[Change], subsets: Sequen
 
     Changes that several subsets begin with are made once.
     """
-    ordered, cutouts = sorted(changes, key=lambda change: STAGES.index(change.factor)), side.cutouts
+    ordered, cutouts = in_order(changes), side.cutouts
 
     def of_chunk(rows: IntArray) -> dict[Subset, IntArray]:
         found: dict[Subset, IntArray] = {}
@@ -118,9 +98,14 @@ def _walk(
 def changed(side: Side, changes: Sequence[Change], rows: IntArray) -> ByteArray:
     """The pictures of these rows under all of the changes."""
     layers = side.cutouts[rows]
-    for change in sorted(changes, key=lambda change: STAGES.index(change.factor)):
+    for change in in_order(changes):
         layers = change.apply(layers, rows)
     return layers.flat()
+
+
+def in_order(changes: Sequence[Change]) -> list[Change]:
+    """As a picture comes about: the object, its place, what is around it, the light, the camera."""
+    return sorted(changes, key=lambda change: registry.position(change.factor))
 
 
 def all_subsets(names: Sequence[str]) -> list[Subset]:

@@ -11,7 +11,8 @@ from collections.abc import Callable, Sequence
 import cv2
 import numpy as np
 
-from fruitaudit.diagnosis.gap.change import Change, changed, in_chunks
+from fruitaudit.diagnosis.factors.base import Change
+from fruitaudit.diagnosis.gap.change import changed, in_chunks
 from fruitaudit.diagnosis.gap.contrast import Contrast
 from fruitaudit.diagnosis.images.material import Eye
 from fruitaudit.records.data import ByteArray, FloatArray, IntArray

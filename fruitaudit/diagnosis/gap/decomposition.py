@@ -7,8 +7,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from fruitaudit.diagnosis.factors.factors import TITLES, Factors
-from fruitaudit.diagnosis.gap.change import PLACE_GUESSED, Answers, Change, Subset, all_subsets
+from fruitaudit.diagnosis.factors import registry
+from fruitaudit.diagnosis.factors.base import Change
+from fruitaudit.diagnosis.gap.change import PLACE_GUESSED, Answers, Subset, all_subsets
 from fruitaudit.diagnosis.gap.contrast import Contrast, Values
 from fruitaudit.diagnosis.gap.controls import control_answers, framed, patterned
 from fruitaudit.diagnosis.gap.gap_checks import (
@@ -20,6 +21,7 @@ from fruitaudit.diagnosis.gap.gap_checks import (
     recomposition_check,
     similarity_check,
 )
+from fruitaudit.diagnosis.gap.measuring import Factors
 from fruitaudit.diagnosis.gap.shapley import EXACT_UP_TO, ORDERS, beginnings, draw_orders, shares, shares_of_orders
 from fruitaudit.diagnosis.images.material import Material
 from fruitaudit.records.diagnosis import Decomposition, Effect, EffectNotRun, GapCheck, GapShare
@@ -153,4 +155,4 @@ def _share(
     )  # fmt: skip
     counts, why = believe(trial, checks)
     last = float(game.right[names - {name}].mean() - game.right[names].mean())
-    return GapShare(name, TITLES[name], trial.points, trial.alone, last, counts, why, trial.control)
+    return GapShare(name, registry.factors()[name].title, trial.points, trial.alone, last, counts, why, trial.control)

@@ -9,9 +9,10 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from fruitaudit.diagnosis.factors.factors import Factors
-from fruitaudit.diagnosis.gap.change import Change, changed
+from fruitaudit.diagnosis.factors.base import Change
+from fruitaudit.diagnosis.gap.change import changed
 from fruitaudit.diagnosis.gap.contrast import Contrast
+from fruitaudit.diagnosis.gap.measuring import Factors
 from fruitaudit.diagnosis.images.material import Eye
 from fruitaudit.records.data import ByteArray, IntArray
 from fruitaudit.records.diagnosis import Decomposition, Example

@@ -9,18 +9,21 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from io import BytesIO
 from threading import Lock
+from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
 from PIL import Image
 
-from fruitaudit.audit.opening import Opened
 from fruitaudit.data.decode import BadImage, decode, read_bytes
 from fruitaudit.data.preprocess import Preprocessor
-from fruitaudit.models.keras.classifier import Classifier
 from fruitaudit.records.data import ByteArray, FloatArray, IntArray, Role, Sample
 from fruitaudit.records.evaluation import Predictions
 from fruitaudit.runtime.streams import Streams
+
+if TYPE_CHECKING:  # so that the factors are known before TensorFlow is loaded
+    from fruitaudit.audit.opening import Opened
+    from fruitaudit.models.keras.classifier import Classifier
 
 _FULL_QUALITY = 100
 

@@ -1,18 +1,17 @@
-"""What lies on the object or hides it: specular dots as on wet skin, and the probes occlusion, rotation and grey."""
+"""Wet, glossy skin: lab objects are darkened and get white glints until they shine as much as the field's."""
 
 from __future__ import annotations
-
-from dataclasses import replace
 
 import cv2
 import numpy as np
 import numpy.typing as npt
 
-from fruitaudit.diagnosis.factors.colour import NO_DIFFERENCE, ColourShift, core_of
-from fruitaudit.diagnosis.gap.change import Change
+from fruitaudit.diagnosis.factors.base import Change, Factor, Measurements, no_difference, without_masks
+from fruitaudit.diagnosis.factors.colours import core_of, shift
 from fruitaudit.diagnosis.gap.contrast import Contrast, Side, Values, class_medians
-from fruitaudit.diagnosis.images.layers import Layers
+from fruitaudit.diagnosis.images.layers import Layers, fill
 from fruitaudit.records.data import ByteArray, FloatArray, IntArray
+from fruitaudit.records.diagnosis import Remedy
 from fruitaudit.records.states import NotRun
 
 _LEAST_GLINT = 10.0
@@ -28,22 +27,23 @@ _STANDS_OUT = 28
 """How much brighter than its surroundings, of 255, a speck is."""
 
 
-def measure_wetness(contrast: Contrast, shift: ColourShift) -> Change | NotRun:
+def measure(measurements: Measurements) -> Change | NotRun:
     """Skin darkened as the field's is, with white glints on its brightest parts, until it glints as much.
 
     Water darkens a matt surface and makes it shine (Lekner, Dorf 1988, Appl. Opt. 27(7), 1278-1280).
     """
+    contrast, apart = measurements.contrast, measurements.once(shift)
     if not contrast.lab.separable or not contrast.field.separable:
         return NotRun(
             f"the shine of objects needs masks: {contrast.field.masks.text} in {contrast.field.material.split}"
         )
     ours, theirs = (_skins(side) for side in (contrast.lab, contrast.field))
     labels = contrast.lab.material.labels, contrast.field.material.labels
-    medians = [class_medians(skin, y, shift.classes) for skin, y in zip((ours, theirs), labels, strict=True)]
+    medians = [class_medians(skin, y, apart.classes) for skin, y in zip((ours, theirs), labels, strict=True)]
     excess = float(np.nanmedian(medians[1][:, 0] - medians[0][:, 0]))
     if not excess >= _LEAST_GLINT:
-        return NotRun(NO_DIFFERENCE.format(f"objects glint no more ({excess:+.0f} of 255 of whitening)"))
-    fall = float(np.exp(np.nanmedian(medians[1][:, 1] - medians[0][:, 1]) - shift.gain.mean()))
+        return no_difference(f"objects glint no more ({excess:+.0f} of 255 of whitening)")
+    fall = float(np.exp(np.nanmedian(medians[1][:, 1] - medians[0][:, 1]) - apart.gain.mean()))
     dark = float(np.clip(fall, _DARKEST, 1.0))
     places = [_glints(contrast, i) for i in range(len(contrast.lab.material))]
     strength = _matching(contrast, places, dark, float(np.nanmedian(medians[0][:, 0])) + excess)
@@ -52,7 +52,7 @@ def measure_wetness(contrast: Contrast, shift: ColourShift) -> Change | NotRun:
         return layers.with_objects(lambda k, image: _wet(image, places[rows[k]], dark, strength))
 
     dose = f"skin at {100 * dark:.0f} % of its brightness, white glints of strength {strength:.1f}"
-    return Change("wetness", "Wetness (shine)", dose, apply)
+    return Change("wetness", dose, apply)
 
 
 def glint_of(image: ByteArray, inside: npt.NDArray[np.bool_]) -> float:
@@ -109,62 +109,35 @@ def specks(image: ByteArray) -> npt.NDArray[np.bool_]:
     return cv2.morphologyEx(grey, cv2.MORPH_TOPHAT, np.ones((5, 5), np.uint8)) >= _STANDS_OUT
 
 
-def probes(contrast: Contrast) -> tuple[Change | NotRun, ...]:
-    """What no statistic of the field gives a dose for: how sensitive the model is, at a fixed dose."""
-    return _occlusion(contrast), _rotation(contrast), _grey()
+def undo(measurements: Measurements) -> Change | NotRun:
+    """Specks, and the pixels around them, filled from what surrounds them."""
+    if blind := without_masks(measurements.contrast):
+        return blind
+
+    def dry(_: int, image: FloatArray) -> FloatArray:
+        spots = cv2.dilate(specks(np.clip(image, 0, 255).astype(np.uint8)).astype(np.uint8), np.ones((3, 3), np.uint8))
+        return fill(image, spots == 0) if spots.any() else image
+
+    dose = "specks painted over with what surrounds them"
+    return Change("wetness", dose, lambda layers, _: layers.with_objects(dry))
 
 
-def _occlusion(contrast: Contrast, share: float = 0.25) -> Change | NotRun:
-    if not contrast.lab.separable:
-        return NotRun(f"what hides an object needs its mask: {contrast.lab.masks.text}")
-    angles = _drawn(contrast, "occlusion", 0, 2 * np.pi)
-
-    def apply(layers: Layers, rows: IntArray) -> Layers:
-        alpha = np.stack([_hidden(a, angles[i], share) for a, i in zip(layers.alpha, rows, strict=True)])
-        return replace(layers, alpha=alpha)
-
-    dose = f"{100 * share:.0f} % of the object hidden, from one side"
-    return Change("occlusion", "Partial occlusion", dose, apply)
+def remedy(_: Measurements, dose: str) -> Remedy:
+    return Remedy(f"Collect wet specimens, or light them so that drops do not shine; measured: {dose}.")
 
 
-def _hidden(alpha: FloatArray, angle: float, share: float) -> FloatArray:
-    y, x = np.nonzero(alpha > 0.5)
-    if not len(y):
-        return alpha
-    along = x * np.cos(angle) + y * np.sin(angle)
-    yy, xx = np.indices(alpha.shape)
-    return np.where(xx * np.cos(angle) + yy * np.sin(angle) > np.quantile(along, 1 - share), 0, alpha).astype(
-        np.float32
-    )
-
-
-def _rotation(contrast: Contrast) -> Change:
-    angles = _drawn(contrast, "rotation", 0, 360)
-
-    def apply(layers: Layers, rows: IntArray) -> Layers:
-        height, width = layers.alpha.shape[1:]
-
-        def turn(image: FloatArray, angle: float, border: int) -> npt.NDArray[np.generic]:
-            matrix = cv2.getRotationMatrix2D(((width - 1) / 2, (height - 1) / 2), angle, 1)
-            return cv2.warpAffine(image, matrix, (width, height), borderMode=border)
-
-        alpha = [turn(a, angles[i], cv2.BORDER_CONSTANT if a.min() < 1 else cv2.BORDER_REPLICATE)
-                 for a, i in zip(layers.alpha, rows, strict=True)]  # fmt: skip
-        turned = layers.with_objects(lambda k, image: turn(image, angles[rows[k]], cv2.BORDER_REPLICATE))
-        return replace(turned, alpha=np.stack(alpha).astype(np.float32))
-
-    return Change("rotation", "Rotation", "the object turned by any angle in the picture's plane", apply)
-
-
-def _grey() -> Change:
-    def apply(layers: Layers, _: IntArray) -> Layers:
-        def to_grey(image: FloatArray) -> npt.NDArray[np.generic]:
-            return np.repeat(cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)[..., None], 3, axis=2)
-
-        return layers.flattened().with_objects(lambda _, image: to_grey(image))
-
-    return Change("grey", "No colour", "colour removed, luminance kept", apply)
-
-
-def _drawn(contrast: Contrast, purpose: str, low: float, high: float) -> Values:
-    return np.array([contrast.streams.rng(purpose, i).uniform(low, high) for i in contrast.lab.material.ids])
+FACTORS = (
+    Factor(
+        name="wetness",
+        title="Wetness (shine)",
+        sentence="wet, glossy skin",
+        order=60,
+        stage="object",
+        measured="how much whiter each object's whitest percent is",
+        applied="skin darkened, with white glints on its brightest parts",
+        undone="specks painted over",
+        measure=measure,
+        undo=undo,
+        remedy=remedy,
+    ),
+)

@@ -7,11 +7,11 @@ from collections.abc import Iterator
 import numpy as np
 import numpy.typing as npt
 
-from fruitaudit.diagnosis.factors.factors import TITLES, Factors
-from fruitaudit.diagnosis.factors.surface import probes
-from fruitaudit.diagnosis.factors.undo import undo
-from fruitaudit.diagnosis.gap.change import CHUNK, Answers, Change, changed
+from fruitaudit.diagnosis.factors import registry
+from fruitaudit.diagnosis.factors.base import Change, Factor
+from fruitaudit.diagnosis.gap.change import CHUNK, Answers, changed
 from fruitaudit.diagnosis.gap.contrast import Contrast, Side
+from fruitaudit.diagnosis.gap.measuring import Factors
 from fruitaudit.diagnosis.images.material import Eye
 from fruitaudit.records.diagnosis import Direction, Effect, EffectNotRun
 from fruitaudit.records.states import Estimate, NotRun
@@ -19,22 +19,20 @@ from fruitaudit.statistics.means import CHANGE, SHARE, Range, mean_of
 
 SHOWN = 8
 """Sample ids named with an effect."""
-_PROBES = ("occlusion", "rotation", "grey")
 
 
 def measure_effects(answers: Answers, contrast: Contrast, factors: Factors) -> Iterator[Effect | EffectNotRun]:
     """All factors toward the field, all that can be undone, all probes. `answers` under the changes of the lab."""
     answers.called(frozenset([name]) for name in factors.changes)  # all at once
-    for name in TITLES:
-        if name in _PROBES:
-            continue
-        there: Change | NotRun = factors.changes.get(name) or factors.not_run[name]
-        yield _row(answers, contrast, there, name, "toward_field")
+    for factor in registry.suspects():
+        there: Change | NotRun = factors.changes.get(factor.name) or factors.not_run[factor.name]
+        yield _row(answers, contrast, there, factor, "toward_field")
         if isinstance(there, Change):
-            back = undo(name, contrast, factors)
-            yield _row(_answers_to(back, answers.eye, contrast.field), contrast, back, name, "undo_in_field")
-    for name, probe in zip(_PROBES, probes(contrast), strict=True):
-        yield _row(_answers_to(probe, answers.eye, contrast.lab), contrast, probe, name, "probe")
+            back = factors.undo(factor.name)
+            yield _row(_answers_to(back, answers.eye, contrast.field), contrast, back, factor, "undo_in_field")
+    for factor in registry.probes():
+        probe = factor.measure(factors.measurements)
+        yield _row(_answers_to(probe, answers.eye, contrast.lab), contrast, probe, factor, "probe")
 
 
 def _answers_to(change: Change | NotRun, eye: Eye, side: Side) -> Answers:
@@ -42,12 +40,12 @@ def _answers_to(change: Change | NotRun, eye: Eye, side: Side) -> Answers:
 
 
 def _row(
-    answers: Answers, contrast: Contrast, change: Change | NotRun, factor: str, direction: Direction
+    answers: Answers, contrast: Contrast, change: Change | NotRun, factor: Factor, direction: Direction
 ) -> Effect | EffectNotRun:
     if isinstance(change, Change):
         return measure_effect(answers, contrast, change, direction)
     there = contrast.field.material.split
-    return EffectNotRun(factor, TITLES[factor], direction, answers.side.material.split, change, there)
+    return EffectNotRun(factor.name, factor.title, direction, answers.side.material.split, change, there)
 
 
 def measure_effect(answers: Answers, contrast: Contrast, change: Change, direction: Direction) -> Effect:
@@ -64,7 +62,7 @@ def measure_effect(answers: Answers, contrast: Contrast, change: Change, directi
 
     return Effect(
         factor=change.factor,
-        title=change.title,
+        title=registry.factors()[change.factor].title,
         direction=direction,
         split=material.split,
         dose=change.dose,

@@ -1,0 +1,163 @@
+"""Of which colour the objects are, and how far light alone explains that the field's differ from the lab's.
+
+What all classes share is light: one gain a channel, as a lamp or a camera's white balance gives. What is left, class
+by class, is the object's own colour: hue, variety, ripeness.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from fruitaudit.diagnosis.factors.base import Measurements
+from fruitaudit.diagnosis.gap.contrast import Contrast, Side, Values, class_medians
+from fruitaudit.records.data import IntArray
+
+LEAST_GAIN = 0.05
+"""Smallest |log gain| worth a change: 5 % of brightness."""
+_TURNS = np.arange(-180, 180, 10)
+_BETTER = 0.6
+"""A common turn of hue must leave less than this share of what light alone leaves unexplained."""
+DARK = 2.0
+"""Added to colours of 255 before their logarithm, so that black stays finite."""
+_INNER = 0.35
+"""Depth from which a pixel is inner, of the largest depth in the mask."""
+_LEAST_CORE = 12
+"""Pixels that must be left of a mask for its rim to be dropped."""
+_AGREE = 0.25
+"""Largest difference of log gains at which background and objects are said to be under the same light."""
+
+
+@dataclass(frozen=True)
+class ObjectColours:
+    """Of each image's object: mean `rgb` (N, 3); `contrast` (N,), deviation over mean of luminance.
+
+    `cielab` and `spread` (N, 3) are mean and deviation in CIELAB.
+    """
+
+    rgb: Values
+    contrast: Values
+    cielab: Values
+    spread: Values
+
+
+@dataclass(frozen=True)
+class ColourShift:
+    """`gain` (3,) log gain of the objects, common to all classes, and `behind` of their background.
+
+    `turn`: degrees of hue common to all classes, 0 where there is none. `classes` (K,) are those with objects on both
+    sides; `lab` and `field` (K, 3) their mean colours, the field's with the gain taken out.
+    """
+
+    gain: Values
+    behind: Values
+    turn: float
+    classes: IntArray
+    lab: Values
+    field: Values
+
+    @property
+    def chroma_shift(self) -> Values:
+        """(K,) distance of the mean chromas, in CIELAB units."""
+        return np.asarray(np.linalg.norm(chroma(self.field) - chroma(self.lab), axis=1), np.float64)
+
+
+def object_colours(side: Side, *, inner: bool = True) -> ObjectColours:
+    """Over the best guess of the object, sure or not; over the whole image where there is no guess.
+
+    `inner`: over its inner part only. Else over all of it but the outline: what a photo filled with objects shows.
+    """
+    rgb, contrast, means, spreads = [], [], [], []
+    for image, mask in zip(side.material.pixels, side.masks.values, strict=True):
+        inside = image[core_of(mask) if inner else _within(mask)].astype(np.float32)
+        luminance = inside @ np.array([0.299, 0.587, 0.114])
+        cielab = cv2.cvtColor(inside[None] / 255, cv2.COLOR_RGB2LAB)[0]
+        rgb.append(inside.mean(axis=0))
+        contrast.append(luminance.std() / (luminance.mean() + DARK))
+        means.append(cielab.mean(axis=0))
+        spreads.append(cielab.std(axis=0))
+    return ObjectColours(*(np.array(part, np.float64) for part in (rgb, contrast, means, spreads)))
+
+
+def colours(measurements: Measurements) -> tuple[ObjectColours, ObjectColours]:
+    """Of the lab's and of the field's objects: over their inner part, where the field's can be cut out."""
+    contrast = measurements.contrast
+    inner = contrast.field.separable
+    return object_colours(contrast.lab, inner=inner), object_colours(contrast.field, inner=inner)
+
+
+def shift(measurements: Measurements) -> ColourShift:
+    """That of the contrast as it is."""
+    return colour_shift(measurements.contrast, *measurements.once(colours))
+
+
+def core_of(mask: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
+    """The inner part of the mask: its rim is half background, and much of it where the photo is blurred."""
+    if not mask.any():
+        return np.ones_like(mask)
+    depth = cv2.distanceTransform(np.pad(mask, 1).astype(np.uint8), cv2.DIST_L2, 3)[1:-1, 1:-1]
+    core: npt.NDArray[np.bool_] = depth >= max(2.0, _INNER * float(depth.max()))
+    return core if core.sum() >= _LEAST_CORE else mask
+
+
+def _within(mask: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
+    """The mask without the pixels of its outline, which are half background."""
+    eroded = cv2.erode(mask.astype(np.uint8), np.ones((3, 3), np.uint8)).astype(bool)
+    return eroded if eroded.any() else np.ones_like(mask)
+
+
+def colour_shift(contrast: Contrast, lab: ObjectColours, field: ObjectColours) -> ColourShift:
+    """Light and hue, told apart: the turn of hue after which one gain fits all classes best, if that is much better."""
+    labels, there = contrast.lab.material.labels, contrast.field.material.labels
+    classes = np.intersect1d(labels, there)
+    ours, theirs = (class_medians(c.rgb, y, classes) for c, y in ((lab, labels), (field, there)))
+    fits = {int(turn): _fit(turned(ours, float(turn)), theirs) for turn in _TURNS}
+    best = min(fits, key=lambda turn: fits[turn][1])
+    turn = best if len(classes) >= 3 and fits[best][1] < _BETTER * fits[0][1] else 0
+    gain = behind = fits[turn][0]
+    anchor = _background_gain(contrast)
+    if anchor is not None and _same_surface(anchor, gain):
+        gain = behind = anchor  # the same surface on both sides tells the light better than fruit that may differ
+    elif anchor is not None and np.abs(anchor - gain).max() <= _AGREE:
+        behind = anchor  # shaded bodies lose more than what lies flat
+    return ColourShift(gain, behind, float(turn), classes, ours, np.clip(theirs / np.exp(gain), 0, 255))
+
+
+def _fit(ours: Values, theirs: Values) -> tuple[Values, float]:
+    ratio = np.log(theirs + DARK) - np.log(ours + DARK)
+    gain = np.median(ratio, axis=0)
+    return gain, float(np.abs(ratio - gain).mean())
+
+
+def _background_gain(contrast: Contrast) -> Values | None:
+    """(3,) log gain from the lab's to the field's background, where both are uniform; else None."""
+    colours = []
+    for side in (contrast.lab, contrast.field):
+        uniform = [i for i in side.sure if side.masks.origins[i] == "uniform background"]
+        if len(uniform) < 0.8 * len(side.material):
+            return None
+        borders = side.material.pixels[uniform][:, [0, -1]].reshape(len(uniform), -1, 3)
+        colours.append(np.median(np.median(borders, axis=1), axis=0))
+    return np.log(colours[1] + DARK) - np.log(colours[0] + DARK)
+
+
+def _same_surface(anchor: Values, gain: Values) -> bool:
+    """The background has not changed at all, so less light is ruled out; more of it might be hidden by white."""
+    return bool(np.abs(anchor).max() < LEAST_GAIN and gain.min() < LEAST_GAIN)
+
+
+def turned(rgb: Values, degrees: float) -> Values:
+    """(K, 3) colours with their hue turned about the grey axis (in YIQ, which keeps the luminance)."""
+    to_yiq = np.array([[0.299, 0.587, 0.114], [0.596, -0.274, -0.322], [0.211, -0.523, 0.312]])
+    c, s = np.cos(np.radians(degrees)), np.sin(np.radians(degrees))
+    turn = np.linalg.inv(to_yiq) @ np.array([[1, 0, 0], [0, c, -s], [0, s, c]]) @ to_yiq
+    return np.clip(rgb @ turn.T, 0, 255)
+
+
+def chroma(rgb: Values) -> Values:
+    """(K, 3) 8-bit colours -> (K, 2), a* and b* of CIELAB."""
+    lab = cv2.cvtColor(np.asarray(rgb, np.float32)[None] / 255, cv2.COLOR_RGB2LAB)
+    return lab[0, :, 1:].astype(np.float64)

@@ -1,0 +1,44 @@
+"""All suspected causes of one lab-to-field contrast, each measured: a change with the field's own dose, or why not."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from fruitaudit.diagnosis.factors import registry
+from fruitaudit.diagnosis.factors.base import Change, Measurements
+from fruitaudit.diagnosis.gap.contrast import Contrast
+from fruitaudit.records.diagnosis import Remedy
+from fruitaudit.records.states import NotRun
+
+
+@dataclass(frozen=True)
+class Factors:
+    """By factor, what can be done to lab images, and why the rest cannot."""
+
+    changes: dict[str, Change]
+    not_run: dict[str, NotRun]
+    measurements: Measurements
+
+    def undo(self, factor: str) -> Change | NotRun:
+        """The change of field images that takes `factor` back, or why there is none."""
+        back = registry.factors()[factor].undo
+        return back(self.measurements) if back else NotRun("no operation on a photo takes it back")
+
+    def remedy(self, factor: str) -> Remedy:
+        """What to do about `factor`, at the dose that was measured."""
+        make = registry.factors()[factor].remedy
+        if make is None:
+            raise ValueError(f"{factor} is a probe: nothing is to be done about it")
+        change = self.changes.get(factor)
+        return make(self.measurements, change.dose if change else "")
+
+
+def measure_factors(contrast: Contrast) -> Factors:
+    """Every cause at the field's dose."""
+    measurements = Measurements(contrast, registry.factors())
+    found = {factor.name: measurements.change(factor.name) for factor in registry.suspects()}
+    return Factors(
+        {name: change for name, change in found.items() if isinstance(change, Change)},
+        {name: reason for name, reason in found.items() if isinstance(reason, NotRun)},
+        measurements,
+    )
