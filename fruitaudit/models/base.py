@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from typing import Any, Literal, Protocol
 
 from fruitaudit.models.counter import PassCounter
+from fruitaudit.models.rules import Propagated, Rules
 from fruitaudit.records.data import FloatArray, IntArray
 from fruitaudit.records.explanations import Explains
 from fruitaudit.records.passes import LayerGradients
@@ -112,7 +113,18 @@ class WithLayerGradients(WithActivations, Protocol):
         ...
 
 
-class Model(WithGradients, WithLayerGradients, Protocol):
+class WithBackwardRules(WithScores, Protocol):
+    """A way back through its operations that goes by rules of a method's own."""
+
+    def propagate(self, rules: Rules, values: FloatArray, weights: FloatArray) -> Propagated:
+        """What arrives at the images (N, H, W, C) from their logits, each counted by its weight (N, K).
+
+        Raises CannotExplain with the operations of the model that have no rule.
+        """
+        ...
+
+
+class Model(WithGradients, WithLayerGradients, WithBackwardRules, Protocol):
     """Every part. A method may use those that its registration names under `needs`: `explain` sees to it."""
 
     @property

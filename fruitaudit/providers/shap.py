@@ -17,6 +17,7 @@ from fruitaudit.attribution.base import OPTIONS, Model, Passes, Registration, Sh
 from fruitaudit.attribution.methods.deep_lift import additivity
 from fruitaudit.attribution.methods.deep_shap import DeepShap
 from fruitaudit.errors import CannotExplain
+from fruitaudit.models.rules import Propagated
 from fruitaudit.providers.keras_network import NEEDS, with_linear_head
 from fruitaudit.records.data import FloatArray, Images
 from fruitaudit.records.explanations import Maps, Targets
@@ -63,7 +64,7 @@ class DeepShapByShap:
         logits = model.logits(np.concatenate([images.values, references]))
         own, mean = logits[: len(images)], logits[len(images) :].mean(axis=0)
         difference = own[np.arange(len(images)), targets.classes] - mean[targets.classes]
-        return Maps(values, additivity(values, difference))
+        return Maps(values, additivity(Propagated(values, difference)))
 
     def model_passes(self, n_images: int, input_shape: Shape) -> Passes:
         return Passes(forward=n_images + self.background + 1, gradient=2 * n_images * self.background)

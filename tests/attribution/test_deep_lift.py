@@ -7,10 +7,9 @@ from backward_cases import TOLERANCE, L, any_images, case, logits_of, network, o
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fruitaudit.attribution.methods import deep_shap
 from fruitaudit.attribution.methods.deep_lift import DeepLift
 from fruitaudit.attribution.methods.deep_shap import DeepShap
-from fruitaudit.models.keras import backward, rules_deep_lift, rules_maxima
+from fruitaudit.models.keras import backward, propagation, rules_deep_lift, rules_maxima
 from fruitaudit.models.keras.backend import keras, tf
 from fruitaudit.models.keras.classifier import Classifier
 
@@ -223,7 +222,7 @@ def test_a_large_network_with_compiled_relus_has_the_same_map(monkeypatch):
 
     single = made()
     assert counted == []
-    monkeypatch.setattr(deep_shap, "_MANY", 1)
+    monkeypatch.setattr(propagation, "_MANY", 1)
     monkeypatch.setattr(rules_deep_lift, "_LARGE", 1)
     monkeypatch.setattr(rules_deep_lift.tf.config, "list_physical_devices", lambda kind: [])
     np.testing.assert_array_equal(made(), single)

@@ -6,7 +6,7 @@ import numpy as np
 from pydantic.dataclasses import dataclass
 
 from fruitaudit.attribution.base import OPTIONS, Model, Passes, Registration, Shape, reduce_channels
-from fruitaudit.attribution.methods.guided_backprop import modified_gradients
+from fruitaudit.attribution.methods.guided_backprop import DECONVOLUTION, modified_gradients
 from fruitaudit.records.data import Images
 from fruitaudit.records.explanations import Maps, Targets
 from fruitaudit.runtime.streams import Streams
@@ -45,9 +45,7 @@ class Deconvolution:
     channels: Literal["maxabs", "l2", "sum"] = "maxabs"
 
     def __call__(self, model: Model, images: Images, targets: Targets, streams: Streams) -> Maps:
-        from fruitaudit.models.keras.rules_relu import DECONVOLUTION
-
-        found = modified_gradients(model, images, targets, DECONVOLUTION, self.registration.title)
+        found = modified_gradients(model, images, targets, DECONVOLUTION)
         return Maps(reduce_channels(found, self.channels).astype(np.float32))
 
     def model_passes(self, n_images: int, input_shape: Shape) -> Passes:

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import ClassVar, Literal
 
 import numpy as np
 from pydantic.dataclasses import dataclass
@@ -8,13 +8,13 @@ from pydantic.dataclasses import dataclass
 from fruitaudit.attribution.base import OPTIONS, Model, Passes, Registration, Shape, reduce_channels
 from fruitaudit.attribution.scores import logit_weights
 from fruitaudit.attribution.sharing import made_once
-from fruitaudit.models.keras.graphs import batches_of, compiled, pictures, scored
+from fruitaudit.models.rules import ReluRules
 from fruitaudit.records.data import FloatArray, Images
 from fruitaudit.records.explanations import Maps, Targets
 from fruitaudit.runtime.streams import Streams
 
-if TYPE_CHECKING:
-    from fruitaudit.models.keras.backward import Rules
+GUIDED, DECONVOLUTION = ReluRules("guided"), ReluRules("deconvolution")
+_TITLES = {"guided": "guided backpropagation", "deconvolution": "deconvolution"}
 
 
 @dataclass(frozen=True, config=OPTIONS)
@@ -49,29 +49,20 @@ class GuidedBackprop:
     channels: Literal["maxabs", "l2", "sum"] = "maxabs"
 
     def __call__(self, model: Model, images: Images, targets: Targets, streams: Streams) -> Maps:
-        from fruitaudit.models.keras.rules_relu import GUIDED
-
-        found = modified_gradients(model, images, targets, GUIDED, self.registration.title)
+        found = modified_gradients(model, images, targets, GUIDED)
         return Maps(reduce_channels(found, self.channels).astype(np.float32))
 
     def model_passes(self, n_images: int, input_shape: Shape) -> Passes:
         return Passes(gradient=n_images)
 
 
-def modified_gradients(model: Model, images: Images, targets: Targets, rules: Rules, title: str) -> FloatArray:
-    """(N, H, W, C) what arrives at the images by these `rules` of `models.rules_relu`; counted as gradients."""
-    from fruitaudit.models.keras import rules_relu
-
-    def function(alive: Model, values: Any, weights: Any) -> Any:
-        return rules_relu.modified_gradient(alive, values, weights, rules, title)
+def modified_gradients(model: Model, images: Images, targets: Targets, rules: ReluRules) -> FloatArray:
+    """(N, H, W, C) what arrives at the images by these rules."""
 
     def make() -> FloatArray:
-        graph = compiled(model, title, function, pictures(model), scored(model))
-        [found] = batches_of(model, graph, images.values, logit_weights(targets, model.n_classes))
-        model.passes.gradient += len(images)
-        return found
+        return model.propagate(rules, images.values, logit_weights(targets, model.n_classes)).arrived
 
-    return made_once(f"gradients by the rule of {title.lower()}", make, model, images, targets)
+    return made_once(f"gradients by the rule of {_TITLES[rules.at_relus]}", make, model, images, targets)
 
 
 METHODS = (GuidedBackprop,)

@@ -7,7 +7,7 @@ from pydantic.dataclasses import dataclass
 from fruitaudit.attribution.base import OPTIONS, Another, Model, Passes, Registration, Shape, reduce_channels
 from fruitaudit.attribution.cams import gradient_maps
 from fruitaudit.attribution.methods.grad_cam import grad_cam
-from fruitaudit.attribution.methods.guided_backprop import modified_gradients
+from fruitaudit.attribution.methods.guided_backprop import GUIDED, modified_gradients
 from fruitaudit.records.data import Images
 from fruitaudit.records.explanations import Maps, Targets
 from fruitaudit.runtime.streams import Streams
@@ -48,10 +48,8 @@ class GuidedGradCam:
     channels: Literal["maxabs", "l2", "sum"] = "maxabs"
 
     def __call__(self, model: Model, images: Images, targets: Targets, streams: Streams) -> Maps:
-        from fruitaudit.models.keras.rules_relu import GUIDED
-
         regions = gradient_maps(model, images, targets, "Guided Grad-CAM", grad_cam, self.layer)
-        guided = modified_gradients(model, images, targets, GUIDED, "Guided backpropagation")
+        guided = modified_gradients(model, images, targets, GUIDED)
         return Maps(reduce_channels(guided, self.channels) * regions.values, notes=regions.notes)
 
     def model_passes(self, n_images: int, input_shape: Shape) -> Passes:

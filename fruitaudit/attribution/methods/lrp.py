@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, Any, ClassVar, cast
 
 import numpy as np
 from pydantic import Field
@@ -8,7 +8,7 @@ from pydantic.dataclasses import dataclass
 
 from fruitaudit.attribution.base import OPTIONS, Model, Passes, Registration, Shape
 from fruitaudit.attribution.scores import logit_weights
-from fruitaudit.models.keras.graphs import batches_of, compiled, pictures, scored
+from fruitaudit.models.rules import LrpRule, LrpRules
 from fruitaudit.records.data import Images
 from fruitaudit.records.explanations import Maps, Targets
 from fruitaudit.runtime.streams import Streams
@@ -23,7 +23,7 @@ class Lrp:
     """Layer-wise relevance propagation: the class score handed back layer by layer to whatever contributed to it.
 
     R_j = sum_k rho(a_j w_jk) / sum_j rho(a_j w_jk) R_k from each weighted layer to the one before it, so that
-    sum_i R_i = S for the logit S, but for what stays inside. The rules rho: see `models.rules_lrp`.
+    sum_i R_i = S for the logit S, but for what stays inside. The rules rho: see `models.keras.rules_lrp`.
     Paper: Bach, Binder, Montavon, Klauschen, Mueller, Samek 2015, doi:10.1371/journal.pone.0130140, eq. 2, 56-60;
     Montavon, Binder, Lapuschkin, Samek, Mueller 2019, chapter 10; composites: Kohlbrenner et al. 2019,
     arXiv:1910.09840.
@@ -62,33 +62,24 @@ class Lrp:
     first: First = "flat"
 
     def __call__(self, model: Model, images: Images, targets: Targets, streams: Streams) -> Maps:
-        from fruitaudit.models.keras import rules_lrp
-        from fruitaudit.models.keras.backend import tf
-
-        texts = {"dense": self.dense, "convolution": self.convolution, "first": self.first}
-        rules = {kind: rules_lrp.Rule.read(text) for kind, text in texts.items()}
-
-        def function(alive: Model, values: Any, weights: Any, low: Any, high: Any) -> Any:
-            return rules_lrp.relevance(alive, values, weights, low, high, rules)
-
-        colours = tf.TensorSpec((model.input_shape[2],), tf.float32)
-        signature = pictures(model), scored(model), colours, colours
-        graph = compiled(model, ("lrp", *texts.values()), function, *signature)
-        relevance, scores, kept = batches_of(
-            model,
-            lambda v, w: graph(v, w, images.low, images.high),
-            images.values,
-            logit_weights(targets, model.n_classes),
-        )
-        model.passes.gradient += len(images)
-        model.passes.forward += len(images)
-        values = relevance.sum(axis=-1)
+        dense, convolution, first = map(_rule, (self.dense, self.convolution, self.first))
+        rules = LrpRules(dense, convolution, first, images.low, images.high)
+        found = model.propagate(rules, images.values, logit_weights(targets, model.n_classes))
+        scores, kept = found.scores, found.kept_inside
+        values = found.arrived.sum(axis=-1)
         gap = abs(scores - values.sum(axis=(1, 2), dtype=np.float64) - kept)
         error = (gap / np.maximum(abs(scores), np.finfo(np.float32).eps)).astype(np.float32)
         return Maps(values, {"conservation_error": error, "score": scores, "kept_inside": kept})
 
     def model_passes(self, n_images: int, input_shape: Shape) -> Passes:
         return Passes(forward=n_images, gradient=n_images)
+
+
+def _rule(text: str) -> LrpRule:
+    """As an option writes it: a name and its number, "gamma 0.25"."""
+    name, _, number = text.partition(" ")
+    usual = {"epsilon": 1e-6, "gamma": 0.25, "alpha": 2.0}.get(name, 0.0)
+    return LrpRule(cast("Any", name), float(number) if number else usual)
 
 
 METHODS = (Lrp,)

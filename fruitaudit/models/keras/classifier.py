@@ -14,11 +14,12 @@ import numpy as np
 from fruitaudit.errors import CannotExplain, ModelError
 from fruitaudit.models.base import Capability
 from fruitaudit.models.counter import PassCounter
-from fruitaudit.models.keras import backend, heads, taps
+from fruitaudit.models.keras import backend, heads, propagation, taps
 from fruitaudit.models.keras.backend import tf
 from fruitaudit.models.keras.load import LoadedNetwork, load_network
 from fruitaudit.models.keras.memory import Needs, bytes_per_image
 from fruitaudit.models.keras.shapes import input_shape_of
+from fruitaudit.models.rules import Propagated, Rules
 from fruitaudit.records.data import FloatArray, IntArray
 from fruitaudit.records.explanations import Explains
 from fruitaudit.records.passes import LayerGradients
@@ -172,6 +173,10 @@ class Classifier:
         features = self._batched(self._feature_function(layers), images)
         self.passes.forward += len(images)
         return features
+
+    def propagate(self, rules: Rules, values: FloatArray, weights: FloatArray) -> Propagated:
+        """See `models.base.WithBackwardRules`."""
+        return propagation.propagate(self, rules, self._images(values), weights)
 
     @property
     def layers(self) -> list[taps.Call]:

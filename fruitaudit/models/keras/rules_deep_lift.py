@@ -14,6 +14,7 @@ from __future__ import annotations
 from typing import Any
 
 from fruitaudit.errors import CannotExplain
+from fruitaudit.models.base import Model
 from fruitaudit.models.keras import backward, rules_maxima
 from fruitaudit.models.keras.backend import tf
 from fruitaudit.models.keras.backward import Rules, Signals, Step, transposed
@@ -26,7 +27,7 @@ _LARGE = 1 << 16
 """Values an image from which memory is what an operation waits for."""
 
 
-def require_batch_axis(model: Any) -> None:
+def require_batch_axis(model: Model) -> None:
     """Raises CannotExplain where an operation moves images from the first axis, on which references are laid."""
 
     def run(images: Any) -> Any:
@@ -171,3 +172,47 @@ RULES: Rules = {
 }
 FUSED_RULES: Rules = {**RULES, **dict.fromkeys(("Relu", "Relu6"), _piecewise_fused)}
 """The same with ReLUs that XLA compiles for each shape, which takes as long as it saves in about a hundred passes."""
+
+
+def against_one(model: Model, images: Any, weights: Any, baseline: Any) -> tuple[Any, Any]:
+    """In a graph: (maps (N, H, W), differences of the weighted logits (N,)) of images against one baseline."""
+    of_images, of_baseline = model.in_graph(images), model.in_graph(baseline)
+    one = baseline, of_baseline.logits
+    multipliers = _multipliers_of(model, (images, of_images.logits), one, weights, colour=baseline)
+    difference = tf.reduce_sum((of_images.logits - of_baseline.logits) * weights, axis=1)
+    return tf.reduce_sum(multipliers * (images - baseline), axis=-1), difference
+
+
+def _multipliers_of(
+    model: Model, many: tuple[Any, Any], one: tuple[Any, Any], seed: Any, *, fused: bool = False, colour: Any = None
+) -> Any:
+    """In a graph: multipliers at the images of `many`, (images, logits) each; the other trace holds a single image.
+
+    `fused`: with rules that take long to compile and less time in each pass. `colour`: this single image,
+    where it is the reference and of one colour; left out, those of `many` are the references.
+    """
+    steps = backward.steps_between(*many, one)
+    backward.require_rules(steps, RULES, "DeepLIFT", "integrated_gradients")
+    require_batch_axis(model)
+    return backward.walk_back(
+        rules_maxima.joined(steps, colour), many[1], seed, many[0], FUSED_RULES if fused else RULES
+    )
+
+
+def against_many(model: Model, images: Any, seeds: Any, references: Any, *, fused: bool) -> tuple[Any, Any]:
+    """In a graph: sums over the references, which run forward once for all images."""
+    of_references = model.in_graph(references)
+
+    def one(image_and_seed: tuple[Any, Any]) -> tuple[Any, Any]:
+        # Known to be one, Keras would trace other operations for it than for the references.
+        image = tf.compat.v1.placeholder_with_default(image_and_seed[0][None], (None, *model.input_shape))
+        seed = image_and_seed[1][None]
+        logits = model.in_graph(image).logits
+        every = tf.repeat(seed, tf.shape(references)[0], axis=0)
+        multipliers = _multipliers_of(model, (references, of_references.logits), (image, logits), every, fused=fused)
+        maps = tf.reduce_sum(multipliers * (image - references), axis=(0, 3))
+        return maps, tf.reduce_sum((logits - of_references.logits) * seed)
+
+    result = (tf.TensorSpec(model.input_shape[:2], tf.float32), tf.TensorSpec((), tf.float32))
+    # One after the other: the activations of one image against all references already fill a batch.
+    return tf.map_fn(one, (images, seeds), parallel_iterations=1, fn_output_signature=result)

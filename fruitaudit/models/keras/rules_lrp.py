@@ -25,6 +25,7 @@ from fruitaudit.models.keras import backward
 from fruitaudit.models.keras.backend import tf
 from fruitaudit.models.keras.backward import Rules, Signals, Step
 from fruitaudit.models.keras.blocks import Block, does_not_go_below_zero, with_blocks
+from fruitaudit.models.rules import LrpRule
 
 TITLE, INSTEAD = "layer-wise relevance propagation", "integrated_gradients"
 _GATES = ("Sigmoid", "Tanh", "Erf", "Erfc", "Relu6")
@@ -34,24 +35,11 @@ _RESIZES = ("ResizeBilinear", "ResizeNearestNeighbor")
 _PREPARES = ("AddV2", "Add", "Sub", "Mul", "RealDiv", "BiasAdd", "Neg")
 
 
-@dataclass(frozen=True)
-class Rule:
-    """The rule of a block, as an option writes it: a name and its number, "gamma 0.25"."""
-
-    name: str
-    number: float
-
-    @classmethod
-    def read(cls, text: str) -> Rule:
-        name, _, number = text.partition(" ")
-        return cls(name, float(number) if number else {"epsilon": 1e-6, "gamma": 0.25, "alpha": 2.0}.get(name, 0.0))
-
-
 @dataclass
 class Propagation:
     """One trace of the rules; `absorbed` collects the relevance of each image that stays inside, (N,)."""
 
-    rules: dict[str, Rule]
+    rules: dict[str, LrpRule]
     """By kind of block: "dense", "convolution", and "first" for blocks that see the images."""
     ends: tuple[Any, Any]
     """The lowest and highest values of an image, (C,) each."""
@@ -272,7 +260,7 @@ _RULES: Rules = {
 }
 
 
-def relevance(model: Any, images: Any, weights: Any, low: Any, high: Any, rules: dict[str, Rule]) -> tuple[Any, ...]:
+def relevance(model: Any, images: Any, weights: Any, low: Any, high: Any, rules: dict[str, LrpRule]) -> tuple[Any, ...]:
     """In a graph: relevance (N, H, W, C) of the weighted (N, K) sum of logits, that sum (N,), and what stays inside."""
     logits = model.in_graph(images).logits
     propagation = Propagation(rules, (low, high))

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from fruitaudit.models.base import Model
 from fruitaudit.models.keras import backward
 from fruitaudit.models.keras.backend import tf
 from fruitaudit.models.keras.backward import Rules, Signals, Step
@@ -29,12 +30,16 @@ _LINEAR: Rules = {
         (*backward.MOVES, *backward.SUMS, *backward.WEIGHTED, "Mul", "RealDiv", "MaxPool", "Max"), backward.gradient
     ),
 }
-GUIDED: Rules = {**_LINEAR, **dict.fromkeys(_RELUS, _guided)}
-DECONVOLUTION: Rules = {**_LINEAR, **dict.fromkeys(_RELUS, _deconvolved)}
+_TABLES: dict[str, tuple[str, Rules]] = {
+    "guided": ("Guided backpropagation", {**_LINEAR, **dict.fromkeys(_RELUS, _guided)}),
+    "deconvolution": ("Deconvolution", {**_LINEAR, **dict.fromkeys(_RELUS, _deconvolved)}),
+}
+"""By `ReluRules.at_relus`: what the rules are called, and the table."""
 
 
-def modified_gradient(model: Any, images: Any, weights: Any, rules: Rules, title: str) -> tuple[Any]:
+def modified_gradient(model: Model, images: Any, weights: Any, at_relus: str) -> tuple[Any]:
     """In a graph: what arrives at the images (N, H, W, C) from their logits, each counted by its weight (N, K)."""
+    title, rules = _TABLES[at_relus]
     logits = model.in_graph(images).logits
     steps = backward.steps_between(images, logits)
     backward.require_rules(steps, rules, title, "saliency or smoothgrad")
