@@ -53,8 +53,8 @@ class Settings(BaseModel):
 class Normalization(Settings):
     """(pixel / 255 - mean) / std, one number per channel."""
 
-    mean: tuple[float, ...]
-    std: tuple[Annotated[float, Field(gt=0)], ...]
+    mean: tuple[float, ...] = Field(description="of each channel, in 0-1")
+    std: tuple[Annotated[float, Field(gt=0)], ...] = Field(description="of each channel, in 0-1")
 
     @model_validator(mode="after")
     def _same_length(self) -> Normalization:
