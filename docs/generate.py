@@ -21,6 +21,7 @@ from pydantic_core import PydanticUndefined
 
 import fruitaudit
 from fruitaudit.config.schema import Config
+from fruitaudit.diagnosis.factors import registry
 from fruitaudit.evaluation.names import PER_CLASS, SCALARS, TOP_K_METRIC
 from fruitaudit.providers.registry import all_methods
 from fruitaudit.trust.rules import RULES
@@ -119,9 +120,24 @@ def explanation_tests() -> str:
                  *parts, "## Rules of the verdict", *rules)  # fmt: skip
 
 
+def causes() -> str:
+    """Every suspected cause and every probe, from its file's docstring and registration."""
+    parts = []
+    for factor in registry.factors().values():
+        module = inspect.getmodule(factor.measure)
+        claims = ", ".join(f"`cause: {name}`" for name in (factor.name, *factor.claims))
+        parts += [f"## `{factor.name}`: {factor.title}", *_docstring(inspect.getdoc(module) or ""),
+                  f"- Measured by: {factor.measured}.", f"- In the lab: {factor.applied}.",
+                  f"- In the field: {factor.undone or 'it cannot be taken back'}.",
+                  f"- Claims: {claims}." if factor.kind == "cause" else "- A probe: it shows how sensitive the model "
+                  "is, and is never named as a cause."]  # fmt: skip
+    return _page("Causes", "One section per factor, from its file and registration.", *parts)
+
+
 PAGES: dict[str, Callable[[], str]] = {
     "config": config,
     "methods": methods,
+    "causes": causes,
     "metrics": metrics,
     "explanation-tests": explanation_tests,
 }

@@ -72,7 +72,11 @@ def test_every_key_of_the_config_stands_in_the_readme_with_its_default() -> None
         written |= {f"groups[].{key}": cells[-1] for key in names(cells[0])}
     expected = {key for key in known if key not in containers and not key.startswith(inner)}
     assert set(written) == expected
-    wrong = {key: (value, known[key]) for key, value in written.items() if re.fullmatch("`[^`]+`", value) and value != known[key]}
+    wrong = {
+        key: (value, known[key])
+        for key, value in written.items()
+        if re.fullmatch("`[^`]+`", value) and value != known[key]
+    }
     assert not wrong
 
 
