@@ -86,12 +86,12 @@ def methods() -> str:
         if provider != "native":
             continue
         known = method.registration
-        others = [p for n, p in everything if n == name and p != "native"]
+        others = [f"`{name}@{p}`" for n, p in everything if n == name and p != "native"]
         options = [f"`{f.name}` (default `{f.default}`)" for f in dataclasses.fields(method)]
         parts += [f"## `{name}`: {known.title}", known.question, *_docstring(inspect.getdoc(method) or ""),
                   f"- Family: {known.family}; explains the {known.explains}; cost per image: {known.cost}.",
                   f"- Options: {', '.join(options) or 'none'}.",
-                  *([f"- Other providers: {', '.join(f'`{name}@{p}`' for p in others)}."] if others else [])]  # fmt: skip
+                  *([f"- Other providers: {', '.join(others)}."] if others else [])]  # fmt: skip
     return _page("Attribution methods", "One section per method, from its docstring and registration.", *parts)
 
 
@@ -116,7 +116,7 @@ def explanation_tests() -> str:
                 if re.search(r"^Papers?:", text, re.MULTILINE):
                     parts += [f"## {getattr(node, 'name', path.stem)}", *_docstring(text)]
     rules = [f"- **{name}**: {rule}" for name, rule in RULES.items()]
-    return _page("Tests of the explanations", "Each is run on the model at hand; the rules at the end make the verdict.",
+    return _page("Tests of the explanations", "Each is run on the model at hand; the last section makes the verdict.",
                  *parts, "## Rules of the verdict", *rules)  # fmt: skip
 
 
@@ -127,7 +127,7 @@ def causes() -> str:
         module = inspect.getmodule(factor.measure)
         claims = ", ".join(f"`cause: {name}`" for name in (factor.name, *factor.claims))
         parts += [f"## `{factor.name}`: {factor.title}", *_docstring(inspect.getdoc(module) or ""),
-                  f"- Measured by: {factor.measured}.", f"- In the lab: {factor.applied}.",
+                  *_docstring(inspect.getdoc(factor.measure) or ""), f"- Measured by: {factor.measured}.", f"- In the lab: {factor.applied}.",
                   f"- In the field: {factor.undone or 'it cannot be taken back'}.",
                   f"- Claims: {claims}." if factor.kind == "cause" else "- A probe: it shows how sensitive the model "
                   "is, and is never named as a cause."]  # fmt: skip

@@ -16,7 +16,8 @@ from fruitaudit.pipeline import OUTPUTS
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 SPEC = importlib.util.spec_from_file_location("generate", ROOT / "docs" / "generate.py")
-assert SPEC and SPEC.loader
+assert SPEC is not None
+assert SPEC.loader is not None
 generate = importlib.util.module_from_spec(SPEC)
 SPEC.loader.exec_module(generate)
 
