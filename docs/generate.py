@@ -127,7 +127,8 @@ def causes() -> str:
         module = inspect.getmodule(factor.measure)
         claims = ", ".join(f"`cause: {name}`" for name in (factor.name, *factor.claims))
         parts += [f"## `{factor.name}`: {factor.title}", *_docstring(inspect.getdoc(module) or ""),
-                  *_docstring(inspect.getdoc(factor.measure) or ""), f"- Measured by: {factor.measured}.", f"- In the lab: {factor.applied}.",
+                  *_docstring(inspect.getdoc(factor.measure) or ""),
+                  f"- Measured by: {factor.measured}.", f"- In the lab: {factor.applied}.",
                   f"- In the field: {factor.undone or 'it cannot be taken back'}.",
                   f"- Claims: {claims}." if factor.kind == "cause" else "- A probe: it shows how sensitive the model "
                   "is, and is never named as a cause."]  # fmt: skip
