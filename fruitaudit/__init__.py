@@ -1,3 +1,3 @@
 """fruitaudit: audit an image classifier, explain its errors, and say whether it may be used."""
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"

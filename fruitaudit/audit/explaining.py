@@ -13,9 +13,10 @@ import numpy as np
 import numpy.typing as npt
 
 from fruitaudit.attribution.base import Method, background_of
-from fruitaudit.attribution.explain import explain
-from fruitaudit.attribution.sharing import Shared, sharing
+from fruitaudit.attribution.packed import explain_packed
+from fruitaudit.attribution.sharing import Shared
 from fruitaudit.audit.choice import methods_of, model_methods
+from fruitaudit.audit.code import maps_code
 from fruitaudit.audit.opening import Opened
 from fruitaudit.audit.steps import Steps
 from fruitaudit.config.schema import Config, MethodSettings
@@ -37,13 +38,12 @@ from fruitaudit.records.explanations import (
     Segments,
     Targets,
 )
-from fruitaudit.records.packing import Arrays, pack, unpack
+from fruitaudit.records.packing import Arrays, unpack
 from fruitaudit.records.states import NotRun
 from fruitaudit.runtime.cache import StageCache
 from fruitaudit.runtime.files import write_arrays
 from fruitaudit.runtime.hashes import sha256_of_file
 from fruitaudit.runtime.streams import Streams
-from fruitaudit.runtime.versions import versions
 
 Row = ExplanationRow | ExplanationNotRun
 
@@ -107,8 +107,8 @@ class Explainer:
         `shared`: what methods before it made of the same images. Returns what came out, and whether it came from the
         cache.
 
-        Cached by model, pixels as the model sees them, targets, method with its options, seed and versions. A method
-        that does not apply or fails costs only itself.
+        Cached by model, pixels as the model sees them, targets, method with its options, seed and code. A method that
+        does not apply or fails costs only itself.
         """
         method = build(settings, self.interpreters)
         title, wanted = method.registration.title, background_of(method)
@@ -131,24 +131,16 @@ class Explainer:
             "method": (settings.spelling, asked),
             "files": [sha256_of_file(Path(v)) for v in asked.values() if isinstance(v, str) and Path(v).is_file()],
             "seed": self.streams.seed,
-            "versions": versions(),
+            "code": maps_code(self.opened.classifier, [method]),
         }
-        before = self.opened.classifier.passes.total
         outcome: list[NotRun] = []
 
         def make() -> Arrays:
-            ready = Shared() if shared is None else shared
-            with sharing(ready):
-                made = explain(method, self.opened.classifier, images, targets, self.streams)
+            made = explain_packed(method, self.opened.classifier, images, targets, self.streams, shared)
             if isinstance(made, NotRun):
                 outcome.append(made)
                 raise _GaveUp
-            known = tuple(f"{what}: those that another method had made" for what in ready.found)
-            arrays = pack(replace(made, notes=(*made.notes, *known)))
-            # Another library calls the network itself, where nobody counts.
-            if method.registration.provider == "native":
-                arrays["model_passes"] = np.array(self.opened.classifier.passes.total - before)
-            return arrays
+            return made
 
         try:
             arrays, cached = self.cache.get_or_make(f"maps-{settings.spelling}", key, make)

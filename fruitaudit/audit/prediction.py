@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from fruitaudit.audit.code import predictions_code
 from fruitaudit.audit.opening import Opened
 from fruitaudit.data.splits import Split
 from fruitaudit.data.stream import Reading, stream
@@ -19,7 +20,6 @@ from fruitaudit.errors import DataError
 from fruitaudit.records.data import BadFile, ColourNote, SplitSummary
 from fruitaudit.records.evaluation import Predictions
 from fruitaudit.runtime.cache import StageCache
-from fruitaudit.runtime.versions import versions
 
 Arrays = dict[str, npt.NDArray[Any]]
 
@@ -51,7 +51,7 @@ def predict(
         "classes": opened.class_names,
         "preprocessing": asdict(opened.preprocessor),
         "samples": [(s.id, s.label, s.index, stamps[s.path]) for s in split.samples],
-        "versions": versions(),
+        "code": predictions_code(opened.classifier),
     }
     arrays, cached = cache.get_or_make(f"predictions-{split.name}", key, lambda: _run(opened, split, advance))
     read = json.loads(str(arrays["reading"]))

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
+from fruitaudit.audit.code import diagnosis_code
 from fruitaudit.audit.opening import Opened
 from fruitaudit.audit.prediction import Predicted
 from fruitaudit.audit.steps import Step
@@ -22,7 +23,6 @@ from fruitaudit.records.states import NotRun
 from fruitaudit.runtime.cache import StageCache
 from fruitaudit.runtime.hashes import sha256_of, sha256_of_file
 from fruitaudit.runtime.streams import Streams
-from fruitaudit.runtime.versions import versions
 
 
 def diagnosis_of(
@@ -45,7 +45,7 @@ def diagnosis_of(
         "claims": config.claims,
         "negatives": [(row.method, row.sample_ids, sha256_of_file(out / row.file)) for row in contrastive],
         "seed": streams.seed,
-        "versions": versions(),
+        "code": diagnosis_code(opened.classifier),
     }
     predictions = {name: p.predictions for name, p in predicted.items()}
     # Beside the record, so that the cache answers with both.

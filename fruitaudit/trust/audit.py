@@ -9,6 +9,7 @@ import numpy as np
 
 from fruitaudit.attribution.base import Method, background_of
 from fruitaudit.audit.choice import methods_of
+from fruitaudit.audit.code import trust_code
 from fruitaudit.audit.explaining import Explainer, Row, targets_of
 from fruitaudit.audit.groups import worst_split
 from fruitaudit.audit.steps import Step
@@ -20,7 +21,6 @@ from fruitaudit.records.evaluation import Predictions
 from fruitaudit.records.explanations import ExplanationRow, Group
 from fruitaudit.records.states import NotRun
 from fruitaudit.records.trust import ExplanationCost, GroupReliance, TrustReport
-from fruitaudit.runtime.versions import versions
 from fruitaudit.trust.labels import train_on_shuffled
 from fruitaudit.trust.plan import LEVELS
 from fruitaudit.trust.reliance import reliance
@@ -74,7 +74,7 @@ def trust_of(
         "seed": explainer.streams.seed,
         "level": level,
         "labels": config.trust_labels,
-        "versions": versions(),
+        "code": trust_code(classifier, methods.values()),
     }
     costs: list[ExplanationCost] = []
 
