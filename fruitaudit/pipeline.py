@@ -17,10 +17,11 @@ from fruitaudit.audit.steps import Progress, Steps
 from fruitaudit.config.load import dump_config
 from fruitaudit.config.schema import Config
 from fruitaudit.diagnosis.audit import diagnosis_of
+from fruitaudit.diagnosis.claims import check_claims
 from fruitaudit.evaluation.class_order import judge_class_orders
 from fruitaudit.evaluation.evaluate import evaluate
 from fruitaudit.findings import find
-from fruitaudit.gates import asked_top_k, check_all_gates, gates_on_figures, judge
+from fruitaudit.gates import asked_top_k, check_gates, judge
 from fruitaudit.models.keras.architecture import summarise
 from fruitaudit.providers.registry import build
 from fruitaudit.records.evaluation import Predictions
@@ -46,7 +47,8 @@ def check(config: Config) -> None:
         build(settings, config.providers.interpreters)
     names, _ = class_names(config)
     check_groups(config, names)
-    check_all_gates(config.gates, [split.name for split in config.splits], names, methods_asked(config))
+    check_gates(config.gates, names, methods_asked(config))
+    check_claims(config.claims)
 
 
 def audit(config: Config, progress: Progress, command: str) -> tuple[Results, RunInfo]:
@@ -80,7 +82,7 @@ class _Story:
         predictions = {name: p.predictions for name, p in predicted.items()}
         splits = tuple(p.summary for p in predicted.values())
         with self.steps.step("evaluate"):
-            top_k = asked_top_k(gates_on_figures(config.gates))
+            top_k = asked_top_k(config.gates)
             evaluations = tuple(evaluate(p, streams, top_k=top_k) for p in predictions.values())
             orders = tuple(o for p in predictions.values() if p.role != "field" for o in judge_class_orders(p))
         groups = choose_groups(config, predictions, streams)

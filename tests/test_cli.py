@@ -174,7 +174,7 @@ def test_dry_run_of_a_model_without_gradient_and_of_gates_without_images(
         "saliency on errors", "saliency on true positives", "recall[field][digit 3] >= 0",
     ]  # fmt: skip
     assert "no gradient reaches the model's input" in told["not_run"][0][1]
-    assert told["not_run"][2][1] == "digit 3 have fewer than 1000 images in field"
+    assert told["not_run"][2][1] == "40 images where min_support asks for 1000"
     assert told["seconds"] == pytest.approx(sum(stage["seconds"] for stage in told["stages"]))
 
 
@@ -184,6 +184,10 @@ MISTAKES = {
     "unknown method": (["evaluate", "{config}", "--methods", "salience"], "did you mean 'saliency'"),
     "unknown option": (["evaluate", "{config}", "--set", "methods=[{smoothgrad: {sample: 3}}]"], "mean 'samples'"),
     "unknown split in a gate": (["evaluate", "{config}", "--set", 'gates=["accuracy[feild] >= 0.9"]'], "field"),
+    "unknown split in a claim": (["evaluate", "{config}", "--set", 'claims=["accuracy[feild] >= 0.9"]'], "field"),
+    "unknown cause": (["evaluate", "{config}", "--set", 'claims=["cause: backgruond"]'], "did you mean background?"),
+    "a slice": (["evaluate", "{config}", "--set", 'gates=["accuracy[field][a=b] >= 0.9"]'], "not computed yet"),
+    "a baseline": (["evaluate", "{config}", "--set", 'gates=["ece[field] <= baseline ± 0.1"]'], "a baseline yet"),
     "no such model": (["evaluate", "{config}", "--model", "nothing.keras"], "nothing.keras"),
     "no such folder": (["evaluate", "{config}", "--data", "field=nowhere"], "nowhere"),
     "unknown key": (["evaluate", "{config}", "--set", "sead=3"], "did you mean 'seed'"),
@@ -245,7 +249,7 @@ def test_init_for_a_model_of_any_size_judges_the_test_split(fruitaudit: Terminal
     assert fruitaudit("init", tmp_path / "any.keras", digits / "lab", "--size", 20, 24) == 0
     config = load_config(tmp_path / "fruitaudit.yaml", ci=True).config
     assert config.model.preprocessing.size == (20, 24)
-    assert config.gates[0].gate == "accuracy[test] >= 0.9"
+    assert config.gates[0].gate.text == "accuracy[test] >= 0.9"
 
 
 def test_init_writes_paths_that_move_with_the_config_and_gates_for_every_field(

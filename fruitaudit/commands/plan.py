@@ -25,10 +25,10 @@ from fruitaudit.config.schema import Config, MethodSettings
 from fruitaudit.data.stream import stream
 from fruitaudit.diagnosis.cost import cost as cost_of_experiments
 from fruitaudit.errors import CannotExplain, DataError
-from fruitaudit.gates import gates_on_figures, parse_gate
-from fruitaudit.gates.grammar import EVERY_CLASS
+from fruitaudit.gates import Counts, foretold
 from fruitaudit.pipeline import check
 from fruitaudit.providers.registry import build
+from fruitaudit.records.conditions import FigureGate
 from fruitaudit.records.results import MemoryPlan
 from fruitaudit.runtime.memory import peak_memory_mb
 from fruitaudit.runtime.streams import Streams
@@ -168,19 +168,14 @@ def _experiments(config: Config, opened: Opened, speed: _Speed) -> Iterator[Plan
 def _gates_not_run(config: Config, opened: Opened) -> Iterator[tuple[str, str]]:
     """Gates that the lists of files already show to have too little to go by."""
     splits = {split.name: split for split in opened.splits}
-    for gate in map(parse_gate, gates_on_figures(config.gates)):
-        split, named = splits[gate.split], gate.settings.gate
-        if len(split.bad) > config.max_bad_share * split.n_found:
-            yield named, f"{len(split.bad)} of {split.n_found} files of {split.name} cannot be used"
-        elif gate.class_name is not None:
-            needed = max(gate.settings.min_support, int(gate.metric == "recall"))
+    for settings in config.gates:
+        gate = settings.gate
+        if isinstance(gate, FigureGate):
+            split = splits[gate.split]
             support = Counter(sample.label for sample in split.samples)
-            classes = [c for c, name in enumerate(opened.class_names) if gate.class_name in (EVERY_CLASS, name)]
-            few = [opened.class_names[c] for c in classes if support[c] < needed]
-            if few:
-                least = f"fewer than {needed} images" if needed > 1 else "no image"
-                which = few[0] if len(classes) == 1 else f"{len(few)} of {len(classes)} classes, such as {few[0]},"
-                yield named, f"{which} have {least} in {split.name}"
+            classes = tuple((name, support[c]) for c, name in enumerate(opened.class_names))
+            if why := foretold(settings, gate, Counts(classes, split.n_found, len(split.bad)), config.max_bad_share):
+                yield gate.text, why
 
 
 @dataclass(frozen=True)

@@ -8,8 +8,11 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_serializer, model_validator
 
+from fruitaudit.config.parsed import ParsedClaim, ParsedGate
 from fruitaudit.config.scales import known_scale
 from fruitaudit.config.sizes import known_size
+from fruitaudit.config.spelling import nearest
+from fruitaudit.records.conditions import FigureGate
 from fruitaudit.records.explanations import Asked
 
 Resize = Literal["stretch", "center_crop", "pad"]
@@ -176,7 +179,7 @@ class MethodSettings(Settings):
 class GateSettings(Settings):
     """`accuracy[store] >= 0.9`, alone or with what it is judged on."""
 
-    gate: str
+    gate: ParsedGate
     on: Literal["value", "lower", "upper"] = Field("value", description="the figure itself, or an end of its interval")
     min_support: int = Field(0, ge=0, description="classes with fewer images cannot be judged")
     severity: Literal["fail", "warn"] = Field("fail", description="warn: told, but not part of the exit code")
@@ -188,7 +191,7 @@ class GateSettings(Settings):
 
     @model_serializer(mode="wrap")
     def _written(self, handler: Any) -> Any:
-        return self.gate if self == GateSettings(gate=self.gate) else handler(self)
+        return self.gate.text if self == GateSettings(gate=self.gate) else handler(self)
 
     @classmethod
     def __get_pydantic_json_schema__(cls, core_schema: Any, handler: Any) -> Any:
@@ -242,7 +245,7 @@ class Config(Settings):
     trust_labels: bool = Field(
         False, description="also test methods on a copy of the network trained on shuffled labels, which takes a while"
     )
-    claims: tuple[str, ...] = Field(
+    claims: tuple[ParsedClaim, ...] = Field(
         (), description="what somebody says, put to the test: accuracy[store] >= 0.99, or cause: light"
     )
     gates: tuple[GateSettings, ...] = ()
@@ -278,6 +281,17 @@ class Config(Settings):
                 raise Misfit(message, "groups", i, "like")
             if group.name in [g.name for g in groups[:i]]:
                 raise Misfit(f"two groups are named {group.name}; give each its own name", "groups", i, "name")
+        return self
+
+    @model_validator(mode="after")
+    def _splits_of_gates_and_claims(self) -> Config:
+        names = [split.name for split in self.splits]
+        asked = [("gates", "gate", i, settings.gate) for i, settings in enumerate(self.gates)]
+        claimed = [("claims", "claim", i, claim) for i, claim in enumerate(self.claims)]
+        for key, noun, i, parsed in (*asked, *claimed):
+            if isinstance(parsed, FigureGate) and parsed.split not in names:
+                hint = nearest(parsed.split, names)
+                raise Misfit(f"{noun} {parsed.text!r}: there is no split {parsed.split}; {hint}", key, i)
         return self
 
 

@@ -42,7 +42,7 @@ def diagnosis_of(
         "splits": [(p.summary.name, p.summary.role, p.summary.fingerprint) for p in predicted.values()],
         "preprocessing": str(opened.preprocessing),
         "budget": str(budget),
-        "claims": config.claims,
+        "claims": [claim.text for claim in config.claims],
         "negatives": [(row.method, row.sample_ids, sha256_of_file(out / row.file)) for row in contrastive],
         "seed": streams.seed,
         "code": diagnosis_code(opened.classifier),

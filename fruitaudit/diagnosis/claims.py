@@ -2,61 +2,59 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from typing import Literal
 
+from fruitaudit.config.spelling import nearest
 from fruitaudit.diagnosis.factors.registry import causes
+from fruitaudit.errors import ConfigError
+from fruitaudit.records.conditions import Baseline, CauseClaim, Claim, FigureGate
 from fruitaudit.records.diagnosis import ClaimResult, Decomposition, EffectNotRun
 from fruitaudit.records.evaluation import Predictions
 from fruitaudit.statistics.intervals import wilson
 
 MOST, LITTLE = 0.5, 0.25
 """Share of the gap from which a cause is supported, and under which it is refuted."""
-_FIGURE = re.compile(r"accuracy\[(?P<split>[^\]]+)\]\s*(?P<sign>>=|<=)\s*(?P<number>[0-9.]+)\s*$")
+
+
+def check_claims(claims: Sequence[Claim]) -> None:
+    """Raise ConfigError for the first claim that no experiment speaks of."""
+    for claim in claims:
+        if isinstance(claim, CauseClaim):
+            if claim.cause not in causes():
+                hint = nearest(claim.cause, tuple(causes()))
+                raise ConfigError(f"claim {claim.text!r}: there is no cause {claim.cause}; {hint}")
+        elif claim.metric != "accuracy" or claim.slice is not None or isinstance(claim.bound, Baseline):
+            raise ConfigError(f"claim {claim.text!r}: no experiment speaks of this; write accuracy[split] >= number, "
+                              f"or cause: and one of {', '.join(causes())}")  # fmt: skip
 
 
 def judge_claims(
-    claims: Sequence[str], predictions: Mapping[str, Predictions], decompositions: Sequence[Decomposition],
+    claims: Sequence[Claim], predictions: Mapping[str, Predictions], decompositions: Sequence[Decomposition],
     unmeasured: Sequence[EffectNotRun],
 ) -> tuple[ClaimResult, ...]:  # fmt: skip
-    """`accuracy[SPLIT] >= NUMBER` (or <=) and `cause: NAME`, NAME one of `causes()`; anything else is undecided."""
-    return tuple(_judge(claim, predictions, decompositions, unmeasured) for claim in claims)
-
-
-def _judge(
-    claim: str,
-    predictions: Mapping[str, Predictions],
-    gaps: Sequence[Decomposition],
-    unmeasured: Sequence[EffectNotRun],
-) -> ClaimResult:
-    figure = _FIGURE.match(claim.strip())
-    if figure:
-        return _of_accuracy(claim, figure, predictions)
-    kind, _, name = claim.partition(":")
-    if kind.strip() == "cause" and name.strip() in causes():
-        return _of_cause(claim, name.strip(), gaps, unmeasured)
-    known = (
-        f"No experiment speaks of this; write accuracy[SPLIT] >= NUMBER, or cause: and one of {', '.join(causes())}."
+    """Each claim against what was measured; all have passed `check_claims`."""
+    return tuple(
+        _of_cause(claim.text, claim.cause, decompositions, unmeasured)
+        if isinstance(claim, CauseClaim)
+        else _of_accuracy(claim, predictions)
+        for claim in claims
     )
-    return ClaimResult(claim, "undecided", known)
 
 
-def _of_accuracy(claim: str, figure: re.Match[str], predictions: Mapping[str, Predictions]) -> ClaimResult:
-    told = predictions.get(figure["split"])
+def _of_accuracy(claim: FigureGate, predictions: Mapping[str, Predictions]) -> ClaimResult:
+    told = predictions.get(claim.split)
     if told is None:
-        return ClaimResult(claim, "undecided", f"There is no split {figure['split']}.")
-    right, n, wanted = int((told.predicted == told.labels).sum()), len(told.labels), float(figure["number"])
+        return ClaimResult(claim.text, "undecided", f"There is no split {claim.split}.")
+    right, n = int((told.predicted == told.labels).sum()), len(told.labels)
     measured = wilson(right, n)
     low, high = measured.low or 0.0, measured.high or 1.0
-    above, below = low >= wanted, high < wanted
-    if figure["sign"] == "<=":
-        above, below = high <= wanted, low > wanted
+    held = (claim.holds(low), claim.holds(high))
     state: Literal["supported", "refuted", "undecided"]
-    state = "supported" if above else "refuted" if below else "undecided"
+    state = "supported" if all(held) else "undecided" if any(held) else "refuted"
     return ClaimResult(
-        claim, state, f"{right} of {n} images of {told.split} are right: {100 * measured.value:.1f} %, 95 % interval "
-        f"{100 * low:.1f} to {100 * high:.1f} %.",
+        claim.text, state, f"{right} of {n} images of {told.split} are right: {100 * measured.value:.1f} %, 95 % "
+        f"interval {100 * low:.1f} to {100 * high:.1f} %.",
     )  # fmt: skip
 
 

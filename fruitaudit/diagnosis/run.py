@@ -30,6 +30,7 @@ from fruitaudit.diagnosis.images.material import Material
 from fruitaudit.diagnosis.images.pool import Pool
 from fruitaudit.diagnosis.ranking import rank
 from fruitaudit.errors import CannotExplain
+from fruitaudit.records.conditions import Claim
 from fruitaudit.records.data import FloatArray
 from fruitaudit.records.diagnosis import (
     AttackCurve,
@@ -54,7 +55,7 @@ from fruitaudit.runtime.streams import Streams
 
 def diagnose(
     opened: Opened, predictions: Mapping[str, Predictions], streams: Streams, budget: Budget | None = None,
-    claims: Sequence[str] = (), out: Path | None = None, negatives: Sequence[Negatives] = (),
+    claims: Sequence[Claim] = (), out: Path | None = None, negatives: Sequence[Negatives] = (),
 ) -> Diagnosis:  # fmt: skip
     """Every experiment on one lab split (test, else reference) and each field split; `claims` as in `claims.py`.
 
@@ -71,7 +72,7 @@ class _Experiments:
     predictions: Mapping[str, Predictions]
     streams: Streams
     budget: Budget
-    claims: Sequence[str]
+    claims: Sequence[Claim]
     out: Path | None
     negatives: Sequence[Negatives]
     listings: list[Listing | ListingNotRun] = field(default_factory=list)

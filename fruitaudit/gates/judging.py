@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from math import isfinite
 
 from fruitaudit.config.schema import GateSettings
 from fruitaudit.gates import sentences
-from fruitaudit.gates.grammar import EVERY_CLASS, Gate, parse_gate
-from fruitaudit.gates.readings import judge_reading, parse_reading_gate
+from fruitaudit.gates.check import unsupported
+from fruitaudit.gates.counts import bad_share_reason, classes_judged, no_class, too_few, without_images
+from fruitaudit.gates.readings import judge_reading
 from fruitaudit.gates.sentences import Judged, Unjudged
+from fruitaudit.records.conditions import ExplanationGate, FigureGate
 from fruitaudit.records.data import SplitSummary
-from fruitaudit.records.evaluation import SplitEvaluation
+from fruitaudit.records.evaluation import ClassRow, SplitEvaluation
 from fruitaudit.records.judgement import GateResult, GateState, Verdict
 from fruitaudit.records.states import NotRun, Quantity
 from fruitaudit.records.trust import TrustReport
@@ -31,69 +34,81 @@ def judge(
     read = {split.name: split for split in splits}
     results = []
     for settings in gates:
-        if about_reading := parse_reading_gate(settings):
-            results.append(judge_reading(about_reading, trust))
-            continue
-        gate = parse_gate(settings)
-        if reason := _why_not(gate, measured, read, max_bad_share):
-            cases: list[Judged | Unjudged] = [Unjudged(_one_class(gate), reason)]
-            results.append(_result(gate, cases, sentences.of_one(gate, cases[0])))
+        if isinstance(settings.gate, ExplanationGate):
+            results.append(judge_reading(settings, settings.gate, trust))
         else:
-            cases = _cases(gate, measured[gate.split])
-            every = gate.class_name == EVERY_CLASS
-            sentence = sentences.of_every_class(gate, cases) if every else sentences.of_one(gate, cases[0])
-            results.append(_result(gate, cases, sentence))
+            results.append(_judge_figure(settings, settings.gate, measured, read, max_bad_share))
     return tuple(results), _verdict(results)
 
 
-def _one_class(gate: Gate) -> str:
-    return "" if gate.class_name in (None, EVERY_CLASS) else str(gate.class_name)
+def _judge_figure(
+    settings: GateSettings,
+    gate: FigureGate,
+    measured: Mapping[str, SplitEvaluation],
+    read: Mapping[str, SplitSummary],
+    max_bad_share: float,
+) -> GateResult:
+    if reason := _why_not(gate, measured, read, max_bad_share):
+        return _of_one(settings, gate, Unjudged(_one_class(gate), reason))
+    evaluation = measured[gate.split]
+    if gate.class_name is None:
+        quantity = evaluation.metrics.get(gate.metric, NotRun(f"{gate.metric} was not computed"))
+        return _of_one(settings, gate, _case(settings, gate, "", quantity, evaluation.n))
+    images = [(row.name, row.support) for row in evaluation.classes]
+    judged = {name for name, _ in classes_judged(gate, images)}
+    cases = [_class_case(settings, gate, row) for row in evaluation.classes if row.name in judged]
+    if not cases:
+        return _of_one(settings, gate, Unjudged(_one_class(gate), no_class(gate)))
+    if isinstance(gate.class_name, str):
+        return _of_one(settings, gate, cases[0])
+    left_out = without_images(gate, images)
+    sentence = sentences.of_every_class(gate, cases, left_out)
+    return replace(_result(settings, gate, cases, sentence), n_classes=len(cases), n_without_images=left_out)
+
+
+def _one_class(gate: FigureGate) -> str:
+    return gate.class_name if isinstance(gate.class_name, str) else ""
 
 
 def _why_not(
-    gate: Gate, measured: Mapping[str, SplitEvaluation], read: Mapping[str, SplitSummary], max_bad_share: float
+    gate: FigureGate, measured: Mapping[str, SplitEvaluation], read: Mapping[str, SplitSummary], max_bad_share: float
 ) -> str:
+    if reason := unsupported(gate):
+        return reason
     if gate.split not in measured or gate.split not in read:
         return f"split {gate.split} was not evaluated"
     split = read[gate.split]
-    if split.bad_share <= max_bad_share:
-        return ""
-    return (
-        f"{len(split.bad)} of {split.n_found} files of split {split.name} could not be used "
-        f"({100 * split.bad_share:.3g} %), more than max_bad_share allows ({100 * max_bad_share:.3g} %)"
-    )
+    return bad_share_reason(split.n_found, len(split.bad), split.name, max_bad_share)
 
 
-def _cases(gate: Gate, evaluation: SplitEvaluation) -> list[Judged | Unjudged]:
-    """What the gate judges: the split's figure, or that of each class; at least one."""
-    if gate.class_name is None:
-        quantity = evaluation.metrics.get(gate.metric, NotRun(f"{gate.metric} was not computed"))
-        return [_case(gate, "", quantity, evaluation.n)]
-    rows = [row for row in evaluation.classes if gate.class_name in (EVERY_CLASS, row.name)]
-    cases = [_case(gate, row.name, getattr(row, gate.metric), row.support) for row in rows]
-    return cases or [Unjudged(gate.class_name, "the model has no such class")]
+def _class_case(settings: GateSettings, gate: FigureGate, row: ClassRow) -> Judged | Unjudged:
+    return _case(settings, gate, row.name, getattr(row, gate.metric), row.support)
 
 
-def _case(gate: Gate, name: str, quantity: Quantity, support: int) -> Judged | Unjudged:
+def _case(settings: GateSettings, gate: FigureGate, name: str, quantity: Quantity, images: int) -> Judged | Unjudged:
     if isinstance(quantity, NotRun):
         return Unjudged(name, quantity.reason)
-    if support < gate.settings.min_support:
-        return Unjudged(name, f"{support} images where min_support asks for {gate.settings.min_support}")
-    value = {"value": quantity.value, "lower": quantity.low, "upper": quantity.high}[gate.settings.on]
+    if reason := too_few(settings, images):
+        return Unjudged(name, reason)
+    value = {"value": quantity.value, "lower": quantity.low, "upper": quantity.high}[settings.on]
     if value is None:
         return Unjudged(name, quantity.note or "it has no interval")
     if not isfinite(value):
         return Unjudged(name, "the figure is not a finite number")
-    return Judged(name, quantity, value, gate.holds(value))
+    return Judged(name, quantity, settings.on, value, gate.holds(value))
 
 
-def _result(gate: Gate, cases: Sequence[Judged | Unjudged], sentence: str) -> GateResult:
+def _of_one(settings: GateSettings, gate: FigureGate, case: Judged | Unjudged) -> GateResult:
+    return _result(settings, gate, [case], sentences.of_one(gate, case))
+
+
+def _result(settings: GateSettings, gate: FigureGate, cases: Sequence[Judged | Unjudged], sentence: str) -> GateResult:
     judged = sentences.worst_first(gate, cases)
     passed = len(judged) == len(cases) and all(case.holds for case in judged)
     state: GateState = "fail" if any(not case.holds for case in judged) else "pass" if passed else "not_run"
     measured = judged[0].estimate if judged else NotRun(sentence)
     settle = sentences.settle(gate, judged) if judged else ""
-    return GateResult(gate.settings.gate, state, gate.settings.severity, measured, sentence, settle)
+    return GateResult(gate.text, state, settings.severity, measured, sentence, settle)
 
 
 def _verdict(results: Sequence[GateResult]) -> Verdict:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
 
-from fruitaudit.evaluation.names import spoken
-from fruitaudit.gates.grammar import OPERATORS, Gate
+from fruitaudit.records.conditions import OPERATORS, FigureGate
+from fruitaudit.records.metrics import spoken
 from fruitaudit.records.states import Estimate
 from fruitaudit.statistics.settle import images_needed, is_settled
 
@@ -16,10 +17,14 @@ NAMED = 3
 
 @dataclass(frozen=True)
 class Judged:
-    """A figure of the split (`name` empty) or of a class. `value` is what was judged: it, or an end of its interval."""
+    """A figure of the split (`name` empty) or of a class.
+
+    `value` is what was judged, which `on` names: the figure, or the lower or upper end of its interval.
+    """
 
     name: str
     estimate: Estimate
+    on: Literal["value", "lower", "upper"]
     value: float
     holds: bool
 
@@ -32,12 +37,12 @@ class Unjudged:
     reason: str
 
 
-def worst_first(gate: Gate, cases: Sequence[Judged | Unjudged]) -> list[Judged]:
+def worst_first(gate: FigureGate, cases: Sequence[Judged | Unjudged]) -> list[Judged]:
     """The judged ones, least slack first."""
     return sorted((case for case in cases if isinstance(case, Judged)), key=lambda case: gate.slack(case.value))
 
 
-def of_one(gate: Gate, case: Judged | Unjudged) -> str:
+def of_one(gate: FigureGate, case: Judged | Unjudged) -> str:
     """One figure against the threshold."""
     subject = _subject(gate) + (f" of {case.name}" if case.name else "")
     if isinstance(case, Unjudged):
@@ -46,23 +51,34 @@ def of_one(gate: Gate, case: Judged | Unjudged) -> str:
     return f"{subject} is {_figure(gate, case)}, {link} {_asked(gate, case)}."
 
 
-def of_every_class(gate: Gate, cases: Sequence[Judged | Unjudged]) -> str:
-    """All classes against one threshold."""
+def of_every_class(gate: FigureGate, cases: Sequence[Judged | Unjudged], without_images: int) -> str:
+    """All classes with images against one threshold, and how many have none."""
     judged, n = worst_first(gate, cases), len(cases)
     failed = [f"{case.name} {_figure(gate, case)}" for case in judged if not case.holds]
-    missing = [f"{case.name} ({case.reason})" for case in cases if isinstance(case, Unjudged)]
-    unjudged = f"cannot be judged for {len(missing)} of {n} classes: {_listed(missing)}"
+    missing = [case for case in cases if isinstance(case, Unjudged)]
+    unjudged = of_unjudged(missing, n, without_images)
+    end = f"; {without_images:,} {'has' if without_images == 1 else 'have'} none." if without_images else "."
     if failed:
         tail = f"; it {unjudged}" if missing else ""
         asked = _asked(gate, judged[0])
-        return (
-            f"{_subject(gate)} should be {asked} but is not for {len(failed)} of {n} classes: {_listed(failed)}{tail}."
-        )
+        of = _of_classes(n, without_images)
+        return f"{_subject(gate)} should be {asked} but is not for {len(failed)} of {of}: {_listed(failed)}{tail}{end}"
     if missing:
         tail = f"; for the other {len(judged)} it is {_asked(gate, judged[0])}, as asked" if judged else ""
-        return f"{_subject(gate)} {unjudged}{tail}."
+        return f"{_subject(gate)} {unjudged}{tail}{end}"
     worst = f"{judged[0].name} with {_figure(gate, judged[0])}"
-    return f"{_subject(gate)} is {_asked(gate, judged[0])} for all {n} classes, as asked; the worst is {worst}."
+    of = _of_classes(n, without_images)
+    return f"{_subject(gate)} is {_asked(gate, judged[0])} for all {of}, as asked; the worst is {worst}{end}"
+
+
+def of_unjudged(missing: Sequence[Unjudged], n: int, without_images: int) -> str:
+    """For which of the n classes a gate cannot be judged."""
+    named = [f"{case.name} ({case.reason})" for case in missing]
+    return f"cannot be judged for {len(missing)} of {_of_classes(n, without_images)}: {_listed(named)}"
+
+
+def _of_classes(n: int, without_images: int) -> str:
+    return f"{_many(n, 'class')}{' with images' if without_images else ''}"
 
 
 def of_verdict(counted: int, failed: Sequence[str], missing: Sequence[str], warned: Sequence[str]) -> str:
@@ -79,7 +95,7 @@ def of_verdict(counted: int, failed: Sequence[str], missing: Sequence[str], warn
     return "; ".join(parts) + "."
 
 
-def settle(gate: Gate, judged: Sequence[Judged]) -> str:
+def settle(gate: FigureGate, judged: Sequence[Judged]) -> str:
     """How many images would decide the gate if the figures stayed; `judged` is not empty."""
     undecided = [case for case in judged if not is_settled(case.estimate, gate.threshold)]
     # One class that surely fails settles the whole gate.
@@ -96,19 +112,19 @@ def settle(gate: Gate, judged: Sequence[Judged]) -> str:
     return f"settled with about {_rounded_up(count):,} {counted}"
 
 
-def _subject(gate: Gate) -> str:
+def _subject(gate: FigureGate) -> str:
     name = spoken(gate.metric)
     return f"{name[0].upper()}{name[1:]} on {gate.split}"
 
 
-def _asked(gate: Gate, case: Judged) -> str:
+def _asked(gate: FigureGate, case: Judged) -> str:
     """The condition, e.g. "at least 90 %"."""
     number = f"{100 * gate.threshold:g} %" if case.estimate.successes is not None else f"{gate.threshold:g}"
-    on = gate.settings.on
-    return f"{OPERATORS[gate.op][1]} {number}" + ("" if on == "value" else f" at the {on} end of its interval")
+    end = "" if case.on == "value" else f" at the {case.on} end of its interval"
+    return f"{OPERATORS[gate.op][1]} {number}{end}"
 
 
-def _figure(gate: Gate, case: Judged) -> str:
+def _figure(gate: FigureGate, case: Judged) -> str:
     """The number with interval and denominator, in as many digits as tell it from the threshold."""
     estimate, share = case.estimate, case.estimate.successes is not None
     apart = (d for d in range(3, 9) if round(case.value, d) != round(gate.threshold, d))
@@ -131,7 +147,8 @@ def _listed(names: Sequence[str]) -> str:
 
 
 def _many(n: int, noun: str) -> str:
-    return f"{n} {noun}" if n == 1 else f"{n} {noun}s"
+    plural = f"{noun}es" if noun.endswith("s") else f"{noun}s"
+    return f"{n} {noun}" if n == 1 else f"{n} {plural}"
 
 
 def _rounded_up(count: int) -> int:

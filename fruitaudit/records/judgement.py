@@ -23,6 +23,10 @@ class GateResult:
     measured: Quantity
     sentence: str
     settle: str = ""
+    n_classes: int | None = None
+    """Classes with images that `[*]` stands for; None for a gate on one figure."""
+    n_without_images: int | None = None
+    """Classes that it leaves out, as they have no images."""
 
 
 @dataclass(frozen=True)

@@ -12,9 +12,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fruitaudit.config.document import read_document
+from fruitaudit.config.gates import spell
 from fruitaudit.config.load import config_schema, dump_config, load_config
 from fruitaudit.config.schema import Config
 from fruitaudit.errors import ConfigError
+from fruitaudit.records.conditions import FigureGate
 from fruitaudit.resources import resource
 
 BASE = """\
@@ -80,6 +82,20 @@ MISTAKES = {
         "resize", "risize"
     ): "audit.yaml:1: unknown key 'risize' in 'model.preprocessing'; did you mean 'resize'?",
     BASE + "gates:\n - {gate: x,\n    onn: lower}": "audit.yaml:7: unknown key 'onn' in 'gates.0'; did you mean 'on'?",
+    BASE + "gates:\n - accuracy >= 0.9": "audit.yaml:6: 'gates.0': gate 'accuracy >= 0.9' cannot be read: write metric",
+    BASE + "gates:\n - severity: warn\n   gate: acuracy[store] >= 1": (
+        "audit.yaml:7: 'gates.0.gate': gate 'acuracy[store] >= 1': there is no metric acuracy; did you mean accuracy?"
+    ),
+    BASE + "gates:\n - accuracy[train] > 0\n - accuracy[stroe] >= 0.9": (
+        "audit.yaml:7: 'gates.1': gate 'accuracy[stroe] >= 0.9': there is no split stroe; did you mean store?"
+    ),
+    BASE + "gates: [{gate: 3}]": "audit.yaml:5: 'gates.0.gate': write a gate as text, such as accuracy[store] >= 0.9",
+    BASE + "gates: [{on: lower}]": "audit.yaml:5: the required key 'gate' is missing in 'gates.0'",
+    BASE + "claims:\n - it is the camera": "audit.yaml:6: 'claims.0': claim 'it is the camera' cannot be read: write",
+    BASE + "claims: ['acuracy[store] >= 1']": "'claims.0': claim 'acuracy[store] >= 1': there is no metric acuracy;",
+    BASE + "claims: ['accuracy[stroe] >= 1']": "'claims.0': claim 'accuracy[stroe] >= 1': there is no split stroe;",
+    BASE
+    + "claims: [cause: light]": "audit.yaml:5: 'claims.0': write a claim as text in quotes, such as \"cause: light\"",
     BASE + "quux: 1": "unknown key 'quux' in the top level; its keys are title, model, splits,",
     BASE + "seed: nine": "audit.yaml:5: 'seed' should be an integer, not 'nine'",
     BASE + "seed: -1": "audit.yaml:5: 'seed' should be greater than or equal to 0, not -1",
@@ -275,12 +291,13 @@ options = st.dictionaries(text_values, scalars | st.lists(scalars, max_size=2), 
     title=text_values,
     classes=st.lists(text_values, max_size=4),
     options=options,
-    gate=text_values,
+    name=text_values.filter(bool),
     share=st.floats(0, 1),
 )
 def test_dump_loads_back_whatever_it_holds(
-    title: str, classes: list[str], options: dict, gate: str, share: float, tmp_path_factory: pytest.TempPathFactory
+    title: str, classes: list[str], options: dict, name: str, share: float, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
+    gate = spell(FigureGate("", "recall", "a", name, None, ">=", share))
     config = Config.model_validate(
         {
             "title": title,
@@ -288,6 +305,7 @@ def test_dump_loads_back_whatever_it_holds(
             "splits": [{"name": "a", "path": "/on", "role": "test"}],
             "methods": [{"name": "x", "options": options}],
             "gates": [gate, {"gate": gate, "on": "upper"}],
+            "claims": [gate, f"cause: {name}"],
             "max_bad_share": share,
         }
     )

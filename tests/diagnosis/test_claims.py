@@ -3,7 +3,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from fruitaudit.diagnosis.claims import judge_claims
+from fruitaudit.config.claims import parse_claim
+from fruitaudit.diagnosis.claims import check_claims, judge_claims
+from fruitaudit.diagnosis.factors.registry import causes
+from fruitaudit.errors import ConfigError
 from fruitaudit.records.diagnosis import Decomposition, EffectNotRun, GapShare
 from fruitaudit.records.evaluation import Predictions
 from fruitaudit.records.states import Estimate, NotRun
@@ -39,21 +42,42 @@ def gap(**points: float) -> Decomposition:
         ("cause: scale", "supported"),
         ("cause: camera", "refuted"),
         ("cause: several", "undecided"),
-        ("cause: astrology", "undecided"),
-        ("it is the camera", "undecided"),
+        ("accuracy[store] > 0.99", "refuted"),
+        ("accuracy[store] < 0.95", "supported"),
     ],
 )
 def test_claims_are_judged_by_intervals(claim: str, state: str) -> None:
-    [result] = judge_claims([claim], {"store": told(85)}, [gap(scale=0.35, several=0.2, light=0.04)], [])
+    [result] = judge_claims([parse_claim(claim)], {"store": told(85)}, [gap(scale=0.35, several=0.2, light=0.04)], [])
     assert result.state == state, result.sentence
 
 
 def test_what_could_not_be_measured_is_not_refuted() -> None:
     blind = EffectNotRun("noise", "Noise", "toward_field", "test", NotRun("no masks"))
-    [result] = judge_claims(["cause: camera"], {}, [gap(scale=0.55)], [blind])
+    [result] = judge_claims([parse_claim("cause: camera")], {}, [gap(scale=0.55)], [blind])
     assert result.state == "undecided"
     assert "no masks" in result.sentence
 
 
 def test_without_a_gap_no_cause_is_decided() -> None:
-    assert judge_claims(["cause: light"], {}, [], [])[0].state == "undecided"
+    assert judge_claims([parse_claim("cause: light")], {}, [], [])[0].state == "undecided"
+
+
+@pytest.mark.parametrize(
+    ("claim", "says"),
+    [
+        ("cause: backgruond", "claim 'cause: backgruond': there is no cause backgruond; did you mean background?"),
+        ("cause: astrology", "there is no cause astrology; known are "),
+        ("cause:", "there is no cause ; known are "),
+        ("recall[store][*] >= 0.9", "no experiment speaks of this; write accuracy[split] >= number, or cause: and one"),
+        ("accuracy[store][device=phone] >= 0.9", "no experiment speaks of this"),
+        ("accuracy[store] >= baseline - 0.1", "no experiment speaks of this"),
+    ],
+)
+def test_claims_that_nothing_can_decide_are_refused_before_the_audit(claim: str, says: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        check_claims([parse_claim("cause: light"), parse_claim(claim)])
+    assert says in str(caught.value)
+
+
+def test_each_cause_may_be_claimed() -> None:
+    check_claims([parse_claim(f"cause: {name}") for name in causes()])

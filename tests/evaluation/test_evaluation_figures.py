@@ -14,8 +14,8 @@ from scipy.special import softmax
 
 from fruitaudit.errors import DataError, ModelError
 from fruitaudit.evaluation.evaluate import evaluate
-from fruitaudit.evaluation.names import SCALARS
 from fruitaudit.records.evaluation import Predictions, SplitEvaluation
+from fruitaudit.records.metrics import SCALARS
 from fruitaudit.records.states import Estimate, NotRun, Quantity
 from fruitaudit.runtime.streams import Streams
 

@@ -54,7 +54,7 @@ def test_metrics_have_a_reader_s_order_and_names():
 
 
 def test_every_metric_of_the_evaluation_is_explained():
-    from fruitaudit.evaluation.names import SCALARS
+    from fruitaudit.records.metrics import SCALARS
 
     assert set(SCALARS) == set(words.METRICS)
 

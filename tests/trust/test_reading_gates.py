@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 
 import pytest
@@ -9,7 +10,7 @@ from trust.by_hand import GONE, GOOD, beside
 
 from fruitaudit.config.schema import GateSettings
 from fruitaudit.errors import ConfigError
-from fruitaudit.gates import check_all_gates, judge
+from fruitaudit.gates import check_gates, judge
 from fruitaudit.gates.readings import smallest_gain
 from fruitaudit.records.states import Estimate, NotRun
 from fruitaudit.records.trust import Agreement, MethodTrust, TrustNotRun, TrustReport
@@ -59,17 +60,25 @@ def test_what_was_not_tested_is_not_run() -> None:
     assert judge([GateSettings(gate="verdict[lime] == read")], [], [], 0.01, report(GOOD))[1].exit_code == 3
 
 
+def test_a_method_that_nobody_asked_for() -> None:
+    with pytest.raises(ConfigError) as caught:
+        check_gates([GateSettings(gate="verdict[saliencey] == read")], ["a"], ["saliency", "lime"])
+    assert "no group asks for saliencey; did you mean saliency?" in str(caught.value)
+
+
 @pytest.mark.parametrize(
     ("gate", "says"),
     [
-        ("verdict[saliencey] == read", "no group asks for saliencey; did you mean saliency?"),
         ("verdict[saliency] == good", "write verdict[saliency] == read"),
         ("verdict[saliency] > read", "write verdict[saliency] == read"),
+        ("verdict[saliency] <= read", "write verdict[saliency] == read"),
+        ("verdict[saliency][Pear] == read", "write verdict[method], with the name of one method"),
+        ("verdict[*] == read", "write verdict[method], with the name of one method"),
         ("faithfulness[saliency] == 0.1", "write faithfulness[saliency] >= 0.1"),
+        ("faithfulness[saliency] <= 0.1", "write faithfulness[saliency] >= 0.1"),
         ("faithfulness[saliency] >= much", "'much' is no finite number"),
     ],
 )
 def test_wrong_gates_say_what_to_write(gate: str, says: str) -> None:
-    with pytest.raises(ConfigError) as caught:
-        check_all_gates([GateSettings(gate=gate)], ["store"], ["a"], ["saliency", "lime"])
-    assert says in str(caught.value)
+    with pytest.raises(ValueError, match=re.escape(says)):
+        GateSettings(gate=gate)
