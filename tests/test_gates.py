@@ -15,7 +15,7 @@ from fruitaudit.records.data import BadFile, SplitSummary
 from fruitaudit.records.evaluation import ClassRow, Curve, Predictions, SplitEvaluation
 from fruitaudit.records.judgement import GateResult, Verdict
 from fruitaudit.records.states import Estimate, NotRun, Quantity
-from fruitaudit.runtime import Streams
+from fruitaudit.runtime.streams import Streams
 from fruitaudit.statistics.intervals import wilson
 
 NAMES = ("Apple Granny Smith", "Avocado", "Banana", "Pear", "Onion [red]")
