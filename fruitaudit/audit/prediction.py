@@ -70,6 +70,7 @@ def predict(
         labels=labels,
         probabilities=arrays["probabilities"],
         logits=arrays["logits"],
+        group_ids=_group_ids(split, arrays["sample_ids"]),
     )
     summary = SplitSummary(
         name=split.name,
@@ -84,6 +85,12 @@ def predict(
         notes=split.notes,
     )
     return Predicted(predictions, summary, cached)
+
+
+def _group_ids(split: Split, sample_ids: npt.NDArray[Any]) -> tuple[str, ...] | None:
+    """Of the images read; None where the split names no group."""
+    named = {sample.id: sample.group_id for sample in split.samples if sample.group_id}
+    return tuple(named.get(str(i), "") for i in sample_ids) if named else None
 
 
 def _stamp(path: Path) -> tuple[int, int, bool] | None:

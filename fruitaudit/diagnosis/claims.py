@@ -11,7 +11,7 @@ from fruitaudit.errors import ConfigError
 from fruitaudit.records.conditions import Baseline, CauseClaim, Claim, FigureGate
 from fruitaudit.records.diagnosis import ClaimResult, Decomposition, EffectNotRun
 from fruitaudit.records.evaluation import Predictions
-from fruitaudit.statistics.intervals import wilson
+from fruitaudit.statistics.intervals import share_of
 
 MOST, LITTLE = 0.5, 0.25
 """Share of the gap from which a cause is supported, and under which it is refuted."""
@@ -46,15 +46,16 @@ def _of_accuracy(claim: FigureGate, predictions: Mapping[str, Predictions]) -> C
     told = predictions.get(claim.split)
     if told is None:
         return ClaimResult(claim.text, "undecided", f"There is no split {claim.split}.")
-    right, n = int((told.predicted == told.labels).sum()), len(told.labels)
-    measured = wilson(right, n)
+    hits = told.predicted == told.labels
+    right, n = int(hits.sum()), len(hits)
+    measured = share_of(hits, told.groups)
     low, high = measured.low or 0.0, measured.high or 1.0
     held = (claim.holds(low), claim.holds(high))
     state: Literal["supported", "refuted", "undecided"]
     state = "supported" if all(held) else "undecided" if any(held) else "refuted"
+    spread = f"95 % interval {100 * low:.1f} to {100 * high:.1f} %" if measured.low is not None else measured.note
     return ClaimResult(
-        claim.text, state, f"{right} of {n} images of {told.split} are right: {100 * measured.value:.1f} %, 95 % "
-        f"interval {100 * low:.1f} to {100 * high:.1f} %.",
+        claim.text, state, f"{right} of {n} images of {told.split} are right: {100 * measured.value:.1f} %, {spread}.",
     )  # fmt: skip
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from fruitaudit.diagnosis.data_checks.labels import WORKSHEET
 from fruitaudit.diagnosis.evidence import Evidence, percent, points
 from fruitaudit.records.diagnosis import CauseFinding, Listing, ListingNotRun, Remedy
-from fruitaudit.statistics.intervals import difference, wilson
+from fruitaudit.statistics.intervals import difference, share_of, wilson
 
 REPEATED = 0.05
 """Share of a test split (lower end of its interval) that may repeat training images."""
@@ -117,7 +117,8 @@ def _starved(evidence: Evidence) -> Iterator[CauseFinding]:
             right = judged.predicted == judged.labels
             if not own.any() or own.all():
                 continue
-            recalls = [wilson(int(right[rows].sum()), int(rows.sum())) for rows in (~own, own)]
+            groups = judged.groups
+            recalls = [share_of(right[rows], None if groups is None else groups[rows]) for rows in (~own, own)]
             gap = difference(*recalls)
             hurt = (gap.low or 0) > 0.05
             yield CauseFinding(

@@ -18,14 +18,15 @@ def bin_of(confidence: FloatArray) -> IntArray:
     return np.clip(edges, 0, BINS - 1).astype(np.int64)
 
 
-def reliability(confidence: FloatArray, correct: Flags) -> tuple[ReliabilityBin, ...]:
+def reliability(confidence: FloatArray, correct: Flags, groups: IntArray | None = None) -> tuple[ReliabilityBin, ...]:
     """The 15 bins of the reliability diagram. Paper: Niculescu-Mizil, Caruana 2005, ICML, section 4."""
     bins = bin_of(confidence)
     rows = []
     for m in range(BINS):
         inside = bins == m
         n = int(inside.sum())
-        accuracy = proportion(int(correct[inside].sum()), n, otherwise="no prediction has this confidence")
+        within = None if groups is None else groups[inside]
+        accuracy = proportion(correct[inside], within, otherwise="no prediction has this confidence")
         mean = float(confidence[inside].mean(dtype=np.float64)) if n else None
         rows.append(ReliabilityBin(m / BINS, (m + 1) / BINS, n, mean, accuracy))
     return tuple(rows)

@@ -6,10 +6,11 @@ from collections.abc import Iterable
 
 import numpy as np
 
+from fruitaudit.evaluation.tally import Flags
 from fruitaudit.records.data import IntArray
 from fruitaudit.records.evaluation import Predictions
 from fruitaudit.records.results import ClassOrder
-from fruitaudit.statistics.intervals import wilson
+from fruitaudit.statistics.intervals import ends_of_wilson, share_of
 
 GIVEN = "as given"
 FAR = 0.1
@@ -21,13 +22,18 @@ def judge_class_orders(predictions: Predictions) -> tuple[ClassOrder, ...]:
 
     An order is a list of names, one an output of the model; the labels stay what the data says.
     """
-    n, labels, predicted = len(predictions.labels), predictions.labels, predictions.predicted
-    if not n:
+    labels, predicted = predictions.labels, predictions.predicted
+    if not len(labels):
         return ()
-    accuracies = {name: float((order[predicted] == labels).mean()) for name, order in _orders(predictions.class_names)}
-    given = accuracies.pop(GIVEN)
-    best = sorted(accuracies.items(), key=lambda item: -item[1])[:1]
-    return tuple(ClassOrder(name, predictions.split, value, n) for name, value in [(GIVEN, given), *best])
+    right = {name: order[predicted] == labels for name, order in _orders(predictions.class_names)}
+    best = sorted((name for name in right if name != GIVEN), key=lambda name: -right[name].mean())[:1]
+    return tuple(_order(name, predictions, right[name]) for name in (GIVEN, *best))
+
+
+def _order(name: str, predictions: Predictions, right: Flags) -> ClassOrder:
+    accuracy = share_of(right, predictions.groups)
+    effective = accuracy.n_effective if accuracy.no_interval is None else 0.0
+    return ClassOrder(name, predictions.split, accuracy.value, accuracy.n, effective)
 
 
 def far_better(orders: Iterable[ClassOrder]) -> ClassOrder | None:
@@ -39,8 +45,11 @@ def far_better(orders: Iterable[ClassOrder]) -> ClassOrder | None:
 
 
 def _beats(other: ClassOrder, given: ClassOrder) -> bool:
-    a, b = (wilson(round(row.accuracy * row.n), row.n) for row in (other, given))
-    return other.accuracy - given.accuracy >= FAR and (a.low or 0.0) > (b.high or 1.0)
+    sizes = [row.n if row.n_effective is None else row.n_effective for row in (other, given)]
+    if not all(sizes):
+        return False
+    low, high = ends_of_wilson(other.accuracy, sizes[0])[0], ends_of_wilson(given.accuracy, sizes[1])[1]
+    return other.accuracy - given.accuracy >= FAR and low > high
 
 
 def _orders(names: tuple[str, ...]) -> list[tuple[str, IntArray]]:

@@ -8,8 +8,8 @@ from fruitaudit.evaluation.curves import curve
 from fruitaudit.evaluation.tally import Flags
 from fruitaudit.records.data import FloatArray
 from fruitaudit.records.evaluation import Curve, Predictions
-from fruitaudit.records.states import Quantity
-from fruitaudit.statistics.intervals import proportion
+from fruitaudit.records.states import NotRun, Quantity
+from fruitaudit.statistics.intervals import share_of
 
 
 def accuracy_coverage(confidence: FloatArray, correct: Flags) -> Curve:
@@ -35,9 +35,10 @@ def accuracy_when_answering(predictions: Predictions, share: float) -> Quantity:
         raise ValueError(f"a share of images lies in (0, 1], not {share}")
     confidence = predictions.probabilities.max(axis=1)
     if not len(confidence):
-        return proportion(0, 0, otherwise="the split has no images")
+        return NotRun("the split has no images")
     # 0.7 * 10 is 7.000000000000001: the rounding keeps it 7 images.
     rank = int(np.ceil(round(share * len(confidence), 9)))
     answered = confidence >= np.sort(confidence)[-rank]
     correct = predictions.predicted == predictions.labels
-    return proportion(int(correct[answered].sum()), int(answered.sum()), otherwise="no image was answered")
+    groups = predictions.groups
+    return share_of(correct[answered], None if groups is None else groups[answered])

@@ -8,7 +8,7 @@ import numpy as np
 
 from fruitaudit.errors import DataError, ModelError
 from fruitaudit.evaluation.calibration import ece_if_calibrated, reliability
-from fruitaudit.evaluation.coverage import accuracy_coverage
+from fruitaudit.evaluation.coverage import accuracy_coverage, accuracy_when_answering
 from fruitaudit.evaluation.curves import DRAWN_FROM, macro_precision_recall, macro_roc
 from fruitaudit.evaluation.facts import Facts
 from fruitaudit.evaluation.quantities import Quantities
@@ -17,6 +17,9 @@ from fruitaudit.records.data import IntArray
 from fruitaudit.records.evaluation import Curve, Predictions, SplitEvaluation
 from fruitaudit.runtime.streams import Streams
 from fruitaudit.statistics import bootstrap
+
+SUREST = 0.3
+"""Share of the images, those of the highest confidence, whose accuracy is measured by itself."""
 
 
 def evaluate(predictions: Predictions, streams: Streams, *, top_k: Sequence[int] = (3,)) -> SplitEvaluation:
@@ -40,8 +43,9 @@ def evaluate(predictions: Predictions, streams: Streams, *, top_k: Sequence[int]
         confusion=tuple(tuple(row) for row in confusion.tolist()),
         roc=roc,
         precision_recall=precision_recall,
-        reliability=reliability(facts.confidence, facts.correct),
+        reliability=reliability(facts.confidence, facts.correct, facts.groups),
         coverage=accuracy_coverage(facts.confidence, facts.correct),
+        surest=accuracy_when_answering(predictions, SUREST),
         notes=_notes(facts, predictions.class_names),
     )
 
@@ -75,9 +79,11 @@ def _resampled(predictions: Predictions, facts: Facts, streams: Streams) -> tupl
     resamples = bootstrap.resamples_for(*predictions.probabilities.shape)
     statistic = SplitStatistic.of(facts, predictions.probabilities)
     rng = streams.rng("bootstrap", predictions.split)
-    samples = bootstrap.resample(statistic, facts.labels, rng, resamples=resamples)
+    samples = bootstrap.resample(statistic, facts.labels, rng, resamples=resamples, groups=facts.groups)
     rng = streams.rng("calibrated", predictions.split)
-    samples["ece_if_calibrated"] = ece_if_calibrated(facts.confidence, rng, resamples=resamples)
+    by_chance = ece_if_calibrated(facts.confidence, rng, resamples=resamples)
+    # Right answers that come in groups stray farther from their probabilities, by the root of the design effect.
+    samples["ece_if_calibrated"] = by_chance * np.sqrt(facts.n / facts.n_effective)
     return facts.figures(), samples
 
 

@@ -12,6 +12,7 @@ from fruitaudit.evaluation.curves import Sweep
 from fruitaudit.evaluation.tally import Array, Flags, Tally
 from fruitaudit.records.data import FloatArray, IntArray
 from fruitaudit.records.evaluation import Predictions
+from fruitaudit.statistics.groups import design_effect
 
 
 @dataclass(frozen=True)
@@ -31,6 +32,8 @@ class Facts:
     hits: IntArray
     sweeps: Mapping[int, Sweep]
     micro: Sweep | None
+    groups: IntArray | None = None
+    """(N,) the number of each image's group, None where the data names none."""
 
     @classmethod
     def of(cls, predictions: Predictions) -> Facts:
@@ -48,12 +51,22 @@ class Facts:
         }
         sweeps = {c: Sweep.of(p[:, c], own[:, c]) for c in ranked}
         micro = Sweep.of(p.ravel(), own.ravel()) if n and k > 1 else None
-        return cls(labels, predicted, correct, confidence, per_image, support, called, hits, sweeps, micro)
+        return cls(labels, predicted, correct, confidence, per_image, support, called, hits, sweeps, micro,
+                   predictions.groups)  # fmt: skip
 
     @property
     def n(self) -> int:
         """Number of images."""
         return len(self.labels)
+
+    @property
+    def n_effective(self) -> float:
+        """How many independent images would tell as much of the accuracy."""
+        return float(self.n) if self.groups is None else design_effect(self.correct, self.groups).n_effective
+
+    def units(self, rows: Flags) -> int:
+        """Groups among these images (N,); where the data names none, the images."""
+        return int(rows.sum()) if self.groups is None else len(np.unique(self.groups[rows]))
 
     @property
     def occurring(self) -> Flags:

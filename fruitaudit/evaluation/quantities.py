@@ -8,11 +8,13 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from fruitaudit.evaluation.facts import Facts
+from fruitaudit.evaluation.tally import Flags
 from fruitaudit.records.data import IntArray
 from fruitaudit.records.evaluation import AverageRow, ClassRow
 from fruitaudit.records.states import Estimate, NotRun, Quantity
 from fruitaudit.statistics.bootstrap import ROUGH_BELOW, Values, estimate
 from fruitaudit.statistics.intervals import proportion
+from fruitaudit.statistics.paired import mcnemar
 
 NO_IMAGES = "the split has no images"
 _UNDEFINED = {
@@ -39,13 +41,12 @@ class Quantities:
     def scalars(self, ranks: IntArray, top_k: Sequence[int]) -> dict[str, Quantity]:
         """`SplitEvaluation.metrics`; `ranks` (N,) counts the classes that come before the true one."""
         facts, k = self.facts, len(self.class_names)
-        accuracy = proportion(int(facts.hits.sum()), facts.n, otherwise=NO_IMAGES)
+        accuracy = self._accuracy()
         out: dict[str, Quantity] = {"accuracy": accuracy, "no_information_rate": self._no_information_rate()}
         for top in top_k:
-            hits = int((ranks < top).sum())
             always = f"the model has {k} classes: one of its first {top} is always right"
             out[f"top{top}_accuracy"] = (
-                NotRun(always) if facts.n and top >= k else proportion(hits, facts.n, otherwise=NO_IMAGES)
+                NotRun(always) if facts.n and top >= k else proportion(ranks < top, facts.groups, otherwise=NO_IMAGES)
             )
         ranked = f"mean over the {len(facts.sweeps)} of {k} classes that have images of their own and of others"
         notes = {
@@ -70,7 +71,7 @@ class Quantities:
 
     def averages(self) -> tuple[AverageRow, ...]:
         """Macro, micro and weighted means; micro, and weighted recall, equal accuracy (one answer an image)."""
-        accuracy = proportion(int(self.facts.hits.sum()), self.facts.n, otherwise=NO_IMAGES)
+        accuracy = self._accuracy()
         macro = (self._scalar(f"{name}_macro", self._macro_note) for name in ("precision", "recall", "f1"))
         precision, f1 = (self._scalar(f"{name}_weighted", _WEIGHTED) for name in ("precision", "f1"))
         return (
@@ -78,6 +79,18 @@ class Quantities:
             AverageRow("micro", accuracy, accuracy, accuracy),
             AverageRow("weighted", precision, accuracy, f1),
         )
+
+    def _accuracy(self) -> Quantity:
+        return proportion(self.facts.correct, self.facts.groups, otherwise=NO_IMAGES)
+
+    def _within(self, rows: Flags, otherwise: str) -> Quantity:
+        """The share of right answers among these images (N,)."""
+        groups = self.facts.groups
+        return proportion(self.facts.correct[rows], None if groups is None else groups[rows], otherwise=otherwise)
+
+    @property
+    def _n_groups(self) -> int | None:
+        return None if self.facts.groups is None else self.facts.units(np.ones(self.facts.n, bool))
 
     @property
     def _macro_note(self) -> str:
@@ -98,11 +111,15 @@ class Quantities:
         value = float(self.values[name])
         if not np.isfinite(value):
             return NotRun(_UNDEFINED[name])
-        few = int(((self.facts.support > 0) & (self.facts.support < ROUGH_BELOW)).sum())
+        carried = np.array([self.facts.units(self.facts.labels == c) for c in np.flatnonzero(self.facts.support)])
+        few = int((carried < ROUGH_BELOW).sum())
         if few and n >= ROUGH_BELOW:
-            rough = f"classes with fewer than {ROUGH_BELOW} images, where resampling understates the doubt: {few}"
+            what = "images" if self.facts.groups is None else "groups"
+            rough = f"classes with fewer than {ROUGH_BELOW} {what}, where resampling understates the doubt: {few}"
             note = f"{note}; {rough}" if note else rough
-        return estimate(value, self.samples[name], n, support=n, mirrored=name in _MIRRORED, note=note)
+        support = n if self._n_groups is None else self._n_groups
+        return estimate(value, self.samples[name], n, support=support, mirrored=name in _MIRRORED, note=note,
+                        n_groups=self._n_groups)  # fmt: skip
 
     def _ece(self) -> Quantity:
         """ECE; its interval starts at 0 where a perfectly calibrated model would often show as much."""
@@ -115,16 +132,18 @@ class Quantities:
     def _class_row(self, c: int) -> ClassRow:
         facts = self.facts
         support, called, hits = int(facts.support[c]), int(facts.called[c]), int(facts.hits[c])
+        own, answers = facts.labels == c, facts.predicted == c
         return ClassRow(
             name=self.class_names[c],
             support=support,
             predicted=called,
             hits=hits,
-            precision=proportion(hits, called, otherwise="never predicted"),
-            recall=proportion(hits, support, otherwise="no image of this class" if facts.n else NO_IMAGES),
+            precision=self._within(answers, "never predicted"),
+            recall=self._within(own, "no image of this class" if facts.n else NO_IMAGES),
             f1=self._of_class("f1", c),
             auc=self._of_class("auc", c),
             average_precision=self._of_class("average_precision", c),
+            chance=mcnemar(answers & ~own, own & ~answers, facts.groups),
         )
 
     def _of_class(self, name: str, c: int) -> Quantity:
@@ -133,4 +152,9 @@ class Quantities:
         if not support or not others:
             return NotRun(NO_IMAGES if not n else "no image of another class" if support else "no image of this class")
         value, samples = float(self.values[name][c]), self.samples[name][c]
-        return estimate(value, samples, n, support=min(support, others), mirrored=name in _MIRRORED)
+        own = self.facts.labels == c
+        carried = own if name == "f1" or support <= others else ~own
+        if self.facts.groups is not None and name != "f1":
+            carried = min(own, ~own, key=self.facts.units)
+        return estimate(value, samples, n, support=self.facts.units(carried), mirrored=name in _MIRRORED,
+                        n_groups=self._n_groups)  # fmt: skip

@@ -46,15 +46,16 @@ class Ranking:
         sums = csr_matrix((np.ones(len(rows), np.float32), (rows, columns)), shape=shape)
         return cls(sums, n_scores, int(positive.sum()), int((~positive).sum()))
 
-    def figures(self, counts: FloatArray) -> tuple[Array, Array]:
+    def figures(self, counts: Array) -> tuple[Array, Array]:
         """AUC and average precision (B,) of resamples that hold image i `counts[i, b]` times, strata kept.
 
         AUC: share of (positive, negative) pairs ranked rightly, ties half. Average precision: sum over thresholds of
         (R_t - R_t-1) P_t, the step-wise area of scikit-learn.
         """
         positives, negatives, *ties = (self.sums @ counts).reshape(-1, self.n_scores, counts.shape[1])
-        # float32 holds whole numbers up to 2^24 exactly.
-        exact = np.dtype(np.float32 if self.n_positive + self.n_negative < 1 << 24 else np.float64)
+        # float32 holds whole numbers up to 2^24 exactly; counts of groups are scaled and come in float64.
+        whole = counts.dtype == np.float32 and self.n_positive + self.n_negative < 1 << 24
+        exact = np.dtype(np.float32 if whole else np.float64)
         found: Array = np.cumsum(positives, axis=0, dtype=exact)
         false: Array = np.cumsum(negatives, axis=0, dtype=exact)
         beaten = self.n_negative - false
@@ -62,6 +63,6 @@ class Ranking:
             beaten += ties[0] / 2
         beaten /= self.n_negative
         false += found
-        found /= np.maximum(false, 1)
+        found /= np.maximum(false, 1e-9 if not whole else 1)
         auc, precision = (np.einsum("tb,tb->b", positives, part) / self.n_positive for part in (beaten, found))
         return auc, precision

@@ -38,7 +38,7 @@ class SplitStatistic:
         micro = Ranking.of(probabilities.ravel(), own.ravel(), np.repeat(images, k), n) if facts.micro else None
         return cls(facts, _sums(facts, means), means, rankings, micro)
 
-    def __call__(self, counts: FloatArray) -> dict[str, Array]:
+    def __call__(self, counts: Array) -> dict[str, Array]:
         """counts (N, B) -> scalars (B,) and per-class figures (K, B), by name."""
         facts, k = self.facts, len(self.facts.support)
         hits, called, gaps, about = np.split(self.sums @ counts, [k, 2 * k, 2 * k + BINS])

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-import numpy as np
-
 from fruitaudit.evaluation.class_order import far_better
 from fruitaudit.findings.words import share, width_of
 from fruitaudit.records.evaluation import SplitEvaluation
@@ -13,8 +11,7 @@ from fruitaudit.records.judgement import Finding
 from fruitaudit.records.results import ClassOrder
 from fruitaudit.records.states import Estimate
 from fruitaudit.statistics.bootstrap import ROUGH_BELOW
-from fruitaudit.statistics.intervals import difference, wilson
-from fruitaudit.statistics.paired import mcnemar
+from fruitaudit.statistics.intervals import difference
 
 WIDE = 0.2
 """Width of the interval of accuracy from which a split has too few images."""
@@ -22,8 +19,6 @@ GAP = 0.05
 """Smallest drop in accuracy (lower end of its interval) worth a critical finding."""
 CHANCE = 0.05
 """Largest probability of chance, over all classes together, at which a class is said to be called too often."""
-ANSWERED = 0.3
-"""Share of images, the surest, whose accuracy is told where the model is too sure (or the next share up to half)."""
 
 
 def of_performance(evaluations: Sequence[SplitEvaluation], class_orders: Sequence[ClassOrder]) -> Iterator[Finding]:
@@ -98,9 +93,9 @@ def _collapse(evaluation: SplitEvaluation) -> Iterator[Finding]:
         return
     top = max(evaluation.classes, key=lambda row: row.predicted - row.support)
     called, truth = top.predicted / evaluation.n, top.support / evaluation.n
-    wrong, missed = top.predicted - top.hits, top.support - top.hits
+    wrong = top.predicted - top.hits
     # The class was picked as the worst of all: Bonferroni.
-    chance = mcnemar(wrong, missed) * len(evaluation.classes)
+    chance = (1.0 if top.chance is None else top.chance) * len(evaluation.classes)
     if called < 0.2 or called < 2 * truth or chance > CHANCE:
         return
     yield Finding(
@@ -147,12 +142,10 @@ def _confidence(evaluation: SplitEvaluation) -> Iterator[Finding]:
         return
     evidence = [f"mean confidence {100 * sure.value:.1f} %, accuracy {share(accuracy)}",
                 f"expected calibration error {ece.value:.3f}"]  # fmt: skip
-    x, n = np.array(evaluation.coverage.x), evaluation.coverage.n
-    at = int(np.argmax(x >= ANSWERED)) if len(x) else 0
-    if len(x) and x[at] < 0.5:
-        answered = round(x[at] * n)
-        right = wilson(round(evaluation.coverage.y[at] * answered), answered)
-        evidence.append(f"of the {answered} images it is surest of ({100 * x[at]:.0f} %), it got right {share(right)}")
+    surest = evaluation.surest
+    if isinstance(surest, Estimate) and surest.n < 0.5 * evaluation.n:
+        part = 100 * surest.n / evaluation.n
+        evidence.append(f"of the {surest.n} images it is surest of ({part:.0f} %), it got right {share(surest)}")
     yield Finding(
         slug="overconfident",
         severity="warning",

@@ -92,7 +92,8 @@ def _case(settings: GateSettings, gate: FigureGate, name: str, quantity: Quantit
         return Unjudged(name, reason)
     value = {"value": quantity.value, "lower": quantity.low, "upper": quantity.high}[settings.on]
     if value is None:
-        return Unjudged(name, quantity.note or "it has no interval")
+        missing = quantity.no_interval
+        return Unjudged(name, missing.reason if missing else quantity.note or "it has no interval")
     if not isfinite(value):
         return Unjudged(name, "the figure is not a finite number")
     return Judged(name, quantity, settings.on, value, gate.holds(value))

@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
 
 from fruitaudit.records.data import FloatArray, IntArray, Role
-from fruitaudit.records.states import Quantity
+from fruitaudit.records.states import NotRun, Quantity
+
+_UNASKED = NotRun("this audit was made by a version of fruitaudit that did not ask for it", "not_asked")
 
 
 @dataclass(frozen=True)
@@ -13,7 +18,8 @@ class Predictions:
     """What the model said about one split.
 
     `labels` (N,) are true class indices, `probabilities` (N, K) float32 rows that sum to 1, `logits` (N, K) float32
-    with softmax(logits) == probabilities.
+    with softmax(logits) == probabilities. `group_ids` (N,) name the object or scene of each image, empty where the data
+    names none for it; None where the data names none at all.
     """
 
     split: str
@@ -23,6 +29,16 @@ class Predictions:
     labels: IntArray
     probabilities: FloatArray
     logits: FloatArray
+    group_ids: tuple[str, ...] | None = None
+
+    @cached_property
+    def groups(self) -> IntArray | None:
+        """(N,) the number of each image's group; an image without a name is a group of its own."""
+        if self.group_ids is None:
+            return None
+        # No sample id equals a group's name with this mark before it.
+        names = [f"\0{name}" if name else i for name, i in zip(self.group_ids, self.sample_ids, strict=True)]
+        return np.unique(names, return_inverse=True)[1].astype(np.int64)
 
     @property
     def predicted(self) -> IntArray:
@@ -54,6 +70,9 @@ class ClassRow:
     f1: Quantity
     auc: Quantity
     average_precision: Quantity
+    chance: float | None = None
+    """Probability that answers of this class which are wrong, and images of it that are missed, differ as much by
+    chance; None where it cannot be told."""
 
 
 @dataclass(frozen=True)
@@ -99,4 +118,6 @@ class SplitEvaluation:
     reliability: tuple[ReliabilityBin, ...]
     coverage: Curve
     """Accuracy (y) of the x share of images with the highest confidence: what abstaining on the rest would buy."""
+    surest: Quantity = _UNASKED
+    """Accuracy of the surest images, three in ten."""
     notes: tuple[str, ...] = ()

@@ -49,12 +49,17 @@ class SheetRow:
 
 @dataclass(frozen=True)
 class ClassOrder:
-    """Accuracy on one split under another order of the class names."""
+    """Accuracy on one split of n images under another order of the class names.
+
+    `n_effective` is how many independent images tell as much, where they come in groups; 0 where there are too few
+    groups to say.
+    """
 
     order: str
     split: str
     accuracy: float
     n: int
+    n_effective: float | None = None
 
 
 @dataclass(frozen=True)

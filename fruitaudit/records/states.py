@@ -43,6 +43,8 @@ class Estimate:
     `low` and `high` are None where no interval is defined (say why in `note`). `n` is the denominator: the number of
     images the value was computed from. `successes` is set for proportions, so that `successes / n == value`.
     `interval` names the construction, e.g. "Wilson" or "stratified bootstrap, 1000 resamples".
+    Where images come in groups (`group_id`), `n_groups` counts them; `n_effective` says how many independent images
+    would tell as much, and `design_effect` is n / n_effective. `no_interval` is why these groups give no interval.
     """
 
     value: float
@@ -52,6 +54,10 @@ class Estimate:
     successes: int | None = None
     interval: str = "none"
     note: str = ""
+    n_groups: int | None = None
+    n_effective: float | None = None
+    design_effect: float | None = None
+    no_interval: NotRun | None = None
     state: Literal["estimate"] = "estimate"
 
 

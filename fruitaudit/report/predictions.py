@@ -18,7 +18,10 @@ PREFIX = "p:"
 
 
 def write_predictions(path: Path, predictions: Sequence[Predictions]) -> Path:
-    """Write split, sample_id, true, predicted, correct, confidence, and a float32 column `p:<class>` for each class."""
+    """Write split, sample_id, group_id, true, predicted, correct, confidence, and float32 `p:<class>` of each class.
+
+    `group_id` is empty where the data names no group.
+    """
     import pandas as pd
 
     frame = pd.concat([_frame(split) for split in predictions], ignore_index=True)
@@ -54,6 +57,7 @@ def _frame(split: Predictions) -> pd.DataFrame:
     columns = {
         "split": np.full(len(split.labels), split.split, dtype=object),
         "sample_id": np.asarray(split.sample_ids, dtype=object),
+        "group_id": np.asarray(split.group_ids or [""] * len(split.labels), dtype=object),
         "true": names[split.labels],
         "predicted": names[split.predicted],
         "correct": split.labels == split.predicted,

@@ -90,7 +90,9 @@ def test_predictions_round_trip_and_are_deterministic(tmp_path):
     second = write_predictions(tmp_path / "two.parquet", [split, split])
     assert first.read_bytes() == second.read_bytes()
     frame = read_predictions(first)
-    assert list(frame.columns) == ["split", "sample_id", "true", "predicted", "correct", "confidence", "p:x", "p:<b>"]
+    assert list(frame.columns) == [
+        "split", "sample_id", "group_id", "true", "predicted", "correct", "confidence", "p:x", "p:<b>",
+    ]  # fmt: skip
     assert class_columns(frame) == ["x", "<b>"]
     assert frame["predicted"].tolist() == ["<b>", "x"] * 2
     assert frame["correct"].tolist() == [True, False] * 2

@@ -41,7 +41,7 @@ def test_wilson_covers_about_95_percent(n: int, p: float) -> None:
 
 
 def test_no_proportion_of_nothing() -> None:
-    assert proportion(0, 0, otherwise="no images") == NotRun("no images")
+    assert proportion(np.zeros(0, bool), otherwise="no images") == NotRun("no images")
     for successes, n in [(1, 0), (3, 2), (-1, 5)]:
         with pytest.raises(ValueError, match="no proportion"):
             wilson(successes, n)
@@ -104,6 +104,11 @@ def test_what_cannot_be_settled() -> None:
 
 
 def test_mcnemar_is_the_sign_test_of_the_discordant_pairs() -> None:
-    assert mcnemar(0, 0) == 1.0
-    assert mcnemar(5, 0) == mcnemar(0, 5) == pytest.approx(2 * 0.5**5)
-    assert mcnemar(8, 2) == pytest.approx(2 * (1 + 10 + 45) / 2**10)
+    def test(one: int, other: int) -> float | None:
+        return mcnemar(np.arange(30) < one, np.arange(30) >= 30 - other)
+
+    assert test(0, 0) == 1.0
+    assert test(5, 0) == test(0, 5) == pytest.approx(2 * 0.5**5)
+    assert test(8, 2) == pytest.approx(2 * (1 + 10 + 45) / 2**10)
+    both = np.ones(4, bool)
+    assert mcnemar(both, both) == 1.0  # images of both kinds do not count

@@ -15,7 +15,7 @@ from fruitaudit.records.diagnosis import AttackCurve
 from fruitaudit.records.passes import Passes
 from fruitaudit.records.states import Estimate, NotRun, Quantity
 from fruitaudit.runtime.streams import Streams
-from fruitaudit.statistics.intervals import wilson
+from fruitaudit.statistics.intervals import share_of
 
 LINF: tuple[float, ...] = (1 / 255, 2 / 255, 4 / 255, 8 / 255)
 L2: tuple[float, ...] = (0.25, 0.5, 1.0, 2.0)
@@ -88,6 +88,7 @@ def attack(eye: Eye, material: Material, limit: int, streams: Streams) -> Iterat
     """
     rows = np.unique(np.linspace(0, len(material) - 1, min(limit, len(material))).astype(np.int64))
     target = Target.of(eye, material.pixels[rows], material.labels[rows])
+    groups = None if material.groups is None else material.groups[rows]
     starts = [streams.rng("attack", material.ids[i]).uniform(-1, 1, target.unit.shape[1:]) for i in rows]
     start = np.stack(starts).astype(np.float32)
     clean, uphill = target.holds(target.unit), np.sign(target.uphill(target.unit))
@@ -103,7 +104,8 @@ def attack(eye: Eye, material: Material, limit: int, streams: Streams) -> Iterat
             standing = np.zeros_like(clean)
             standing[left[held]] = True
             survived.append(standing)
-        yield _curve(name, norm, material.split, clean, strengths, survived)
+        accuracy = tuple(share_of(held, groups) for held in survived)
+        yield AttackCurve(name, norm, material.split, strengths, accuracy, _half(clean, strengths, survived))
 
 
 def passes(n_images: int) -> Passes:
@@ -144,18 +146,13 @@ def into_ball(x: FloatArray, epsilon: FloatArray) -> FloatArray:
     return x * np.minimum(1, epsilon / np.maximum(lengths(x), 1e-12)).astype(np.float32)
 
 
-def _curve(
-    name: str, norm: Literal["Linf", "L2"], split: str, clean: Flags, strengths: tuple[float, ...],
-    survived: list[Flags],
-) -> AttackCurve:  # fmt: skip
-    n, unharmed = len(clean), int(clean.sum())
-    accuracy = tuple(wilson(int(s.sum()), n) for s in survived)
-    half: Quantity = NotRun(f"half of the {unharmed} right answers survive every strength tried")
+def _half(clean: Flags, strengths: tuple[float, ...], survived: list[Flags]) -> Quantity:
+    """The strength at which half of the right answers are lost."""
+    unharmed = int(clean.sum())
     if not unharmed:
-        half = NotRun("no answer was right to begin with")
+        return NotRun("no answer was right to begin with")
     for strength, left in zip(strengths, survived, strict=True):
-        if unharmed and left.sum() <= unharmed / 2:
+        if left.sum() <= unharmed / 2:
             note = "the smallest strength tried at which half of the answers are lost"
-            half = Estimate(strength, unharmed, note=note)
-            break
-    return AttackCurve(name, norm, split, strengths, accuracy, half)
+            return Estimate(strength, unharmed, note=note)
+    return NotRun(f"half of the {unharmed} right answers survive every strength tried")

@@ -17,7 +17,7 @@ from fruitaudit.diagnosis.images.material import Eye
 from fruitaudit.records.data import ByteArray, IntArray
 from fruitaudit.records.diagnosis import Shortcut
 from fruitaudit.runtime.streams import Streams
-from fruitaudit.statistics.intervals import wilson
+from fruitaudit.statistics.intervals import share_of
 
 GRID = 4
 ENOUGH = 160
@@ -91,7 +91,8 @@ def _of_region(
         for told in (_inserted(side, other, own, int(label)), _removed(side, other, own, int(label))):
             if told is None:
                 continue
-            share, usual = (wilson(int(hits.sum()), len(hits)) for hits in (told.hits, told.control))
+            share = share_of(told.hits, _groups(side, told.recipients))
+            usual = share_of(told.control, _groups(side, told.of_control))
             if (share.low or 0) < TELLS or (share.low or 0) <= (usual.high or 1):
                 continue
             what = told.sentence.format(region=name, name=names[label], percent=f"{100 * share.value:.0f} %")
@@ -110,12 +111,17 @@ def _of_region(
 
 @dataclass(frozen=True)
 class _Told:
-    """Which answers a region turned, of which `recipients`, and which the control turned."""
+    """Which answers a region turned, of which `recipients`, and which the control turned, of `of_control`."""
 
     hits: Flags
     recipients: IntArray
     control: Flags
+    of_control: IntArray
     sentence: str
+
+
+def _groups(side: Side, rows: IntArray) -> IntArray | None:
+    return None if side.material.groups is None else side.material.groups[rows]
 
 
 def _inserted(side: Side, other: _Swap, own: _Swap, label: int) -> _Told | None:
@@ -126,7 +132,7 @@ def _inserted(side: Side, other: _Swap, own: _Swap, label: int) -> _Told | None:
     if not rows.any() or not len(control):
         return None
     sentence = "The {region} of {name}, put into images of other classes, turns {percent} of their answers into {name}"
-    return _Told(other.called[rows] == label, other.recipients[rows], control, sentence)
+    return _Told(other.called[rows] == label, other.recipients[rows], control, own.recipients, sentence)
 
 
 def _removed(side: Side, other: _Swap, own: _Swap, label: int) -> _Told | None:
@@ -136,7 +142,8 @@ def _removed(side: Side, other: _Swap, own: _Swap, label: int) -> _Told | None:
     if not rows.any() or not same.any():
         return None
     sentence = "With the {region} of other classes, {percent} of the images of {name} are no longer known"
-    return _Told(other.called[rows] != label, other.recipients[rows], own.called[same] != label, sentence)
+    return _Told(other.called[rows] != label, other.recipients[rows], own.called[same] != label,
+                 own.recipients[same], sentence)  # fmt: skip
 
 
 def _swap(eye: Eye, side: Side, region: Region | None, other: bool, streams: Streams) -> _Swap:

@@ -15,7 +15,7 @@ from fruitaudit.diagnosis.images.sharpness import blur_metric
 from fruitaudit.records.diagnosis import Listing, ListingNotRun
 from fruitaudit.records.evaluation import Predictions
 from fruitaudit.records.states import NotRun
-from fruitaudit.statistics.intervals import wilson
+from fruitaudit.statistics.intervals import share_of
 
 ROWS = 50
 """Lines of a worksheet that are kept."""
@@ -118,7 +118,7 @@ def _size(told: Predictions) -> Listing:
     counts = np.bincount(told.labels, minlength=len(told.class_names))
     few = [c for c in np.argsort(counts, kind="stable") if counts[c] < _FEW]
     n = len(told.labels)
-    accuracy = wilson(int((told.predicted == told.labels).sum()), n)
+    accuracy = share_of(told.predicted == told.labels, told.groups)
     width = (accuracy.high or 1.0) - (accuracy.low or 0.0)
     verdict = "too small to say how accurate the model is" if width > _WIDE else "large enough for the accuracy"
     return Listing(

@@ -9,9 +9,9 @@ import numpy as np
 
 from fruitaudit.diagnosis.data_checks.shift import to_own_class
 from fruitaudit.diagnosis.images.material import Material
-from fruitaudit.records.data import FloatArray
+from fruitaudit.records.data import FloatArray, IntArray
 from fruitaudit.records.states import Estimate
-from fruitaudit.statistics.intervals import difference, wilson
+from fruitaudit.statistics.intervals import difference, share_of
 
 _FAR = 0.97
 """Median rank of a class's distances from which it is far from training."""
@@ -50,12 +50,16 @@ def find_varieties(
         return
     for label, rank in medians.items():
         rows = np.flatnonzero(material.labels == label)
-        home = lab[0].correct[lab[0].labels == label]
+        home = np.flatnonzero(lab[0].labels == label)
         if rank < _FAR or min(len(rows), len(home)) < _FEWEST:
             continue
-        drop = difference(*(wilson(int(right.sum()), len(right)) for right in (home, material.correct[rows])))
+        drop = difference(*(_recall(m, of_class) for m, of_class in ((lab[0], home), (material, rows))))
         if (drop.low or 0) <= 0 or drop.value < _LEAST_DROP:
             continue
         effect = drop.value * len(rows) / len(material)
         ids = tuple(material.ids[i] for i in rows[np.argsort(-own[rows])][:8])
         yield Variety(names[label], material.split, drop, rank, float(np.median(near)), effect, ids)
+
+
+def _recall(material: Material, rows: IntArray) -> Estimate:
+    return share_of(material.correct[rows] > 0, None if material.groups is None else material.groups[rows])

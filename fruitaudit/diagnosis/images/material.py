@@ -89,6 +89,11 @@ class Material:
     def __len__(self) -> int:
         return len(self.pixels)
 
+    @property
+    def groups(self) -> IntArray | None:
+        """(N,) `sources`, where the data names them."""
+        return self.sources if self.sources_known else None
+
     @cached_property
     def correct(self) -> FloatArray:
         """(N,) 1.0 where the model is right."""

@@ -1,0 +1,95 @@
+"""Images that come in groups (one object, patient or burst): how much less they tell than as many independent ones."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from fruitaudit.records.data import IntArray
+from fruitaudit.records.states import NotRun
+
+FEWEST_GROUPS = 5
+"""Groups below which their spread says too little for an interval."""
+
+Flags = npt.NDArray[np.bool_]
+
+
+def few_groups(n_groups: int) -> NotRun | None:
+    """Why there is no interval, or None where there are groups enough."""
+    if n_groups >= FEWEST_GROUPS:
+        return None
+    named = f"{n_groups} group{'' if n_groups == 1 else 's'}"
+    return NotRun(f"its images come from {named} (group_id), and an interval asks for {FEWEST_GROUPS}",
+                  "too_few_groups")  # fmt: skip
+
+
+def few_groups_note(few: NotRun) -> str:
+    """For the note of an estimate without an interval."""
+    return f"no interval: {few.reason}"
+
+
+def numbered(groups: IntArray) -> tuple[IntArray, int]:
+    """(N,) the number of each image's group, 0 .. G-1 in the order in which they first occur, and G."""
+    _, first, inverse = np.unique(groups, return_index=True, return_inverse=True)
+    place = np.empty(len(first), np.int64)
+    place[np.argsort(first)] = np.arange(len(first))
+    return place[inverse], len(first)
+
+
+@dataclass(frozen=True)
+class DesignEffect:
+    """How many independent images tell as much: `n_effective`, and what the low and the high end are made with.
+
+    The ends ask for fewer, because the design effect is itself estimated.
+    """
+
+    n_effective: float
+    n_low: float
+    n_high: float
+
+
+def design_effect(hits: Flags, groups: IntArray) -> DesignEffect:
+    """Of the share p of hits (N,) in `groups` (N,), by the variance of the ratio estimator over groups.
+
+    With x_g hits of m_g images and e_g = x_g - p m_g: v = G / (G - 1) sum e_g^2 / n^2, design effect
+    d = max(1, v n / (p (1 - p))), n_effective = n / d. Where p is 0 or 1 no spread is seen, and
+    n_effective = n^2 / sum m_g^2: the number of groups where they are of one size.
+    The normal quantile z of Wilson's interval stands for Student's: its n is (z / t)^2 n_effective. Toward one half, t
+    has the degrees of freedom 2 / (sum e^4 / (sum e^2)^2 - 1 / G), at most G - 1: a spread that rests on few groups,
+    as near 0 or 1, is known badly. Never fewer images than whole groups give.
+    Papers: Korn, Graubard 1998, Surv. Methodol. 24(2), 193-201; Dean, Pagano 2015, J. Surv. Stat. Methodol. 3(4),
+    484-503 (Wilson on the effective number, with Student's quantile).
+    Differs from the papers: d is at least 1, and the degrees of freedom of one end are Satterthwaite's (1946,
+    Biometrics 2, 110-114), from the fourth moment. Coverage: `benchmarks/intervals.md`.
+    """
+    inverse, n_groups = numbered(groups)
+    n = len(hits)
+    if n_groups == n:
+        return DesignEffect(n, n, n)
+    sizes = np.bincount(inverse, minlength=n_groups).astype(np.float64)
+    alike = n * n / float((sizes**2).sum())
+    p = float(hits.mean())
+    if p in (0.0, 1.0):
+        return DesignEffect(alike, alike, alike)
+    e = np.bincount(inverse, weights=hits.astype(np.float64), minlength=n_groups) - p * sizes
+    effective, near, far = ends(n, n_groups, p, alike, float((e**2).sum()), float((e**4).sum()))
+    return DesignEffect(effective, far, near) if p > 0.5 else DesignEffect(effective, near, far)
+
+
+def ends(n: int, n_groups: int, p: float, alike: float, squares: float, fourths: float) -> tuple[float, float, float]:
+    """The effective number, and that of the end toward the nearer of 0 and 1, and of the other end."""
+    from scipy.stats import norm, t
+
+    z = float(norm.ppf(0.975))
+    if squares <= 0:
+        return n, n, n
+    ratio = n_groups / (n_groups - 1) * squares / n / (p * (1 - p))
+    effective = n / max(1.0, ratio)
+    spread = fourths / squares**2 - 1 / n_groups
+    freedom = float(np.clip(2 / spread if spread > 0 else np.inf, 1, n_groups - 1))
+    usual = (z / float(t.ppf(0.975, n_groups - 1))) ** 2
+    near = min(n, n / ratio * usual)
+    far = max(min(effective * (z / float(t.ppf(0.975, freedom))) ** 2, near), min(alike * usual, near))
+    return effective, near, far
