@@ -22,27 +22,11 @@ sys.path.insert(0, str(Path(__file__).parent / "attribution"))
 
 import numpy as np
 import zoo
-from analytic_models import some_images, with_background
+from analytic_models import quick, some_images, with_background
 
 FILES = {"keras_file": "model.keras", "keras2_h5": "model.h5", "saved_model": "model"}
 """The "sequential" once more, out of a file of this name."""
 KINDS = (*zoo.KINDS, *FILES)
-QUICK: dict[str, dict[str, Any]] = {
-    "activation_maximization": {"steps": 2, "filters": 1, "reference_images": 12},
-    "cem": {"c_steps": 1, "c_init": 1e5, "c_init_pp": 1e5, "max_iterations": 50, "learning_rate": 0.03,
-            "no_information": "grey"},
-    "deep_shap": {"background": 2},
-    "expected_gradients": {"samples": 1024, "references": 1},  # as many as its sum needs to come near
-    "integrated_gradients": {"steps": "auto"},
-    "kernel_shap": {"samples": 32, "hide": "grey"},
-    "lime": {"samples": 32},
-    "nearest_neighbours": {"reference_images": 12},
-    "occlusion": {"patch": 12},
-    "partition_shap": {"samples": 32},
-    "rise": {"samples": 16},
-    "smoothgrad": {"samples": 2},
-    "vargrad": {"samples": 2},
-}  # fmt: skip
 N = 2
 
 
@@ -103,14 +87,14 @@ def as_of_keras_2(path: Path) -> None:
         file.attrs["keras_version"] = "2.15.0"
 
 
-def cell(name: str, kind: str, model: Any) -> Cell:
+def cell(name: str, kind: str, model: Any, **options: Any) -> Cell:
     """Run a method on two images, or on none where it is about the model."""
     from fruitaudit.attribution.explain import explain
     from fruitaudit.attribution.registry import native_methods
     from fruitaudit.records.explanations import Targets
     from fruitaudit.runtime.streams import Streams
 
-    method = native_methods()[name](**QUICK.get(name, {}))
+    method = quick(native_methods()[name], **options)
     n = N if method.registration.subject == "image" else 0
     images = some_images(model.input_shape, N, high=zoo.TOP.get(kind, 1.0)).select(slice(n))
     images = with_background(method, images)

@@ -42,6 +42,16 @@ OPTIONS = ConfigDict(strict=True, extra="forbid", allow_inf_nan=False)
 
 
 @dataclass(frozen=True)
+class Sum:
+    """What attributions add up to: the score explained, less the score of something, within a share of that."""
+
+    less: Literal["nothing", "black", "hidden", "background"]
+    """"hidden": the image with every part hidden; "background": the mean over the reference images."""
+    within: float | None = 1e-3
+    """What rounding makes of it; None where it is only neared, with the steps or samples taken."""
+
+
+@dataclass(frozen=True)
 class Registration:
     """All that the config, the command line, the report and the documentation say about a method."""
 
@@ -74,6 +84,14 @@ class Registration:
     """What this provider gets wrong, one sentence with its measured figure: printed wherever its maps are."""
     contrast: bool = False
     """Whether it can explain why one class rather than another: `Targets.against`. Where not, it is NotRun."""
+    unit_power: int = 0
+    """The power of the model input's unit that the map is per: 1 for a gradient, 2 for its variance, 0 for neither."""
+    linear: bool = False
+    """Whether its map is linear in the score: the map of A rather than B is then that of A less that of B."""
+    adds_up: Sum | None = None
+    """What its attributions promise to add up to, if anything."""
+    quick_options: tuple[tuple[str, Any], ...] = ()
+    """Options with which it is quick and still keeps its contract: those of the tests over all methods."""
     subject: Literal["image", "model"] = "image"
     """"model": runs once an audit, on no image; reference images lie in `images.background`, targets are empty."""
 

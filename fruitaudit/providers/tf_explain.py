@@ -133,6 +133,7 @@ class IntegratedGradientsByTfExplain:
         needs=NEEDS,
         explains="probability",
         sensitivity_options=(("steps", 3),),
+        quick_options=(("steps", 5),),
         caveat="never multiplies by (x - baseline), so that its sum is not the difference of the scores: r 0.07 to "
         "0.78 with integrated gradients of the logit on 16 shop photos",
     )
@@ -174,6 +175,7 @@ class OcclusionByTfExplain:
         needs=NEEDS,
         signed=False,
         sensitivity_options=(("patch", 3),),
+        quick_options=(),
         caveat="hides with the number 127.5 whatever the input's range, and swaps height and width: r -0.02 to 0.31 "
         "with the drop of probability on 14 of 16 shop photos in 0..1",
     )

@@ -187,5 +187,10 @@ def with_background(method, images):
     return replace(images, background=Background(values, np.arange(n, dtype=np.int64) % 4, ids, 10 * n))
 
 
+def quick(method, **options):
+    """A method with the options that it registers as quick, but for these."""
+    return method(**dict(method.registration.quick_options) | options)
+
+
 def some_targets(n, n_classes):
     return Targets(np.arange(n, dtype=np.int64) % n_classes)

@@ -7,7 +7,7 @@ import typing
 
 import numpy as np
 import pytest
-from analytic_models import Quadratic, SmallCnn, some_images, some_targets, with_background
+from analytic_models import Quadratic, SmallCnn, quick, some_images, some_targets, with_background
 
 from fruitaudit.attribution.base import Passes
 from fruitaudit.attribution.explain import explain
@@ -17,20 +17,11 @@ from fruitaudit.records.states import NotRun
 from fruitaudit.runtime.streams import Streams
 
 STREAMS = Streams(9)
-QUICK = {
-    "lime": {"samples": 150},
-    "occlusion": {"patch": 4},
-    "kernel_shap": {"samples": 128},
-    "partition_shap": {"samples": 100},
-    "rise": {"samples": 100},
-}
 MODELS = {
     "cnn": lambda **more: SmallCnn((12, 8, 3), **more),
     "cnn grey": lambda **more: SmallCnn((8, 12, 1), **more),
     "no layers": lambda **more: Quadratic((12, 10, 3), **more),
 }
-PER_INPUT = {"saliency": 1, "smoothgrad": 1, "vargrad": 2}
-"""Methods whose unit is per unit of input, and its power."""
 WITH_GRAPH = {
     "deep_lift",
     "deep_shap",
@@ -64,10 +55,6 @@ def run(method, model, images=None, classes=None):
     made = explain(method, model, with_background(method, images), targets, STREAMS)
     assert not isinstance(made, NotRun), made.reason
     return made
-
-
-def quick(method, **options):
-    return method(**QUICK.get(method.registration.name, {}) | options)
 
 
 def assert_same_maps(method, made, expected):
@@ -175,13 +162,14 @@ def test_a_contrast_is_of_logits_or_refused(method):
     if not method.registration.contrast:
         assert "cannot tell why one class was preferred to another" in made.reason
         return
-    alone = run(quick(method), model, classes=np.full(5, 2)).values
+    of_logits = {"explains": "logit"} if hasattr(method, "explains") else {}
+    alone = run(quick(method, **of_logits), model, classes=np.full(5, 2)).values
     if method.registration.family == "control":
         np.testing.assert_array_equal(made.values, alone)
         return
     assert abs(made.values - alone).max() > 1e-2 * abs(alone).max()
-    if method.registration.channels == "sum":
-        rival = run(quick(method), model, classes=np.full(5, 1)).values
+    if method.registration.linear:
+        rival = run(quick(method, **of_logits), model, classes=np.full(5, 1)).values
         np.testing.assert_allclose(made.values, alone - rival, rtol=1e-3, atol=1e-5 * abs(alone).max())
 
 
@@ -198,8 +186,15 @@ def test_fills_and_segments_follow_the_range_of_the_input(method):
 
     usual = run(quick(method), SmallCnn()).values
     scaled = run(quick(method), Rescaling(), some_images((12, 8, 3), low=-1, high=3)).values
-    scaled = scaled * 4 ** PER_INPUT.get(method.registration.name, 0)
-    np.testing.assert_allclose(scaled, usual, rtol=1e-3, atol=1e-4 * abs(usual).max())
+    power = method.registration.unit_power
+    np.testing.assert_allclose(
+        scaled * 4**power,
+        usual,
+        rtol=1e-3,
+        atol=1e-4 * abs(usual).max(),
+        err_msg=f"not per unit of the model input to the power of {power}: set unit_power in its registration, "
+        "unless a colour or a superpixel does not follow the range",
+    )
 
 
 @pytest.mark.parametrize("method", [m for m in METHODS.values() if m.registration.requires])

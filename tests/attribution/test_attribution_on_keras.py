@@ -8,10 +8,10 @@ import re
 
 import numpy as np
 import pytest
-from analytic_models import some_images, some_targets, with_background
+from analytic_models import quick, some_images, some_targets, with_background
 from test_attribution_contract import assert_same_maps
 
-from fruitaudit.attribution.base import passes_of
+from fruitaudit.attribution.base import background_of, passes_of
 from fruitaudit.attribution.explain import explain
 from fruitaudit.attribution.methods.integrated_gradients import IntegratedGradients
 from fruitaudit.models.keras.backend import keras
@@ -24,18 +24,6 @@ from fruitaudit.records.states import NotRun
 from fruitaudit.runtime.streams import Streams
 
 L = keras.layers
-QUICK = {
-    "activation_maximization": {"steps": 2, "filters": 2, "reference_images": 12},
-    "lime": {"samples": 100},
-    "smoothgrad": {"samples": 4},
-    "vargrad": {"samples": 4},
-    "rise": {"samples": 50},
-    "kernel_shap": {"samples": 64},
-    "partition_shap": {"samples": 60},
-    "integrated_gradients": {"steps": 5},
-    "expected_gradients": {"samples": 6, "references": 12},
-    "deep_shap": {"background": 12},
-}
 
 
 def cnn(shape, *head):
@@ -68,15 +56,12 @@ KINDS = {
 NATIVE = [method for (_, provider), method in all_methods().items() if provider == "native"]
 ELSEWHERE = {"alibi", "shap"}
 """Providers that run in a process of their own, for seconds a call: tests/parity asks for them."""
-LINEAR = {"cam", "deep_lift", "deep_shap", "expected_gradients", "input_x_gradient", "integrated_gradients",
-          "kernel_shap", "lrp", "occlusion", "rise"}  # fmt: skip
-"""Methods whose map is linear in the score that they explain."""
-SUMS_TO = {
-    "deep_lift": lambda model, images, logits: logits - model.logits(np.zeros_like(images.values)),
-    "deep_shap": lambda model, images, logits: logits - model.logits(images.background.values).mean(axis=0),
-    "lrp": lambda model, images, logits: logits,
+START = {
+    "nothing": lambda model, references: 0,
+    "black": lambda model, references: model.logits(np.zeros((1, *model.input_shape), np.float32)),
+    "background": lambda model, references: model.logits(references).mean(axis=0),
 }
-"""Methods whose maps add up to a known number whatever their options."""
+"""Logits of what attributions add up to less than the image's, where it is no matter of an option."""
 PROVIDED = [
     method
     for (_, provider), method in all_methods().items()
@@ -98,7 +83,7 @@ def identity(method):
 
 
 def run(method, model, images, targets, **options):
-    made = method(**QUICK.get(method.registration.name, {}) | options)
+    made = quick(method, **options)
     images = images if images.background else with_background(made, images)
     # With seed 9 one of SmoothGrad's copies lies on a kink of the grey network, where batches decide by rounding.
     return explain(made, model, images, targets, Streams(8))
@@ -139,8 +124,7 @@ def test_native_methods_keep_the_contract(method, kind, models):
         assert unruled if kind == "nested, BatchNorm, swish" else kind == "dense only" and flat, made.reason
         return
     assert not isinstance(made, NotRun), made.reason
-    options = QUICK.get(method.registration.name, {})
-    announced, made_of = passes_of(method(**options), model, len(images)), model.passes.since(before)
+    announced, made_of = passes_of(quick(method), model, len(images)), model.passes.since(before)
     at_most = method.registration.upper_bound
     assert made_of.forward <= announced.forward if at_most else made_of == announced
     again = run(method, model, images, targets)
@@ -215,15 +199,17 @@ def test_a_contrast_is_of_two_logits_or_refused(method, kind, models):
     twice = (method.registration.name, kind) == ("smoothgrad_sweep", "one sigmoid unit")
     assert twice or abs(made.values - alone.values).max() > 1e-2 * scale
     back = run(method, model, images, Targets(rivals, targets.classes, "contrast"))
-    if method.registration.name in LINEAR:
+    if method.registration.linear:
         np.testing.assert_allclose(made.values, alone.values - rival.values, rtol=1e-3, atol=1e-4 * scale)
         np.testing.assert_allclose(made.values, -back.values, rtol=1e-3, atol=1e-4 * scale)
-    if sums_to := SUMS_TO.get(method.registration.name):
-        logits, rows = model.logits(images.values), np.arange(3)
-        expected = sums_to(model, images, logits)[rows, targets.classes] - sums_to(model, images, logits)[rows, rivals]
+    adds_up = method.registration.adds_up
+    if adds_up and adds_up.within and adds_up.less in START:
+        references = images.background.values[: background_of(quick(method))]
+        gains, rows = model.logits(images.values) - START[adds_up.less](model, references), np.arange(3)
+        expected = gains[rows, targets.classes] - gains[rows, rivals]
         inside = made.diagnostics.get("kept_inside", 0)
         total = np.nansum(made.coefficients, axis=1) if isinstance(made, Segments) else made.values.sum(axis=(1, 2))
-        np.testing.assert_allclose(total + inside, expected, rtol=1e-3, atol=1e-5 * abs(expected).max())
+        np.testing.assert_allclose(total + inside, expected, rtol=adds_up.within, atol=1e-5 * abs(expected).max())
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -9,7 +9,7 @@ import matrix
 import numpy as np
 import pytest
 import zoo
-from analytic_models import some_images, some_targets, with_background
+from analytic_models import quick, some_images, some_targets, with_background
 
 from fruitaudit.attribution.explain import explain
 from fruitaudit.attribution.registry import native_methods
@@ -27,7 +27,7 @@ def case(request):
     weights = [w.copy() for w in model.network.get_weights()]
 
     def run(name, targets=None, **options):
-        method = native_methods()[name](**matrix.QUICK.get(name, {}) | options)
+        method = quick(native_methods()[name], **options)
         asked = targets or some_targets(N, model.n_classes)
         made = explain(method, model, with_background(method, images), asked, Streams(9))
         assert not isinstance(made, NotRun), made.reason

@@ -90,6 +90,7 @@ class ActivationMaximization:
         channels="none",
         signed=False,
         needs=("scores", "unit_gradients", "activations", "weights"),
+        quick_options=(("steps", 2), ("filters", 2), ("reference_images", 12)),
         cost="once for the model: (layers x filters + classes) x steps gradients, reference images forward",
         contract_options=(("layers", ["early"]), ("filters", 1), ("choose", "first"), ("classes", 1),
                              ("parameterization", "pixel"), ("steps", 3), ("step_size", 0.01), ("jitter", 0),

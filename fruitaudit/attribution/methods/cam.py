@@ -41,6 +41,7 @@ class Cam:
         channels="none",
         signed=True,
         needs=("scores", "activations", "weights"),
+        linear=True,
         cost="1 forward",
         requires="a head of global average pooling and one dense layer",
         contrast=True,

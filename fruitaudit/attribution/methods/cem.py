@@ -66,6 +66,14 @@ class Cem:
         channels="none",
         signed=True,
         needs=("scores", "gradients"),
+        quick_options=(
+            ("c_steps", 1),
+            ("c_init", 1e5),
+            ("c_init_pp", 1e5),
+            ("max_iterations", 50),
+            ("learning_rate", 0.03),
+            ("no_information", "grey"),
+        ),
         cost="at most 2 x (c_steps x max_iterations + 1) gradients and 4 forward; with momentum as many forward",
         upper_bound=True,
         contract_options=(

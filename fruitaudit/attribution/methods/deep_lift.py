@@ -5,7 +5,7 @@ from typing import ClassVar
 import numpy as np
 from pydantic.dataclasses import dataclass
 
-from fruitaudit.attribution.base import OPTIONS, Model, Passes, Registration, Shape
+from fruitaudit.attribution.base import OPTIONS, Model, Passes, Registration, Shape, Sum
 from fruitaudit.attribution.fills import Fill, colour
 from fruitaudit.attribution.scores import logit_weights
 from fruitaudit.models.rules import DeepLiftRules, Propagated
@@ -42,6 +42,8 @@ class DeepLift:
         channels="sum",
         signed=True,
         needs=("backward_rules",),
+        linear=True,
+        adds_up=Sum(less="black"),
         cost="1 gradient, and 1 forward for all images of a batch",
         sensitivity_options=(("baseline", "white"),),
         contrast=True,

@@ -6,7 +6,7 @@ import numpy as np
 from pydantic import Field
 from pydantic.dataclasses import dataclass
 
-from fruitaudit.attribution.base import OPTIONS, Model, Passes, Registration, Shape
+from fruitaudit.attribution.base import OPTIONS, Model, Passes, Registration, Shape, Sum
 from fruitaudit.attribution.methods.deep_lift import additivity
 from fruitaudit.attribution.scores import logit_weights
 from fruitaudit.errors import CannotExplain
@@ -42,6 +42,9 @@ class DeepShap:
         channels="sum",
         signed=True,
         needs=("scores", "backward_rules"),
+        linear=True,
+        adds_up=Sum(less="background"),
+        quick_options=(("background", 2),),
         cost="(1 + classes + total) x background gradients, whose forward halves are shared between images",
         sensitivity_options=(("background", 3), ("classes", 2), ("total", True)),
         contrast=True,

@@ -6,7 +6,7 @@ import numpy as np
 from pydantic import Field
 from pydantic.dataclasses import dataclass
 
-from fruitaudit.attribution.base import OPTIONS, Model, Passes, Registration, Shape, reduce_channels
+from fruitaudit.attribution.base import OPTIONS, Model, Passes, Registration, Shape, Sum, reduce_channels
 from fruitaudit.attribution.passes import add_per_image, rows
 from fruitaudit.attribution.scores import gradients_of, pick
 from fruitaudit.errors import CannotExplain
@@ -42,6 +42,9 @@ class ExpectedGradients:
         channels="sum",
         signed=True,
         needs=("scores", "gradients"),
+        linear=True,
+        adds_up=Sum(less="background", within=None),
+        quick_options=(("samples", 20), ("references", 5)),
         cost="samples gradients, 1 forward (and 1 for each reference image)",
         contrast=True,
         sensitivity_options=(("samples", 10), ("references", 2)),

@@ -36,6 +36,7 @@ class InputXGradient:
         channels="sum",
         signed=True,
         needs=("gradients",),
+        linear=True,
         cost="1 gradient",
         sensitivity_options=(("origin", "white"),),
         contrast=True,

@@ -8,7 +8,7 @@ import numpy.typing as npt
 from pydantic import Field
 from pydantic.dataclasses import dataclass
 
-from fruitaudit.attribution.base import OPTIONS, Model, Passes, Registration, Shape
+from fruitaudit.attribution.base import OPTIONS, Model, Passes, Registration, Shape, Sum
 from fruitaudit.attribution.fills import blurred, colour
 from fruitaudit.attribution.passes import add_per_image, rows, runs
 from fruitaudit.attribution.scores import gradients_of, pick
@@ -56,6 +56,8 @@ class IntegratedGradients:
         channels="sum",
         signed=True,
         needs=("scores", "gradients"),
+        linear=True,
+        adds_up=Sum(less="black", within=None),
         cost="steps gradients (auto: at most 1025), 1 forward (and 1 for the baseline)",
         contrast=True,
         sensitivity_options=(("steps", 2), ("baseline", "white")),

@@ -9,7 +9,7 @@ import numpy.typing as npt
 from pydantic import Field
 from pydantic.dataclasses import dataclass
 
-from fruitaudit.attribution.base import OPTIONS, Model, Passes, Registration, Shape
+from fruitaudit.attribution.base import OPTIONS, Model, Passes, Registration, Shape, Sum
 from fruitaudit.attribution.fills import Hide
 from fruitaudit.attribution.scores import Score, scores_of
 from fruitaudit.attribution.superpixels import (
@@ -57,6 +57,9 @@ class KernelShap:
         channels="none",
         signed=True,
         needs=("scores",),
+        linear=True,
+        adds_up=Sum(less="hidden"),
+        quick_options=(("samples", 64), ("hide", "grey")),
         cost="at most samples forward (2 to the power of the superpixels, where that is less)",
         upper_bound=True,
         contrast=True,

@@ -54,6 +54,7 @@ class Lime:
         channels="none",
         signed=True,
         needs=("scores",),
+        quick_options=(("samples", 100),),
         cost="samples forward",
         contrast=True,
         package="lime",

@@ -6,7 +6,7 @@ import numpy as np
 from pydantic import Field
 from pydantic.dataclasses import dataclass
 
-from fruitaudit.attribution.base import OPTIONS, Model, Passes, Registration, Shape
+from fruitaudit.attribution.base import OPTIONS, Model, Passes, Registration, Shape, Sum
 from fruitaudit.attribution.scores import logit_weights
 from fruitaudit.models.rules import LrpRule, LrpRules
 from fruitaudit.records.data import Images
@@ -52,6 +52,8 @@ class Lrp:
         channels="sum",
         signed=True,
         needs=("backward_rules",),
+        linear=True,
+        adds_up=Sum(less="nothing"),
         cost="1 gradient, and 1 forward for the parts of positive contributions",
         sensitivity_options=(("dense", "gamma 0.5"), ("convolution", "epsilon"), ("first", "box")),
         contrast=True,

@@ -58,6 +58,7 @@ class NearestNeighbours:
         channels="none",
         signed=False,
         needs=("activations",),
+        quick_options=(("reference_images", 12),),
         cost="at most 1 + neighbours forward, and once the reference images; more where their features fill the memory",
         upper_bound=True,
         contract_options=(("neighbours", 2), ("metric", "euclidean"), ("layer", "early"), ("among", "medoids"),

@@ -43,6 +43,8 @@ class Occlusion:
         channels="none",
         signed=True,
         needs=("scores",),
+        linear=True,
+        quick_options=(("patch", 4),),
         cost="1 + ((H - patch) / stride + 1) x ((W - patch) / stride + 1) forward, both rounded up",
         contrast=True,
         sensitivity_options=(("patch", 5), ("stride", 3), ("fill", "white"), ("explains", "logit")),

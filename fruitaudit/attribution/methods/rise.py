@@ -42,6 +42,8 @@ class Rise:
         channels="none",
         signed=True,
         needs=("scores",),
+        linear=True,
+        quick_options=(("samples", 50),),
         cost="samples forward",
         contrast=True,
         sensitivity_options=(

@@ -34,6 +34,7 @@ class Saliency:
         channels="maxabs",
         signed=False,
         needs=("gradients",),
+        unit_power=1,
         cost="1 gradient",
         contrast=True,
         sensitivity_options=(("channels", "sum"),),

@@ -39,6 +39,8 @@ class SmoothGrad:
         channels="maxabs",
         signed=False,
         needs=("gradients",),
+        unit_power=1,
+        quick_options=(("samples", 4),),
         cost="samples gradients",
         contrast=True,
         sensitivity_options=(("samples", 7), ("noise", 0.05), ("channels", "sum")),

@@ -37,6 +37,8 @@ class VarGrad:
         channels="maxabs",
         signed=False,
         needs=("gradients",),
+        unit_power=2,
+        quick_options=(("samples", 4),),
         cost="samples gradients, or none: those of SmoothGrad, where it has made the same",
         contrast=True,
         sensitivity_options=(("samples", 7), ("noise", 0.05), ("channels", "l2")),
