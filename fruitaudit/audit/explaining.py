@@ -93,7 +93,8 @@ class Explainer:
         """What was done to the files shows in the pixels: another resize or interpolation is another fingerprint."""
         background = images.background and (_sha256(images.background.values), images.background.labels.tolist())
         ends = images.low.tolist(), images.high.tolist()
-        return _sha256(images.values), images.sample_ids, *ends, _sha256(images.masks), background
+        groups = None if images.groups is None else images.groups.tolist()
+        return _sha256(images.values), images.sample_ids, *ends, _sha256(images.masks), background, groups
 
     def explain_model(self, settings: MethodSettings) -> tuple[Row, bool]:
         """Run one method that is about the model, not about images."""

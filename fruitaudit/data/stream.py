@@ -15,7 +15,7 @@ from fruitaudit.data import decode as d
 from fruitaudit.data.preprocess import Preprocessor
 from fruitaudit.data.splits import Split
 from fruitaudit.errors import DataError
-from fruitaudit.records.data import BadFile, ByteArray, ColourNote, FloatArray, Images, Sample
+from fruitaudit.records.data import BadFile, ByteArray, ColourNote, FloatArray, Images, Sample, group_numbers
 
 TO_GREY = "colour reduced to grey"
 _TASK = 16
@@ -96,7 +96,8 @@ def read_images(samples: Sequence[Sample], preprocessor: Preprocessor) -> Images
             raise DataError(f"image {sample.id}: {read}")
         fitted.append(read.fitted[None])
     values = preprocessor.scaled(np.concatenate(fitted))
-    return Images(values, tuple(sample.id for sample in samples), preprocessor.low, preprocessor.high)
+    ids = tuple(sample.id for sample in samples)
+    return Images(values, ids, preprocessor.low, preprocessor.high, groups=group_numbers(samples))
 
 
 def _read_all(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -32,6 +32,14 @@ class Sample:
     """The high-resolution photograph this sample was made from, for display only."""
     mask: Path | None = None
     metadata: Mapping[str, str] = field(default_factory=dict)
+
+
+def group_numbers(samples: Sequence[Sample]) -> IntArray | None:
+    """(N,) a number for each group; a sample without one is a group of its own. None where no sample has one."""
+    if not any(sample.group_id for sample in samples):
+        return None
+    names = [f"group {sample.group_id}" if sample.group_id else f"image {sample.id}" for sample in samples]
+    return np.unique(names, return_inverse=True)[1].astype(np.int64)
 
 
 @dataclass(frozen=True)
@@ -123,6 +131,8 @@ class Images:
     masks: FloatArray | None = None
     background: Background | None = None
     """Set for a method that asks for it: see `attribution.base.background_of`."""
+    groups: IntArray | None = None
+    """(N,) the number of each image's group (`group_id`); None where no image has one."""
 
     def __len__(self) -> int:
         return len(self.values)
@@ -136,7 +146,8 @@ class Images:
         """The images of these rows."""
         ids = np.asarray(self.sample_ids, dtype=object)[rows]
         masks = None if self.masks is None else self.masks[rows]
-        return Images(self.values[rows], tuple(ids), self.low, self.high, masks, self.background)
+        groups = None if self.groups is None else self.groups[rows]
+        return Images(self.values[rows], tuple(ids), self.low, self.high, masks, self.background, groups)
 
     def one_by_one(self) -> Iterator[Images]:
         """Each image as a batch of its own."""

@@ -36,8 +36,9 @@ class Predictions:
         """(N,) the number of each image's group; an image without a name is a group of its own."""
         if self.group_ids is None:
             return None
-        # No sample id equals a group's name with this mark before it.
-        names = [f"\0{name}" if name else i for name, i in zip(self.group_ids, self.sample_ids, strict=True)]
+        names = [
+            f"group {name}" if name else f"image {i}" for name, i in zip(self.group_ids, self.sample_ids, strict=True)
+        ]
         return np.unique(names, return_inverse=True)[1].astype(np.int64)
 
     @property

@@ -75,6 +75,12 @@ def _drawn(strata: IntArray, rng: np.random.Generator, resamples: int, n_images:
         yield counts
 
 
+def unit_counts(n_units: int, rng: np.random.Generator, resamples: int) -> npt.NDArray[np.float64]:
+    """Counts (U, R) of units, all of one kind, in float64."""
+    blocks = list(_drawn(np.zeros(n_units, np.int64), rng, resamples, n_units))
+    return np.concatenate(blocks, axis=1).astype(np.float64)
+
+
 def _most_frequent(labels: IntArray, units: IntArray, n_units: int) -> IntArray:
     """(U,) the label that most images of each unit have; of equally many the first."""
     classes, place = np.unique(labels, return_inverse=True)

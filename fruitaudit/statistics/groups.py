@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from statistics import NormalDist
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -13,7 +15,10 @@ from fruitaudit.records.states import NotRun
 FEWEST_GROUPS = 5
 """Groups below which their spread says too little for an interval."""
 
+Z = NormalDist().inv_cdf(0.975)
+
 Flags = npt.NDArray[np.bool_]
+Values = npt.NDArray[np.float64]
 
 
 def few_groups(n_groups: int) -> NotRun | None:
@@ -28,6 +33,11 @@ def few_groups(n_groups: int) -> NotRun | None:
 def few_groups_note(few: NotRun) -> str:
     """For the note of an estimate without an interval."""
     return f"no interval: {few.reason}"
+
+
+def first_of(groups: IntArray | None, n: int) -> IntArray | None:
+    """The groups of the first n images."""
+    return None if groups is None else groups[:n]
 
 
 def numbered(groups: IntArray) -> tuple[IntArray, int]:
@@ -68,28 +78,30 @@ def design_effect(hits: Flags, groups: IntArray) -> DesignEffect:
     n = len(hits)
     if n_groups == n:
         return DesignEffect(n, n, n)
-    sizes = np.bincount(inverse, minlength=n_groups).astype(np.float64)
-    alike = n * n / float((sizes**2).sum())
-    p = float(hits.mean())
-    if p in (0.0, 1.0):
-        return DesignEffect(alike, alike, alike)
-    e = np.bincount(inverse, weights=hits.astype(np.float64), minlength=n_groups) - p * sizes
-    effective, near, far = ends(n, n_groups, p, alike, float((e**2).sum()), float((e**4).sum()))
-    return DesignEffect(effective, far, near) if p > 0.5 else DesignEffect(effective, near, far)
+    sizes = np.bincount(inverse, minlength=n_groups)
+    of_group = np.bincount(inverse, weights=hits.astype(np.float64), minlength=n_groups)
+    return DesignEffect(
+        *(float(found[0]) for found in effective_numbers(np.atleast_2d(of_group).astype(np.float64), sizes))
+    )
 
 
-def ends(n: int, n_groups: int, p: float, alike: float, squares: float, fourths: float) -> tuple[float, float, float]:
-    """The effective number, and that of the end toward the nearer of 0 and 1, and of the other end."""
-    from scipy.stats import norm, t
+def effective_numbers(hits: Values, sizes: npt.NDArray[np.integer[Any]]) -> tuple[Values, Values, Values]:
+    """`n_effective`, `n_low` and `n_high` of `DesignEffect`, each (R,), of R draws of hits (R, G) in groups (G,)."""
+    from scipy.stats import t
 
-    z = float(norm.ppf(0.975))
-    if squares <= 0:
-        return n, n, n
-    ratio = n_groups / (n_groups - 1) * squares / n / (p * (1 - p))
-    effective = n / max(1.0, ratio)
-    spread = fourths / squares**2 - 1 / n_groups
-    freedom = float(np.clip(2 / spread if spread > 0 else np.inf, 1, n_groups - 1))
-    usual = (z / float(t.ppf(0.975, n_groups - 1))) ** 2
-    near = min(n, n / ratio * usual)
-    far = max(min(effective * (z / float(t.ppf(0.975, freedom))) ** 2, near), min(alike * usual, near))
-    return effective, near, far
+    n, n_groups = float(sizes.sum()), len(sizes)
+    p = hits.sum(axis=1) / n
+    squares = (hits - p[:, None] * sizes) ** 2
+    total = squares.sum(axis=1)
+    varies = (p > 0) & (p < 1)
+    # Where groups do not differ at all the ratio is 0: they tell as much as independent images.
+    ratio = n_groups / (n_groups - 1) * total / np.where(varies, n * p * (1 - p), 1.0)
+    peaked = (squares**2).sum(axis=1) / np.maximum(total**2, 1e-300) - 1 / n_groups
+    freedom = np.clip(2 / np.maximum(peaked, 1e-12), 1, n_groups - 1)
+    usual = (Z / t.ppf(0.975, n_groups - 1)) ** 2
+    alike = n * n / float((sizes.astype(np.float64) ** 2).sum())
+    effective = n / np.maximum(ratio, 1.0)
+    near = np.minimum(n, n / np.maximum(ratio, 1e-12) * usual)
+    far = np.maximum(effective * (Z / t.ppf(0.975, freedom)) ** 2, np.minimum(alike * usual, near))
+    effective, near, far = (np.where(varies, found, alike) for found in (effective, near, far))
+    return effective, np.where(p > 0.5, far, near), np.where(p > 0.5, near, far)

@@ -6,15 +6,12 @@ Where images come in groups, the proportion's interval is Wilson's on the effect
 from __future__ import annotations
 
 from math import hypot, sqrt
-from statistics import NormalDist
 
 import numpy as np
 
 from fruitaudit.records.data import IntArray
 from fruitaudit.records.states import Estimate, NotRun, Quantity
-from fruitaudit.statistics.groups import Flags, design_effect, few_groups, few_groups_note
-
-Z = NormalDist().inv_cdf(0.975)
+from fruitaudit.statistics.groups import Flags, Z, design_effect, few_groups, few_groups_note
 
 
 def ends_of_wilson(share: float, n: float) -> tuple[float, float]:

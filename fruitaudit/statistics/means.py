@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import numpy.typing as npt
 
 from fruitaudit.records.data import IntArray
 from fruitaudit.records.states import Estimate
 from fruitaudit.runtime.streams import Streams
+from fruitaudit.statistics.bootstrap import tail, unit_counts
+from fruitaudit.statistics.groups import few_groups, few_groups_note, numbered
 
 RESAMPLES = 1000
 OPTIMISTIC = "every image counts as its own source, so the interval is optimistic where one object is shown many times"
@@ -21,12 +25,8 @@ Range = tuple[float, float]
 
 def weights(sources: IntArray, streams: Streams, *purpose: str) -> Values:
     """(R, N): how much each image counts in each resample of the sources; rows sum to 1."""
-    _, numbers, sizes = np.unique(sources, return_inverse=True, return_counts=True)
-    n_sources = len(sizes)
-    rng = streams.rng("source bootstrap", *purpose)
-    drawn = rng.integers(0, n_sources, (RESAMPLES, n_sources)) + n_sources * np.arange(RESAMPLES)[:, None]
-    times = np.bincount(drawn.ravel(), minlength=RESAMPLES * n_sources).reshape(RESAMPLES, n_sources)
-    counts = times[:, numbers].astype(np.float64)
+    units, n_units = numbered(sources)
+    counts = unit_counts(n_units, streams.rng("source bootstrap", *purpose), RESAMPLES)[units].T
     return counts / counts.sum(axis=1, keepdims=True)
 
 
@@ -41,15 +41,8 @@ def mean_of(
     JAMA 249(13), "the rule of three").
     """
     numbers = np.asarray(values, np.float64)
-    value, n = float(numbers.mean()), len(np.unique(sources))
     spread = weights(sources, streams, *purpose) @ numbers
-    low, high = np.quantile(spread, [0.025, 0.975]).tolist()
-    note = "" if known else OPTIMISTIC
-    if high - low < 1e-12:
-        low, high = _reaching(value, 3 / n, possible)
-        return Estimate(value, len(numbers), low, high, interval="rule of three", note=note)
-    name = f"bootstrap of {n} sources, {RESAMPLES} resamples"
-    return Estimate(value, len(numbers), min(low, value), max(high, value), interval=name, note=note)
+    return spanned(float(numbers.mean()), spread, (sources,), known, possible)
 
 
 def difference_of_means(
@@ -63,13 +56,27 @@ def difference_of_means(
     first = weights(a_sources, streams, *purpose, "a") @ np.asarray(a, np.float64)
     second = weights(b_sources, streams, *purpose, "b") @ np.asarray(b, np.float64)
     value = float(np.asarray(a, np.float64).mean() - np.asarray(b, np.float64).mean())
-    low, high = np.quantile(first - second, [0.025, 0.975]).tolist()
-    name, note = f"bootstrap of sources, {RESAMPLES} resamples", "" if known else OPTIMISTIC
-    if high - low < 1e-12:
-        name, reach = "rule of three", sum(3 / len(np.unique(s)) for s in (a_sources, b_sources))
-        low, high = _reaching(value, reach, CHANGE)
-    return Estimate(value, len(a) + len(b), min(low, value), max(high, value), interval=name, note=note)
+    return spanned(value, first - second, (a_sources, b_sources), known, CHANGE)
 
 
-def _reaching(value: float, reach: float, possible: Range) -> Range:
-    return max(possible[0], value - reach), min(possible[1], value + reach)
+def spanned(
+    value: float, spread: Values, sources: Sequence[IntArray], known: bool, possible: Range | None = None
+) -> Estimate:
+    """The figure with the interval of its resamples (R,), of one or two independent sets of sources.
+
+    Where the data names the sources (`known`) the percentiles are widened as Student's t asks, and there is no
+    interval under five of them. `possible`: the rule of three holds where every resample agrees.
+    """
+    n, counts = sum(map(len, sources)), [len(np.unique(some)) for some in sources]
+    n_groups = sum(counts) if known else None
+    few = few_groups(min(counts)) if known else None
+    if few:
+        return Estimate(value, n, note=few_groups_note(few), n_groups=n_groups, no_interval=few)
+    share = tail(min(counts)) if known else 0.025
+    low, high = np.quantile(spread, [share, 1 - share]).tolist()
+    of = f"{counts[0]} sources" if len(counts) == 1 else "sources"
+    name, note = f"bootstrap of {of}, {RESAMPLES} resamples", "" if known else OPTIMISTIC
+    if possible is not None and high - low < 1e-12:
+        reach, name = sum(3 / count for count in counts), "rule of three"
+        low, high = max(possible[0], value - reach), min(possible[1], value + reach)
+    return Estimate(value, n, min(low, value), max(high, value), interval=name, note=note, n_groups=n_groups)

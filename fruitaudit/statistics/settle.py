@@ -5,7 +5,7 @@ from __future__ import annotations
 from math import floor
 
 from fruitaudit.records.states import Estimate
-from fruitaudit.statistics.intervals import Z
+from fruitaudit.statistics.groups import Z
 
 
 def is_settled(estimate: Estimate, threshold: float) -> bool:

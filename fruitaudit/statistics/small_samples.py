@@ -1,12 +1,15 @@
-"""The mean of one number an image, with an interval that owns up to how few images there are."""
+"""The mean of one number per image, with an interval that owns up to how few images, or groups, there are."""
 
 from __future__ import annotations
 
 import numpy as np
 import numpy.typing as npt
 
+from fruitaudit.records.data import IntArray
 from fruitaudit.records.states import Estimate, NotRun, Quantity
 from fruitaudit.runtime.streams import Streams
+from fruitaudit.statistics.bootstrap import tail, unit_counts
+from fruitaudit.statistics.groups import few_groups, few_groups_note, numbered
 
 Scores = npt.NDArray[np.float64]
 
@@ -21,35 +24,53 @@ LEAST_SHARE = 0.5
 
 
 def mean_over_images(
-    scores: Scores, streams: Streams, *, note: str = "", within: tuple[float, float] = (-np.inf, np.inf)
-) -> Quantity:
+    scores: Scores, streams: Streams, *, note: str = "", within: tuple[float, float] = (-np.inf, np.inf),
+    groups: IntArray | None = None,
+) -> Quantity:  # fmt: skip
     """Mean of (N,) scores with its expanded percentile interval; NaN scores are left out and counted in the note.
 
-    The percentiles alpha' = Phi(-sqrt(n / (n - 1)) t_{0.975, n-1}) instead of 2.5 %, so that 8 images give an interval
-    as wide as the t distribution asks for.
+    With `groups` (N,) whole groups are resampled, and there is no interval under five. The percentiles are those of
+    `bootstrap.tail`, so that 8 images give an interval as wide as the t distribution asks for.
     Paper: Hesterberg 2015, Am. Stat. 69(4), 371-386, arXiv:1411.5279, sec. 3.3. Differs from the paper: of fewer than
     six images the interval is Student's, cut to `within`, the least and largest value that a score can have.
     Returns NotRun where fewer than half of the scores are defined. No interval, and a note, where all are equal.
     """
-    from scipy.stats import norm, t
-
-    defined = scores[np.isfinite(scores)]
+    known = np.isfinite(scores)
+    defined = scores[known]
     missing, n = len(scores) - len(defined), len(defined)
     if n < max(1.0, LEAST_SHARE * len(scores)):
         return NotRun(f"defined on only {n} of {len(scores)} images: the maps of the others are empty, constant or "
                       "not finite")  # fmt: skip
     notes = [text for text in (note, f"undefined on {missing} of {len(scores)} images" if missing else "") if text]
     value = float(defined.mean())
+    units, n_units = (np.arange(n), n) if groups is None else numbered(groups[known])
+    n_groups = None if groups is None else n_units
+    few = None if n_groups is None else few_groups(n_groups)
+    if few:
+        return Estimate(value, n, note="; ".join([*notes, few_groups_note(few)]), n_groups=n_groups, no_interval=few)
     if n < 2 or np.ptp(defined) <= 1e-12:
         why = "one image has no spread" if n < 2 else "the same on every image"
-        return Estimate(value, n, note="; ".join([*notes, f"no interval: {why}"]))
-    quantile = t.ppf(0.975, n - 1)
-    if n < FEWEST:
-        half = float(quantile * defined.std(ddof=1) / np.sqrt(n))
-        low, high = max(value - half, within[0]), min(value + half, within[1])
-        return Estimate(value, n, low, high, interval="Student's t over images", note="; ".join(notes))
-    share = norm.cdf(-np.sqrt(n / (n - 1)) * quantile)
-    drawn = streams.rng("trust", "bootstrap", str(n)).integers(0, n, (RESAMPLES, n))
-    low, high = np.quantile(defined[drawn].mean(axis=1), [share, 1 - share]).tolist()
-    name = f"bootstrap over images, {RESAMPLES} resamples, percentiles widened for few images"
-    return Estimate(value, n, min(low, value), max(high, value), interval=name, note="; ".join(notes))
+        return Estimate(value, n, note="; ".join([*notes, f"no interval: {why}"]), n_groups=n_groups)
+    kind = "images" if n_groups is None else "groups"
+    what = kind if n_groups is None else f"{n_groups} groups"
+    if n_units < FEWEST:
+        low, high = _of_student(defined, units, n_units, within)
+        return Estimate(value, n, low, high, interval=f"Student's t over {what}", note="; ".join(notes),
+                        n_groups=n_groups)  # fmt: skip
+    counts = unit_counts(n_units, streams.rng("trust", "bootstrap", str(n_units)), RESAMPLES)[units]
+    share = tail(n_units)
+    low, high = np.quantile(defined @ counts / counts.sum(axis=0), [share, 1 - share]).tolist()
+    name = f"bootstrap over {what}, {RESAMPLES} resamples, percentiles widened for few {kind}"
+    return Estimate(value, n, min(low, value), max(high, value), interval=name, note="; ".join(notes),
+                    n_groups=n_groups)  # fmt: skip
+
+
+def _of_student(scores: Scores, units: IntArray, n_units: int, within: tuple[float, float]) -> tuple[float, float]:
+    """Ends by Student's t, of the ratio estimator over units: images, or groups of them."""
+    from scipy.stats import t
+
+    value = scores.mean()
+    off = np.bincount(units, weights=scores - value, minlength=n_units)
+    deviation = np.sqrt(n_units / (n_units - 1) * (off**2).sum()) / len(scores)
+    half = float(t.ppf(0.975, n_units - 1) * deviation)
+    return max(float(value) - half, within[0]), min(float(value) + half, within[1])

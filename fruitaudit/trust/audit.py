@@ -100,8 +100,9 @@ def _reliance_of(
             maps: FloatArray = stored["maps"]
         return maps
 
-    filled = [(group, explainer.images(group.sample_ids).masks) for group in groups if group.sample_ids]
-    found = [reliance(group, methods, rows, masks, maps_of, explainer.streams) for group, masks in filled]
+    filled = [(group, explainer.images(group.sample_ids)) for group in groups if group.sample_ids]
+    found = [reliance(group, methods, rows, images.masks, maps_of, explainer.streams, images.groups)
+             for group, images in filled]  # fmt: skip
     return tuple(of_group for of_group in found if of_group is not None)
 
 

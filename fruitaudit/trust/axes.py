@@ -14,7 +14,7 @@ from fruitaudit.records.data import FloatArray, IntArray
 from fruitaudit.records.explanations import Targets
 from fruitaudit.records.states import Estimate, NotRun, Quantity
 from fruitaudit.records.trust import Beside, Change, Depth, EdgeLikeness, Localization, Randomization, SettingSpread
-from fruitaudit.statistics.intervals import wilson
+from fruitaudit.statistics.intervals import share_of
 from fruitaudit.statistics.small_samples import CORRELATION, mean_over_images
 from fruitaudit.trust.bench import FAITHFULNESS, LOWER_IS_BETTER, Bench
 from fruitaudit.trust.beside import beside
@@ -47,12 +47,14 @@ class Tested:
 
 
 def _mean(correlations: Scores, bench: Bench, *, note: str = "") -> Quantity:
-    return mean_over_images(correlations, bench.streams, note=note, within=CORRELATION)
+    return mean_over_images(
+        correlations, bench.streams, note=note, within=CORRELATION, groups=bench.groups(len(correlations))
+    )
 
 
-def telling(maps: FloatArray) -> Estimate:
+def telling(maps: FloatArray, groups: IntArray | None = None) -> Estimate:
     """Share of the images whose map tells pixels apart."""
-    return wilson(int(ranks_pixels(maps).sum()), len(maps))
+    return share_of(ranks_pixels(maps), groups)
 
 
 def faithfulness(bench: Bench, tested: Tested) -> dict[str, Beside | NotRun]:
@@ -65,7 +67,9 @@ def _faithfulness(bench: Bench, tested: Tested, test: str) -> Beside | NotRun:
         own, controls = bench.scores(test, tested.maps, explains_of(tested.subject.method, bench.model))
     except CannotExplain as reason:
         return NotRun(str(reason))
-    return beside(own, controls, bench.streams, higher_is_better=test not in LOWER_IS_BETTER)
+    return beside(
+        own, controls, bench.streams, higher_is_better=test not in LOWER_IS_BETTER, groups=bench.groups(len(own))
+    )
 
 
 def randomization(bench: Bench, tested: Tested) -> tuple[Randomization | NotRun, FloatArray | NotRun]:
@@ -81,7 +85,7 @@ def randomization(bench: Bench, tested: Tested) -> tuple[Randomization | NotRun,
         if isinstance(maps, NotRun):
             found[step.cascading].append(Depth(step.layers, maps, maps, maps, maps))
         else:
-            found[step.cascading].append(depth(step.layers, tested.few, maps, bench.streams))
+            found[step.cascading].append(depth(step.layers, tested.few, maps, bench.streams, bench.groups(len(maps))))
         last = maps if step.cascading else last
     return Randomization(tuple(found[True]), tuple(found[False]), len(network.layers)), last
 
@@ -162,7 +166,9 @@ def pointing_game(bench: Bench, tested: Tested) -> Beside | NotRun:
 
 def edges(bench: Bench, tested: Tested, redrawn: FloatArray | NotRun) -> EdgeLikeness:
     """Likeness to Sobel edges, with what was learned and without."""
-    return edge_likeness(bench.controls[EDGES][: len(tested.few)], tested.few, redrawn, bench.streams)
+    return edge_likeness(
+        bench.controls[EDGES][: len(tested.few)], tested.few, redrawn, bench.streams, bench.groups(len(tested.few))
+    )
 
 
 def on_object(bench: Bench, tested: Tested, class_names: Sequence[str]) -> Localization | NotRun:
@@ -173,4 +179,6 @@ def on_object(bench: Bench, tested: Tested, class_names: Sequence[str]) -> Local
         return NotRun("the images have no masks that show where the object is")
     classes: IntArray = bench.targets.classes[:n]
     controls = {name: control[:n] for name, control in bench.controls.items()}
-    return localization(tested.maps, controls, masks == 1, [class_names[c] for c in classes], bench.streams)
+    return localization(
+        tested.maps, controls, masks == 1, [class_names[c] for c in classes], bench.streams, bench.groups(n)
+    )

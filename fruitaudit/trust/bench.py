@@ -13,10 +13,11 @@ import numpy as np
 
 from fruitaudit.attribution.base import Model
 from fruitaudit.errors import CannotExplain
-from fruitaudit.records.data import FloatArray, Images
+from fruitaudit.records.data import FloatArray, Images, IntArray
 from fruitaudit.records.explanations import Explains, Targets
 from fruitaudit.records.states import NotRun
 from fruitaudit.runtime.streams import Streams
+from fruitaudit.statistics.groups import first_of
 from fruitaudit.trust.changes import Changed, Kind, change
 from fruitaudit.trust.controls import control_maps
 from fruitaudit.trust.deletion import deletion, insertion
@@ -49,6 +50,10 @@ class Bench:
     def first(self, n: int) -> tuple[Images, Targets]:
         """The first n images and their targets."""
         return self.images.select(slice(0, n)), Targets(self.targets.classes[:n])
+
+    def groups(self, n: int) -> IntArray | None:
+        """(n,) the groups of the first n images; None where no image has one."""
+        return first_of(self.images.groups, n)
 
     @cached_property
     def controls(self) -> dict[str, FloatArray]:

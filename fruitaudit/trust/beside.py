@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from fruitaudit.records.data import IntArray
 from fruitaudit.records.states import NotRun
 from fruitaudit.records.trust import Beside
 from fruitaudit.runtime.streams import Streams
@@ -12,16 +13,21 @@ from fruitaudit.trust.similarity import Scores
 
 
 def beside(
-    own: Scores, controls: Mapping[str, Scores], streams: Streams, *, higher_is_better: bool = True
+    own: Scores,
+    controls: Mapping[str, Scores],
+    streams: Streams,
+    *,
+    higher_is_better: bool = True,
+    groups: IntArray | None = None,
 ) -> Beside | NotRun:
     """Means of the method and of each control on the same images, and the mean paired gain over each control."""
-    mean = mean_over_images(own, streams)
+    mean = mean_over_images(own, streams, groups=groups)
     if isinstance(mean, NotRun):
         return mean
     sign = 1 if higher_is_better else -1
     return Beside(
         mean,
-        {name: mean_over_images(scores, streams) for name, scores in controls.items()},
-        {name: mean_over_images(sign * (own - scores), streams) for name, scores in controls.items()},
+        {name: mean_over_images(scores, streams, groups=groups) for name, scores in controls.items()},
+        {name: mean_over_images(sign * (own - scores), streams, groups=groups) for name, scores in controls.items()},
         higher_is_better,
     )

@@ -49,6 +49,7 @@ def stability(images: Images, changed: Changed, maps: FloatArray, maps_after: Fl
     neighbourhood; norms are divided as wholes. `maps` and `maps_after` are (N, H, W), rows that are not kept unused.
     """
     rows = np.flatnonzero(changed.kept)
+    groups = None if images.groups is None else images.groups[rows]
     before, after = maps[rows], maps_after[rows]
     if changed.kind == "shift":
         by = int(changed.strength)
@@ -59,8 +60,8 @@ def stability(images: Images, changed: Changed, maps: FloatArray, maps_after: Fl
     relative: Quantity = NotRun("a shift is no small change of the pixels' values")
     if changed.kind != "shift":
         x, x_after = (i.unit()[rows] for i in (images, changed.images))
-        relative = mean_over_images(_relative(before, after) / _norm(x_after - x) * _norm(x), streams)
-    alike = mean_over_images(spearman(before, after), streams, within=CORRELATION)
+        relative = mean_over_images(_relative(before, after) / _norm(x_after - x) * _norm(x), streams, groups=groups)
+    alike = mean_over_images(spearman(before, after), streams, within=CORRELATION, groups=groups)
     return Change(changed.kind, changed.strength, len(rows), len(images), alike, relative)
 
 

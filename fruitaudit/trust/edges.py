@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from fruitaudit.records.data import FloatArray
+from fruitaudit.records.data import FloatArray, IntArray
 from fruitaudit.records.states import NotRun
 from fruitaudit.records.trust import EdgeLikeness
 from fruitaudit.runtime.streams import Streams
@@ -10,7 +10,9 @@ from fruitaudit.statistics.small_samples import mean_over_images
 from fruitaudit.trust.similarity import spearman
 
 
-def edge_likeness(edges: FloatArray, maps: FloatArray, redrawn: FloatArray | NotRun, streams: Streams) -> EdgeLikeness:
+def edge_likeness(
+    edges: FloatArray, maps: FloatArray, redrawn: FloatArray | NotRun, streams: Streams, groups: IntArray | None = None
+) -> EdgeLikeness:
     """Rank correlation of |maps| with Sobel edges: of the trained network, and after its weights were drawn anew.
 
     What remains with weights that were never trained comes from the image and the architecture, not from learning.
@@ -18,7 +20,7 @@ def edge_likeness(edges: FloatArray, maps: FloatArray, redrawn: FloatArray | Not
     """
     trained = spearman(edges, abs(maps))
     if isinstance(redrawn, NotRun):
-        return EdgeLikeness(mean_over_images(trained, streams), redrawn, redrawn)
+        return EdgeLikeness(mean_over_images(trained, streams, groups=groups), redrawn, redrawn)
     after = spearman(edges, abs(redrawn))
-    means = (mean_over_images(scores, streams) for scores in (trained, after, trained - after))
+    means = (mean_over_images(scores, streams, groups=groups) for scores in (trained, after, trained - after))
     return EdgeLikeness(*means)

@@ -45,6 +45,7 @@ def localization(
     masks: npt.NDArray[np.bool_],
     class_names: Sequence[str],
     streams: Streams,
+    groups: IntArray | None = None,
 ) -> Localization | NotRun:
     """Energy inside the object (Wang et al. 2020, arXiv:1910.01279, sec. 4.3) and pointing game, beside the controls.
 
@@ -53,11 +54,13 @@ def localization(
     says = telling_masks(masks)
     if not says.any():
         return NotRun("no image has a mask of its object that leaves background over")
-    maps, masks = maps[says], masks[says]
+    maps, masks, units = maps[says], masks[says], None if groups is None else groups[says]
     others = {name: control[says] for name, control in controls.items()}
     inside = share_inside(maps, masks)
-    energy = beside(inside, {name: share_inside(m, masks) for name, m in others.items()}, streams)
-    hits = beside(pointing(maps, masks), {name: pointing(m, masks) for name, m in others.items()}, streams)
+    energy = beside(inside, {name: share_inside(m, masks) for name, m in others.items()}, streams, groups=units)
+    hits = beside(
+        pointing(maps, masks), {name: pointing(m, masks) for name, m in others.items()}, streams, groups=units
+    )
     if isinstance(energy, NotRun):
         return energy
     if isinstance(hits, NotRun):
@@ -65,7 +68,12 @@ def localization(
     names, covers = np.array(class_names)[says], masks.mean(axis=(1, 2))
     of_class = {name: names == name for name in sorted(set(names.tolist()))}
     background, shares = (
-        {name: mean_over_images(1 - scores[rows], streams, within=SHARE) for name, rows in of_class.items()}
+        {
+            name: mean_over_images(
+                1 - scores[rows], streams, within=SHARE, groups=None if units is None else units[rows]
+            )
+            for name, rows in of_class.items()
+        }
         for scores in (inside, covers)
     )
-    return Localization(energy, hits, mean_over_images(covers, streams, within=SHARE), background, shares)
+    return Localization(energy, hits, mean_over_images(covers, streams, within=SHARE, groups=units), background, shares)

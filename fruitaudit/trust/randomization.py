@@ -13,7 +13,7 @@ from typing import Protocol
 import numpy as np
 
 from fruitaudit.attribution.base import Model
-from fruitaudit.records.data import FloatArray
+from fruitaudit.records.data import FloatArray, IntArray
 from fruitaudit.records.trust import Depth
 from fruitaudit.runtime.streams import Streams
 from fruitaudit.statistics.small_samples import mean_over_images
@@ -59,10 +59,12 @@ def _spread(n: int, most: int) -> list[int]:
     return np.unique(np.linspace(1, n, min(n, most)).round().astype(int)).tolist()
 
 
-def depth(layers: tuple[str, ...], maps: FloatArray, redrawn: FloatArray, streams: Streams) -> Depth:
+def depth(
+    layers: tuple[str, ...], maps: FloatArray, redrawn: FloatArray, streams: Streams, groups: IntArray | None = None
+) -> Depth:
     """Spearman and SSIM of the maps before and after, as they are and of their magnitudes."""
-    rank, structure = (mean_over_images(score(maps, redrawn), streams) for score in (spearman, ssim))
+    rank, structure = (mean_over_images(score(maps, redrawn), streams, groups=groups) for score in (spearman, ssim))
     if (maps >= 0).all() and (redrawn >= 0).all():
         return Depth(layers, rank, rank, structure, structure)
-    of_size = (mean_over_images(score(abs(maps), abs(redrawn)), streams) for score in (spearman, ssim))
+    of_size = (mean_over_images(score(abs(maps), abs(redrawn)), streams, groups=groups) for score in (spearman, ssim))
     return Depth(layers, rank, next(of_size), structure, next(of_size))

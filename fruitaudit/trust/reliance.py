@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 
-from fruitaudit.records.data import FloatArray
+from fruitaudit.records.data import FloatArray, IntArray
 from fruitaudit.records.explanations import ExplanationNotRun, ExplanationRow, Group
 from fruitaudit.records.states import Quantity
 from fruitaudit.records.trust import GroupReliance
@@ -21,25 +21,27 @@ def reliance(
     masks: FloatArray | None,
     maps_of: Callable[[ExplanationRow], FloatArray],
     streams: Streams,
+    groups: IntArray | None = None,
 ) -> GroupReliance | None:
     """Share of the positive evidence beside the object, by method; None where no mask tells object from background.
 
     `rows` say what came of each method on each group, of namesakes the first counts; `masks` (N, H, W) are those of
     the group's images: 1 on the object, NaN for an image without one; `maps_of` gives the stored maps (N, H, W).
+    `groups` (N,) number the objects or scenes that the images show.
     """
     says = None if masks is None else telling_masks(masks == 1)
     if masks is None or says is None or not says.any():
         return None
-    on_object = masks[says] == 1
+    on_object, units = masks[says] == 1, None if groups is None else groups[says]
     of_group = {row.method: row for row in reversed(rows) if row.group == group.name}
     background: dict[str, Quantity] = {}
     for name in methods:
         match of_group.get(name):
             case ExplanationRow(kind="maps" | "segments") as row:
                 background[name] = mean_over_images(
-                    1 - share_inside(maps_of(row)[says], on_object), streams, within=SHARE
+                    1 - share_inside(maps_of(row)[says], on_object), streams, within=SHARE, groups=units
                 )
             case ExplanationNotRun() as row:
                 background[name] = row.reason
-    share = mean_over_images(1 - on_object.mean(axis=(1, 2)), streams, within=SHARE)
+    share = mean_over_images(1 - on_object.mean(axis=(1, 2)), streams, within=SHARE, groups=units)
     return GroupReliance(group.name, group.title, share, background)

@@ -200,13 +200,13 @@ def _low(q: Quantity) -> float:
     """The lower end of what it may be. A number without interval, the same on every image, is as sure as it gets."""
     if isinstance(q, NotRun):
         return float("-inf")
-    return q.value if q.low is None else q.low
+    return (float("-inf") if q.no_interval else q.value) if q.low is None else q.low
 
 
 def _high(q: Quantity) -> float:
     if isinstance(q, NotRun):
         return float("inf")
-    return q.value if q.high is None else q.high
+    return (float("inf") if q.no_interval else q.value) if q.high is None else q.high
 
 
 def _said(q: Quantity) -> str:

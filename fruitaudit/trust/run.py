@@ -17,6 +17,7 @@ from fruitaudit.records.explanations import Targets
 from fruitaudit.records.states import NotRun, Quantity
 from fruitaudit.records.trust import ExplanationCost, MethodTrust, TrustLevel, TrustNotRun, TrustReport
 from fruitaudit.runtime.streams import Streams
+from fruitaudit.statistics.groups import first_of
 from fruitaudit.statistics.small_samples import mean_over_images
 from fruitaudit.trust import axes
 from fruitaudit.trust.agreement import agreement
@@ -75,7 +76,7 @@ def measure(
         sample_ids=chosen.sample_ids,
         methods=records,
         verdicts=tuple(judge(record) for record in records if isinstance(record, MethodTrust)),
-        agreement=agreement(maps, streams),
+        agreement=agreement(maps, streams, chosen.groups),
         rules=RULES,
     )
     return TrustRun(report, tuple(outcome.cost for outcome in found.values() if outcome.cost is not None))
@@ -114,7 +115,11 @@ def _one(bench: Bench, name: str, method: Method, class_names: Sequence[str], sh
     if isinstance(maps, NotRun):
         return untested(maps)
     promised = completeness(explanation)
-    adds_up = None if promised is None else mean_over_images(promised, bench.streams)
+    adds_up = (
+        None
+        if promised is None
+        else mean_over_images(promised, bench.streams, groups=first_of(bench.images.groups, len(promised)))
+    )
     tested = axes.Tested(subject, chosen.allowance, maps)
     try:
         record = _measure(bench, tested, chosen, adds_up, class_names, shuffled)
@@ -144,7 +149,7 @@ def _measure(
         options=asdict(chosen.method),  # type: ignore[call-overload]
         reduced=chosen.reduced,
         images=len(tested.maps),
-        telling=axes.telling(tested.maps),
+        telling=axes.telling(tested.maps, bench.groups(len(tested.maps))),
         faithfulness=axes.faithfulness(bench, tested),
         randomization=destroyed,
         label_randomization=axes.on_copy(bench, tested, shuffled),

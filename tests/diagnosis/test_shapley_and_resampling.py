@@ -46,9 +46,12 @@ def test_sampled_orders_need_only_their_beginnings_and_sum_to_the_whole() -> Non
 def test_sources_are_resampled_whole() -> None:
     values = np.repeat([0.0, 1.0], 50)
     images = mean_of(values, np.arange(100), True, Streams(9), "a")
-    sources = mean_of(values, np.repeat(np.arange(4), 25), True, Streams(9), "a")
+    sources = mean_of(values, np.repeat(np.arange(10), 10), True, Streams(9), "a")
     assert images.value == sources.value == 0.5
     assert sources.high - sources.low > 2 * (images.high - images.low)
+    assert (images.n_groups, sources.n_groups) == (100, 10)
+    few = mean_of(values, np.repeat(np.arange(4), 25), True, Streams(9), "a")
+    assert (few.value, few.low, few.no_interval.code) == (0.5, None, "too_few_groups")
     assert "optimistic" in mean_of(values, np.arange(100), False, Streams(9), "a").note
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 import cv2
 import numpy as np
@@ -10,11 +11,12 @@ import numpy as np
 from fruitaudit.diagnosis.gap.contrast import Contrast, Side, Values
 from fruitaudit.diagnosis.images.material import Material
 from fruitaudit.diagnosis.images.sharpness import blur_metric
-from fruitaudit.records.data import FloatArray
+from fruitaudit.records.data import FloatArray, IntArray
 from fruitaudit.records.diagnosis import Distance, FeatureShift, Shift
 from fruitaudit.records.states import Estimate, NotRun, Quantity
 from fruitaudit.runtime.streams import Streams
-from fruitaudit.statistics.means import weights
+from fruitaudit.statistics.groups import few_groups, few_groups_note, numbered
+from fruitaudit.statistics.means import spanned, weights
 
 _TELLING = 8
 """Images of each split that are named as the ones by which it is told."""
@@ -40,7 +42,11 @@ def measure_shift(contrast: Contrast) -> Iterator[Shift]:
     for name, unit in UNITS.items():
         ours, theirs = (v[name][np.isfinite(v[name])] for v in (lab, field))
         here, there = (float(np.median(v)) if len(v) else None for v in (ours, theirs))
-        yield Shift(name, unit, *names, here, there, hedges_g(ours, theirs))
+        known = contrast.lab.material.sources_known or contrast.field.material.sources_known
+        of = [
+            m.sources[np.isfinite(v[name])] for m, v in ((contrast.lab.material, lab), (contrast.field.material, field))
+        ]
+        yield Shift(name, unit, *names, here, there, hedges_g(ours, theirs, of if known else None))
 
 
 def properties(side: Side) -> dict[str, Values]:
@@ -67,12 +73,13 @@ def _of_image(image: np.ndarray) -> dict[str, float]:
     }
 
 
-def hedges_g(ours: Values, theirs: Values) -> Quantity:
+def hedges_g(ours: Values, theirs: Values, groups: Sequence[IntArray] | None = None) -> Quantity:
     """(mean(theirs) - mean(ours)) / pooled deviation, corrected for small samples; 95 % interval by its normal limit.
 
     g = J d, J = 1 - 3 / (4 m - 1), m = n1 + n2 - 2; variance (n1 + n2) / (n1 n2) + g^2 / (2 (n1 + n2)).
     Paper: Hedges 1981, J. Educ. Stat. 6(2), 107-128, eq. 6 and section 5.
-    Differs from the paper: nothing.
+    Differs from the paper: with `groups` of both sides, the variance of each mean is that between groups, and Student's
+    quantile is taken; the second term grows by the same design effect.
     """
     n1, n2 = len(ours), len(theirs)
     if min(n1, n2) < 3:
@@ -84,8 +91,28 @@ def hedges_g(ours: Values, theirs: Values) -> Quantity:
             return Estimate(0.0, n1 + n2, 0.0, 0.0, interval="none needed", note="every image has the same value")
         return NotRun(f"neither split varies in it, but they differ by {difference:.3g}: no deviation to measure by")
     g = difference / pooled * (1 - 3 / (4 * (n1 + n2 - 2) - 1))
-    half = 1.96 * float(np.sqrt((n1 + n2) / (n1 * n2) + g * g / (2 * (n1 + n2))))
-    return Estimate(g, n1 + n2, g - half, g + half, interval="normal limit of Hedges' g")
+    usual = (n1 + n2) / (n1 * n2)
+    variance = usual + g * g / (2 * (n1 + n2))
+    if groups is None:
+        half = 1.96 * float(np.sqrt(variance))
+        return Estimate(g, n1 + n2, g - half, g + half, interval="normal limit of Hedges' g")
+    return _between_groups(g, variance, usual, [(v - v.mean()) / pooled for v in (ours, theirs)], groups)
+
+
+def _between_groups(
+    g: float, variance: float, usual: float, off: Sequence[Values], groups: Sequence[IntArray]
+) -> Estimate:
+    """Hedges' g with the variance of its means taken between groups; `off` are deviations from each mean."""
+    from scipy.stats import t
+
+    n, counts = sum(map(len, off)), [len(np.unique(some)) for some in groups]
+    if few := few_groups(min(counts)):
+        return Estimate(g, n, note=few_groups_note(few), n_groups=sum(counts), no_interval=few)
+    sums = [np.bincount(numbered(some)[0], weights=values) for some, values in zip(groups, off, strict=True)]
+    between = sum(c / (c - 1) * float((s**2).sum()) / len(v) ** 2 for c, s, v in zip(counts, sums, off, strict=True))
+    half = float(t.ppf(0.975, min(counts) - 1) * np.sqrt(variance * max(1.0, between / usual)))
+    name = "normal limit of Hedges' g, variance between groups"
+    return Estimate(g, n, g - half, g + half, interval=name, n_groups=sum(counts))
 
 
 def measure_feature_shift(
@@ -126,11 +153,8 @@ def _auc(scores: Values, y: np.ndarray, lab: Material, field: Material, streams:
     wins = np.sign(scores[y == 1][:, None] - scores[y == 0][None]) / 2 + 0.5
     ours, theirs = (weights(m.sources, streams, "auc", m.split) for m in (lab, field))
     spread = ((theirs @ wins) * ours).sum(axis=1)
-    low, high = np.quantile(spread, [0.025, 0.975]).tolist()
-    value = float(wins.mean())
-    return Estimate(
-        value, len(y), min(low, value), max(high, value), interval=f"bootstrap of sources, {len(ours)} resamples"
-    )
+    known = lab.sources_known or field.sources_known
+    return replace(spanned(float(wins.mean()), spread, (lab.sources, field.sources), known), note="")
 
 
 def nearest_training(

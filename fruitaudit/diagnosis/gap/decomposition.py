@@ -66,7 +66,7 @@ def _both(contrast: Contrast) -> tuple[Material, Material]:
 
 def _gap(contrast: Contrast) -> Estimate:
     lab, field = contrast.lab.material, contrast.field.material
-    known = lab.sources_known and field.sources_known
+    known = lab.sources_known or field.sources_known
     return difference_of_means(lab.correct, lab.sources, field.correct, field.sources, known, contrast.streams, "gap")
 
 
@@ -134,7 +134,7 @@ def _record(
 def _unexplained(contrast: Contrast, whole: Values) -> Estimate:
     """Accuracy of the transformed lab minus that of the field: what no factor here accounts for."""
     lab, field = _both(contrast)
-    known = lab.sources_known and field.sources_known
+    known = lab.sources_known or field.sources_known
     return difference_of_means(whole, lab.sources, field.correct, field.sources, known, contrast.streams, "unexplained")
 
 

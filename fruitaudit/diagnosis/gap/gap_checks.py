@@ -11,7 +11,7 @@ from fruitaudit.diagnosis.gap.contrast import Contrast, Values
 from fruitaudit.records.data import FloatArray, IntArray
 from fruitaudit.records.diagnosis import Effect, GapCheck
 from fruitaudit.records.states import Estimate
-from fruitaudit.statistics.means import CHANGE, RESAMPLES, Range, mean_of, weights
+from fruitaudit.statistics.means import CHANGE, Range, mean_of, spanned, weights
 
 LEAST = 0.02
 """Smallest gap (lower end of its interval) worth dividing, and smallest share worth a claim."""
@@ -108,14 +108,10 @@ def similarity_check(contrast: Contrast, transformed: IntArray, control: IntArra
         pairs = (lab.labels, called), (field.labels, field.predicted)
         values.append(float(_similarity(*pairs, even_lab, even_field, n_classes)[0]))
         spreads.append(_similarity(*pairs, ours, theirs, n_classes))
-    low, high = np.quantile(spreads[0] - spreads[1], [0.025, 0.975]).tolist()
-    difference = values[0] - values[1]
-    measured = Estimate(
-        difference, len(lab) + len(field), min(low, difference), max(high, difference),
-        interval=f"bootstrap of sources, {RESAMPLES} resamples",
-    )  # fmt: skip
+    known = lab.sources_known or field.sources_known
+    measured = spanned(values[0] - values[1], spreads[0] - spreads[1], (lab.sources, field.sources), known)
     return GapCheck(
-        "confusions", low > 0, measured,
+        "confusions", (measured.low or 0) > 0, measured,
         f"the changed lab's confusion matrix agrees with the field's to {100 * values[0]:.0f} %, that of a random "
         f"corruption of the same size to {100 * values[1]:.0f} %",
     )  # fmt: skip

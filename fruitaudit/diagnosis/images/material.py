@@ -17,7 +17,7 @@ from PIL import Image
 
 from fruitaudit.data.decode import BadImage, decode, read_bytes
 from fruitaudit.data.preprocess import Preprocessor
-from fruitaudit.records.data import ByteArray, FloatArray, IntArray, Role, Sample
+from fruitaudit.records.data import ByteArray, FloatArray, IntArray, Role, Sample, group_numbers
 from fruitaudit.records.evaluation import Predictions
 from fruitaudit.runtime.streams import Streams
 
@@ -167,9 +167,8 @@ def drawn_rows(predictions: Predictions, limit: int, streams: Streams) -> list[i
 
 def number_sources(samples: Sequence[Sample]) -> tuple[IntArray, bool]:
     """(N,) a number for each physical source, and whether the data names them."""
-    known = any(sample.group_id for sample in samples)
-    names = [sample.group_id or sample.id for sample in samples]
-    return np.unique(names, return_inverse=True)[1].astype(np.int64), known
+    numbers = group_numbers(samples)
+    return (np.arange(len(samples)), False) if numbers is None else (numbers, True)
 
 
 def read_photos(samples: Sequence[Sample], fitter: Preprocessor) -> Iterator[Photo | None]:
