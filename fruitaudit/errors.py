@@ -41,3 +41,14 @@ class CannotExplain(Exception):
 
     The sentence says why, and what to use instead.
     """
+
+
+class NoGradient(CannotExplain):
+    """No gradient arrives where it was asked for. `why` is the first half of the sentence, `advice` the second.
+
+    A method that knows better what to use instead raises `CannotExplain` with advice of its own.
+    """
+
+    def __init__(self, why: str, advice: str) -> None:
+        super().__init__(f"{why}; {advice}")
+        self.why = why

@@ -1,37 +1,39 @@
-"""Gradient ascent on pictures, many at once, each for a score of its own: one compiled loop."""
+"""Gradient ascent on pictures, many at once, each for a score of its own."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Protocol
+from functools import cached_property
+from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
 
-from fruitaudit.attribution.base import Model, Shape
-from fruitaudit.errors import CannotExplain
-from fruitaudit.models.base import InGraph
-from fruitaudit.records.data import Background, FloatArray, Images
-
-Score = Callable[[InGraph], Any]
-"""In a graph: (U,) what is to grow, one for each picture of the batch."""
+from fruitaudit.attribution.base import Shape
+from fruitaudit.errors import CannotExplain, NoGradient
+from fruitaudit.models.base import WithUnitGradients
+from fruitaudit.models.layers import Convolution
+from fruitaudit.records.data import Background, FloatArray, Images, IntArray
 
 
 class Canvas(Protocol):
-    """How pictures in 0..1 are made of the numbers that are changed."""
+    """How pictures in 0..1 are made of the numbers that are changed. Arrays (U, ...) float32, U pictures."""
 
     def start(self, rng: np.random.Generator) -> FloatArray:
         """The numbers of one picture to begin with: nearly grey."""
         ...
 
-    def picture(self, numbers: Any) -> Any:
-        """In a graph: (U, ...) -> (U, H, W, C) in 0..1."""
+    def picture(self, numbers: FloatArray) -> FloatArray:
+        """(U, ...) -> (U, H, W, C) in 0..1."""
         ...
 
-    def keep(self, numbers: Any) -> None:
-        """In a graph: put the numbers, a variable, back to where they make a picture after a step."""
+    def back(self, picture: FloatArray, gradient: FloatArray) -> FloatArray:
+        """(U, H, W, C) gradients with respect to `picture` -> (U, ...) with respect to the numbers it is made of."""
+        ...
+
+    def keep(self, numbers: FloatArray) -> None:
+        """Put the numbers back, in place, to where they make a picture after a step."""
         ...
 
 
@@ -44,13 +46,14 @@ class Pixels:
     def start(self, rng: np.random.Generator) -> FloatArray:
         return (0.5 + 0.01 * rng.standard_normal(self.shape)).astype(np.float32)
 
-    def picture(self, numbers: Any) -> Any:
+    def picture(self, numbers: FloatArray) -> FloatArray:
         return numbers
 
-    def keep(self, numbers: Any) -> None:
-        from fruitaudit.models.keras.backend import tf
+    def back(self, picture: FloatArray, gradient: FloatArray) -> FloatArray:
+        return gradient
 
-        numbers.assign(tf.clip_by_value(numbers, 0.0, 1.0))
+    def keep(self, numbers: FloatArray) -> None:
+        np.clip(numbers, 0, 1, out=numbers)
 
 
 @dataclass(frozen=True)
@@ -70,18 +73,52 @@ class Fourier:
         height, width, channels = self.shape
         return (0.01 * rng.standard_normal((2, channels, height, width // 2 + 1))).astype(np.float32)
 
-    def picture(self, numbers: Any) -> Any:
-        from fruitaudit.models.keras.backend import tf
-
+    @cached_property
+    def _gain(self) -> FloatArray:
+        """(H, W // 2 + 1) what the amplitude of each frequency is multiplied by."""
         height, width, _ = self.shape
         frequency = np.hypot(np.fft.fftfreq(height)[:, None], np.fft.rfftfreq(width)[None])
         gain = np.sqrt(height * width) / np.maximum(frequency, 1 / max(height, width))
-        # Unstacked: the gradient of a slice takes as long as that of the model.
-        spectrum = tf.complex(*tf.unstack(numbers * np.float32(gain / 4), axis=1))
-        waves = tf.transpose(tf.signal.irfft2d(spectrum, [height, width]), (0, 2, 3, 1))
-        return tf.sigmoid(tf.matmul(waves, self.colours.T))
+        return (gain / 4).astype(np.float32)
 
-    def keep(self, numbers: Any) -> None:
+    @cached_property
+    def _gain_back(self) -> FloatArray:
+        """The same on the way back: each frequency but the first, and the last of an even width, stands for two."""
+        height, width, _ = self.shape
+        twice = np.full(width // 2 + 1, 2.0)
+        twice[[0, *([-1] if width % 2 == 0 else [])]] = 1
+        return (self._gain * twice / (height * width)).astype(np.float32)
+
+    def picture(self, numbers: FloatArray) -> FloatArray:
+        height, width, channels = self.shape
+        spectrum = np.empty((*numbers[:, 0].shape,), np.complex64)
+        np.multiply(numbers[:, 0], self._gain, out=spectrum.real)
+        np.multiply(numbers[:, 1], self._gain, out=spectrum.imag)
+        waves = np.fft.irfft2(spectrum, (height, width)).reshape(-1, channels, height * width)
+        # Channels first until here: a product over the last axis, of three numbers, takes several times as long.
+        mixed = np.matmul(self.colours, waves)
+        np.negative(mixed, out=mixed)
+        # Past this the picture is 0 to the last digit of float32.
+        np.exp(np.minimum(mixed, 80, out=mixed), out=mixed)
+        mixed += 1
+        np.reciprocal(mixed, out=mixed)
+        return np.ascontiguousarray(mixed.swapaxes(1, 2)).reshape(-1, height, width, channels)
+
+    def back(self, picture: FloatArray, gradient: FloatArray) -> FloatArray:
+        height, width, channels = self.shape
+        # Of the sigmoid, p (1 - p).
+        slope = 1 - picture
+        slope *= picture
+        slope *= gradient
+        first = np.ascontiguousarray(slope.reshape(-1, height * width, channels).swapaxes(1, 2))
+        waves = np.matmul(self.colours.T, first).reshape(-1, channels, height, width)
+        spectrum = np.fft.rfft2(waves)
+        made = np.empty((len(picture), 2, *spectrum.shape[1:]), np.float32)
+        np.multiply(spectrum.real, self._gain_back, out=made[:, 0])
+        np.multiply(spectrum.imag, self._gain_back, out=made[:, 1])
+        return made
+
+    def keep(self, numbers: FloatArray) -> None:
         return
 
 
@@ -116,67 +153,84 @@ class Ascent:
 
     def climb(
         self,
-        model: Model,
+        model: WithUnitGradients,
         images: Images,
         canvas: Canvas,
-        score: Score,
+        units: Units,
         start: FloatArray,
         shifts: npt.NDArray[np.int32],
-        scale: FloatArray,
     ) -> FloatArray:
         """(U, H, W, C) model inputs, inside low..high: what U pictures, begun at `start` (U, ...), have become.
 
-        `shifts` (steps, 2), `scale` (U,) > 0. Raises CannotExplain where no gradient reaches the pictures.
+        `shifts` (steps, 2). Raises CannotExplain where no gradient reaches the pictures.
         """
-        from fruitaudit.models.keras.backend import tf
-
-        def feed(picture: Any) -> Any:
-            return images.low + (images.high - images.low) * picture
-
-        def step(shift: Any, t: Any) -> None:
-            values = tf.identity(numbers)
-            picture = canvas.picture(values)
-            shown = feed(tf.roll(picture, shift, (1, 2)))
-            [back] = tf.gradients(score(model.in_graph(shown)) / scale, shown)
-            if back is None:
-                raise CannotExplain("no gradient reaches the model's input, so that no input can be made up; use "
-                                    "nearest_neighbours to see what the model takes for alike")  # fmt: skip
-            [gradient] = tf.gradients([shown, picture], values, [back, -self._pull(picture)])
-            tf.raw_ops.ResourceApplyAdam(
-                var=numbers.handle,
-                m=mean.handle,
-                v=square.handle,
-                grad=-gradient,
-                lr=self.step_size,
-                use_locking=False,
-                beta1=0.9,
-                beta2=0.999,
-                beta1_power=0.9**t,
-                beta2_power=0.999**t,
-                epsilon=1e-8 * tf.sqrt(1 - 0.999**t),
-            )
+        span = images.high - images.low
+        share = (span / units.scale[:, None])[:, None, None, :]  # of d response / d input that is d score / d picture
+        numbers, adam = start.copy(), Adam(self.step_size, np.zeros_like(start), np.zeros_like(start))
+        for shift in shifts.tolist():
+            picture = canvas.picture(numbers)
+            shown = np.roll(picture, shift, (1, 2)) if any(shift) else picture
+            back = units.gradients(model, images.low + span * shown)
+            slope = np.roll(back, [-places for places in shift], (1, 2)) * share
+            for one, pulled in zip(slope, picture, strict=True):  # one by one, so that each stays in the cache
+                one -= self._pull(pulled)
+            adam.step(numbers, canvas.back(picture, slope))
             canvas.keep(numbers)
+        return np.clip(images.low + span * canvas.picture(numbers), images.low, images.high)
 
-        # Step by step from here: a loop of TensorFlow's own is slower.
-        run = tf.function(step, autograph=False)
-        numbers, mean, square = tf.Variable(start), tf.Variable(tf.zeros_like(start)), tf.Variable(tf.zeros_like(start))
-        for i, shift in enumerate(shifts):
-            run(tf.constant(shift), tf.constant(i + 1, tf.float32))
-        made: FloatArray = feed(canvas.picture(numbers)).numpy()
-        model.passes.gradient += len(start) * self.steps
-        return np.clip(made, images.low, images.high)
+    def _pull(self, picture: FloatArray) -> FloatArray:
+        """(H, W, C) the gradient of the penalties of one picture."""
+        height, width, channels = picture.shape
+        rows = picture.reshape(height, width * channels)
+        pull = rows - np.float32(0.5)
+        pull *= 2 * self.l2 / picture.size
+        for axis, apart in ((0, 1), (1, channels)):
+            first, last = ((*[slice(None)] * axis, ends) for ends in (slice(None, -apart), slice(apart, None)))
+            rises = np.sign(rows[last] - rows[first])
+            rises *= self.total_variation / max(1, rises.size)
+            pull[last] += rises
+            pull[first] -= rises
+        return pull.reshape(picture.shape)
 
-    def _pull(self, picture: Any) -> Any:
-        """In a graph: the gradient of the penalties, written out: TensorFlow's own takes ten times as long."""
-        from fruitaudit.models.keras.backend import tf
 
-        height, width, channels = picture.shape[1:]
-        rows = tf.reshape(picture, (-1, height, width * channels))
-        pull = (2 * self.l2 / math.prod(picture.shape[1:])) * (rows - 0.5)
-        for axis, apart in ((1, 1), (2, channels)):
-            first, last = ([slice(None)] * axis + [ends] for ends in (slice(None, -apart), slice(apart, None)))
-            rises = tf.sign(rows[tuple(last)] - rows[tuple(first)])
-            share = self.total_variation / max(1, math.prod(rises.shape[1:]))
-            rises = tf.pad(share * rises, [[apart] * 2 if i == axis else [0, 0] for i in range(3)])
-            pull += rises[tuple(first)] - rises[tuple(last)]
-        return tf.reshape(pull, tf.shape(picture))
+@dataclass(frozen=True)
+class Units:
+    """What U pictures are to excite: units of one convolution, or classes; `scale` (U,) > 0 is what counts as 1."""
+
+    convolution: Convolution | None
+    which: IntArray
+    scale: FloatArray
+
+    def gradients(self, model: WithUnitGradients, values: FloatArray) -> FloatArray:
+        """(U, H, W, C) d response of unit u / d image u."""
+        try:
+            return model.unit_gradients(values, self.convolution, self.which)
+        except NoGradient as error:
+            raise CannotExplain(f"{error.why}, so that no input can be made up; use nearest_neighbours to see what the "
+                                "model takes for alike") from error  # fmt: skip
+
+
+@dataclass
+class Adam:
+    """Kingma, Ba 2014, algorithm 1, uphill, with the constants of the paper; moments (U, ...) are kept in place."""
+
+    step_size: float
+    mean: FloatArray
+    square: FloatArray
+    steps: int = 0
+
+    def step(self, numbers: FloatArray, gradient: FloatArray) -> None:
+        """Change the numbers in place."""
+        self.steps += 1
+        rate = self.step_size * math.sqrt(1 - 0.999**self.steps) / (1 - 0.9**self.steps)
+        # The paper's epsilon is beside the corrected root.
+        epsilon = 1e-8 * math.sqrt(1 - 0.999**self.steps)
+        # Row by row, so that what is worked on stays in the cache.
+        for one, slope, mean, square in zip(numbers, gradient, self.mean, self.square, strict=True):
+            mean += np.float32(0.1) * (slope - mean)
+            square += np.float32(0.001) * (np.square(slope) - square)
+            root = np.sqrt(square)
+            root += epsilon
+            np.divide(mean, root, out=root)
+            root *= rate
+            one += root

@@ -20,9 +20,9 @@ import numpy as np
 from pydantic import ConfigDict
 
 from fruitaudit.models.base import Capability
-from fruitaudit.models.base import Layer as Layer
 from fruitaudit.models.base import Model as Model
 from fruitaudit.models.base import Shape as Shape
+from fruitaudit.models.layers import Layer as Layer
 from fruitaudit.records.data import FloatArray, Images
 from fruitaudit.records.explanations import Channels, Explains, Explanation, Targets
 from fruitaudit.records.passes import LayerGradients as LayerGradients

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
 
 import numpy as np
 
-from fruitaudit.attribution.base import Layer, LayerGradients, Model
+from fruitaudit.attribution.base import LayerGradients, Model
 from fruitaudit.attribution.convolutions import convolutions, spread
-from fruitaudit.attribution.scores import logit_weights
 from fruitaudit.attribution.sharing import made_once
-from fruitaudit.errors import CannotExplain
-from fruitaudit.models.keras.graphs import compiled, pictures, scored
+from fruitaudit.errors import CannotExplain, NoGradient
+from fruitaudit.models.layers import layer_at
 from fruitaudit.records.data import FloatArray, Images
 from fruitaudit.records.explanations import Maps, Targets
 
@@ -36,23 +34,20 @@ def another_layer(model: Model, layer: str | None) -> str | None:
     Else the last one before the convolution that leads to the default, and None where the network has no such layer.
     """
     default = model.cam_layer
-    layers: Sequence[Layer] = getattr(model, "layers", ())  # a model of arrays alone has none
-    if layers and layer is not None and default is not None and layer_at(model, layer).path != default:
+    layers = model.layers if "activations" in model.offers else ()
+    if layers and layer is not None and default is not None and layer_at(layers, layer).path != default:
         return default
     spatial = [one for one in layers if len(one.shape) == 3 and one.shape[:2] != (1, 1)]
     order = [one.path for one in spatial]
     upto = spatial[: order.index(default) + 1] if default in order else []
-    convolutional = [i for i, one in enumerate(upto) if "Conv" in one.kind]
+    convolutional = [i for i, one in enumerate(upto) if one.role == "convolution"]
     return upto[convolutional[-1] - 1].path if len(convolutional) > 1 else None
 
 
 def _why_none(model: Model) -> str:
-    from fruitaudit.models.keras.savedmodel import HIDES, hides_layers
-
-    layers: Sequence[Layer] = getattr(model, "layers", ())  # a model of arrays alone has none
-    if hides_layers(layers):
-        return HIDES
-    if any("Conv" in one.kind and len(one.shape) == 3 and one.shape[:2] != (1, 1) for one in layers):
+    if model.hidden_layers:
+        return model.hidden_layers
+    if any(one.role == "convolution" and len(one.shape) == 3 and one.shape[:2] != (1, 1) for one in model.layers):
         return "after the last one of this model come tokens, as in a vision transformer; use occlusion instead"
     return "none is found in this model; use occlusion instead"
 
@@ -95,21 +90,10 @@ def enlarged(maps: FloatArray, images: Images, path: str) -> Maps:
 
 def activations(model: Model, values: FloatArray, path: str) -> FloatArray:
     """(N, h, w, K) what a layer answers. Raises CannotExplain where it has no places."""
-    shape = layer_at(model, path).shape
+    shape = layer_at(model.layers, path, model.hidden_layers).shape
     if len(shape) != 3:
         raise CannotExplain(_flat(path))
     return model.features(values, path).reshape(len(values), *(side or -1 for side in shape))
-
-
-def layer_at(model: Model, path: str) -> Layer:
-    """The layer of this path, or the only one of this name. Raises CannotExplain for any other."""
-    found = [one for one in model.layers if one.path == path]
-    found = found or [one for one in model.layers if one.path.rsplit("/", 1)[-1] == path]
-    if len(found) != 1:
-        from fruitaudit.models.keras.taps import why_no_layer
-
-        raise CannotExplain(why_no_layer(model.layers, path))
-    return found[0]
 
 
 def _spatial(inside: LayerGradients, path: str) -> LayerGradients:
@@ -124,7 +108,7 @@ def _flat(path: str) -> str:
 
 def _up_to(model: Model, path: str, depths: int) -> list[str]:
     """At most so many layers, evenly spread from the first convolution's activation to `path`, which is the last."""
-    end = layer_at(model, path).path
+    end = layer_at(model.layers, path, model.hidden_layers).path
     order = [one.path for one in model.layers]
     places = {one.path for one in model.layers if len(one.shape) == 3 and one.shape[:2] != (1, 1)}
     found = dict.fromkeys(c.after for c in convolutions(model) if c.after in places)
@@ -148,25 +132,12 @@ def _of_one(model: Model, images: Images, targets: Targets, paths: Sequence[str]
 
 def _of_several(model: Model, images: Images, targets: Targets, paths: Sequence[str]) -> Gradients:
     """Of all these layers from one pass."""
-    from fruitaudit.models.keras.backend import tf
 
-    def run(alive: Model, values: Any, weights: Any) -> Any:
-        called = alive.in_graph(values)
-        tensors = [called.layer(path) for path in paths]
-        scores = tf.reduce_sum(called.logits * weights, axis=1)
-        gradients = tf.gradients(scores, tensors)
-        for path, gradient in zip(paths, gradients, strict=True):
-            if gradient is None:
-                raise CannotExplain(f"the model's output does not depend on layer {path} by any gradient; leave out "
-                                    "depths, or use occlusion instead")  # fmt: skip
-        return [tf.cast(t, tf.float32) for t in tensors], [tf.cast(t, tf.float32) for t in gradients], scores
+    def run(rows: slice) -> list[LayerGradients]:
+        values, some = images.values[rows], targets.select(rows)
+        try:
+            return model.layer_gradients_at(values, some.classes, tuple(paths), against=some.against)
+        except NoGradient as error:
+            raise CannotExplain(f"{error.why}; leave out depths, or use occlusion instead") from error
 
-    function = compiled(model, ("depths", *paths), run, pictures(model), scored(model))
-
-    def gradients(rows: slice) -> list[LayerGradients]:
-        weights = logit_weights(targets.select(rows), model.n_classes)
-        activations, slopes, scores = function(tf.constant(images.values[rows]), tf.constant(weights))
-        model.passes.gradient += len(weights)
-        return [LayerGradients(*map(np.asarray, (a, g, scores))) for a, g in zip(activations, slopes, strict=True)]
-
-    return gradients
+    return run

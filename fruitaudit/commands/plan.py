@@ -144,7 +144,7 @@ def _tests(config: Config, opened: Opened, speed: _Speed) -> Iterator[PlannedSta
         return
     level, shape = config.trust, opened.classifier.input_shape
     images = min(trust.LEVELS[level].cheap.images, max(len(split.samples) for split in opened.splits))
-    layers = len({id(call.layer) for call in opened.classifier.layers if call.layer.weights})
+    layers = len({id(call.layer) for call in opened.classifier.trace.done if call.layer.weights})
     costs = trust.cost(methods, level, opened.classifier, images=images, layers=layers)
     passes = sum(costs.values(), start=Passes())
     if config.trust_labels:

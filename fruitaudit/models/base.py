@@ -10,10 +10,11 @@ from collections.abc import Sequence
 from typing import Any, Literal, Protocol
 
 from fruitaudit.models.counter import PassCounter
+from fruitaudit.models.layers import Convolution, Layer
 from fruitaudit.models.rules import Propagated, Rules
 from fruitaudit.records.data import FloatArray, IntArray
 from fruitaudit.records.explanations import Explains
-from fruitaudit.records.passes import LayerGradients
+from fruitaudit.records.passes import AroundActivation, Forward, LayerGradients
 
 Shape = tuple[int, int, int]
 
@@ -74,6 +75,15 @@ class WithGradients(WithScores, Protocol):
         """d score[classes] / d values, (N, H, W, C); with `against` of score[classes] - score[against]."""
         ...
 
+    def margin_gradients(
+        self, values: FloatArray, classes: IntArray, explains: Explains = "logit"
+    ) -> tuple[FloatArray, FloatArray]:
+        """(N, K) scores, and (N, H, W, C) d (score[classes] - largest other score) / d values, from one pass.
+
+        Raises NoGradient where none reaches the input.
+        """
+        ...
+
 
 class WithActivations(WithScores, Protocol):
     """What its layers answer."""
@@ -86,6 +96,27 @@ class WithActivations(WithScores, Protocol):
     @property
     def layers(self) -> Sequence[Layer]:
         """The layers in the order in which they answer."""
+        ...
+
+    @property
+    def hidden_layers(self) -> str:
+        """Why layers cannot be seen and what to do, the end of a refusal; "" where they can."""
+        ...
+
+    def forward(self, values: FloatArray, layers: tuple[str | None, ...]) -> Forward:
+        """Scores and what these layers answer, in their own shape, from one pass; None is as in `features`."""
+        ...
+
+    def channel_means(
+        self, values: FloatArray, convolutions: Sequence[Convolution], *, magnitudes: bool = False
+    ) -> Forward:
+        """Scores, and of what each convolution answers the mean of each channel, (N, K), or of its magnitude."""
+        ...
+
+    def around_activations(
+        self, values: FloatArray, convolutions: Sequence[Convolution], channels: Sequence[IntArray]
+    ) -> list[AroundActivation]:
+        """What enters the activation function of each convolution and what comes out, of these channels of each."""
         ...
 
     def features(self, values: FloatArray, layer: str | None = None) -> FloatArray:
@@ -112,6 +143,24 @@ class WithLayerGradients(WithActivations, Protocol):
         """
         ...
 
+    def layer_gradients_at(
+        self, values: FloatArray, classes: IntArray, layers: tuple[str, ...], *, against: IntArray | None = None
+    ) -> list[LayerGradients]:
+        """`layer_gradients` of several layers from one pass. Raises NoGradient where one has none."""
+        ...
+
+
+class WithUnitGradients(WithActivations, Protocol):
+    """Gradients of single filters and classes with respect to the image."""
+
+    def unit_gradients(self, values: FloatArray, convolution: Convolution | None, units: IntArray) -> FloatArray:
+        """(N, H, W, C) d response of unit n / d image n; without a convolution the units are the logits.
+
+        The response of a filter is the mean of what it answers; where that is not above 0, of what enters its
+        activation function. Raises NoGradient where none reaches the input.
+        """
+        ...
+
 
 class WithBackwardRules(WithScores, Protocol):
     """A way back through its operations that goes by rules of a method's own."""
@@ -124,7 +173,15 @@ class WithBackwardRules(WithScores, Protocol):
         ...
 
 
-class Model(WithGradients, WithLayerGradients, WithBackwardRules, Protocol):
+class WithWeights(WithActivations, Protocol):
+    """What its layers have learned."""
+
+    def weights(self, layer: str) -> tuple[FloatArray, FloatArray | None]:
+        """Kernel, whose last axis counts the outputs, and bias (outputs,) of a dense layer or a convolution."""
+        ...
+
+
+class Model(WithGradients, WithLayerGradients, WithUnitGradients, WithWeights, WithBackwardRules, Protocol):
     """Every part. A method may use those that its registration names under `needs`: `explain` sees to it."""
 
     @property
@@ -134,28 +191,6 @@ class Model(WithGradients, WithLayerGradients, WithBackwardRules, Protocol):
 
     def in_graph(self, images: Any) -> InGraph:
         """The network on a (N, H, W, C) float32 tensor, as part of somebody's `tf.function`: nothing is counted."""
-        ...
-
-
-class Layer(Protocol):
-    """One layer of the network, nested ones included, as it is called in a pass."""
-
-    layer: Any
-    """The Keras object: weights, activation, configuration."""
-    path: str
-    """Its name below the model, e.g. "mobilenet/Conv_1": what `InGraph.layer` and `layer_gradients` take."""
-    inputs: list[Any]
-    """The symbolic tensors it got, and below the one it gave (None: several): who feeds whom is told by identity."""
-    output: Any
-
-    @property
-    def kind(self) -> str:
-        """Its class, e.g. "Conv2D"."""
-        ...
-
-    @property
-    def shape(self) -> tuple[int | None, ...]:
-        """Of the output, without the batch axis; () where there are several outputs."""
         ...
 
 

@@ -28,3 +28,29 @@ class LayerGradients:
     activations: FloatArray
     gradients: FloatArray
     scores: FloatArray
+
+
+@dataclass(frozen=True)
+class Forward:
+    """One pass: (N, K) scores, and of each layer asked for an array whose rows are images."""
+
+    probabilities: FloatArray
+    logits: FloatArray
+    layers: tuple[FloatArray, ...]
+
+    @classmethod
+    def of(cls, probabilities: FloatArray, logits: FloatArray, *layers: FloatArray) -> Forward:
+        return cls(probabilities, logits, layers)
+
+
+@dataclass(frozen=True)
+class AroundActivation:
+    """What enters the activation function of a convolution and what comes out, (N, h, w, K) each.
+
+    `difference` is by how much the function of `before` differs from `after`, as a share of the largest value, where
+    `before` had to be computed once more; else 0. Without an activation function both are the same.
+    """
+
+    before: FloatArray
+    after: FloatArray
+    difference: float

@@ -5,7 +5,7 @@ import pytest
 import zoo
 from analytic_models import some_images, some_targets
 
-from fruitaudit.attribution.ascent import Ascent, Fourier, Pixels, colours_of
+from fruitaudit.attribution.ascent import Ascent, Fourier, Pixels, Units, colours_of
 from fruitaudit.attribution.methods.activation_maximization import ActivationMaximization
 from fruitaudit.errors import CannotExplain
 from fruitaudit.models.keras.backend import keras, tf
@@ -159,9 +159,9 @@ def test_fourier_pictures_have_the_colours_of_the_reference_images():
     background = dataclasses.replace(images.background, values=one_hue.astype(np.float32))
     canvas = Fourier((8, 8, 3), colours_of(background, images))
     noise = np.random.default_rng(0).normal(0, 1, (4, 2, 3, 8, 5)).astype(np.float32)
-    logits = np.log(p := canvas.picture(tf.constant(noise)).numpy()) - np.log(1 - p)
+    logits = np.log(p := canvas.picture(noise)) - np.log(1 - p)
     assert np.corrcoef(logits.reshape(-1, 3), rowvar=False).min() > 0.99
-    grey = Fourier((8, 8, 3), np.eye(3, dtype=np.float32)).picture(tf.constant(noise)).numpy()
+    grey = Fourier((8, 8, 3), np.eye(3, dtype=np.float32)).picture(noise)
     assert abs(np.corrcoef(grey.reshape(-1, 3), rowvar=False)[0, 1]) < 0.5
 
 
@@ -181,8 +181,8 @@ def test_the_steps_are_those_of_adam_cut_to_the_box_after_each():
         step = 0.3 * (mean / (1 - 0.9**t)) / (np.sqrt(square / (1 - 0.999**t)) + 1e-8)
         numbers = np.clip(numbers + step, 0, 1)
     ascent = Ascent(15, 0.3, 0, total_variation=0, l2=0)
-    made = ascent.climb(model, images, Pixels(model.input_shape), lambda called: tf.linalg.diag_part(called.logits),
-                        start, np.zeros((15, 2), np.int32), scale)  # fmt: skip
+    units = Units(None, classes, scale)
+    made = ascent.climb(model, images, Pixels(model.input_shape), units, start, np.zeros((15, 2), np.int32))
     np.testing.assert_allclose(made, 2 * numbers, atol=2e-3)
     assert 0.05 < np.mean((numbers > 0) & (numbers < 1)) < 0.95
 
@@ -215,6 +215,21 @@ def test_the_pull_is_the_gradient_of_the_penalties_as_they_are_told():
         down, across = picture[:, 1:] - picture[:, :-1], picture[:, :, 1:] - picture[:, :, :-1]
         variation = sum(tf.reduce_mean(abs(d), axis=(1, 2, 3)) for d in (down, across))
         total = 0.3 * variation + 0.7 * tf.reduce_mean((picture - 0.5) ** 2, axis=(1, 2, 3))
-    made = Ascent(1, 0.1, 0, total_variation=0.3, l2=0.7)._pull(picture)
+    ascent = Ascent(1, 0.1, 0, total_variation=0.3, l2=0.7)
+    made = np.stack([ascent._pull(one) for one in picture.numpy()])
     np.testing.assert_allclose(made, tape.gradient(total, picture), atol=1e-7)
-    assert abs(made).numpy().max() > 1e-3
+    assert abs(made).max() > 1e-3
+
+
+@pytest.mark.parametrize("shape", [(6, 8, 3), (7, 5, 1)])
+def test_the_way_back_through_the_waves_is_the_gradient_of_the_picture(shape):
+    """Both sides of <J d, g> = <d, J^T g>, J d by a difference."""
+    rng = np.random.default_rng(1)
+    canvas = Fourier(shape, rng.normal(0, 1, (shape[2], shape[2])).astype(np.float32))
+    start = np.stack([canvas.start(rng) for _ in range(2)]) * 10
+    change, gradient = rng.normal(0, 1, start.shape).astype(np.float32), rng.normal(0, 1, (2, *shape))
+    step = 1e-2
+    ends = [canvas.picture(start + sign * step * change).astype(np.float64) for sign in (1, -1)]
+    forward = ((ends[0] - ends[1]) / (2 * step) * gradient).sum(axis=(1, 2, 3))
+    backward = (canvas.back(canvas.picture(start), gradient.astype(np.float32)) * change).sum(axis=(1, 2, 3, 4))
+    np.testing.assert_allclose(backward, forward, rtol=1e-3, atol=1e-3)

@@ -2,18 +2,17 @@ from __future__ import annotations
 
 import dataclasses
 from dataclasses import replace
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, ClassVar, Literal
 
 import numpy as np
 from pydantic import Field
 from pydantic.dataclasses import dataclass
 
-from fruitaudit.attribution.ascent import Ascent, Canvas, Fourier, Pixels, colours_of
+from fruitaudit.attribution.ascent import Ascent, Canvas, Fourier, Pixels, Units, colours_of
 from fruitaudit.attribution.base import OPTIONS, Model, Passes, Registration, Shape
-from fruitaudit.attribution.convolutions import Convolution, activated, chosen, is_recomputed, tensors
+from fruitaudit.attribution.convolutions import chosen
 from fruitaudit.errors import CannotExplain
-from fruitaudit.models.base import InGraph
-from fruitaudit.models.keras.graphs import batches_of, compiled
+from fruitaudit.models.layers import Convolution
 from fruitaudit.records.data import Background, FloatArray, Images, IntArray
 from fruitaudit.records.evidence import Synthetic, Unit
 from fruitaudit.records.explanations import Targets
@@ -36,28 +35,10 @@ class Part:
         path = self.convolution.path if self.convolution else ""
         return [Unit(path, int(k), f"{path or 'class'} {k}") for k in self.which]
 
-    def scale(self) -> FloatArray:
-        """(U,) the largest real response, 1 where every one is 0."""
+    def to_excite(self) -> Units:
+        """The units with their largest real response as scale, 1 where every one is 0."""
         peaks = abs(self.real).max(axis=0)
-        return np.where(peaks > 0, peaks, 1).astype(np.float32)
-
-    def score(self, called: InGraph) -> Any:
-        """In a graph: (U,) the response of picture u in unit u."""
-        from fruitaudit.models.keras.backend import tf
-
-        if self.convolution is None:
-            return self._own(called.logits)
-        before, after = tensors(called, self.convolution)
-        if is_recomputed(self.convolution, called.layer(self.convolution.after)):
-            after = activated(self.convolution, before)  # so that the convolution is not computed twice
-        own, silent = (self._own(tf.reduce_mean(t, (1, 2))) for t in (after, after if before is None else before))
-        return tf.where(own > 0, own, silent)
-
-    def _own(self, responses: Any) -> Any:
-        """In a graph: of (U, K) the number of picture u and unit u, (U,)."""
-        from fruitaudit.models.keras.backend import tf
-
-        return tf.reduce_sum(responses * tf.one_hot(self.which, tf.shape(responses)[1]), axis=1)
+        return Units(self.convolution, self.which, np.where(peaks > 0, peaks, 1).astype(np.float32))
 
 
 @dataclass(frozen=True, config=OPTIONS)
@@ -128,7 +109,7 @@ class ActivationMaximization:
                 some = Part(part.convolution, part.which[rows], part.real[:, rows])
                 draws = [streams.rng("activation_maximization", unit.name) for unit in some.units()]
                 start = np.stack([canvas.start(rng) for rng in draws])
-                made.append(ascent.climb(model, images, canvas, some.score, start, shifts, some.scale()))
+                made.append(ascent.climb(model, images, canvas, some.to_excite(), start, shifts))
                 units += some.units()
         if not units:
             raise CannotExplain("activation maximization was asked for no filter and no class; set filters or classes")
@@ -137,9 +118,9 @@ class ActivationMaximization:
     def parts(self, model: Model, real: FloatArray) -> list[Part]:
         """The units asked for, layer by layer, the classes last; `real` (M, H, W, C) images are fed to choose them."""
         shown = self._shown(model)
-        *responses, logits, _ = _responses(model, shown, real)
-        parts = [Part(None, np.arange(min(self.classes, model.n_classes), dtype=np.int64), logits)]
-        for convolution, response in zip(shown, responses, strict=True):
+        responses = model.channel_means(real, shown)
+        parts = [Part(None, np.arange(min(self.classes, model.n_classes), dtype=np.int64), responses.logits)]
+        for convolution, response in zip(shown, responses.layers, strict=True):
             order = np.argsort(-response.mean(axis=0), kind="stable")
             if self.choose == "first":
                 order = np.arange(len(order))
@@ -160,21 +141,8 @@ class ActivationMaximization:
     def passes_on(self, model: Model, n_images: int) -> Passes:
         """The filters there are, and the classes; the strongest real images are fed once, and what was made up."""
         n_units = min(self.classes, model.n_classes)
-        n_units += sum(min(self.filters, int(c.layer.shape[-1] or 0)) for c in self._shown(model))
+        n_units += sum(min(self.filters, c.layer.n_channels) for c in self._shown(model))
         return Passes(forward=self.reference_images + n_units, gradient=n_units * self.steps)
-
-
-def _responses(model: Model, shown: list[Convolution], values: FloatArray) -> list[FloatArray]:
-    """(M, K) mean activation of every filter of each layer, then the logits and the probabilities."""
-    from fruitaudit.models.keras.backend import tf
-
-    def run(alive: Model, batch: Any) -> Any:
-        called = alive.in_graph(batch)
-        means = [tf.reduce_mean(tensors(called, convolution)[1], (1, 2)) for convolution in shown]
-        return [*means, called.logits, called.probabilities]
-
-    model.passes.forward += len(values)
-    return batches_of(model, compiled(model, ("responses", *(c.path for c in shown)), run), values)
 
 
 def beside_real_images(
@@ -182,8 +150,9 @@ def beside_real_images(
 ) -> Synthetic:
     """What was made up for the units of `parts`, with the responses to it and to the strongest real images."""
     shown = [part.convolution for part in parts if part.convolution is not None]
-    *responses, probabilities = _responses(model, shown, made)
-    own = np.concatenate([r[:, part.which] for r, part in zip(responses, parts, strict=True)], axis=1)
+    responses = model.channel_means(made, shown)
+    each = (*responses.layers, responses.logits)
+    own = np.concatenate([r[:, part.which] for r, part in zip(each, parts, strict=True)], axis=1)
     reached, alike = np.diagonal(own).copy(), np.concatenate([part.real for part in parts], axis=1)
     best, strongest = alike.argmax(axis=0), alike.max(axis=0)
     notes = [f"the strongest real image is that of {len(real.values)} of the {real.population} reference images"]
@@ -192,7 +161,7 @@ def beside_real_images(
         named = ", ".join(weaker[:8]) + (" and others" if len(weaker) > 8 else "")
         notes.append(f"{len(weaker)} of {len(units)} made-up images excite their unit less than a photograph does, "
                      f"so that the search fell short of what they answer to: {named}")  # fmt: skip
-    classes = [np.nan if unit.layer else float(probabilities[i, unit.index]) for i, unit in enumerate(units)]
+    classes = [np.nan if unit.layer else float(responses.probabilities[i, unit.index]) for i, unit in enumerate(units)]
     return Synthetic(
         units=units,
         values=made,

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
 from pydantic.dataclasses import dataclass
@@ -8,7 +8,6 @@ from pydantic.dataclasses import dataclass
 from fruitaudit.attribution.base import OPTIONS, Layer, Model, Passes, Registration, Shape
 from fruitaudit.attribution.cams import enlarged, layer_for
 from fruitaudit.errors import CannotExplain
-from fruitaudit.models.keras.graphs import batches_of, compiled
 from fruitaudit.records.data import FloatArray, Images
 from fruitaudit.records.explanations import Maps, Targets
 from fruitaudit.runtime.streams import Streams
@@ -50,18 +49,12 @@ class Cam:
     def __call__(self, model: Model, images: Images, targets: Targets, streams: Streams) -> Maps:
         path = layer_for(model, None, "CAM")
         dense = _last_dense(model)
-        weights, bias = _of_classes(dense)
-
-        def run(alive: Model, values: Any) -> Any:
-            called = alive.in_graph(values)
-            return called.layer(path), called.input(dense.path), called.logits
-
-        inside, pooled, logits = batches_of(model, compiled(model, ("cam", path), run), images.values)
-        model.passes.forward += len(images)
-        inside = inside.astype(np.float32)
-        own = pooled.astype(np.float32) @ weights + bias if pooled.shape[-1] == len(weights) else None
+        weights, bias = _of_classes(*model.weights(dense.path))
+        made = model.forward(images.values, (path, None))
+        inside, pooled = made.layers
+        own = pooled @ weights + bias if pooled.shape[-1] == len(weights) else None
         means = inside.mean(axis=(1, 2))
-        if own is None or not (_equal(means, pooled) and _equal(_centred(own), _centred(logits))):
+        if own is None or not (_equal(means, pooled) and _equal(_centred(own), _centred(made.logits))):
             raise _one_place(images) if _pools_one_place(model) else _other_head()
         chosen = weights[:, targets.classes]
         if targets.against is not None:
@@ -80,8 +73,8 @@ def _other_head() -> CannotExplain:
 
 def _pools_one_place(model: Model) -> bool:
     """Whether the last global average pooling gets a map of 1 x 1, as deep networks do on small images."""
-    pools = [one for one in model.layers if one.kind == "GlobalAveragePooling2D"]
-    return bool(pools) and tuple(pools[-1].inputs[0].shape[1:3]) == (1, 1)
+    pools = [one for one in model.layers if one.role == "global average pooling"]
+    return bool(pools) and pools[-1].input_shape[:2] == (1, 1)
 
 
 def _one_place(images: Images) -> CannotExplain:
@@ -92,19 +85,18 @@ def _one_place(images: Images) -> CannotExplain:
 
 
 def _last_dense(model: Model) -> Layer:
-    found = [layer for layer in model.layers if layer.kind == "Dense"]
+    found = [layer for layer in model.layers if layer.role == "dense"]
     if not found or len(found[-1].shape) != 1:
         raise _other_head()
     return found[-1]
 
 
-def _of_classes(dense: Layer) -> tuple[FloatArray, FloatArray]:
+def _of_classes(kernel: FloatArray, given: FloatArray | None) -> tuple[FloatArray, FloatArray]:
     """(K, classes) and (classes,): one unit z is two classes with logits -z/2 and +z/2."""
-    kernel = np.asarray(dense.layer.kernel, np.float32)
-    bias = np.zeros(kernel.shape[1], np.float32) if dense.layer.bias is None else np.asarray(dense.layer.bias)
+    bias = np.zeros(kernel.shape[1], np.float32) if given is None else given
     if kernel.shape[1] > 1:
-        return kernel, bias.astype(np.float32)
-    return np.concatenate([-kernel / 2, kernel / 2], axis=1), np.concatenate([-bias / 2, bias / 2]).astype(np.float32)
+        return kernel, bias
+    return np.concatenate([-kernel / 2, kernel / 2], axis=1), np.concatenate([-bias / 2, bias / 2])
 
 
 def _centred(logits: FloatArray) -> FloatArray:

@@ -7,8 +7,8 @@ from pydantic import Field
 from pydantic.dataclasses import dataclass
 
 from fruitaudit.attribution.base import OPTIONS, Model, Passes, Registration, Shape
-from fruitaudit.attribution.convolutions import Convolution, chosen, convolutions
-from fruitaudit.records.data import FloatArray, Images
+from fruitaudit.attribution.convolutions import chosen, convolutions
+from fruitaudit.records.data import Images
 from fruitaudit.records.evidence import FilterBank
 from fruitaudit.records.evidence import Filters as FiltersRecord
 from fruitaudit.records.explanations import Targets
@@ -55,7 +55,7 @@ class Filters:
         shown, total = chosen(model, self.layers), len(convolutions(model))
         banks = []
         for convolution in shown:
-            kernel = _kernel(convolution)
+            kernel, _ = model.weights(convolution.path)
             height, width, inputs, outputs = kernel.shape
             some = np.ascontiguousarray(kernel[:, :, : self.channels, : self.filters])
             banks.append(FilterBank(convolution.path, some, (height, width, inputs, outputs)))
@@ -66,15 +66,6 @@ class Filters:
 
     def model_passes(self, n_images: int, input_shape: Shape) -> Passes:
         return Passes()
-
-
-def _kernel(convolution: Convolution) -> FloatArray:
-    from fruitaudit.models.keras.backend import keras
-
-    layer = convolution.layer.layer
-    weights = layer.depthwise_kernel if isinstance(layer, keras.layers.SeparableConv2D) else layer.kernel
-    kernel = np.asarray(weights, dtype=np.float32)
-    return kernel.swapaxes(2, 3) if isinstance(layer, keras.layers.Conv2DTranspose) else kernel
 
 
 METHODS = (Filters,)

@@ -7,9 +7,10 @@ import numpy.typing as npt
 from pydantic.dataclasses import dataclass
 
 from fruitaudit.attribution.base import OPTIONS, Another, Model, Passes, Registration, Shape
-from fruitaudit.attribution.cams import activations, enlarged, layer_at, layer_for
+from fruitaudit.attribution.cams import activations, enlarged, layer_for
 from fruitaudit.attribution.passes import ahead, bilinear, by_number, rows, runs
 from fruitaudit.attribution.scores import pick
+from fruitaudit.models.layers import layer_at
 from fruitaudit.records.data import FloatArray, Images, IntArray
 from fruitaudit.records.explanations import Maps, Targets
 from fruitaudit.runtime.streams import Streams
@@ -77,7 +78,7 @@ class ScoreCam:
     def passes_on(self, model: Model, n_images: int) -> Passes:
         """One pass for the feature maps, and one through each of them that is a mask."""
         path = layer_for(model, self.layer, "Score-CAM")
-        return Passes(forward=n_images * (1 + int(layer_at(model, path).shape[-1] or 0)))
+        return Passes(forward=n_images * (1 + layer_at(model.layers, path, model.hidden_layers).n_channels))
 
 
 def _unit_masks(inside: FloatArray) -> tuple[FloatArray, npt.NDArray[np.bool_]]:

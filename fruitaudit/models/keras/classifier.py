@@ -3,26 +3,30 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
 from functools import cache, cached_property
 from pathlib import Path
 from typing import Any, get_args
 
 import numpy as np
 
-from fruitaudit.errors import CannotExplain, ModelError
+from fruitaudit.errors import CannotExplain, ModelError, NoGradient
 from fruitaudit.models.base import Capability
 from fruitaudit.models.counter import PassCounter
-from fruitaudit.models.keras import backend, heads, propagation, taps
+from fruitaudit.models.keras import backend, heads, inside, propagation, taps
 from fruitaudit.models.keras.backend import tf
+from fruitaudit.models.keras.called import InGraph
+from fruitaudit.models.keras.layers import described
+from fruitaudit.models.keras.layers import weights as weights_of
 from fruitaudit.models.keras.load import LoadedNetwork, load_network
 from fruitaudit.models.keras.memory import Needs, bytes_per_image
+from fruitaudit.models.keras.savedmodel import HIDES, hides_layers
 from fruitaudit.models.keras.shapes import input_shape_of
+from fruitaudit.models.layers import Convolution, Layer, why_no_layer
 from fruitaudit.models.rules import Propagated, Rules
 from fruitaudit.records.data import FloatArray, IntArray
 from fruitaudit.records.explanations import Explains
-from fruitaudit.records.passes import LayerGradients
+from fruitaudit.records.passes import AroundActivation, Forward, LayerGradients
 
 Size = tuple[int, int]
 
@@ -37,32 +41,6 @@ def open_classifier(path: Path, *, trust: bool = False, batch_size: int = 64, si
         return Classifier(loaded.network, batch_size=batch_size, size=size, loaded=loaded)
     except ModelError as error:
         raise ModelError(f"{path}: {error}") from error
-
-
-@dataclass(frozen=True)
-class InGraph:
-    """Symbolic tensors of one call of the network: (N, K) each, and what every layer gave."""
-
-    probabilities: Any
-    logits: Any
-    trace: taps.Trace
-
-    def layer(self, path: str) -> Any:
-        """The output of a layer, in its own type (float16 in a mixed-precision model).
-
-        Raises CannotExplain for an unknown layer, or one with several outputs.
-        """
-        return self._call(path).output
-
-    def input(self, path: str) -> Any:
-        """What a layer got, the first of several. Raises CannotExplain for an unknown layer."""
-        return self._call(path).inputs[0]
-
-    def _call(self, path: str) -> taps.Call:
-        call = self.trace.find(path)
-        if call is None:
-            raise CannotExplain(taps.why_no_layer(self.trace.begun, path))
-        return call
 
 
 class Classifier:
@@ -88,7 +66,6 @@ class Classifier:
         self.needs = Needs(size_of_image, sum(int(np.prod(w.shape)) * 4 for w in network.weights))
         # One compiled function a layer, made when first asked for; the caches go with this object.
         self._gradient_function = cache(self._make_gradient_function)
-        self._layer_function = cache(self._make_layer_function)
         self._feature_function = cache(self._make_feature_function)
 
     @classmethod
@@ -134,8 +111,8 @@ class Classifier:
 
     def scores(self, values: FloatArray) -> tuple[FloatArray, FloatArray]:
         """(probabilities, logits) of one pass, (N, K) each."""
-        images = self._images(values)
-        probabilities, logits = self._batched(self._scores, images)
+        images = self.checked(values)
+        probabilities, logits = self.batched(self._scores, images)
         self.passes.forward += len(images)
         return probabilities, logits
 
@@ -146,8 +123,8 @@ class Classifier:
 
         With `against` that of the difference score[classes] - score[against], at the cost of one pass.
         """
-        images, targets = self._images(values), self._all_targets(classes, against, len(values))
-        [gradients] = self._batched(self._gradient_function(explains, len(targets)), images, *targets)
+        images, targets = self.checked(values), self._all_targets(classes, against, len(values))
+        [gradients] = self.batched(self._gradient_function(explains, len(targets)), images, *targets)
         self.passes.gradient += len(images)
         return gradients
 
@@ -158,10 +135,46 @@ class Classifier:
 
         With `against` the gradient, and `scores`, are those of logit[classes] - logit[against].
         """
-        images, targets = self._images(values), self._all_targets(classes, against, len(values))
-        activations, gradients, scores = self._batched(self._layer_function(layer, len(targets)), images, *targets)
-        self.passes.gradient += len(images)
-        return LayerGradients(activations, gradients, scores)
+        return self.layer_gradients_at(values, classes, (layer,), against=against)[0]
+
+    def layer_gradients_at(
+        self, values: FloatArray, classes: IntArray, layers: tuple[str, ...], *, against: IntArray | None = None
+    ) -> list[LayerGradients]:
+        """See `models.base.WithLayerGradients`."""
+        return inside.layer_gradients(self, values, self._all_targets(classes, against, len(values)), layers)
+
+    def margin_gradients(
+        self, values: FloatArray, classes: IntArray, explains: Explains = "logit"
+    ) -> tuple[FloatArray, FloatArray]:
+        """See `models.base.WithGradients`."""
+        return inside.margin_gradients(self, values, self._targets(classes, len(values)), explains)
+
+    def unit_gradients(self, values: FloatArray, convolution: Convolution | None, units: IntArray) -> FloatArray:
+        """See `models.base.WithUnitGradients`."""
+        return inside.unit_gradients(self, values, convolution, units)
+
+    def forward(self, values: FloatArray, layers: tuple[str | None, ...]) -> Forward:
+        """See `models.base.WithActivations`."""
+        return inside.forward(self, values, layers)
+
+    def channel_means(
+        self, values: FloatArray, convolutions: Sequence[Convolution], *, magnitudes: bool = False
+    ) -> Forward:
+        """See `models.base.WithActivations`."""
+        return inside.channel_means(self, values, convolutions, magnitudes)
+
+    def around_activations(
+        self, values: FloatArray, convolutions: Sequence[Convolution], channels: Sequence[IntArray]
+    ) -> list[AroundActivation]:
+        """See `models.base.WithActivations`."""
+        return inside.around_activations(self, values, convolutions, channels)
+
+    def weights(self, layer: str) -> tuple[FloatArray, FloatArray | None]:
+        """See `models.base.WithWeights`."""
+        call = self.trace.find(layer)
+        if call is None:
+            raise CannotExplain(why_no_layer(self.trace.begun, layer, self.hidden_layers))
+        return weights_of(call)
 
     def features(self, values: FloatArray, layer: str | None = None) -> FloatArray:
         """(N, D): what the last dense layer sees, or the output of `layer`, each image's numbers in one row."""
@@ -169,19 +182,24 @@ class Classifier:
 
     def features_at(self, values: FloatArray, layers: tuple[str | None, ...]) -> list[FloatArray]:
         """`features` of several layers from one pass."""
-        images = self._images(values)
-        features = self._batched(self._feature_function(layers), images)
+        images = self.checked(values)
+        features = self.batched(self._feature_function(layers), images)
         self.passes.forward += len(images)
         return features
 
     def propagate(self, rules: Rules, values: FloatArray, weights: FloatArray) -> Propagated:
         """See `models.base.WithBackwardRules`."""
-        return propagation.propagate(self, rules, self._images(values), weights)
+        return propagation.propagate(self, rules, self.checked(values), weights)
+
+    @cached_property
+    def layers(self) -> list[Layer]:
+        """The layers in the order in which they answer."""
+        return described(self.trace)
 
     @property
-    def layers(self) -> list[taps.Call]:
-        """The layers in the order in which they answer."""
-        return self.trace.done
+    def hidden_layers(self) -> str:
+        """Why layers cannot be seen and what to do; "" where they can."""
+        return HIDES if hides_layers(self.trace.done) else ""
 
     def in_graph(self, images: Any) -> InGraph:
         """The network on a (N, H, W, C) float32 tensor, as part of somebody's `tf.function`: nothing is counted."""
@@ -198,8 +216,7 @@ class Classifier:
             scores = self.head.read(self.network(images, training=False))[explains == "logit"]
             [gradient] = tf.gradients(_asked(scores, targets), images)
             if gradient is None:
-                raise CannotExplain("no gradient reaches the model's input; use a perturbation method such as "
-                                    "occlusion instead")  # fmt: skip
+                raise NoGradient(inside.NO_INPUT_GRADIENT, "use a perturbation method such as occlusion instead")
             return (gradient,)
 
         return self._compile(run, n_targets)
@@ -219,19 +236,6 @@ class Classifier:
         trace, found, size_of_image = seen[-1]
         return trace, heads.choose_head(found, output, inner), size_of_image
 
-    def _make_layer_function(self, layer: str, n_targets: int) -> Callable[..., Any]:
-        def run(images: Any, *targets: Any) -> Any:
-            called = self.in_graph(images)
-            activation = called.layer(layer)
-            scores = _asked(called.logits, targets)
-            [gradient] = tf.gradients(scores, activation)
-            if gradient is None:
-                raise CannotExplain(f"the model's output does not depend on layer {layer} by any gradient; name "
-                                    "another layer, or use occlusion instead")  # fmt: skip
-            return tf.cast(activation, tf.float32), tf.cast(gradient, tf.float32), scores
-
-        return self._compile(run, n_targets)
-
     def _make_feature_function(self, layers: tuple[str | None, ...]) -> Callable[..., Any]:
         def run(images: Any) -> Any:
             called = self.in_graph(images)
@@ -247,17 +251,18 @@ class Classifier:
         # No jit: XLA halves the forward speed and quarters the gradient's on a CPU.
         return tf.function(function, input_signature=signature, autograph=False, jit_compile=False)
 
-    def _batched(self, function: Callable[..., Any], *arrays: Any) -> list[FloatArray]:
+    def batched(self, function: Callable[..., Any], *arrays: Any) -> list[FloatArray]:
         """Call a compiled function batch by batch and join what it returns."""
         if not len(arrays[0]):
             # TensorFlow refuses convolutions of no image on some processors: the shapes are those of one.
-            one = self._batched(function, *(np.zeros((1, *a.shape[1:]), a.dtype) for a in arrays))
+            one = self.batched(function, *(np.zeros((1, *a.shape[1:]), a.dtype) for a in arrays))
             return [part[:0] for part in one]
         starts = range(0, len(arrays[0]), self.batch_size)
         parts = [[_array(t) for t in function(*(a[i : i + self.batch_size] for a in arrays))] for i in starts]
         return [p[0] if len(p) == 1 else np.concatenate(p) for p in zip(*parts, strict=True)]
 
-    def _images(self, values: FloatArray) -> FloatArray:
+    def checked(self, values: FloatArray) -> FloatArray:
+        """The images as they go in. Raises ModelError for any other shape."""
         if values.ndim != 4 or values.shape[1:] != self.input_shape:
             wanted = " x ".join(map(str, self.input_shape))
             raise ModelError(f"the model takes images of {wanted} (height, width, channels) in one array, "

@@ -16,7 +16,7 @@ from typing import Any
 
 from fruitaudit.errors import CannotExplain
 from fruitaudit.models.keras.backend import keras, tf
-from fruitaudit.models.keras.savedmodel import HIDES, hides_layers
+from fruitaudit.models.keras.savedmodel import HIDES
 
 _NO_EVIDENCE = re.compile(
     r"Pool|Dropout|Flatten|Reshape|Permute|Cropp|Padding|UpSampl|Rescaling|^Normalization$|Resizing|^Random|^Identity$"
@@ -66,17 +66,6 @@ class Trace:
         named = [call for call in self.begun if call.path.rsplit("/", 1)[-1] == path]
         found = exact or (named if len(named) == 1 else [])
         return found[0] if found and found[0].output is not None else None
-
-
-def why_no_layer(calls: Sequence[Any], path: str) -> str:
-    """Why none of these layers is the one that was named, and what to do."""
-    same = [call.path for call in calls if call.path.rsplit("/", 1)[-1] == path]
-    known = ", ".join(call.path for call in calls[-6:])
-    if hides_layers(calls):
-        return f"the model has no layer {path} that can be seen, only {known}: {HIDES}"
-    if len(same) > 1:
-        return f"the model has {len(same)} layers called {path}; name one of them: {', '.join(same[-6:])}"
-    return f"the model has no layer {path} with one output; name one that it has, the last of which are {known}"
 
 
 @contextmanager
