@@ -22,8 +22,8 @@ from pydantic_core import PydanticUndefined
 import fruitaudit
 from fruitaudit.config.schema import Config
 from fruitaudit.diagnosis.factors import registry
-from fruitaudit.evaluation.names import PER_CLASS, SCALARS, TOP_K_METRIC
 from fruitaudit.providers.registry import all_methods
+from fruitaudit.records.metrics import PER_CLASS, SCALARS, TOP_K_METRIC
 from fruitaudit.trust.rules import RULES
 
 FOLDER = Path(__file__).resolve().parent

@@ -302,9 +302,21 @@ def test_what_can_be_seen_before_the_audit(gate: str, message: str) -> None:
         check_gates([GateSettings(gate=gate)], NAMES, [])
 
 
-@pytest.mark.parametrize("gate", ["accuracy[store][device=phone] >= 0", "accuracy[store] >= baseline - 1"])
-def test_what_is_not_computed_yet_is_not_run(gate: str) -> None:
-    assert one(gate).state == "not_run"
+@pytest.mark.parametrize(
+    ("gate", "min_support", "code"),
+    [
+        ("accuracy[store][device=phone] >= 0", 0, "not_computed"),
+        ("accuracy[store] >= baseline - 1", 0, "no_baseline"),
+        ("recall[store][Banana] >= 0", 21, "too_few_images"),
+        ("recall[store][*] >= 0", 21, "too_few_images"),
+        ("recall[store][Kiwi] >= 0", 0, "not_found"),
+        ("ece[store] >= 0", 0, "undefined"),
+    ],
+)
+def test_what_is_not_run_says_why_in_a_code(gate: str, min_support: int, code: str) -> None:
+    result = one(gate, min_support=min_support)
+    assert isinstance(result.measured, NotRun)
+    assert (result.state, result.measured.code) == ("not_run", code)
 
 
 def test_a_thousand_classes_are_not_all_listed() -> None:

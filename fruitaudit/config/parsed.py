@@ -33,12 +33,7 @@ def _as_written(parsed: Gate | Claim) -> str:
     return parsed.text
 
 
-_TEXT = PlainSerializer(_as_written, return_type=str)
-_GATES = """metric[split][class][column=value] >= number, where class and column may be left out; \
-verdict[method] == read; faithfulness[method] >= number"""
-_CLAIMS = "accuracy[split] >= number; cause: name"
+_TEXT = (PlainSerializer(_as_written, return_type=str), WithJsonSchema({"type": "string"}))
 
-ParsedGate = Annotated[Gate, PlainValidator(_gate), _TEXT, WithJsonSchema({"type": "string", "description": _GATES})]
-ParsedClaim = Annotated[
-    Claim, PlainValidator(_claim), _TEXT, WithJsonSchema({"type": "string", "description": _CLAIMS})
-]
+ParsedGate = Annotated[Gate, PlainValidator(_gate), *_TEXT]
+ParsedClaim = Annotated[Claim, PlainValidator(_claim), *_TEXT]

@@ -179,9 +179,14 @@ class MethodSettings(Settings):
 class GateSettings(Settings):
     """`accuracy[store] >= 0.9`, alone or with what it is judged on."""
 
-    gate: ParsedGate
+    gate: ParsedGate = Field(
+        description="metric[split] >= number; metric[split][class], [*] for every class with images; "
+        "verdict[method] == read; faithfulness[method] >= number"
+    )
     on: Literal["value", "lower", "upper"] = Field("value", description="the figure itself, or an end of its interval")
-    min_support: int = Field(0, ge=0, description="classes with fewer images cannot be judged")
+    min_support: int = Field(
+        0, ge=0, description="classes with fewer images cannot be judged; with [*] those without images are left out"
+    )
     severity: Literal["fail", "warn"] = Field("fail", description="warn: told, but not part of the exit code")
 
     @model_validator(mode="before")
@@ -248,7 +253,7 @@ class Config(Settings):
     claims: tuple[ParsedClaim, ...] = Field(
         (), description="what somebody says, put to the test: accuracy[store] >= 0.99, or cause: light"
     )
-    gates: tuple[GateSettings, ...] = ()
+    gates: tuple[GateSettings, ...] = Field((), description="what the model must reach")
     seed: int = Field(9, ge=0, description="every random choice derives from it")
     out: Path = Field(Path("audit"), description="output folder")
     max_images: int = Field(16, gt=0, description="explained images per group, with groups: auto")

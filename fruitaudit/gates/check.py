@@ -9,6 +9,7 @@ from fruitaudit.config.spelling import nearest
 from fruitaudit.errors import ConfigError
 from fruitaudit.records.conditions import Baseline, ExplanationGate, FigureGate
 from fruitaudit.records.metrics import TOP_K
+from fruitaudit.records.states import NotRun
 
 
 def check_gates(gates: Sequence[GateSettings], class_names: Sequence[str], methods: Sequence[str]) -> None:
@@ -19,20 +20,20 @@ def check_gates(gates: Sequence[GateSettings], class_names: Sequence[str], metho
                 hint = nearest(gate.method, methods)
                 raise ConfigError(f"gate {gate.text!r}: no group asks for {gate.method}; {hint}")
             continue
-        if reason := unsupported(gate):
-            raise ConfigError(f"gate {gate.text!r}: {reason}")
+        if missing := unsupported(gate):
+            raise ConfigError(f"gate {gate.text!r}: {missing.reason}")
         if isinstance(gate.class_name, str) and gate.class_name not in class_names:
             hint = nearest(gate.class_name, class_names)
             raise ConfigError(f"gate {gate.text!r}: the model has no class {gate.class_name}; {hint}")
 
 
-def unsupported(gate: FigureGate) -> str:
-    """What the gate asks for that no audit computes yet; empty where there is nothing."""
+def unsupported(gate: FigureGate) -> NotRun | None:
+    """What the gate asks for that no audit computes yet."""
     if gate.slice is not None:
-        return f"figures of a slice are not computed yet; leave out [{gate.slice.column}=...]"
+        return NotRun(f"figures of a slice are not computed yet; leave out [{gate.slice.column}=...]")
     if isinstance(gate.bound, Baseline):
-        return "figures are not compared with a baseline yet; write a number in its place"
-    return ""
+        return NotRun("figures are not compared with a baseline yet; write a number in its place", "no_baseline")
+    return None
 
 
 def asked_top_k(gates: Sequence[GateSettings]) -> tuple[int, ...]:

@@ -9,6 +9,7 @@ from fruitaudit.config.schema import GateSettings
 from fruitaudit.gates.sentences import Unjudged, of_unjudged
 from fruitaudit.records.conditions import Every, FigureGate
 from fruitaudit.records.metrics import TOP_K
+from fruitaudit.records.states import NotRun
 
 _OF_TRUE_IMAGES = ("recall", "f1", "auc", "average_precision")
 _OF_OTHERS_TOO = ("auc", "average_precision")
@@ -28,14 +29,15 @@ class Counts:
         return sum(images for _, images in self.classes)
 
 
-def bad_share_reason(n_found: int, n_bad: int, split: str, max_bad_share: float) -> str:
-    """Why no figure of the split may be judged; empty where it may."""
+def too_many_bad(n_found: int, n_bad: int, split: str, max_bad_share: float) -> NotRun | None:
+    """Why no figure of the split may be judged; None where it may."""
     share = n_bad / n_found if n_found else 0.0
     if share <= max_bad_share:
-        return ""
-    return (
+        return None
+    return NotRun(
         f"{n_bad} of {n_found} files of split {split} could not be used "
-        f"({100 * share:.3g} %), more than max_bad_share allows ({100 * max_bad_share:.3g} %)"
+        f"({100 * share:.3g} %), more than max_bad_share allows ({100 * max_bad_share:.3g} %)",
+        "unreadable",
     )
 
 
@@ -51,46 +53,49 @@ def without_images(gate: FigureGate, classes: Sequence[tuple[str, int]]) -> int:
     return len(classes) - len(classes_judged(gate, classes)) if isinstance(gate.class_name, Every) else 0
 
 
-def too_few(settings: GateSettings, images: int) -> str:
-    """Why a figure of so many images is not judged; empty where it is."""
+def too_few(settings: GateSettings, images: int) -> NotRun | None:
+    """Why a figure of so many images is not judged; None where it is."""
     if images >= settings.min_support:
-        return ""
-    return f"{images} images where min_support asks for {settings.min_support}"
+        return None
+    return NotRun(f"{images} images where min_support asks for {settings.min_support}", "too_few_images")
+
+
+def no_class(gate: FigureGate) -> NotRun:
+    """Why a gate on classes is about none."""
+    if isinstance(gate.class_name, Every):
+        return NotRun(f"no class has images in {gate.split}", "no_images")
+    return NotRun("the model has no such class", "not_found")
 
 
 def foretold(settings: GateSettings, gate: FigureGate, counts: Counts, max_bad_share: float) -> str:
     """Why the gate cannot pass, whatever the model does; empty where it can."""
-    if reason := bad_share_reason(counts.n_found, counts.n_bad, gate.split, max_bad_share):
-        return reason
+    if bad := too_many_bad(counts.n_found, counts.n_bad, gate.split, max_bad_share):
+        return bad.reason
     if gate.class_name is None:
-        return _always_right(gate, len(counts.classes)) or too_few(settings, counts.images)
+        why = _always_right(gate, len(counts.classes)) or too_few(settings, counts.images)
+        return why.reason if why else ""
     judged = classes_judged(gate, counts.classes)
     if not judged:
-        return no_class(gate)
-    reasons = [(name, _undefined(gate, images, counts.images) or too_few(settings, images)) for name, images in judged]
-    missing = [Unjudged(name, reason) for name, reason in reasons if reason]
+        return no_class(gate).reason
+    found = [(name, _undefined(gate, images, counts.images) or too_few(settings, images)) for name, images in judged]
+    missing = [Unjudged(name, why) for name, why in found if why]
     if not missing or isinstance(gate.class_name, str):
-        return "".join(case.reason for case in missing)
+        return "".join(case.why.reason for case in missing)
     tail = "" if len(missing) == len(judged) else ", so that it can only fail or not be computed"
     return f"it {of_unjudged(missing, len(judged), without_images(gate, counts.classes))}{tail}"
 
 
-def no_class(gate: FigureGate) -> str:
-    """Why a gate on classes is about none."""
-    if isinstance(gate.class_name, Every):
-        return f"no class has images in {gate.split}"
-    return "the model has no such class"
-
-
-def _always_right(gate: FigureGate, n_classes: int) -> str:
+def _always_right(gate: FigureGate, n_classes: int) -> NotRun | None:
     top = TOP_K.fullmatch(gate.metric)
     if not top or int(top[1]) < n_classes:
-        return ""
-    return f"the model has {n_classes} classes: one of its first {top[1]} is always right"
+        return None
+    return NotRun(f"the model has {n_classes} classes: one of its first {top[1]} is always right", "not_applicable")
 
 
-def _undefined(gate: FigureGate, images: int, in_all: int) -> str:
+def _undefined(gate: FigureGate, images: int, in_all: int) -> NotRun | None:
     """In the words of the evaluation, which leaves these figures out."""
     if not images and gate.metric in _OF_TRUE_IMAGES:
-        return "no image of this class"
-    return "no image of another class" if images == in_all and gate.metric in _OF_OTHERS_TOO else ""
+        return NotRun("no image of this class", "no_images")
+    if images == in_all and gate.metric in _OF_OTHERS_TOO:
+        return NotRun("no image of another class", "undefined")
+    return None

@@ -9,7 +9,7 @@ from math import isfinite
 from fruitaudit.config.schema import GateSettings
 from fruitaudit.gates import sentences
 from fruitaudit.gates.check import unsupported
-from fruitaudit.gates.counts import bad_share_reason, classes_judged, no_class, too_few, without_images
+from fruitaudit.gates.counts import classes_judged, no_class, too_few, too_many_bad, without_images
 from fruitaudit.gates.readings import judge_reading
 from fruitaudit.gates.sentences import Judged, Unjudged
 from fruitaudit.records.conditions import ExplanationGate, FigureGate
@@ -48,8 +48,8 @@ def _judge_figure(
     read: Mapping[str, SplitSummary],
     max_bad_share: float,
 ) -> GateResult:
-    if reason := _why_not(gate, measured, read, max_bad_share):
-        return _of_one(settings, gate, Unjudged(_one_class(gate), reason))
+    if why := _why_not(gate, measured, read, max_bad_share):
+        return _of_one(settings, gate, Unjudged(_one_class(gate), why))
     evaluation = measured[gate.split]
     if gate.class_name is None:
         quantity = evaluation.metrics.get(gate.metric, NotRun(f"{gate.metric} was not computed"))
@@ -72,13 +72,13 @@ def _one_class(gate: FigureGate) -> str:
 
 def _why_not(
     gate: FigureGate, measured: Mapping[str, SplitEvaluation], read: Mapping[str, SplitSummary], max_bad_share: float
-) -> str:
-    if reason := unsupported(gate):
-        return reason
+) -> NotRun | None:
+    if why := unsupported(gate):
+        return why
     if gate.split not in measured or gate.split not in read:
-        return f"split {gate.split} was not evaluated"
+        return NotRun(f"split {gate.split} was not evaluated")
     split = read[gate.split]
-    return bad_share_reason(split.n_found, len(split.bad), split.name, max_bad_share)
+    return too_many_bad(split.n_found, len(split.bad), split.name, max_bad_share)
 
 
 def _class_case(settings: GateSettings, gate: FigureGate, row: ClassRow) -> Judged | Unjudged:
@@ -87,15 +87,14 @@ def _class_case(settings: GateSettings, gate: FigureGate, row: ClassRow) -> Judg
 
 def _case(settings: GateSettings, gate: FigureGate, name: str, quantity: Quantity, images: int) -> Judged | Unjudged:
     if isinstance(quantity, NotRun):
-        return Unjudged(name, quantity.reason)
-    if reason := too_few(settings, images):
-        return Unjudged(name, reason)
+        return Unjudged(name, quantity)
+    if why := too_few(settings, images):
+        return Unjudged(name, why)
     value = {"value": quantity.value, "lower": quantity.low, "upper": quantity.high}[settings.on]
     if value is None:
-        missing = quantity.no_interval
-        return Unjudged(name, missing.reason if missing else quantity.note or "it has no interval")
+        return Unjudged(name, quantity.no_interval or NotRun(quantity.note or "it has no interval"))
     if not isfinite(value):
-        return Unjudged(name, "the figure is not a finite number")
+        return Unjudged(name, NotRun("the figure is not a finite number", "undefined"))
     return Judged(name, quantity, settings.on, value, gate.holds(value))
 
 
@@ -107,7 +106,8 @@ def _result(settings: GateSettings, gate: FigureGate, cases: Sequence[Judged | U
     judged = sentences.worst_first(gate, cases)
     passed = len(judged) == len(cases) and all(case.holds for case in judged)
     state: GateState = "fail" if any(not case.holds for case in judged) else "pass" if passed else "not_run"
-    measured = judged[0].estimate if judged else NotRun(sentence)
+    unjudged = [case.why.code for case in cases if isinstance(case, Unjudged)]
+    measured = judged[0].estimate if judged else NotRun(sentence, unjudged[0])
     settle = sentences.settle(gate, judged) if judged else ""
     return GateResult(gate.text, state, settings.severity, measured, sentence, settle)
 

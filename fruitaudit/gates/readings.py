@@ -12,11 +12,11 @@ from fruitaudit.records.trust import Beside, MethodTrust, TrustReport
 def judge_reading(settings: GateSettings, gate: ExplanationGate, trust: TrustReport | NotRun) -> GateResult:
     """One gate on explanations. What was not tested is NOT_RUN."""
     if isinstance(trust, NotRun):
-        return _not_run(settings, gate, trust.reason)
+        return _not_run(settings, gate, trust)
     tested = {method.method: method for method in trust.methods}
     method = tested.get(gate.method)
     if not isinstance(method, MethodTrust):
-        return _not_run(settings, gate, method.reason.reason if method else "it was not among the methods tested")
+        return _not_run(settings, gate, method.reason if method else NotRun("it was not among the methods tested"))
     if isinstance(gate.least, float):
         return _judge_gain(settings, gate, gate.least, method)
     verdict = next(verdict for verdict in trust.verdicts if verdict.method == gate.method)
@@ -33,10 +33,10 @@ def judge_reading(settings: GateSettings, gate: ExplanationGate, trust: TrustRep
 def _judge_gain(settings: GateSettings, gate: ExplanationGate, least: float, method: MethodTrust) -> GateResult:
     test, control, gain = smallest_gain(method)
     if isinstance(gain, NotRun):
-        return _not_run(settings, gate, gain.reason)
+        return _not_run(settings, gate, gain)
     value = {"value": gain.value, "lower": gain.low, "upper": gain.high}[settings.on]
     if value is None:
-        return _not_run(settings, gate, gain.note or "it has no interval")
+        return _not_run(settings, gate, NotRun(gain.note or "it has no interval"))
     state: GateState = "pass" if OPERATORS[gate.op][0](value, least) else "fail"
     interval = "" if gain.low is None or gain.high is None else f"; 95 % interval {gain.low:.3f} to {gain.high:.3f}"
     sentence = (
@@ -59,6 +59,5 @@ def smallest_gain(method: MethodTrust) -> tuple[str, str, Quantity]:
     return min(found, key=lambda entry: entry[2].value if isinstance(entry[2], Estimate) else float("-inf"))
 
 
-def _not_run(settings: GateSettings, gate: ExplanationGate, reason: str) -> GateResult:
-    sentence = f"{gate.method} cannot be judged: {reason}."
-    return GateResult(gate.text, "not_run", settings.severity, NotRun(reason), sentence)
+def _not_run(settings: GateSettings, gate: ExplanationGate, why: NotRun) -> GateResult:
+    return GateResult(gate.text, "not_run", settings.severity, why, f"{gate.method} cannot be judged: {why.reason}.")

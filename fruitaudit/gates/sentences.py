@@ -8,7 +8,7 @@ from typing import Literal
 
 from fruitaudit.records.conditions import OPERATORS, FigureGate
 from fruitaudit.records.metrics import spoken
-from fruitaudit.records.states import Estimate
+from fruitaudit.records.states import Estimate, NotRun
 from fruitaudit.statistics.settle import images_needed, is_settled
 
 NAMED = 3
@@ -34,7 +34,7 @@ class Unjudged:
     """A figure that cannot be judged, and why."""
 
     name: str
-    reason: str
+    why: NotRun
 
 
 def worst_first(gate: FigureGate, cases: Sequence[Judged | Unjudged]) -> list[Judged]:
@@ -46,7 +46,7 @@ def of_one(gate: FigureGate, case: Judged | Unjudged) -> str:
     """One figure against the threshold."""
     subject = _subject(gate) + (f" of {case.name}" if case.name else "")
     if isinstance(case, Unjudged):
-        return f"{subject} cannot be judged: {case.reason}."
+        return f"{subject} cannot be judged: {case.why.reason}."
     link = "as asked:" if case.holds else "but should be"
     return f"{subject} is {_figure(gate, case)}, {link} {_asked(gate, case)}."
 
@@ -73,7 +73,7 @@ def of_every_class(gate: FigureGate, cases: Sequence[Judged | Unjudged], without
 
 def of_unjudged(missing: Sequence[Unjudged], n: int, without_images: int) -> str:
     """For which of the n classes a gate cannot be judged."""
-    named = [f"{case.name} ({case.reason})" for case in missing]
+    named = [f"{case.name} ({case.why.reason})" for case in missing]
     return f"cannot be judged for {len(missing)} of {_of_classes(n, without_images)}: {_listed(named)}"
 
 
