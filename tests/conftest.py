@@ -7,6 +7,7 @@ from pathlib import Path
 
 import hypothesis
 import pytest
+import zoo
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 # Tests say themselves when they mean a CI machine.
@@ -17,6 +18,15 @@ hypothesis.settings.register_profile("fixed", derandomize=True)
 hypothesis.settings.load_profile("fixed")
 
 ROOT = Path(__file__).resolve().parents[1]
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark the tests whose parameter is a slow kind of model."""
+    for item in items:
+        parameters = item.callspec.params.values() if hasattr(item, "callspec") else ()
+        if any(isinstance(value, str) and value in zoo.SLOW for value in parameters):
+            item.add_marker("slow")
 
 
 @pytest.fixture(scope="session")

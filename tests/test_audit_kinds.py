@@ -41,6 +41,8 @@ CAM_LAYER = {
     "nested_sequential": "mobilenet/block_13_expand_relu",
 }
 NESTED = {"nested_functional", "nested_sequential"}
+QUICK = {"sequential", "resnet", "sigmoid", "grey28", "vit", "non_square", "saved_model"}
+"""One kind of each sort: the others, of which `attribution/test_matrix` asks every method, are marked slow."""
 SLOW = {"smoothgrad@tf-keras-vis", "integrated_gradients@tf-explain"}
 """Left out for the nested models: they trace or call a large model layer by layer, many times."""
 
@@ -86,7 +88,10 @@ def write_photos(folder: Path, network: Any) -> tuple[list[Path], int]:
     return [path for path, k in zip(paths, called, strict=True) if k == most], most
 
 
-@pytest.fixture(scope="module", params=[*KINDS, *FORMATS])
+@pytest.fixture(
+    scope="module",
+    params=[pytest.param(kind, marks=() if kind in QUICK else pytest.mark.slow) for kind in (*KINDS, *FORMATS)],
+)
 def audited(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Audited:
     import fruitaudit.audit.opening
     from fruitaudit.commands.progress import Quiet

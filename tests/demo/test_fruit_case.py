@@ -21,6 +21,8 @@ from fruitaudit.records.data import FloatArray, IntArray
 from fruitaudit.records.states import Estimate
 from fruitaudit.statistics.intervals import wilson
 
+pytestmark = pytest.mark.slow
+
 FRUIT = Path(case.__file__).parent
 
 

@@ -49,6 +49,7 @@ def dimmed(layers: Layers, _: np.ndarray) -> Layers:
     return replace(layers.flattened(), objects=layers.flattened().objects / 2)
 
 
+@pytest.mark.slow
 def test_the_passes_foretold_are_an_upper_bound_and_near(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A field that differs in six factors, so that all 64 subsets are tried, and files that are made smaller."""
 

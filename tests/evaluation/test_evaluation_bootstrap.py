@@ -95,6 +95,7 @@ def test_the_number_of_resamples_is_told_and_falls_with_size() -> None:
     assert ece.interval == "stratified bootstrap, 1000 resamples, mirrored"
 
 
+@pytest.mark.slow
 def test_intervals_cover_the_truth_about_95_times_in_100() -> None:
     truth = {n: q.value for n, q in evaluate(random_predictions(60_000, 4, 999, skill=1.5), Streams(0)).metrics.items()
              if isinstance(q, Estimate)}  # fmt: skip

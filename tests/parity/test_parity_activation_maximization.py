@@ -15,6 +15,8 @@ from fruitaudit.records.data import Background, Images
 from fruitaudit.records.explanations import Targets
 from fruitaudit.runtime.streams import Streams
 
+pytestmark = pytest.mark.slow
+
 L = keras.layers
 FEW = {"filters": 2, "classes": 2, "steps": 25, "choose": "first", "reference_images": 8}
 

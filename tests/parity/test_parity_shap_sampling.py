@@ -129,6 +129,7 @@ def test_expected_gradients_are_equal_draw_for_draw(network, images, monkeypatch
     np.testing.assert_allclose(ours(model, images, 40).values, theirs, rtol=1e-3, atol=1e-4 * abs(theirs).max())
 
 
+@pytest.mark.slow
 def test_at_equal_cost_ours_are_nearer_the_expectation_and_tell_their_error(network, images):
     """shap says nothing of its own: with 64 samples these maps miss the difference of the scores by 13 to 96 %."""
     model, known = Classifier.from_network(network), images.background.values

@@ -10,6 +10,8 @@ from planted.cases import pictures, worlds
 from planted.kit import FACTORS, Pictures, small
 from planted.outcomes import Outcome, diagnosed, table, twins_table
 
+pytestmark = pytest.mark.slow
+
 WORLDS = {world.name: world for world in worlds()}
 TWINS = [name for name in FACTORS if name != "unseen-variety"]
 

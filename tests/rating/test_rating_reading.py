@@ -57,6 +57,7 @@ def test_a_rater_who_has_it_the_wrong_way_round(audit) -> None:
     assert {q.value for q in found.above_controls.values()} == {0.0}
 
 
+@pytest.mark.slow
 def test_raters_who_roll_dice_are_at_chance(audit) -> None:
     """On average over raters; and the intervals of single ones hold chance nearly always."""
     found = told(audit, *(audit.answer(f"Dice {seed}", rolling(seed)) for seed in range(30)))

@@ -328,10 +328,19 @@ def browser():
         launched.close()
 
 
-@pytest.fixture
-def open_report(browser, folder):
-    """Open the rendered folder in a window of this width; `complaints` are errors and requests to elsewhere."""
+@pytest.fixture(scope="module")
+def rendered(browser, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A rendered folder for tests that only look at it."""
+    folder = tmp_path_factory.mktemp("rendered")
+    save_results(folder, make_results(folder))
+    save_run(folder, RUN)
     render(folder)
+    return folder
+
+
+@pytest.fixture
+def open_report(browser, rendered):
+    """Open the rendered folder in a window of this width; `complaints` are errors and requests to elsewhere."""
     pages = []
 
     def open_(width: int):
@@ -340,7 +349,7 @@ def open_report(browser, folder):
         page.on("console", lambda message: page.complaints.append(message.text))
         page.on("pageerror", lambda error: page.complaints.append(str(error)))
         page.on("request", lambda request: page.complaints.append(request.url) if outside(request.url) else None)
-        page.goto((folder / "report.html").as_uri())
+        page.goto((rendered / "report.html").as_uri())
         pages.append(page)
         return page
 
