@@ -34,7 +34,7 @@ def diagnosis_of(
     `explanations` lie in `out`: attacks are laid beside the pertinent negatives among them.
     """
     if config.diagnosis == "off":
-        return NotRun("no experiment was made: the config says diagnosis: off")
+        return NotRun("no experiment was made: the config says diagnosis: off", code="off")
     budget = BUDGETS[config.diagnosis]
     contrastive = [r for r in explanations if isinstance(r, ExplanationRow) and r.kind == "counterfactuals"]
     key = {

@@ -72,7 +72,7 @@ def _of_cause(claim: str, name: str, gaps: Sequence[Decomposition], unmeasured: 
     high = sum(s.points.high or s.points.value for s in shares)
     low = sum(s.points.low or 0.0 for s in counted)
     blind = [e for e in unmeasured if e.direction == "toward_field" and e.factor in factors
-             and not e.reason.reason.startswith("the field does not differ")]  # fmt: skip
+             and e.reason.code != "no_difference"]  # fmt: skip
     told = (f"{', '.join(factors)} explain {100 * value:.1f} of the {100 * total:.1f} points lost between "
             f"{gap.lab_split} and {gap.field_split} (Shapley shares, {gap.method})")  # fmt: skip
     if low >= MOST * total:

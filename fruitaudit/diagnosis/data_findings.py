@@ -28,7 +28,7 @@ def of_data(evidence: Evidence) -> Iterator[CauseFinding]:
 
 def _shortcuts(evidence: Evidence) -> Iterator[CauseFinding]:
     for shortcut in evidence.shortcuts:
-        background = shortcut.region == "background"
+        background = shortcut.kind == "background"
         yield CauseFinding(
             "shortcut-background" if background else "shortcut-region",
             "cause",
@@ -53,21 +53,20 @@ def _leaks(evidence: Evidence) -> Iterator[CauseFinding]:
     for listing in evidence.listings:
         if isinstance(listing, ListingNotRun) or listing.name not in ("duplicates across", "shared groups"):
             continue
-        one, _, other = listing.split.partition(" in ")
+        one, other = listing.split, listing.other
         if "reference" not in (roles[one], roles[other]) or roles[one] == roles[other]:
             continue
         share = wilson(min(listing.total, listing.n), listing.n)
-        exact = any(row[2] == "exact" for row in listing.rows if listing.name == "duplicates across")
-        sure = exact or listing.name == "shared groups"
+        groups = listing.name == "shared groups"
+        sure = groups or listing.exact > 0
         if (share.low or 0) <= (REPEATED if sure else REPEATED_NEARLY):
             continue
         held = one if roles[one] != "reference" else other
-        groups = listing.name == "shared groups"
         yield CauseFinding(
             "leak-groups" if groups else "leak-duplicates",
             "cause",
             f"{held} is not independent of the training images: {listing.sentence}",
-            (f"share of {listing.split}: {percent(share)}",
+            (f"share of {listing.where}: {percent(share)}",
              *(" | ".join(row) for row in listing.rows[:3])),
             Remedy("Split by source (group_id), so that no object is photographed for both sides, and measure again; "
                    f"until then the accuracy on {held} says little about new images."),
@@ -138,6 +137,6 @@ def _starved(evidence: Evidence) -> Iterator[CauseFinding]:
 
 def _small(evidence: Evidence) -> Iterator[CauseFinding]:
     for listing in evidence.listings:
-        if isinstance(listing, Listing) and listing.name == "split size" and "too small to say" in listing.sentence:
+        if isinstance(listing, Listing) and listing.too_small:
             yield CauseFinding("small-split", "note", listing.sentence, (), Remedy("Label more images."), 0.0, 1.0,
                                split=listing.split)  # fmt: skip

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from fruitaudit.diagnosis.evidence import Evidence, percent, points, told
 from fruitaudit.diagnosis.factors.registry import factors
+from fruitaudit.diagnosis.gap.gap_checks import LEAST
 from fruitaudit.records.diagnosis import CauseFinding, Decomposition, Effect, GapShare, Remedy
 
 UNSEEN = "unseen-variety"
@@ -17,9 +18,9 @@ def of_gaps(evidence: Evidence) -> Iterator[CauseFinding]:
     for gap in evidence.decompositions:
         total = gap.gap.value
         for share in gap.shares:
-            if share.points.value >= 0.02 and (share.points.low or 0) > 0:
+            if share.points.value >= LEAST and (share.points.low or 0) > 0:
                 yield _of_share(evidence, gap, share)
-        if (gap.unexplained.low or 0) > 0.02:
+        if (gap.unexplained.low or 0) > LEAST:
             yield CauseFinding(
                 "unexplained",
                 "warning",
@@ -64,7 +65,9 @@ def _of_share(evidence: Evidence, gap: Decomposition, share: GapShare) -> CauseF
     lines = [f"Shapley share {told(share.points)}; alone {100 * share.alone:.1f}, last {100 * share.last:.1f} points "
              f"({gap.method})", share.why]  # fmt: skip
     lines += [f"{e.direction.replace('_', ' ')} ({e.dose}) on {e.split}: {told(e.change)}" for e in effects]
-    lines += [check.sentence for check in gap.checks if check.sentence != share.why]
+    lines += [
+        check.sentence for check in gap.checks if (share.decided_by, check.name) != ("recomposition", "recomposition")
+    ]
     made = [check.passed for check in gap.checks if check.passed is not None]
     certainty = sum(made) / max(1, len(made)) if share.counts else 0.25
     part = min(1.0, share.points.value / gap.gap.value)

@@ -40,6 +40,8 @@ from fruitaudit.records.diagnosis import (
     Effect,
     EffectNotRun,
     Example,
+    Experiment,
+    ExperimentNotRun,
     FeatureShift,
     Listing,
     ListingNotRun,
@@ -89,7 +91,7 @@ class _Experiments:
     attacks: list[AttackCurve] = field(default_factory=list)
     examples: list[Example] = field(default_factory=list)
     turned: list[Turned] = field(default_factory=list)
-    not_run: dict[str, NotRun] = field(default_factory=dict)
+    not_run: list[ExperimentNotRun] = field(default_factory=list)
 
     def run(self) -> Diagnosis:
         self.pool = Pool.of(self.opened, self.predictions, self.budget.looked, self.streams)
@@ -98,34 +100,45 @@ class _Experiments:
         self._check_labels()
         lab = self._lab()
         if lab is None:
-            self.not_run["experiments"] = NotRun("there is no test or reference split to compare the field with")
+            self._skip(
+                "experiments",
+                NotRun("there is no test or reference split to compare the field with", code="no_baseline"),
+            )
             return self._diagnosis("")
         side = self._side(lab)
         self.trials += try_preparations(self.eye, side.material, self.streams)
         if side.separable:
             self.shortcuts += find_shortcuts(self.eye, side, self.opened.class_names, self.streams)
         else:
-            self.not_run["shortcuts"] = NotRun(f"what is outside the object is not known: {side.masks.text}")
+            self._skip(
+                "shortcuts", NotRun(f"what is outside the object is not known: {side.masks.text}", code="no_masks")
+            )
         self._attack(side.material)
         fields = [p for p in self.predictions.values() if p.role == "field"]
         if not fields:
-            self.not_run["field experiments"] = NotRun("there is no field split; add photos of where the model is used")
+            self._skip(
+                "field_experiments",
+                NotRun("there is no field split; add photos of where the model is used", code="no_field"),
+            )
         for told in fields:
             self._field(side, self._side(told))
         return self._diagnosis(lab.split)
 
+    def _skip(self, name: Experiment, reason: NotRun, split: str = "") -> None:
+        self.not_run.append(ExperimentNotRun(name, reason, split))
+
     def _attack(self, material: Material) -> None:
         if not self.budget.attacked:
-            self.not_run["attacks"] = NotRun("the budget leaves no image for attacks")
+            self._skip("attacks", NotRun("the budget leaves no image for attacks", code="off"))
             return
         try:
             self.attacks += attack(self.eye, material, self.budget.attacked, self.streams)
             if self.negatives and self.out:
                 self.turned += turn_answers(self.opened, self.eye, self.negatives, self.out)
             else:
-                self.not_run["pertinent negatives"] = NotRun(ADD_CEM)
+                self._skip("pertinent_negatives", NotRun(ADD_CEM, code="not_asked"))
         except CannotExplain as reason:
-            self.not_run["attacks"] = NotRun(str(reason))
+            self._skip("attacks", NotRun(str(reason), code="not_applicable"))
 
     def _lab(self) -> Predictions | None:
         by_role = [p for role in ("test", "reference") for p in self.predictions.values() if p.role == role]
@@ -144,7 +157,7 @@ class _Experiments:
                 train = self._seen(self.train) if self.train else None
                 self.labels.append(check_labels(self.eye, *seen, told, train))
             except CannotExplain as reason:
-                self.not_run[f"labels of {name}"] = NotRun(str(reason))
+                self._skip("labels", NotRun(str(reason), code="not_applicable"), name)
         self.listings += [check.listing for check in self.labels]
         if self.out:
             write_worksheet(self.out, self.labels)
@@ -170,14 +183,14 @@ class _Experiments:
         try:
             self._features(lab.material.split, name)
         except CannotExplain as reason:
-            self.not_run[f"feature space of {name}"] = NotRun(str(reason))
+            self._skip("feature_space", NotRun(str(reason), code="not_applicable"), name)
         factors = self.factors[name] = measure_factors(contrast)
         answers = Answers(self.eye, lab, tuple(factors.changes.values()))
         effects = tuple(measure_effects(answers, contrast, factors))
         self.effects += effects
         gap = decompose(answers, contrast, factors, effects)
         if isinstance(gap, NotRun):
-            self.not_run[f"decomposition of {name}"] = gap
+            self._skip("decomposition", gap, name)
         else:
             self.decompositions.append(gap)
             if self.out:
@@ -188,8 +201,9 @@ class _Experiments:
         ours, theirs = (self._seen(split, self.budget.images) for split in (lab, there))
         self.feature_shifts.append(measure_feature_shift(*ours, *theirs, self.streams))
         if self.train is None:
-            self.not_run["nearest training image"] = NotRun(
-                "there is no reference split: nobody said what was trained on"
+            self._skip(
+                "nearest_training_image",
+                NotRun("there is no reference split: nobody said what was trained on", code="no_reference"),
             )
             return
         shown = self._seen(self.train)
@@ -219,7 +233,7 @@ class _Experiments:
                 [e for e in self.effects if isinstance(e, EffectNotRun)],
             ),
             findings=rank(evidence),
-            not_run=self.not_run,
+            not_run=tuple(self.not_run),
             examples=tuple(self.examples),
             turned=tuple(self.turned),
         )

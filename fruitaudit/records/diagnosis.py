@@ -8,6 +8,16 @@ from typing import Literal
 from fruitaudit.records.states import Estimate, NotRun, Quantity
 
 Direction = Literal["toward_field", "undo_in_field", "probe"]
+Decision = Literal["interval", "size", "recomposition", "control", "confusions", "undone"]
+"""What decided whether a share counts: see `gap_checks.believe`."""
+Experiment = Literal[
+    "experiments", "field_experiments", "shortcuts", "attacks", "pertinent_negatives", "labels", "feature_space",
+    "nearest_training_image", "decomposition",
+]  # fmt: skip
+Check = Literal[
+    "duplicates", "duplicates across", "shared groups", "starved classes", "split size", "odd files", "doubtful labels"
+]
+Setting = Literal["channel order", "scale", "resize", "interpolation", "class order"]
 _UNMEASURED = NotRun("this audit was made by a version of fruitaudit that did not measure it")
 
 
@@ -17,7 +27,8 @@ class Effect:
 
     `dose` says how much was changed, `distance` is the root mean square change of pixels, 0..1. `flipped` are images
     whose answer the change turned from right to wrong (for "undo_in_field": from wrong to right), the first few.
-    `field_split` gave the dose, whichever split was changed.
+    `field_split` gave the dose, whichever split was changed. `guessed`: where to change it was not known, so that it
+    speaks neither for the cause nor against it.
     """
 
     factor: str
@@ -32,6 +43,7 @@ class Effect:
     flipped: tuple[str, ...]
     notes: tuple[str, ...] = ()
     field_split: str = ""
+    guessed: bool = False
     state: Literal["done"] = "done"
 
 
@@ -52,9 +64,9 @@ class EffectNotRun:
 class GapShare:
     """Points of accuracy (0..1) of the lab-to-field gap that one factor explains, by its Shapley share.
 
-    `counts` only where the checks allow it; `why` says which one decided. `alone` is the drop when the factor alone is
-    changed, `last` when it comes after all others, `control` that under a frame which takes every image as far as the
-    factor alone does (root mean square of pixels).
+    `counts` only where the checks allow it; `why` says what decided, `decided_by` which of the checks. `alone` is the
+    drop when the factor alone is changed, `last` when it comes after all others, `control` that under a frame which
+    takes every image as far as the factor alone does (root mean square of pixels).
     """
 
     factor: str
@@ -65,13 +77,14 @@ class GapShare:
     counts: bool
     why: str
     control: Quantity = _UNMEASURED
+    decided_by: Decision = "interval"
 
 
 @dataclass(frozen=True)
 class GapCheck:
     """A control that a decomposition must pass. `passed` is None where it could not be made."""
 
-    name: str
+    name: Literal["recomposition", "confusions", "control"]
     passed: bool | None
     measured: Quantity
     sentence: str
@@ -103,10 +116,12 @@ class Decomposition:
 class Listing:
     """A check of the data: how many of `n` images it concerns, and the first of them.
 
-    `rows` are lines of a worksheet under `columns`, worst first; `total` counts them all.
+    `rows` are lines of a worksheet under `columns`, worst first; `total` counts them all. `other` is the split that
+    `split` was compared with, where it was. `exact` of the repetitions are equal pixel by pixel. `too_small` says of
+    the size of a split that its accuracy cannot be told.
     """
 
-    name: str
+    name: Check
     split: str
     n: int
     total: int
@@ -114,16 +129,30 @@ class Listing:
     columns: tuple[str, ...] = ()
     rows: tuple[tuple[str, ...], ...] = ()
     sample_ids: tuple[str, ...] = ()
+    other: str = ""
+    exact: int = 0
+    too_small: bool = False
+
+    @property
+    def where(self) -> str:
+        """The split, or both."""
+        return f"{self.split} in {self.other}" if self.other else self.split
 
 
 @dataclass(frozen=True)
 class ListingNotRun:
     """A check of the data that could not be made."""
 
-    name: str
+    name: Check
     split: str
     reason: NotRun
+    other: str = ""
     state: Literal["not_run"] = "not_run"
+
+    @property
+    def where(self) -> str:
+        """The split, or both."""
+        return f"{self.split} in {self.other}" if self.other else self.split
 
 
 @dataclass(frozen=True)
@@ -175,7 +204,7 @@ class Distance:
 class PreprocessingTrial:
     """Accuracy on one split under another way of preparing the same files; `gain` is paired with the given way."""
 
-    setting: str
+    setting: Setting
     value: str
     split: str
     accuracy: Estimate
@@ -198,6 +227,7 @@ class Shortcut:
     """Top, left, bottom, right in pixels of the model's input; None for the whole background."""
     sample_ids: tuple[str, ...]
     sentence: str
+    kind: Literal["cell", "frame", "background"] = "cell"
 
 
 @dataclass(frozen=True)
@@ -305,6 +335,16 @@ class Example:
 
 
 @dataclass(frozen=True)
+class ExperimentNotRun:
+    """An experiment that was not made as a whole, and on which split where there are several."""
+
+    name: Experiment
+    reason: NotRun
+    split: str = ""
+    state: Literal["not_run"] = "not_run"
+
+
+@dataclass(frozen=True)
 class Diagnosis:
     """Everything the experiments found, for one lab split and each field split."""
 
@@ -319,7 +359,7 @@ class Diagnosis:
     attacks: tuple[AttackCurve, ...]
     claims: tuple[ClaimResult, ...]
     findings: tuple[CauseFinding, ...]
-    not_run: dict[str, NotRun]
-    """Experiments that were not made as a whole, by name."""
+    not_run: tuple[ExperimentNotRun, ...]
+    """Experiments that were not made as a whole."""
     examples: tuple[Example, ...] = ()
     turned: tuple[Turned, ...] = ()

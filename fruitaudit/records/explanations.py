@@ -65,12 +65,14 @@ class Maps:
 
     `diagnostics` holds numbers a method knows about its own result, (N,) each, e.g. "completeness_error".
     `parts` are further maps (N, H, W) in the same unit, by name, drawn on the same scale: other classes, other layers.
+    `classes` gives the index of the class whose map a part is, where it is one's.
     """
 
     values: FloatArray
     diagnostics: Mapping[str, FloatArray] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
     parts: Mapping[str, FloatArray] = field(default_factory=dict)
+    classes: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

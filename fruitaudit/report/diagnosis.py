@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from fruitaudit.records.diagnosis import Decomposition, Diagnosis, GapCheck, GapShare
+from fruitaudit.diagnosis.attacks.shortcuts import FRAME, TELLS
+from fruitaudit.records.diagnosis import Decomposition, Diagnosis, Experiment, GapCheck, GapShare
 from fruitaudit.report import experiments, shift, waterfall
 from fruitaudit.report import points as in_points
 from fruitaudit.report.attacks import attack_charts, turned_rows
@@ -24,8 +25,19 @@ CHECKS = {
     "control": "Another disturbance of the same size costs less",
 }
 PASSED = {True: "Pass", False: "Fail", None: "Not computed"}
-PARTS = {"decomposition": "Division of the loss among causes", "labels": "Check of the labels",
-         "feature space": "Comparison in the model's features"}  # fmt: skip
+PARTS: dict[Experiment, str] = {
+    "experiments": "Experiments",
+    "field_experiments": "Field experiments",
+    "shortcuts": "Shortcuts",
+    "attacks": "Attacks",
+    "pertinent_negatives": "Pertinent negatives",
+    "labels": "Check of the labels",
+    "feature_space": "Comparison in the model's features",
+    "nearest_training_image": "Nearest training image",
+    "decomposition": "Division of the loss among causes",
+}
+DIVIDING: tuple[Experiment, ...] = ("experiments", "field_experiments", "decomposition")
+"""Without these no loss is divided among causes."""
 
 
 def _and(words: Sequence[str]) -> str:
@@ -84,20 +96,19 @@ def measured(gap: Decomposition) -> str:
 
 def check_title(check: GapCheck) -> str:
     """What is true where the check is passed."""
-    return CHECKS.get(check.name, check.name.replace("_", " ").capitalize())
+    return CHECKS[check.name]
 
 
 def undivided(diagnosis: Diagnosis) -> list[str]:
     """Why losses were not divided among causes."""
-    return [r.reason for name, r in diagnosis.not_run.items() if name.startswith(("decomposition", "field", "exper"))]
+    return [skipped.reason.reason for skipped in diagnosis.not_run if skipped.name in DIVIDING]
 
 
 def left_out(diagnosis: Diagnosis) -> Iterator[tuple[str, str]]:
     """(what, why) of the experiments that were not made as a whole."""
-    for name, reason in diagnosis.not_run.items():
-        part, _, split = name.partition(" of ")
-        title = PARTS.get(part, part.capitalize())
-        yield (f"{title}, {split}" if split else title), reason.reason
+    for skipped in diagnosis.not_run:
+        title = PARTS[skipped.name]
+        yield (f"{title}, {skipped.split}" if skipped.split else title), skipped.reason.reason
 
 
 def far_errors(diagnosis: Diagnosis) -> tuple[int, int]:
@@ -122,6 +133,7 @@ def context(folder: Folder, diagnosis: Diagnosis) -> dict[str, Any]:
         "far": far_errors(diagnosis),
         "checks": experiments.data_checks(diagnosis.listings),
         "left_out": list(left_out(diagnosis)),
+        "shortcuts_sought": all(skipped.name != "shortcuts" for skipped in diagnosis.not_run),
         "input_size": folder.results.model.input_shape[:2],
         "shown": lambda ids: [(i, uri) for i in ids if (uri := shift.thumbnail(folder, i))],
         **_WORDS,
@@ -132,6 +144,8 @@ _WORDS: dict[str, Any] = {
     "WATERFALL_ROW": waterfall.ROW,
     "SHIFT_ROW": shift.ROW,
     "FARTHEST": FARTHEST,
+    "TELLS": TELLS,
+    "FRAME": FRAME,
     "PASSED": PASSED,
     "tenths": tenths,
     "between": between,

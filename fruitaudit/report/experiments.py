@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from fruitaudit.records.diagnosis import (
+    Check,
     Diagnosis,
     Effect,
     EffectNotRun,
@@ -15,7 +16,7 @@ from fruitaudit.records.diagnosis import (
 )
 from fruitaudit.report.points import between, points
 
-LISTINGS = {
+LISTINGS: dict[Check, str] = {
     "duplicates": "Repeated pictures",
     "duplicates across": "Pictures in two splits",
     "shared groups": "One object in two splits",
@@ -122,6 +123,6 @@ def data_checks(listings: Sequence[Listing | ListingNotRun]) -> DataChecks:
     )
 
 
-def listing_title(name: str) -> str:
+def listing_title(name: Check) -> str:
     """The check's name for a reader."""
-    return LISTINGS.get(name, name.capitalize())
+    return LISTINGS[name]

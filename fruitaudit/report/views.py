@@ -63,7 +63,8 @@ def views_of(
     """The pictures of image `index`; `scale` is that of the whole group, `bgr` the order of the model's channels."""
     match explanation:
         case Maps():
-            others = [_map(part[index], scale, _named(name, classes)) for name, part in explanation.parts.items()]
+            named = {name: _named(name, explanation, classes) for name in explanation.parts}
+            others = [_map(part[index], scale, named[name]) for name, part in explanation.parts.items()]
             return _map(explanation.values[index], scale, "the explained class" if others else ""), *others
         case Segments():
             return _segments(explanation, index, scale)
@@ -90,10 +91,10 @@ def _map(values: FloatArray, scale: Scale | None, caption: str = "", labels: tup
     )
 
 
-def _named(part: str, classes: Sequence[str]) -> str:
-    """A part called "class 3" by the name of that class; others speak for themselves."""
-    word, _, number = part.partition(" ")
-    return classes[int(number)] if word == "class" and number.isdecimal() else part
+def _named(part: str, explanation: Maps, classes: Sequence[str]) -> str:
+    """The map of a class by the name of that class; other parts speak for themselves."""
+    number = explanation.classes.get(part)
+    return part if number is None else classes[number]
 
 
 def _segments(explanation: Segments, index: int, scale: Scale | None) -> tuple[View, ...]:

@@ -59,6 +59,7 @@ def test_further_classes_are_the_most_probable_ones_and_their_sum_is_of_all():
     made = run(DeepShap(classes=5, total=True), model, images, targets)
     order = np.argsort(-model.probabilities(images.values).mean(axis=0))
     assert list(made.parts) == [f"class {k}" for k in order] + ["sum of all classes"]
+    assert made.classes == {f"class {k}": k for k in order}
     every = np.stack([made.parts[f"class {k}"] for k in range(5)])
     np.testing.assert_allclose(made.parts["sum of all classes"], every.sum(axis=0), atol=1e-6)
     np.testing.assert_allclose(made.values, every[targets.classes, np.arange(3)], atol=1e-6)

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from diagnosis.worlds import COLOURS, SIDE, contrast, discs
 
-from fruitaudit.diagnosis.gap.change import PLACE_GUESSED, Answers, changed
+from fruitaudit.diagnosis.gap.change import Answers, changed
 from fruitaudit.diagnosis.gap.contrast import Contrast
 from fruitaudit.diagnosis.gap.controls import Disturb, control_answers, distances, framed, patterned
 from fruitaudit.diagnosis.gap.decomposition import decompose
@@ -134,6 +134,7 @@ def test_answers_won_back_in_the_field_do_not_excuse_what_any_disturbance_costs(
     assert isinstance(gap, Decomposition)
     assert not gap.shares[0].counts
     assert gap.shares[0].why.startswith("it does not surely cost more than another disturbance of that size")
+    assert gap.shares[0].decided_by == "control"
 
 
 def measured(value: float, low: float | None = None, high: float | None = None) -> Estimate:
@@ -170,12 +171,12 @@ def test_a_share_counts_only_where_every_check_allows_it(change: dict[str, Any],
                        change.get("undone"))  # fmt: skip
     told = believe(trial, checks)
     assert told[0] is counts
-    assert told[1].startswith(why)
+    assert told[2].startswith(why)
 
 
 def test_what_was_taken_back_by_a_guess_speaks_for_nothing() -> None:
     pair, factors, answers = world(AfraidOfTheDark())
-    for notes, counts in ((), False), ((PLACE_GUESSED,), True):
-        gap = decompose(answers, pair, factors, [replace(undone(-0.1), notes=notes)])
+    for guessed, counts in (False, False), (True, True):
+        gap = decompose(answers, pair, factors, [replace(undone(-0.1), guessed=guessed)])
         assert isinstance(gap, Decomposition)
         assert gap.shares[0].counts is counts, gap.shares[0].why

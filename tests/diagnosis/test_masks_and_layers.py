@@ -21,7 +21,7 @@ def iou(a: np.ndarray, b: np.ndarray) -> float:
 
 def test_an_object_on_white_is_found_by_its_background() -> None:
     masks = find_masks(material(PIXELS, LABELS))
-    assert set(masks.origins) == {"uniform background"}
+    assert set(masks.origins) == {"uniform"}
     assert (masks.confidence >= SURE).all()
     assert min(iou(mask, truth()) for mask in masks.values) > 0.8
 

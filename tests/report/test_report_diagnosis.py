@@ -19,6 +19,7 @@ from fruitaudit.records.diagnosis import (
     Effect,
     EffectNotRun,
     Example,
+    ExperimentNotRun,
     FeatureShift,
     GapCheck,
     GapShare,
@@ -100,10 +101,10 @@ TRIALS = (
 )
 FULL = Diagnosis(
     listings=(
-        Listing("duplicates across", "test in train", 120, 60, f"60 of 120 repeat {SCRIPT}.", ("image", "repeats"),
-                ((SCRIPT, "b.png"),)),
+        Listing("duplicates across", "test", 120, 60, f"60 of 120 repeat {SCRIPT}.", ("image", "repeats"),
+                ((SCRIPT, "b.png"),), other="train"),
         Listing("odd files", "test", 120, 0, "Of 120 images, odd ones: none."),
-        ListingNotRun("shared groups", "test in train", NotRun("test has no group_id")),
+        ListingNotRun("shared groups", "test", NotRun("test has no group_id"), "train"),
     ),
     shifts=(
         Shift("contrast", "deviation", "test", "store", 52.0, 48.0, estimate(-0.5)),
@@ -120,7 +121,8 @@ FULL = Diagnosis(
     shortcuts=(
         Shortcut("row 1, column 4 of 4", "test", SCRIPT, estimate(0.8), estimate(0.02), (0, 9, 3, 12), ("test/a.png",),
                  f"The corner of {SCRIPT} turns 80 % of the others."),
-        Shortcut("background", "test", "Pear", estimate(0.5), estimate(0.02), None, (), "The background turns 50 %."),
+        Shortcut("background", "test", "Pear", estimate(0.5), estimate(0.02), None, (), "The background turns 50 %.",
+                 "background"),
     ),
     attacks=(AttackCurve("PGD", "Linf", "test", (0.0, 1 / 255, 4 / 255),
                          (estimate(0.95), estimate(0.5), estimate(0.1)), estimate(1 / 255, 0)),
@@ -128,11 +130,14 @@ FULL = Diagnosis(
                          NotRun("more than half of the right answers hold at every strength tried"))),
     claims=(ClaimResult(f"cause: {SCRIPT}", "refuted", "light explains 10 points of 70"),),
     findings=(),
-    not_run={"labels of train": NotRun("the model has no dense layer"), "attacks": NotRun("it has no gradient")},
+    not_run=(
+        ExperimentNotRun("labels", NotRun("the model has no dense layer"), "train"),
+        ExperimentNotRun("attacks", NotRun("it has no gradient")),
+    ),
 )  # fmt: skip
 EMPTY = dataclasses.replace(
     FULL, listings=(), shifts=(), feature_shifts=(), distances=(), trials=(), effects=(), decompositions=(),
-    shortcuts=(), attacks=(), claims=(), not_run={},
+    shortcuts=(), attacks=(), claims=(), not_run=(),
 )  # fmt: skip
 
 
@@ -358,7 +363,7 @@ def test_attacks_stand_beside_the_pertinent_negative_of_the_same_image(show, fol
 
 def test_without_cem_the_report_says_what_to_add(show):
     reason = NotRun("no explained image has a pertinent negative; add cem to methods")
-    html = show(dataclasses.replace(FULL, not_run={"pertinent negatives": reason}))
+    html = show(dataclasses.replace(FULL, not_run=(ExperimentNotRun("pertinent_negatives", reason),)))
     assert "<b>Pertinent negatives</b>: no explained image has a pertinent negative; add cem to methods" in html
     assert 'class="turned"' not in html
 
@@ -377,7 +382,11 @@ def test_without_experiments_the_section_says_why(show):
 
 
 def test_without_a_gap_the_reason_comes_first(show):
-    html = show(dataclasses.replace(EMPTY, not_run={"decomposition of store": NotRun("there is no gap to divide")}))
+    html = show(
+        dataclasses.replace(
+            EMPTY, not_run=(ExperimentNotRun("decomposition", NotRun("there is no gap to divide"), "store"),)
+        )
+    )
     assert '<p class="lead">There is no gap to divide.</p>' in html
     assert "<b>Division of the loss among causes, store</b>" in html
 

@@ -131,7 +131,9 @@ def test_no_counterfactual_at_all_is_no_evidence(show):
 
 def test_parts_of_a_map_share_its_scale(show):
     ones = np.ones((3, SIDE, SIDE), np.float32)
-    panel, _ = group_panels(show(("shap", "missed", Maps(ones, parts={"class 2": -0.5 * ones, "sum": 0 * ones}))))
+    panel, _ = group_panels(
+        show(("shap", "missed", Maps(ones, parts={"class 2": -0.5 * ones, "sum": 0 * ones}, classes={"class 2": 2})))
+    )
     views = panel.images[0].tiles[0].views
     assert [view.caption for view in views] == ["the explained class", "Pear|*_\x1b[31m", "sum"]
     assert [view.peak for view in views] == ["1 of 1", "\u22120.5 of 1", ""]

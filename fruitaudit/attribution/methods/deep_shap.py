@@ -64,8 +64,10 @@ class DeepShap:
                                 "role reference, or use deep_lift instead")  # fmt: skip
         references = images.background.values[: self.background]
         seeds = {"": logit_weights(targets, model.n_classes)}
+        classes: dict[str, int] = {}
         if self.classes:
             for k in np.argsort(-model.probabilities(images.values).mean(axis=0), kind="stable")[: self.classes]:
+                classes[f"class {k}"] = int(k)
                 seeds[f"class {k}"] = logit_weights(Targets(np.full(len(images), k)), model.n_classes)
         if self.total:
             seeds["sum of all classes"] = np.ones((len(images), model.n_classes), np.float32)
@@ -73,7 +75,7 @@ class DeepShap:
         found = model.propagate(DeepLiftRules(references), repeated, np.concatenate(list(seeds.values())))
         maps = dict(zip(seeds, np.split(found.arrived, len(seeds)), strict=True))
         own = maps.pop("")
-        return Maps(own, additivity(Propagated(own, found.scores[: len(images)])), parts=maps)
+        return Maps(own, additivity(Propagated(own, found.scores[: len(images)])), parts=maps, classes=classes)
 
     def model_passes(self, n_images: int, input_shape: Shape) -> Passes:
         maps = n_images * (1 + (self.classes or 0) + self.total)

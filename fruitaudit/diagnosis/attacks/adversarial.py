@@ -150,9 +150,9 @@ def _half(clean: Flags, strengths: tuple[float, ...], survived: list[Flags]) -> 
     """The strength at which half of the right answers are lost."""
     unharmed = int(clean.sum())
     if not unharmed:
-        return NotRun("no answer was right to begin with")
+        return NotRun("no answer was right to begin with", code="no_images")
     for strength, left in zip(strengths, survived, strict=True):
         if left.sum() <= unharmed / 2:
             note = "the smallest strength tried at which half of the answers are lost"
             return Estimate(strength, unharmed, note=note)
-    return NotRun(f"half of the {unharmed} right answers survive every strength tried")
+    return NotRun(f"half of the {unharmed} right answers survive every strength tried", code="not_found")

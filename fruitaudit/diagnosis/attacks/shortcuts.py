@@ -27,7 +27,8 @@ TELLS = 0.2
 BACKGROUND = "background"
 _SHOWN = 6
 _MORE = 1.5
-_FRAME = 0.06
+FRAME = 0.06
+"""Width of the frame, in image sides."""
 
 Flags = npt.NDArray[np.bool_]
 Box = tuple[int, int, int, int]
@@ -75,7 +76,7 @@ def regions(shape: tuple[int, int]) -> list[Region]:
             box = (int(tops[r]), int(lefts[c]), int(tops[r + 1]), int(lefts[c + 1]))
             found.append(Region(f"row {r + 1}, column {c + 1} of {GRID}", pixels, box))
     frame = np.ones(shape, bool)
-    y, x = max(1, round(_FRAME * height)), max(1, round(_FRAME * width))
+    y, x = max(1, round(FRAME * height)), max(1, round(FRAME * width))
     frame[y:-y, x:-x] = False
     return [*found, Region("frame", frame, None)]
 
@@ -106,6 +107,7 @@ def _of_region(
                 sample_ids=tuple(material.ids[i] for i in told.recipients[told.hits][:_SHOWN]),
                 sentence=f"{what} ({share.successes} of {share.n}; with the same region of another image of their own "
                 f"class {usual.successes} of {usual.n} change).",
+                kind="background" if region is None else "cell" if region.box else "frame",
             )
 
 

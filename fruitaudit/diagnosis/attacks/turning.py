@@ -129,16 +129,20 @@ class _Image:
         """What turned the answer, or that nothing did where `after` is NaN."""
         change = np.abs(after.astype(np.float64) - self.unit)
         if np.isnan(change).any():
-            return TurnNotFound(by, NotRun("no change of the strengths tried turned the answer"))
+            return TurnNotFound(by, NotRun("no change of the strengths tried turned the answer", code="not_found"))
         l2 = float(np.sqrt((change**2).sum()))
         return Turn(by, self.write(by, after), answer, float(change.sum()), l2, float(change.max()))
 
     def negative(self, one: Negatives, names: Sequence[str]) -> Turn | TurnNotFound:
         k, by = one.sample_ids.index(self.sample_id), f"Pertinent negative ({one.method})"
         if one.classes[k] != self.said:
-            return TurnNotFound(by, NotRun(f"it was asked for {one.classes[k]}, which is not the model's answer"))
+            return TurnNotFound(
+                by, NotRun(f"it was asked for {one.classes[k]}, which is not the model's answer", code="not_applicable")
+            )
         if not one.part.found[k] or one.part.vacuous[k]:
-            return TurnNotFound(by, NotRun(one.part.vacuous[k] or "no small change turned the answer"))
+            return TurnNotFound(
+                by, NotRun(one.part.vacuous[k] or "no small change turned the answer", code="not_found")
+            )
         after = ((one.part.values[k] - one.low) / (one.high - one.low)).astype(np.float32)
         return self.way(by, after, names[int(one.part.classes[k])])
 

@@ -59,7 +59,9 @@ def _pairs_listing(one: Material, other: Material, pairs: Pairs, limit: float) -
     drawn = "" if len(other) == other.population else f"; {len(other)} of its {other.population} images were compared"
     return Listing(
         name="duplicates" if within else "duplicates across",
-        split=one.split if within else f"{one.split} in {other.split}",
+        split=one.split,
+        other="" if within else other.split,
+        exact=int(pairs.exact.sum()),
         n=len(one),
         total=len(pairs.first),
         sentence=f"{len(pairs.first)} of {len(one)} images of {one.split} {where} ({int(pairs.exact.sum())} exactly, "
@@ -74,22 +76,22 @@ def _shared_groups(splits: Sequence[Split]) -> Iterator[Listing | ListingNotRun]
     for i, one in enumerate(splits):
         for other in splits[:i]:
             ours, theirs = ([s.group_id for s in split.samples if s.group_id] for split in (one, other))
-            name = f"{one.name} in {other.name}"
             if not ours or not theirs:
-                yield ListingNotRun("shared groups", name, NotRun(
+                yield ListingNotRun("shared groups", one.name, other=other.name, reason=NotRun(
                     f"{one.name if not ours else other.name} has no group_id; add the column to the manifest to see "
-                    "whether one object was photographed for both"))  # fmt: skip
+                    "whether one object was photographed for both", code="not_applicable"))  # fmt: skip
                 continue
             shared = Counter(ours) & Counter(theirs)
             named = sorted(set(shared))
             touched = [s for s in one.samples if s.group_id in shared]
             yield Listing(
-                "shared groups", name, len(one.samples), len(touched),
+                "shared groups", one.name, len(one.samples), len(touched),
                 f"{len(touched)} of {len(one.samples)} images of {one.name} show an object or scene (group_id) that "
                 f"{other.name} shows too; {len(named)} groups are shared.",
                 ("group_id", f"images in {one.name}", f"images in {other.name}"),
                 tuple((g, str(ours.count(g)), str(theirs.count(g))) for g in named[:ROWS]),
                 tuple(s.id for s in touched[:ROWS]),
+                other=other.name,
             )  # fmt: skip
 
 
@@ -120,12 +122,13 @@ def _size(told: Predictions) -> Listing:
     n = len(told.labels)
     accuracy = share_of(told.predicted == told.labels, told.groups)
     width = (accuracy.high or 1.0) - (accuracy.low or 0.0)
-    verdict = "too small to say how accurate the model is" if width > _WIDE else "large enough for the accuracy"
+    too_small = width > _WIDE
+    verdict = "too small to say how accurate the model is" if too_small else "large enough for the accuracy"
     return Listing(
         "split size", told.split, n, len(few),
         f"{told.split} is {verdict} (interval {100 * width:.0f} points wide); {len(few)} of {len(counts)} classes have "
         f"fewer than {_FEW} images, too few for their recall.",
-        ("class", "images"), tuple((told.class_names[c], str(counts[c])) for c in few),
+        ("class", "images"), tuple((told.class_names[c], str(counts[c])) for c in few), too_small=too_small,
     )  # fmt: skip
 
 

@@ -12,7 +12,7 @@ from fruitaudit.data.preprocess import Preprocessor
 from fruitaudit.diagnosis.images.material import Eye, Material, rgb_fitter
 from fruitaudit.errors import AuditError
 from fruitaudit.records.data import ByteArray, IntArray
-from fruitaudit.records.diagnosis import PreprocessingTrial
+from fruitaudit.records.diagnosis import PreprocessingTrial, Setting
 from fruitaudit.runtime.streams import Streams
 from fruitaudit.statistics.means import SHARE, mean_of
 
@@ -28,7 +28,7 @@ WAYS = 1 + len(_SCALES) + len(_RESIZES) - 1 + len(_INTERPOLATIONS)
 class Tried:
     """A way of preparing and what the model then says, (N,)."""
 
-    setting: str
+    setting: Setting
     value: str
     predicted: IntArray
 
@@ -68,7 +68,7 @@ def _geometry(eye: Eye, material: Material) -> Iterator[Tried]:
     if (material.sizes == (height, width)).all():
         return
     given = rgb_fitter(eye.preprocessor)
-    ways: dict[tuple[str, str], Preprocessor] = {}
+    ways: dict[tuple[Setting, str], Preprocessor] = {}
     if (material.sizes[:, 0] * width != material.sizes[:, 1] * height).any():
         ways |= {("resize", how): replace(given, resize=how) for how in _RESIZES if how != given.resize}  # type: ignore[arg-type]
     ways |= {("interpolation", how): replace(given, interpolation=how)  # type: ignore[arg-type]
@@ -78,9 +78,9 @@ def _geometry(eye: Eye, material: Material) -> Iterator[Tried]:
         yield Tried(setting, value, eye.predicted(pixels))
 
 
-def _refit(material: Material, ways: dict[tuple[str, str], Preprocessor]) -> dict[tuple[str, str], ByteArray]:
+def _refit(material: Material, ways: dict[tuple[Setting, str], Preprocessor]) -> dict[tuple[Setting, str], ByteArray]:
     """Each file decoded once and fitted in every way."""
-    found: dict[tuple[str, str], list[ByteArray]] = {way: [] for way in ways}
+    found: dict[tuple[Setting, str], list[ByteArray]] = {way: [] for way in ways}
     for sample in material.samples:
         try:
             pixels = decode(read_bytes(sample)).pixels

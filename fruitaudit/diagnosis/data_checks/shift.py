@@ -83,13 +83,16 @@ def hedges_g(ours: Values, theirs: Values, groups: Sequence[IntArray] | None = N
     """
     n1, n2 = len(ours), len(theirs)
     if min(n1, n2) < 3:
-        return NotRun("fewer than three images of one split have this property")
+        return NotRun("fewer than three images of one split have this property", code="too_few_images")
     pooled = float(np.sqrt(((n1 - 1) * ours.var(ddof=1) + (n2 - 1) * theirs.var(ddof=1)) / (n1 + n2 - 2)))
     difference = float(theirs.mean() - ours.mean())
     if pooled < 1e-9:
         if difference == 0:
             return Estimate(0.0, n1 + n2, 0.0, 0.0, interval="none needed", note="every image has the same value")
-        return NotRun(f"neither split varies in it, but they differ by {difference:.3g}: no deviation to measure by")
+        return NotRun(
+            f"neither split varies in it, but they differ by {difference:.3g}: no deviation to measure by",
+            code="undefined",
+        )
     g = difference / pooled * (1 - 3 / (4 * (n1 + n2 - 2) - 1))
     usual = (n1 + n2) / (n1 * n2)
     variance = usual + g * g / (2 * (n1 + n2))
@@ -132,7 +135,7 @@ def measure_feature_shift(
     y = np.repeat([0, 1], [len(lab), len(field)])
     sources = np.concatenate([lab.sources, field.sources + lab.sources.max() + 1])
     if min(len(np.unique(lab.sources)), len(np.unique(field.sources))) < 2 * _FOLDS:
-        few = NotRun(f"fewer than {2 * _FOLDS} sources in {lab.split} or {field.split}")
+        few = NotRun(f"fewer than {2 * _FOLDS} sources in {lab.split} or {field.split}", code="too_few_groups")
         return FeatureShift(lab.split, field.split, few)
     scores = np.zeros(len(y))
     folds = StratifiedGroupKFold(_FOLDS, shuffle=True, random_state=streams.integer("two samples", bits=32))

@@ -27,7 +27,8 @@ def measure(measurements: Measurements) -> Change | NotRun:
     contrast = measurements.contrast
     if not contrast.lab.separable:
         return NotRun(
-            f"no background can be put behind the lab's objects: {contrast.lab.masks.text}; add masks to the data"
+            f"no background can be put behind the lab's objects: {contrast.lab.masks.text}; add masks to the data",
+            code="no_masks",
         )
     notes: tuple[str, ...] = ()
     field, gain = contrast.field, np.exp(measurements.once(shift).behind).astype(np.float32)

@@ -43,6 +43,8 @@ class Change:
     notes: tuple[str, ...] = ()
     classes: tuple[int, ...] = ()
     """The classes that it changes; empty for all."""
+    guessed: bool = False
+    """Where it must be made is not known: its effect speaks neither for the cause nor against it."""
 
 
 @dataclass(frozen=True)
@@ -100,11 +102,14 @@ class Measurements:
 
 def no_difference(what: str) -> NotRun:
     """There is no reason to change the lab in this. `what` says what was compared, with the figures."""
-    return NotRun(f"the field does not differ from the lab in this: {what}")
+    return NotRun(f"the field does not differ from the lab in this: {what}", code="no_difference")
 
 
 def without_masks(contrast: Contrast) -> NotRun | None:
     """Why something that needs the object's mask cannot be undone; None where it can."""
     if contrast.field.separable:
         return None
-    return NotRun(f"it cannot be taken back on the field's photos without sure masks: {contrast.field.masks.text}")
+    return NotRun(
+        f"it cannot be taken back on the field's photos without sure masks: {contrast.field.masks.text}",
+        code="no_masks",
+    )

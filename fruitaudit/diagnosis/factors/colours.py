@@ -136,7 +136,7 @@ def _background_gain(contrast: Contrast) -> Values | None:
     """(3,) log gain from the lab's to the field's background, where both are uniform; else None."""
     colours = []
     for side in (contrast.lab, contrast.field):
-        uniform = [i for i in side.sure if side.masks.origins[i] == "uniform background"]
+        uniform = [i for i in side.sure if side.masks.origins[i] == "uniform"]
         if len(uniform) < 0.8 * len(side.material):
             return None
         borders = side.material.pixels[uniform][:, [0, -1]].reshape(len(uniform), -1, 3)

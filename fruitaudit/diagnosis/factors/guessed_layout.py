@@ -51,7 +51,9 @@ def guessed(measurements: Measurements) -> GuessedLayout | None:
 def changes_seen(measurements: Measurements) -> dict[str, Change | NotRun]:
     """By factor, what the guessed layout needs of `scale` and `several`."""
     layout = measurements.once(guessed)
-    none = NotRun("the field does not differ from the lab in this, as far as can be told without masks")
+    none = NotRun(
+        "the field does not differ from the lab in this, as far as can be told without masks", code="no_difference"
+    )
     found = changes_of(measurements.contrast, layout) if layout else {}
     return {factor: found.get(factor, none) for factor in ("scale", "several")}
 
@@ -60,7 +62,7 @@ def immovable(contrast: Contrast) -> NotRun | None:
     """Why the lab's objects cannot be laid out in another way; None where they can."""
     if contrast.lab.separable:
         return None
-    return NotRun(f"no object can be moved or repeated without its mask: {contrast.lab.masks.text}")
+    return NotRun(f"no object can be moved or repeated without its mask: {contrast.lab.masks.text}", code="no_masks")
 
 
 def guess_layout(contrast: Contrast, others: tuple[Change, ...]) -> GuessedLayout:

@@ -50,7 +50,7 @@ def _transfer_of(contrast: Contrast, lab: ObjectColours, field: ObjectColours, a
     """
     if not contrast.field.separable or not contrast.lab.separable:
         return NotRun("the objects' own colour cannot be told from their surroundings: "
-                      f"{contrast.field.masks.text} in {contrast.field.material.split}")  # fmt: skip
+                      f"{contrast.field.masks.text} in {contrast.field.material.split}", code="no_masks")  # fmt: skip
     far = apart.chroma_shift >= _LEAST_SHIFT
     if not far.any():
         return no_difference("once light is taken out, objects have the lab's colours")
@@ -100,7 +100,9 @@ def undo(measurements: Measurements) -> Change | NotRun:
         return blind
     degrees = -measurements.once(shift).turn
     if not degrees:
-        return NotRun("the colours differ class by class, so that taking it back would need the true class")
+        return NotRun(
+            "the colours differ class by class, so that taking it back would need the true class", code="not_applicable"
+        )
 
     def back(_: int, image: FloatArray) -> FloatArray:
         return turned(image.reshape(-1, 3).astype(np.float64), degrees).reshape(image.shape).astype(np.float32)

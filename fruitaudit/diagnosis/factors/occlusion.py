@@ -19,7 +19,7 @@ def measure(measurements: Measurements) -> Change | NotRun:
     """The dose is fixed, the side from which the object is hidden is drawn for each image."""
     contrast = measurements.contrast
     if not contrast.lab.separable:
-        return NotRun(f"what hides an object needs its mask: {contrast.lab.masks.text}")
+        return NotRun(f"what hides an object needs its mask: {contrast.lab.masks.text}", code="no_masks")
     angles = np.array([contrast.streams.rng("occlusion", i).uniform(0, 2 * np.pi) for i in contrast.lab.material.ids])
 
     def apply(layers: Layers, rows: IntArray) -> Layers:

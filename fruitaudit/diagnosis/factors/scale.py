@@ -9,7 +9,6 @@ from fruitaudit.diagnosis.factors.base import TRAIN, Change, Factor, Measurement
 from fruitaudit.diagnosis.factors.guessed_layout import changes_seen, guessed, immovable
 from fruitaudit.diagnosis.factors.layout import layouts
 from fruitaudit.diagnosis.factors.placing import scale_change
-from fruitaudit.diagnosis.gap.change import PLACE_GUESSED
 from fruitaudit.diagnosis.gap.contrast import class_medians, excess_spread
 from fruitaudit.diagnosis.images.layers import Layers
 from fruitaudit.records.data import FloatArray, IntArray
@@ -24,6 +23,7 @@ _SCALES = (0.15, 3.0)
 """Smallest and largest factor by which an object is resized."""
 _ZOOMS = (0.3, 6.0)
 """Smallest and largest factor by which a field photo is enlarged."""
+_PLACE_GUESSED = "where the object lies is not known, so that this speaks neither for the cause nor against it"
 
 
 def measure(measurements: Measurements) -> Change | NotRun:
@@ -79,8 +79,9 @@ def undo(measurements: Measurements) -> Change | NotRun:
 
         return layers.flattened().with_objects(crop)
 
-    where, notes = ("to the object", ()) if guess is None else ("to the middle of the photo", (PLACE_GUESSED,))
-    return Change("scale", f"cropped {where}, enlarged {np.median(zoom):.1f} times", apply, notes)
+    where, notes = ("to the object", ()) if guess is None else ("to the middle of the photo", (_PLACE_GUESSED,))
+    dose = f"cropped {where}, enlarged {np.median(zoom):.1f} times"
+    return Change("scale", dose, apply, notes, guessed=guess is not None)
 
 
 def remedy(_: Measurements, dose: str) -> Remedy:

@@ -35,7 +35,8 @@ def measure(measurements: Measurements) -> Change | NotRun:
     contrast, apart = measurements.contrast, measurements.once(shift)
     if not contrast.lab.separable or not contrast.field.separable:
         return NotRun(
-            f"the shine of objects needs masks: {contrast.field.masks.text} in {contrast.field.material.split}"
+            f"the shine of objects needs masks: {contrast.field.masks.text} in {contrast.field.material.split}",
+            code="no_masks",
         )
     ours, theirs = (_skins(side) for side in (contrast.lab, contrast.field))
     labels = contrast.lab.material.labels, contrast.field.material.labels

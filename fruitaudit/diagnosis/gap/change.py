@@ -25,10 +25,6 @@ Subset = frozenset[str]
 T = TypeVar("T")
 
 
-PLACE_GUESSED = "where the object lies is not known, so that this speaks neither for the cause nor against it"
-"""A note on what was taken back in the field without knowing where."""
-
-
 @dataclass(frozen=True)
 class Answers:
     """What the model calls the images of one side under subsets of the changes; each subset is tried once."""

@@ -9,7 +9,7 @@ import numpy as np
 
 from fruitaudit.diagnosis.factors import registry
 from fruitaudit.diagnosis.factors.base import Change
-from fruitaudit.diagnosis.gap.change import PLACE_GUESSED, Answers, Subset, all_subsets
+from fruitaudit.diagnosis.gap.change import Answers, Subset, all_subsets
 from fruitaudit.diagnosis.gap.contrast import Contrast, Values
 from fruitaudit.diagnosis.gap.controls import control_answers, framed, patterned
 from fruitaudit.diagnosis.gap.gap_checks import (
@@ -43,9 +43,9 @@ def decompose(
     if gap.low is None or gap.low < LEAST:
         told = " and ".join(f"{100 * m.correct.mean():.1f} % right in {m.split}" for m in _both(contrast))
         return NotRun(f"there is no gap to divide: {told} (difference {100 * gap.value:.1f} points, 95 % interval from "
-                      f"{100 * (gap.low or 0):.1f})")  # fmt: skip
+                      f"{100 * (gap.low or 0):.1f})", code="no_difference")  # fmt: skip
     if not factors.changes:
-        return NotRun("no factor could be measured and changed; add masks of the objects to the data")
+        return NotRun("no factor could be measured and changed; add masks of the objects to the data", code="not_found")
     players = _players(answers, factors)
     game = _play(answers, contrast, players)
     return _record(answers, contrast, gap, players, game, effects)
@@ -151,8 +151,10 @@ def _share(
         control=lab_mean(contrast, control, f"control {name}"),
         beyond=lab_mean(contrast, alone - control, f"beyond control {name}"),
         undone=next((e for e in effects if isinstance(e, Effect) and (e.factor, e.direction) ==
-                     (name, "undo_in_field") and PLACE_GUESSED not in e.notes), None),
+                     (name, "undo_in_field") and not e.guessed), None),
     )  # fmt: skip
-    counts, why = believe(trial, checks)
+    counts, decided_by, why = believe(trial, checks)
     last = float(game.right[names - {name}].mean() - game.right[names].mean())
-    return GapShare(name, registry.factors()[name].title, trial.points, trial.alone, last, counts, why, trial.control)
+    return GapShare(
+        name, registry.factors()[name].title, trial.points, trial.alone, last, counts, why, trial.control, decided_by
+    )

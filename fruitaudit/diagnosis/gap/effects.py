@@ -72,6 +72,7 @@ def measure_effect(answers: Answers, contrast: Contrast, change: Change, directi
         distance=pixel_distance(answers.side, change),
         flipped=tuple(material.ids[i] for i in np.flatnonzero(turned)[:SHOWN]),
         notes=change.notes,
+        guessed=change.guessed,
         field_split=contrast.field.material.split,
     )
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from fruitaudit.diagnosis.gap.contrast import Contrast, Values
 from fruitaudit.records.data import FloatArray, IntArray
-from fruitaudit.records.diagnosis import Effect, GapCheck
+from fruitaudit.records.diagnosis import Decision, Effect, GapCheck
 from fruitaudit.records.states import Estimate
 from fruitaudit.statistics.means import CHANGE, Range, mean_of, spanned, weights
 
@@ -42,34 +42,34 @@ class ShareTrial:
     undone: Effect | None
 
 
-def believe(trial: ShareTrial, checks: Sequence[GapCheck]) -> tuple[bool, str]:
-    """Whether a share counts, and what decided.
+def believe(trial: ShareTrial, checks: Sequence[GapCheck]) -> tuple[bool, Decision, str]:
+    """Whether a share counts, which check decided, and why.
 
     It must surely be above zero, and cutting out must cost nothing by itself. The factor must surely cost more than a
     frame of the same pixel distance, the changed lab must be confused as the field is, and taking the factor back in
     the field must win answers, where that was tried. Where it was not, `why` does not speak of it.
     """
     if trial.points.high is not None and trial.points.high < 0:
-        return False, "it costs nothing: with it more answers are right"
+        return False, "interval", "it costs nothing: with it more answers are right"
     if trial.points.low is None or trial.points.low <= 0:
-        return False, "its interval reaches zero"
+        return False, "interval", "its interval reaches zero"
     if trial.points.value < LEAST:
-        return False, f"it is less than {100 * LEAST:.0f} points"
+        return False, "size", f"it is less than {100 * LEAST:.0f} points"
     recomposed, similar, _ = checks
     if not recomposed.passed:
-        return False, recomposed.sentence
+        return False, "recomposition", recomposed.sentence
     sizes = (f"alone it costs {100 * trial.alone:.1f} points, a frame as far from the picture "
              f"{100 * trial.control.value:.1f}")  # fmt: skip
     if (trial.beyond.low or 0) <= 0:
-        return False, f"it does not surely cost more than another disturbance of that size: {sizes}"
+        return False, "control", f"it does not surely cost more than another disturbance of that size: {sizes}"
     if not similar.passed:
-        return False, f"the changed lab images are not confused as the field's are; {sizes}"
+        return False, "confusions", f"the changed lab images are not confused as the field's are; {sizes}"
     if trial.undone is None:
-        return True, f"{similar.sentence}; {sizes}"
+        return True, "confusions", f"{similar.sentence}; {sizes}"
     won, where = 100 * trial.undone.change.value, trial.undone.split
     if won <= 0:
-        return False, f"undoing it in {where} regains nothing (it costs {-won:.1f} points); {sizes}"
-    return True, f"undoing it in {where} regains {won:.1f} points; {sizes}"
+        return False, "undone", f"undoing it in {where} regains nothing (it costs {-won:.1f} points); {sizes}"
+    return True, "undone", f"undoing it in {where} regains {won:.1f} points; {sizes}"
 
 
 def recomposition_check(contrast: Contrast, put_back: Values) -> GapCheck:

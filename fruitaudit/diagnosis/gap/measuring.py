@@ -22,7 +22,9 @@ class Factors:
     def undo(self, factor: str) -> Change | NotRun:
         """The change of field images that takes `factor` back, or why there is none."""
         back = registry.factors()[factor].undo
-        return back(self.measurements) if back else NotRun("no operation on a photo takes it back")
+        return (
+            back(self.measurements) if back else NotRun("no operation on a photo takes it back", code="not_applicable")
+        )
 
     def remedy(self, factor: str) -> Remedy:
         """What to do about `factor`, at the dose that was measured."""

@@ -14,7 +14,8 @@ import numpy.typing as npt
 from fruitaudit.diagnosis.images.material import Material
 from fruitaudit.records.data import ByteArray, FloatArray, IntArray
 
-Origin = Literal["data", "uniform background", "GrabCut"]
+Origin = Literal["data", "uniform", "grabcut"]
+_ORIGINS: dict[Origin, str] = {"data": "the data", "uniform": "its uniform background", "grabcut": "GrabCut"}
 
 SURE = 0.8
 """Confidence from which an object may be cut out."""
@@ -48,9 +49,8 @@ class Masks:
     def text(self) -> str:
         """How many masks are sure, and where they come from."""
         sure = [self.origins[i] for i in self.sure]
-        parts = [f"{sure.count(origin)} by {'the data' if origin == 'data' else f'its {origin}'}"
-                 for origin in dict.fromkeys(sure) if origin != "GrabCut"]  # fmt: skip
-        parts += [f"{sure.count('GrabCut')} by GrabCut"] if "GrabCut" in sure else []
+        found = sorted(dict.fromkeys(sure), key=lambda origin: origin == "grabcut")
+        parts = [f"{sure.count(origin)} by {_ORIGINS[origin]}" for origin in found]
         return f"{len(sure)} of {len(self.confidence)} masks are sure" + (f" ({', '.join(parts)})" if parts else "")
 
     def select(self, rows: IntArray) -> Masks:
@@ -73,8 +73,8 @@ def _mask(image: ByteArray, own: ByteArray | None) -> tuple[npt.NDArray[np.bool_
         return own.astype(bool), 1.0, "data"
     mask, confidence = by_uniform_background(image)
     if confidence >= SURE:
-        return mask, confidence, "uniform background"
-    return *by_grabcut(image), "GrabCut"
+        return mask, confidence, "uniform"
+    return *by_grabcut(image), "grabcut"
 
 
 def by_uniform_background(image: ByteArray) -> tuple[npt.NDArray[np.bool_], float]:
