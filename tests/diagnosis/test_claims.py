@@ -58,6 +58,12 @@ def test_what_could_not_be_measured_is_not_refuted() -> None:
     assert "no masks" in result.sentence
 
 
+def test_what_does_not_differ_is_refuted_whatever_its_sentence() -> None:
+    alike = EffectNotRun("noise", "Noise", "toward_field", "test", NotRun("quiet on both", code="no_difference"))
+    [result] = judge_claims([parse_claim("cause: camera")], {}, [gap(scale=0.55)], [alike])
+    assert result.state == "refuted"
+
+
 def test_without_a_gap_no_cause_is_decided() -> None:
     assert judge_claims([parse_claim("cause: light")], {}, [], [])[0].state == "undecided"
 

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from diagnosis.worlds import COLOURS, contrast, discs
 
+from fruitaudit.config.claims import parse_claim
 from fruitaudit.diagnosis import factors as package
 from fruitaudit.diagnosis.claims import judge_claims
 from fruitaudit.diagnosis.evidence import Evidence
@@ -87,7 +88,7 @@ def test_it_is_measured_undone_found_and_mended() -> None:
     assert finding.sentence.startswith("Dark corners of the photos: this explains 75 points")
     assert finding.remedy.sentence == "Take another lens; measured: corners darker by 7 of 255."
     for claim, state in (("cause: lens", "supported"), ("cause: camera", "supported"), ("cause: blur", "refuted")):
-        [result] = judge_claims([claim], told, [gap], [])
+        [result] = judge_claims([parse_claim(claim)], told, [gap], [])
         assert result.state == state, result
 
 
