@@ -82,14 +82,14 @@ def one(args: argparse.Namespace) -> dict[str, float]:
     from fruitaudit.attribution.explain import explain
     from fruitaudit.config.sizes import bytes_of
     from fruitaudit.models.keras.classifier import Classifier
-    from fruitaudit.models.keras.memory import plan_memory
+    from fruitaudit.models.memory import plan_memory
     from fruitaudit.records.explanations import Targets
     from fruitaudit.records.states import NotRun
     from fruitaudit.runtime.memory import peak_memory_mb
     from fruitaudit.runtime.streams import Streams
 
     model = Classifier.from_network(NETWORKS[args.network]())
-    plan = plan_memory(model.needs, model.batch_size, args.memory and bytes_of(args.memory))
+    plan = plan_memory(model.memory_needs, model.batch_size, args.memory and bytes_of(args.memory))
     model.batch_size = plan.batch_size
     method = made(args.child, args.references, args.layer)
     images = with_references(method, photographs(args.images, model.input_shape))

@@ -52,7 +52,9 @@ DemoOutOption = Annotated[Path, typer.Option("--out", help="Folder for the case 
 SetOption = Annotated[
     list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Override a config key, e.g. --set seed=3.")
 ]
-TrustOption = Annotated[bool, typer.Option("--trust-model", help="Let the model file run code (Lambda, SavedModel).")]
+AllowCodeOption = Annotated[
+    bool, typer.Option("--allow-code", help="Let the model file run code (Lambda, SavedModel).")
+]
 QuietOption = Annotated[bool, typer.Option("--quiet", help="Print nothing but errors.")]
 
 
@@ -79,7 +81,7 @@ def evaluate(
     out: OutOption = None,
     methods: Annotated[str | None, typer.Option("--methods", metavar="A,B", help="Attribution methods.")] = None,
     set_: SetOption = None,
-    trust_model: TrustOption = False,
+    allow_code: AllowCodeOption = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the plan with its cost, and stop.")] = False,
     quiet: QuietOption = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the outcome as JSON to stdout.")] = False,
@@ -89,7 +91,8 @@ def evaluate(
 
     loaded = load_config(
         config,
-        overrides=[*(set_ or []), *(["model.trust=true"] if trust_model else [])],
+        overrides=set_ or [],
+        allow_code=allow_code,
         model=model,
         data=data or [],
         out=out,
@@ -140,12 +143,12 @@ def init(
         tuple[int, int] | None,
         typer.Option("--size", metavar="HEIGHT WIDTH", help="Of the images, where the model takes any size."),
     ] = None,
-    trust_model: TrustOption = False,
+    allow_code: AllowCodeOption = False,
 ) -> None:
     """Write a commented config for a model and its data."""
     from fruitaudit.commands.scaffold import scaffold
 
-    _tell(scaffold(model, data, out, size=size, trust=trust_model), quiet=False)
+    _tell(scaffold(model, data, out, size=size, allow_code=allow_code), quiet=False)
     typer.echo(f"wrote {out}; read it through, then run: fruitaudit evaluate {shlex.quote(str(out))}")
 
 
@@ -163,7 +166,7 @@ def verify(
     model: ModelOption = None,
     data: DataOption = None,
     set_: SetOption = None,
-    trust_model: TrustOption = False,
+    allow_code: AllowCodeOption = False,
     images: Annotated[int, typer.Option("--images", min=1, help="How many images, drawn with the seed.")] = 4,
     quiet: Annotated[bool, typer.Option("--quiet", help="Print nothing but the comparisons and errors.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="As JSON, image by image.")] = False,
@@ -174,8 +177,7 @@ def verify(
     from fruitaudit.commands.verify import verify as compare
     from fruitaudit.config.load import load_config
 
-    overrides = [*(set_ or []), *(["model.trust=true"] if trust_model else [])]
-    loaded = load_config(config, overrides=overrides, model=model, data=data or [])
+    loaded = load_config(config, overrides=set_ or [], allow_code=allow_code, model=model, data=data or [])
     _tell(loaded.said, quiet)
     print_verified(compare(loaded.config, images, progress_for(quiet=quiet)), as_json=as_json)
 

@@ -22,7 +22,6 @@ from fruitaudit.evaluation.class_order import judge_class_orders
 from fruitaudit.evaluation.evaluate import evaluate
 from fruitaudit.findings import find
 from fruitaudit.gates import asked_top_k, check_gates, judge
-from fruitaudit.models.keras.architecture import summarise
 from fruitaudit.providers.registry import build
 from fruitaudit.records.evaluation import Predictions
 from fruitaudit.records.results import Results, RunInfo
@@ -102,9 +101,7 @@ class _Story:
         results = Results(
             title=config.title,
             seed=config.seed,
-            model=summarise(
-                opened.classifier, class_names=opened.class_names, class_names_from=opened.class_names_from
-            ),
+            model=opened.classifier.summary(opened.class_names, opened.class_names_from),
             preprocessing=opened.preprocessing,
             splits=splits,
             evaluations=evaluations,

@@ -66,7 +66,7 @@ def classifier(kind: str) -> Any:
         path = Path(folder) / FILES[kind]
         if not path.suffix:
             made.export(path, verbose=False)
-            return open_classifier(path, trust=True)
+            return open_classifier(path, allow_code=True)
         made.save(path)
         if kind == "keras2_h5":
             as_of_keras_2(path)

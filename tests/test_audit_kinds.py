@@ -129,9 +129,9 @@ def audited(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
     )
     opened: list[Any] = []
     with pytest.MonkeyPatch.context() as patch:
-        whole = fruitaudit.audit.opening.open_classifier
+        whole = fruitaudit.audit.opening.open_model
         patch.setattr(
-            fruitaudit.audit.opening, "open_classifier", lambda *a, **k: opened.append(whole(*a, **k)) or opened[0]
+            fruitaudit.audit.opening, "open_model", lambda *a, **k: opened.append(whole(*a, **k)) or opened[0]
         )
         results, _ = audit(config, Quiet(), "")
     rows = {row.method: row for row in results.explanations}

@@ -41,6 +41,45 @@ def test_imports_go_down_the_list() -> None:
     assert not upward, upward
 
 
+OF_KERAS = ("models/keras/", "models/open.py", "providers/", "demo/")
+"""Where TensorFlow, Keras and the backend that stands on them may be imported."""
+STILL_OF_KERAS: list[str] = ["attribution/cem_autoencoder.py", "attribution/cem_search.py"]
+"""Files that are about to lose them: the list only gets shorter."""
+
+
+def test_tensorflow_and_keras_stay_behind_the_door() -> None:
+    elsewhere = set()
+    for path in sorted(PACKAGE.rglob("*.py")):
+        file = path.relative_to(PACKAGE).as_posix()
+        if not file.startswith(OF_KERAS) and any(map(of_keras, modules_of(path))):
+            elsewhere.add(file)
+    assert elsewhere == set(STILL_OF_KERAS)
+
+
+def modules_of(path: Path) -> set[str]:
+    """Every module that a file imports, anywhere in it; `from a import b` counts as a and as a.b."""
+    modules = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.ImportFrom):
+            modules |= {node.module or "", *(f"{node.module}.{alias.name}" for alias in node.names)}
+        elif isinstance(node, ast.Import):
+            modules |= {alias.name for alias in node.names}
+    return modules
+
+
+def of_keras(module: str) -> bool:
+    return module.split(".")[0] in ("tensorflow", "keras") or f"{module}.".startswith("fruitaudit.models.keras.")
+
+
+@pytest.mark.parametrize(
+    "module",
+    ["tensorflow", "keras.layers", "tensorflow.python.ops", "fruitaudit.models.keras", "fruitaudit.models.keras.taps"],
+)
+def test_the_door_is_seen(module: str) -> None:
+    assert of_keras(module)
+    assert not of_keras(f"x{module}")
+
+
 @pytest.mark.parametrize(
     "arguments",
     [["--help"], ["--version"], ["methods"], ["rate", "--help"], ["evaluate", "--help"], ["verify", "--help"]],

@@ -19,7 +19,7 @@ from typing import Any, ClassVar, Literal, Protocol
 import numpy as np
 from pydantic import ConfigDict
 
-from fruitaudit.models.base import Capability
+from fruitaudit.models.base import Capability, WithScores
 from fruitaudit.models.base import Model as Model
 from fruitaudit.models.base import Shape as Shape
 from fruitaudit.models.layers import Layer as Layer
@@ -115,17 +115,17 @@ def background_of(method: Method) -> int:
     return int(getattr(method, "background_size", 0))
 
 
-def passes_of(method: Method, model: Model, n_images: int) -> Passes:
+def passes_of(method: Method, model: WithScores, n_images: int) -> Passes:
     """What a method must cost on this model.
 
     A method whose cost depends on more than the size of the images, such as on the number of channels of a layer, has
     `passes_on(model, n_images)`; its `model_passes` is then what it costs at least.
     """
-    on_model: Callable[[Model, int], Passes] | None = getattr(method, "passes_on", None)
+    on_model: Callable[[WithScores, int], Passes] | None = getattr(method, "passes_on", None)
     return on_model(model, n_images) if on_model else method.model_passes(n_images, model.input_shape)
 
 
-def least_passes_of(method: Method, model: Model, n_images: int) -> Passes:
+def least_passes_of(method: Method, model: WithScores, n_images: int) -> Passes:
     """What a method costs at the least, where it says so in `least_passes`; else what `passes_of` says."""
     least: Callable[[int, Shape], Passes] | None = getattr(method, "least_passes", None)
     return least(n_images, model.input_shape) if least else passes_of(method, model, n_images)

@@ -51,7 +51,7 @@ def _loaded(file: Path, changed: int) -> Any:
     """The network; the same one as long as the file does not change, so that graphs of it can be used again."""
     from fruitaudit.models.keras.load import load_network
 
-    return load_network(file, trust=False).network
+    return load_network(file, allow_code=False).network
 
 
 def _by(shape: tuple[int, ...]) -> str:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import logging
 from dataclasses import replace
 
-from fruitaudit.attribution.base import Method, Model, Registration, background_of
+from fruitaudit.attribution.base import Method, Registration, background_of
 from fruitaudit.errors import AuditError, CannotExplain
-from fruitaudit.models.base import Capability, WithScores
+from fruitaudit.models.base import WithScores, lacking, offering
 from fruitaudit.records.data import Background, Images
 from fruitaudit.records.explanations import Explanation, Maps, Segments, Targets
 from fruitaudit.records.states import NotRun
@@ -16,7 +16,9 @@ from fruitaudit.runtime.streams import Streams
 log = logging.getLogger(__name__)
 
 
-def explain(method: Method, model: Model, images: Images, targets: Targets, streams: Streams) -> Explanation | NotRun:
+def explain(
+    method: Method, model: WithScores, images: Images, targets: Targets, streams: Streams
+) -> Explanation | NotRun:
     """Run a method. Whatever goes wrong in it or its library costs this method alone, with a reason."""
     title = method.registration.title
     if len(images) == 0 and method.registration.subject == "image":
@@ -24,9 +26,9 @@ def explain(method: Method, model: Model, images: Images, targets: Targets, stre
     if targets.against is not None and (reason := why_no_contrast(method)):
         return NotRun(reason)
     if reason := why_not_offered(method.registration, model):
-        return NotRun(reason)
+        return NotRun(reason, "not_applicable")
     try:
-        explanation = method(model, _as_asked(method, images), targets, streams)
+        explanation = method(offering(model, *method.registration.needs), _as_asked(method, images), targets, streams)
     except CannotExplain as reason:
         return NotRun(str(reason))
     except AuditError:
@@ -49,21 +51,9 @@ def why_no_contrast(method: Method) -> str:
     )
 
 
-_PARTS: dict[Capability, str] = {
-    "scores": "scores",
-    "gradients": "gradients with respect to the image",
-    "activations": "the activations of layers",
-    "layer_gradients": "gradients with respect to a layer",
-    "unit_gradients": "gradients of the units of a layer",
-    "weights": "the weights of layers",
-    "backward_rules": "rules for the way back through its operations",
-    "keras_network": "the Keras network itself",
-}
-
-
 def why_not_offered(registration: Registration, model: WithScores) -> str:
     """What a model lacks of the parts that a method needs, and what to use instead; empty where it lacks nothing."""
-    missing = [_PARTS[part] for part in registration.needs if part not in model.offers]
+    missing = lacking(model, registration.needs)
     if not missing:
         return ""
     if registration.provider != "native":
@@ -72,7 +62,7 @@ def why_not_offered(registration: Registration, model: WithScores) -> str:
         instead = "integrated_gradients"
     else:
         instead = "occlusion"
-    return f"{registration.title} needs {' and '.join(missing)}, which this model does not offer; use {instead} instead"
+    return f"{registration.title} needs {missing}, which this model does not offer; use {instead} instead"
 
 
 def _as_asked(method: Method, images: Images) -> Images:

@@ -6,9 +6,10 @@ from dataclasses import replace
 
 import numpy as np
 
-from fruitaudit.attribution.base import Method, Model
+from fruitaudit.attribution.base import Method
 from fruitaudit.attribution.explain import explain
 from fruitaudit.attribution.sharing import Shared, sharing
+from fruitaudit.models.base import WithScores
 from fruitaudit.records.data import Images
 from fruitaudit.records.explanations import Targets
 from fruitaudit.records.packing import Arrays, pack
@@ -17,7 +18,7 @@ from fruitaudit.runtime.streams import Streams
 
 
 def explain_packed(
-    method: Method, model: Model, images: Images, targets: Targets, streams: Streams, shared: Shared | None
+    method: Method, model: WithScores, images: Images, targets: Targets, streams: Streams, shared: Shared | None
 ) -> Arrays | NotRun:
     """What a method shows, packed, with the passes that it took; `shared` holds what methods before it made."""
     before = model.passes.total

@@ -13,8 +13,9 @@ from fruitaudit.data.infer import infer_preprocessing
 from fruitaudit.data.preprocess import Preprocessor
 from fruitaudit.data.splits import Split, class_names_of, open_split
 from fruitaudit.errors import ConfigError, DataError
-from fruitaudit.models.keras.classifier import Classifier, open_classifier
-from fruitaudit.models.keras.memory import plan_memory
+from fruitaudit.models.base import WithScores
+from fruitaudit.models.memory import plan_memory
+from fruitaudit.models.open import open_model
 from fruitaudit.records.data import PreprocessingSummary, Sample
 from fruitaudit.records.results import MemoryPlan
 from fruitaudit.runtime.streams import Streams
@@ -24,7 +25,7 @@ from fruitaudit.runtime.streams import Streams
 class Opened:
     """A model and splits that fit each other."""
 
-    classifier: Classifier
+    classifier: WithScores
     class_names: tuple[str, ...]
     class_names_from: str
     splits: tuple[Split, ...]
@@ -42,9 +43,9 @@ def open_inputs(config: Config, streams: Streams) -> Opened:
     """Open what the config names. Raises ModelError, DataError or ConfigError in one sentence."""
     names, source = class_names(config)
     splits = tuple(open_split(settings, names) for settings in config.splits)
-    classifier = open_classifier(
+    classifier = open_model(
         config.model.path,
-        trust=config.model.trust,
+        allow_code=config.model.allow_code,
         batch_size=config.batch_size,
         size=config.model.preprocessing.size,
     )
@@ -54,7 +55,7 @@ def open_inputs(config: Config, streams: Streams) -> Opened:
             f"({_some(names)}); write the model's classes, in the order of its outputs, under model.classes"
         )
     limit = None if config.memory is None else bytes_of(config.memory)
-    memory = plan_memory(classifier.needs, config.batch_size, limit)
+    memory = plan_memory(classifier.memory_needs, config.batch_size, limit)
     classifier.batch_size = memory.batch_size
     judge = next(s for role in ("reference", "test", "field") for s in splits if s.role == role)
     preprocessor, summary = infer_preprocessing(

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Protocol
 
-from fruitaudit.models.keras.classifier import Classifier
+from fruitaudit.models.base import WithScores
 from fruitaudit.records.results import MemoryPlan, RunInfo, Timing
 from fruitaudit.records.trust import ExplanationCost
 from fruitaudit.runtime.memory import peak_memory_mb
@@ -37,7 +37,7 @@ class Steps:
     """All steps of one execution. Passes are counted from the moment that `classifier` is set."""
 
     progress: Progress
-    classifier: Classifier | None = None
+    classifier: WithScores | None = None
     memory: MemoryPlan | None = None
     timings: list[Timing] = field(default_factory=list)
     explanation_costs: tuple[ExplanationCost, ...] = ()

@@ -26,6 +26,7 @@ from fruitaudit.data.stream import stream
 from fruitaudit.diagnosis.cost import cost as cost_of_experiments
 from fruitaudit.errors import CannotExplain, DataError
 from fruitaudit.gates import Counts, foretold
+from fruitaudit.models.base import offering
 from fruitaudit.pipeline import check
 from fruitaudit.providers.registry import build
 from fruitaudit.records.conditions import FigureGate
@@ -117,8 +118,10 @@ def _stage(config: Config, opened: Opened, method: Method, name: str, images: in
         raise CannotExplain(reason)
     if reason := why_not_offered(known, opened.classifier):
         raise CannotExplain(reason)
-    if known.family == "cam":
-        layer_for(opened.classifier, getattr(method, "layer", None), known.title)  # raises where there is none
+    if known.family == "cam" or "layer_gradients" in known.needs:
+        layer_for(
+            offering(opened.classifier, *known.needs), getattr(method, "layer", None), known.title
+        )  # raises where there is none
     most, least = (of(method, opened.classifier, images) for of in (passes_of, least_passes_of))
     if most.gradient and speed.no_gradient:
         raise CannotExplain(speed.no_gradient)
@@ -139,18 +142,23 @@ def _tests(config: Config, opened: Opened, speed: _Speed) -> Iterator[PlannedSta
     """The tests of the explanations: most of their passes are those of explanations made again and again."""
     asked = [settings for _, _, methods in _groups(config) for settings in methods]
     built = {settings.spelling: build(settings, config.providers.interpreters) for settings in asked}
-    methods = {name: method for name, method in built.items() if method.registration.family not in WITHOUT_MAPS}
+    methods = {name: method for name, method in built.items() if _has_maps(method, opened)}
     if config.trust == "off" or not methods:
         return
     level, shape = config.trust, opened.classifier.input_shape
     images = min(trust.LEVELS[level].cheap.images, max(len(split.samples) for split in opened.splits))
-    layers = len({id(call.layer) for call in opened.classifier.trace.done if call.layer.weights})
+    layers = offering(opened.classifier, "copies").weighted_layers if "copies" in opened.classifier.offers else 0
     costs = trust.cost(methods, level, opened.classifier, images=images, layers=layers)
     passes = sum(costs.values(), start=Passes())
     if config.trust_labels:
         passes += labels.cost(LABELLED)
     seconds = speed.seconds(passes) + trust.filling_seconds(len(methods), level, images=images, shape=shape)
     yield PlannedStage("test the explanations", images, passes, seconds, passes, seconds, at_most=True)
+
+
+def _has_maps(method: Method, opened: Opened) -> bool:
+    known = method.registration
+    return known.family not in WITHOUT_MAPS and not why_not_offered(known, opened.classifier)
 
 
 def _experiments(config: Config, opened: Opened, speed: _Speed) -> Iterator[PlannedStage]:
@@ -201,7 +209,9 @@ def _speed(opened: Opened) -> _Speed:
     classes = opened.classifier.probabilities(batch.values).argmax(axis=1)
     forward = _time(lambda: opened.classifier.probabilities(batch.values)) / len(batch.samples)
     try:
-        gradient = _time(lambda: opened.classifier.gradient(batch.values, classes)) / len(batch.samples)
+        gradient = _time(lambda: offering(opened.classifier, "gradients").gradient(batch.values, classes)) / len(
+            batch.samples
+        )
     except CannotExplain as reason:
         return _Speed(read, forward, 0.0, str(reason))
     return _Speed(read, forward, gradient)

@@ -18,7 +18,7 @@ from fruitaudit.runtime.streams import Streams
 
 
 def scaffold(
-    model: Path, data: Sequence[str], out: Path, *, size: tuple[int, int] | None = None, trust: bool = False
+    model: Path, data: Sequence[str], out: Path, *, size: tuple[int, int] | None = None, allow_code: bool = False
 ) -> tuple[str, ...]:
     """Write `out`; returns what was decided without being asked, in sentences.
 
@@ -29,9 +29,10 @@ def scaffold(
         raise ConfigError(f"{out} exists; remove it or name another file with --out")
     pairs = [pair for entry in data for pair in _splits(entry)]
     named = [f"{name}={path}" for name, path in pairs]
-    overrides = [*(["model.trust=true"] if trust else []),
-                 *([f"model.preprocessing.size={list(size)}"] if size else [])]  # fmt: skip
-    loaded = load_config(None, model=model, data=named, overrides=overrides, search=False)
+    overrides = [f"model.preprocessing.size={list(size)}"] if size else []
+    loaded = load_config(
+        None, model=model, data=named, overrides=overrides, allow_code=allow_code, search=False
+    )  # fmt: skip
     config = loaded.config
     opened = open_inputs(config, Streams(config.seed))
     judged = next([s.name for s in config.splits if s.role == role] for role in ("field", "test", "reference")
@@ -41,7 +42,7 @@ def scaffold(
     )
     text = template.render(
         model=_quote(_from(out, config.model.path)),
-        trust=trust,
+        allow_code=allow_code,
         preprocessing=opened.preprocessing,
         splits=[(s.name, _quote(_from(out, s.path)), s.role) for s in config.splits],
         n_classes=len(opened.class_names),

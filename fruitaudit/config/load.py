@@ -47,6 +47,7 @@ def load_config(
     path: Path | None,
     *,
     overrides: Sequence[str] = (),
+    allow_code: bool = False,
     model: Path | None = None,
     data: Sequence[str] = (),
     out: Path | None = None,
@@ -59,6 +60,7 @@ def load_config(
     Paths in the file are relative to the file, paths in flags to the working directory. Without a path it takes
     ./fruitaudit.yaml (unless `search` is False), else the flags alone must name a model and data. `overrides` are
     "dotted.key=YAML value", `data` "NAME=PATH", `methods` "a,b". `ci`: preprocessing must be written down.
+    `allow_code`: the model file may run code; a config that says it must is refused without it.
     """
     reading = _Reading(_open(path, search, flags=model is not None and bool(data)))
     if path is None and reading.document.data:
@@ -73,7 +75,11 @@ def load_config(
         reading.override(override)
     if out is not None:
         reading.put(("out",), str(out), "--out")
+    if allow_code:
+        reading.put(("model", "allow_code"), True, "--allow-code")
     config = reading.validated()
+    if config.model.allow_code and not allow_code:
+        _refuse_code(reading.document)
     if ci:
         _refuse_inferred(config, reading.document)
     return LoadedConfig(config, reading.document.origins[()].base, tuple(reading.said))
@@ -183,6 +189,14 @@ def _refuse_out_in_data(config: Config, document: Document) -> None:
             if folder is not None and folder.is_dir() and out.is_relative_to(folder.resolve()):
                 raise ConfigError(f"{document.origin(('out',)).label}: 'out': {config.out} lies within the images of "
                                   f"split {split.name}; name a folder outside of {folder}")  # fmt: skip
+
+
+def _refuse_code(document: Document) -> None:
+    label = document.origin(("model", "allow_code")).label
+    raise ConfigError(
+        f"{label}: 'model.allow_code' says that the model file runs code, which only the command line may allow: if "
+        "you trust whoever made the file, pass --allow-code"
+    )
 
 
 def _refuse_inferred(config: Config, document: Document) -> None:

@@ -89,7 +89,10 @@ class ModelSettings(Settings):
     classes: tuple[str, ...] | Path | None = Field(
         None, description="class names in the order of the model's outputs, or a text or JSON file with them"
     )
-    trust: bool = Field(False, description="the file may run code: Lambda layers, SavedModels")
+    allow_code: bool = Field(
+        False,
+        description="the file has to run code (Lambda layers, a SavedModel), which only --allow-code lets it do",
+    )
 
 
 class SplitSettings(Settings):

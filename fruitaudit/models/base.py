@@ -6,20 +6,27 @@ of images is allowed. What a model returns is not to be written to: it may be th
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any, Literal, Protocol
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, Literal, Protocol, cast
 
+import numpy as np
+
+from fruitaudit.errors import CannotExplain
+from fruitaudit.models.copies import Reinitialisable, TrainedCopy, Training
 from fruitaudit.models.counter import PassCounter
 from fruitaudit.models.layers import Convolution, Layer
+from fruitaudit.models.memory import MemoryNeeds
 from fruitaudit.models.rules import Propagated, Rules
 from fruitaudit.records.data import FloatArray, IntArray
 from fruitaudit.records.explanations import Explains
+from fruitaudit.records.model import ModelSummary
 from fruitaudit.records.passes import AroundActivation, Forward, LayerGradients
+from fruitaudit.runtime.streams import Streams
 
 Shape = tuple[int, int, int]
 
 Capability = Literal[
-    "scores", "gradients", "activations", "layer_gradients", "unit_gradients", "weights", "backward_rules",
+    "scores", "gradients", "activations", "layer_gradients", "unit_gradients", "weights", "backward_rules", "copies",
     "keras_network",
 ]  # fmt: skip
 """A part of the protocol: `WithScores`, `WithGradients`, ... in the order in which they stand below."""
@@ -27,6 +34,9 @@ Capability = Literal[
 
 class WithScores(Protocol):
     """The least that a model is: probabilities and logits of images, and a count of what they cost."""
+
+    batch_size: int
+    """How many images a pass takes at once; larger arrays are cut into batches by the model."""
 
     @property
     def offers(self) -> frozenset[Capability]:
@@ -38,10 +48,7 @@ class WithScores(Protocol):
     @property
     def n_classes(self) -> int: ...
     @property
-    def batch_size(self) -> int:
-        """How many images a compiled pass takes at once; larger arrays are cut into batches by the model."""
-        ...
-
+    def memory_needs(self) -> MemoryNeeds: ...
     @property
     def passes(self) -> PassCounter:
         """What was computed so far."""
@@ -55,6 +62,14 @@ class WithScores(Protocol):
     @property
     def device(self) -> str:
         """What it runs on, e.g. "CPU, 2 cores"."""
+        ...
+
+    def summary(self, class_names: tuple[str, ...], class_names_from: str) -> ModelSummary:
+        """All that is known of it before an image is shown to it."""
+        ...
+
+    def scores(self, values: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """(probabilities, logits) of one pass, (N, K) each."""
         ...
 
     def probabilities(self, values: FloatArray) -> FloatArray:
@@ -181,7 +196,38 @@ class WithWeights(WithActivations, Protocol):
         ...
 
 
-class Model(WithGradients, WithLayerGradients, WithUnitGradients, WithWeights, WithBackwardRules, Protocol):
+class WithCopies(WithScores, Protocol):
+    """Copies of the network with other weights; its own are never written to."""
+
+    @property
+    def weighted_layers(self) -> int:
+        """How many of its layers have weights."""
+        ...
+
+    def reinitialisable(self, streams: Streams) -> Reinitialisable:
+        """A copy whose layers can be reinitialised, each by its own initializers with seeds from `streams`.
+
+        Raises CannotExplain where the network cannot be copied, or a layer cannot tell how it was initialized.
+        """
+        ...
+
+    def train_copy(
+        self,
+        values: FloatArray,
+        labels: IntArray,
+        training: Training,
+        streams: Streams,
+        order: np.random.Generator,
+        advance: Callable[[int], None],
+    ) -> TrainedCopy:
+        """A copy, reinitialised and trained on images (N, H, W, C) with labels (N,), shuffled by `order`.
+
+        `advance` is called with 1 after each epoch. Raises CannotExplain as `reinitialisable` does.
+        """
+        ...
+
+
+class Model(WithGradients, WithLayerGradients, WithUnitGradients, WithWeights, WithBackwardRules, WithCopies, Protocol):
     """Every part. A method may use those that its registration names under `needs`: `explain` sees to it."""
 
     @property
@@ -208,3 +254,28 @@ class InGraph(Protocol):
     def input(self, path: str) -> Any:
         """What a layer got, the first of several. Raises CannotExplain for an unknown one."""
         ...
+
+
+_IN_WORDS: dict[Capability, str] = {
+    "scores": "scores",
+    "gradients": "gradients with respect to the image",
+    "activations": "the activations of layers",
+    "layer_gradients": "gradients with respect to a layer",
+    "unit_gradients": "gradients of the units of a layer",
+    "weights": "the weights of layers",
+    "backward_rules": "rules for the way back through its operations",
+    "copies": "copies of its network",
+    "keras_network": "the Keras network itself",
+}
+
+
+def lacking(model: WithScores, parts: Iterable[Capability]) -> str:
+    """What a model does not offer of these parts, in words; empty where it offers all of them."""
+    return " and ".join(_IN_WORDS[part] for part in parts if part not in model.offers)
+
+
+def offering(model: WithScores, *parts: Capability) -> Model:
+    """The same model, with these parts in view. Raises CannotExplain where it does not offer them."""
+    if missing := lacking(model, parts):
+        raise CannotExplain(f"this model does not offer {missing}")
+    return cast("Model", model)

@@ -13,10 +13,11 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from fruitaudit.attribution.base import Method, Model, Registration
+from fruitaudit.attribution.base import Method, Registration
 from fruitaudit.attribution.registry import methods_in, native_methods
 from fruitaudit.config.schema import MethodSettings
 from fruitaudit.errors import ConfigError
+from fruitaudit.models.base import WithScores
 from fruitaudit.records.explanations import Explains
 
 
@@ -37,9 +38,9 @@ def registration(settings: MethodSettings) -> Registration:
     return _method_class(settings).registration
 
 
-def explains_of(method: Method, model: Model) -> Explains:
+def explains_of(method: Method, model: WithScores) -> Explains:
     """What a method explains of this model: by its option, or, where the library explains any output, by the model."""
-    on_model: Callable[[Model], Explains] | None = getattr(method, "explains_on", None)
+    on_model: Callable[[WithScores], Explains] | None = getattr(method, "explains_on", None)
     if on_model is not None:
         return on_model(model)
     explains: Explains = getattr(method, "explains", method.registration.explains)

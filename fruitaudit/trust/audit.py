@@ -14,7 +14,7 @@ from fruitaudit.audit.explaining import Explainer, Row, targets_of
 from fruitaudit.audit.groups import worst_split
 from fruitaudit.audit.steps import Step
 from fruitaudit.config.schema import Config
-from fruitaudit.models.keras.classifier import Classifier
+from fruitaudit.models.base import WithScores
 from fruitaudit.providers.registry import build
 from fruitaudit.records.data import FloatArray
 from fruitaudit.records.evaluation import Predictions
@@ -106,7 +106,7 @@ def _reliance_of(
     return tuple(of_group for of_group in found if of_group is not None)
 
 
-def _shuffled(config: Config, explainer: Explainer) -> Classifier | NotRun:
+def _shuffled(config: Config, explainer: Explainer) -> WithScores | NotRun:
     """A copy of the network that has learned wrong labels by heart, where the config asks for it."""
     if not config.trust_labels:
         return NOT_ASKED

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from fruitaudit.attribution.base import Model
 from fruitaudit.errors import CannotExplain
+from fruitaudit.models.base import WithScores
 from fruitaudit.providers.registry import explains_of
 from fruitaudit.records.data import FloatArray, IntArray
 from fruitaudit.records.explanations import Targets
@@ -81,7 +81,7 @@ def randomization(bench: Bench, tested: Tested) -> tuple[Randomization | NotRun,
     found: dict[bool, list[Depth]] = {True: [], False: []}
     last: FloatArray | NotRun = NotRun("no layer was drawn anew")
     for step in steps(network.layers, cascading=allowance.cascading, independent=allowance.independent):
-        maps = tested.subject.maps(network.redrawn(step.layers), images, targets)
+        maps = tested.subject.maps(network.reinitialised(step.layers), images, targets)
         if isinstance(maps, NotRun):
             found[step.cascading].append(Depth(step.layers, maps, maps, maps, maps))
         else:
@@ -90,7 +90,7 @@ def randomization(bench: Bench, tested: Tested) -> tuple[Randomization | NotRun,
     return Randomization(tuple(found[True]), tuple(found[False]), len(network.layers)), last
 
 
-def on_copy(bench: Bench, tested: Tested, copy: Model | NotRun) -> Quantity:
+def on_copy(bench: Bench, tested: Tested, copy: WithScores | NotRun) -> Quantity:
     """Rank correlation of the maps' magnitudes with those of another network of the same kind."""
     if isinstance(copy, NotRun):
         return copy

@@ -11,8 +11,9 @@ from functools import cached_property
 
 import numpy as np
 
-from fruitaudit.attribution.base import Model
 from fruitaudit.errors import CannotExplain
+from fruitaudit.models.base import WithScores
+from fruitaudit.models.copies import Reinitialisable
 from fruitaudit.records.data import FloatArray, Images, IntArray
 from fruitaudit.records.explanations import Explains, Targets
 from fruitaudit.records.states import NotRun
@@ -25,7 +26,6 @@ from fruitaudit.trust.mosaics import Mosaics, make_mosaics
 from fruitaudit.trust.mu_fidelity import Effects, mu_fidelity, subset_effects
 from fruitaudit.trust.neighbours import neighbours
 from fruitaudit.trust.plan import OTHER_CHANGES, Allowance, Budget
-from fruitaudit.trust.randomization import Redrawable
 from fruitaudit.trust.road import road
 from fruitaudit.trust.similarity import Scores
 
@@ -35,14 +35,14 @@ FAITHFULNESS = ("deletion", "insertion", "road", "mu_fidelity", "neighbours")
 
 @dataclass
 class Bench:
-    """`redraw` makes the redrawable copy of the network, or raises CannotExplain; `features` likewise."""
+    """`redraw` makes the copy whose layers can be reinitialised, or raises CannotExplain; `features` likewise."""
 
-    model: Model
+    model: WithScores
     images: Images
     targets: Targets
     streams: Streams
     budget: Budget
-    redraw: Callable[[], Redrawable]
+    redraw: Callable[[], Reinitialisable]
     features: Callable[[FloatArray], FloatArray]
     _changed: dict[tuple[Kind, float], Changed] = field(default_factory=dict)
     _controls: dict[tuple[str, str, int, str], Scores] = field(default_factory=dict)
@@ -73,7 +73,7 @@ class Bench:
         return make_mosaics(self.model, self.images, self.targets.classes, self.streams, n=self.budget.mosaics)
 
     @cached_property
-    def network(self) -> Redrawable | NotRun:
+    def network(self) -> Reinitialisable | NotRun:
         """The copy whose weights may be drawn anew."""
         try:
             return self.redraw()

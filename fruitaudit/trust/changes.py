@@ -8,7 +8,7 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
-from fruitaudit.attribution.base import Model
+from fruitaudit.models.base import WithScores
 from fruitaudit.records.data import FloatArray, Images
 from fruitaudit.records.states import NotRun, Quantity
 from fruitaudit.records.trust import Change
@@ -33,7 +33,7 @@ class Changed:
         return Changed(self.kind, self.strength, self.images.select(slice(0, n)), self.kept[:n])
 
 
-def change(model: Model, images: Images, kind: Kind, strength: float, streams: Streams) -> Changed:
+def change(model: WithScores, images: Images, kind: Kind, strength: float, streams: Streams) -> Changed:
     """`noise` of this share of the range, `shift` by this many pixels right and down, `jpeg` of this quality."""
     made = {"noise": _noisy, "shift": _shifted, "jpeg": _jpeg}[kind](images, strength, streams)
     before, after = (model.probabilities(values).argmax(axis=1) for values in (images.values, made))

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from fruitaudit.attribution.base import Model
 from fruitaudit.attribution.fills import colour
 from fruitaudit.attribution.passes import rows
+from fruitaudit.models.base import WithScores
 from fruitaudit.records.data import FloatArray, Images, IntArray
 from fruitaudit.records.explanations import Targets
 from fruitaudit.runtime.streams import Streams
@@ -16,7 +16,7 @@ from fruitaudit.trust.similarity import Scores
 STEPS = 16
 
 
-def deletion(model: Model, images: Images, targets: Targets, maps: FloatArray, streams: Streams) -> Scores:
+def deletion(model: WithScores, images: Images, targets: Targets, maps: FloatArray, streams: Streams) -> Scores:
     """Area under the probability while pixels turn grey from the highest value down, (N,), 0..1; lower is better.
 
     AUC of p_k over the share of pixels removed, by the trapezoid rule in 16 steps.
@@ -27,7 +27,7 @@ def deletion(model: Model, images: Images, targets: Targets, maps: FloatArray, s
     return _area(model, images, targets, maps, streams, before=images.values, after=fill)
 
 
-def insertion(model: Model, images: Images, targets: Targets, maps: FloatArray, streams: Streams) -> Scores:
+def insertion(model: WithScores, images: Images, targets: Targets, maps: FloatArray, streams: Streams) -> Scores:
     """Area under the probability while a blurred image turns sharp from the highest value down; higher is better.
 
     Paper: Petsiuk, Das, Saenko 2018, arXiv:1806.07421, alg. 1.
@@ -45,7 +45,7 @@ def blurred(images: Images) -> FloatArray:
 
 
 def _area(
-    model: Model,
+    model: WithScores,
     images: Images,
     targets: Targets,
     maps: FloatArray,
@@ -62,7 +62,7 @@ def _area(
     return score_telling(maps, score)
 
 
-def along(model: Model, before: FloatArray, after: FloatArray, classes: IntArray, order: Places) -> Scores:
+def along(model: WithScores, before: FloatArray, after: FloatArray, classes: IntArray, order: Places) -> Scores:
     """(N, STEPS + 1): probability of the class while `before` becomes `after` in equal parts, in this order."""
     counts = np.linspace(0, order[0].size, STEPS + 1).round().astype(np.int64)
     curves = np.empty((len(before), len(counts)))

@@ -7,8 +7,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 
-from fruitaudit.attribution.base import Model
 from fruitaudit.attribution.fills import colour
+from fruitaudit.models.base import WithScores
 from fruitaudit.records.data import FloatArray, Images, IntArray
 from fruitaudit.records.explanations import Targets
 from fruitaudit.runtime.streams import Streams
@@ -34,7 +34,7 @@ class Mosaics:
         return Mosaics(self.images.select(rows), Targets(self.targets.classes[rows]), self.tile[rows], self.asked)
 
 
-def make_mosaics(model: Model, images: Images, classes: IntArray, streams: Streams, *, n: int) -> Mosaics | None:
+def make_mosaics(model: WithScores, images: Images, classes: IntArray, streams: Streams, *, n: int) -> Mosaics | None:
     """Up to 4 n pairs (mosaic, class) for which the model sees the class in its tile, else None.
 
     The model shows where the class is: a pair counts where turning the class's own tile grey costs its logit more
@@ -103,7 +103,7 @@ def _halved(values: FloatArray, half: tuple[int, int]) -> FloatArray:
 
 
 def _own_tile_counts(
-    model: Model,
+    model: WithScores,
     values: FloatArray,
     corners: list[tuple[slice, slice]],
     grey: FloatArray,

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from fruitaudit.attribution.base import Model
 from fruitaudit.attribution.fills import colour
 from fruitaudit.attribution.passes import rows
+from fruitaudit.models.base import WithScores
 from fruitaudit.records.data import FloatArray, Images, IntArray
 from fruitaudit.records.explanations import Explains, Targets
 from fruitaudit.runtime.streams import Streams
@@ -39,7 +39,7 @@ class Effects:
         return Effects(self.hidden[:n], self.cell, {name: drops[:n] for name, drops in self.drops.items()})
 
 
-def subset_effects(model: Model, images: Images, targets: Targets, streams: Streams) -> Effects:
+def subset_effects(model: WithScores, images: Images, targets: Targets, streams: Streams) -> Effects:
     """Hide SUBSETS random fifths of the cells of each image in grey, all colour channels together."""
     height, width = images.values.shape[1:3]
     y, x = (np.arange(side) * min(CELLS, side) // side for side in (height, width))
@@ -58,7 +58,7 @@ def subset_effects(model: Model, images: Images, targets: Targets, streams: Stre
     return Effects(hidden, cell, {name: before[name][:, None] - after[name] for name in after})  # type: ignore[misc]
 
 
-def _scores(model: Model, values: FloatArray, classes: IntArray) -> dict[str, npt.NDArray[np.float64]]:
+def _scores(model: WithScores, values: FloatArray, classes: IntArray) -> dict[str, npt.NDArray[np.float64]]:
     logits = model.logits(values.astype(np.float32)).astype(np.float64)
     each = np.arange(len(logits))
     powers = np.exp(logits - logits.max(axis=1, keepdims=True))

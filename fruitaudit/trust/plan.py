@@ -6,9 +6,11 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
-from fruitaudit.attribution.base import Another, Method, Model, Shape, passes_of
+from fruitaudit.attribution.base import Another, Method, Shape, passes_of
 from fruitaudit.attribution.cams import another_layer
+from fruitaudit.attribution.explain import why_not_offered
 from fruitaudit.errors import CannotExplain
+from fruitaudit.models.base import WithScores, offering
 from fruitaudit.records.passes import Passes
 from fruitaudit.records.states import NotRun
 from fruitaudit.records.trust import TrustLevel
@@ -93,8 +95,10 @@ class Trial:
     allowance: Allowance
 
 
-def trial(method: Method, model: Model, budget: Budget) -> Trial:
+def trial(method: Method, model: WithScores, budget: Budget) -> Trial:
     """The method within the budget. Raises CannotExplain where it does not fit this model."""
+    if reason := why_not_offered(method.registration, model):
+        raise CannotExplain(reason)
     passes = _per_image(method, model)
     if passes <= budget.cheap_passes:
         return Trial(method, (), budget.cheap)
@@ -120,10 +124,12 @@ def _smaller(method: Method, share: float) -> Method:
     return method
 
 
-def variants(method: Method, model: Model) -> Iterator[tuple[str, Any, Method | NotRun]]:
+def variants(method: Method, model: WithScores) -> Iterator[tuple[str, Any, Method | NotRun]]:
     """The method with one option at a time set to the other value that its registration names, or the model has."""
     for option, named in method.registration.sensitivity_options:
-        value = another_layer(model, getattr(method, option)) if named is Another.LAYER else named
+        value = (
+            another_layer(offering(model, "activations"), getattr(method, option)) if named is Another.LAYER else named
+        )
         if value is None:
             reason = "the model has no other convolution whose activations could be taken"
             yield option, named.value, NotRun(reason, "not_applicable")
@@ -136,16 +142,16 @@ def variants(method: Method, model: Model) -> Iterator[tuple[str, Any, Method | 
             yield option, value, NotRun(reason, "not_applicable")
 
 
-def _per_image(method: Method, model: Model) -> float:
+def _per_image(method: Method, model: WithScores) -> float:
     """Passes an image, without what is paid once."""
     one, three = (passes_of(method, model, n) for n in (1, 3))
     return (three.forward + three.gradient - one.forward - one.gradient) / 2
 
 
 def cost(
-    methods: Mapping[str, Method], level: TrustLevel, model: Model, *, images: int, layers: int
+    methods: Mapping[str, Method], level: TrustLevel, model: WithScores, *, images: int, layers: int
 ) -> dict[str, Passes]:
-    """Model passes of the tests by method, as config writes it, and under "" those that all methods share.
+    """WithScores passes of the tests by method, as config writes it, and under "" those that all methods share.
 
     `images` there are; `layers` with weights the network has. An upper bound: images whose prediction changes, and
     mosaics that the model does not see, cost less. A method that does not fit the model costs nothing.
@@ -167,7 +173,7 @@ def filling_seconds(methods: int, level: TrustLevel, *, images: int, shape: Shap
     return fills * SECONDS_A_FILL * min(shape[0] * shape[1], road.MOST_PIXELS) / 10_000
 
 
-def _passes(tested: Trial, budget: Budget, model: Model, images: int, layers: int) -> Passes:
+def _passes(tested: Trial, budget: Budget, model: WithScores, images: int, layers: int) -> Passes:
     share = tested.allowance
     n, few = (min(most, images) for most in (share.images, share.repeated))
     repeats = len(steps(_names(layers), cascading=share.cascading, independent=share.independent))

@@ -8,29 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
 
 import numpy as np
 
-from fruitaudit.attribution.base import Model
 from fruitaudit.records.data import FloatArray, IntArray
 from fruitaudit.records.trust import Depth
 from fruitaudit.runtime.streams import Streams
 from fruitaudit.statistics.small_samples import mean_over_images
 from fruitaudit.trust.similarity import spearman, ssim
-
-
-class Redrawable(Protocol):
-    """A copy of a network whose layers can lose what they learned."""
-
-    @property
-    def layers(self) -> Sequence[str]:
-        """Its layers with weights, from the output to the input."""
-        ...
-
-    def redrawn(self, layers: Sequence[str]) -> Model:
-        """The network with these layers drawn anew and all others as trained. The last answer is then void."""
-        ...
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ import math
 import numpy as np
 import numpy.typing as npt
 
-from fruitaudit.attribution.base import Model
+from fruitaudit.models.base import WithScores
 from fruitaudit.records.data import FloatArray, Images, IntArray
 from fruitaudit.records.explanations import Targets
 from fruitaudit.runtime.streams import Streams
@@ -24,7 +24,7 @@ NEIGHBOURS = tuple(
 """Offset and weight of the eight pixels around one."""
 
 
-def road(model: Model, images: Images, targets: Targets, maps: FloatArray, streams: Streams) -> Scores:
+def road(model: WithScores, images: Images, targets: Targets, maps: FloatArray, streams: Streams) -> Scores:
     """Probability kept without the least important pixels minus that without the most important ones, (N,), -1..1.
 
     mean over s in 10 %, 30 %, 50 % of  p_k(x without its lowest s) - p_k(x without its highest s);  0 at chance.

@@ -9,9 +9,10 @@ from functools import partial
 
 import numpy as np
 
-from fruitaudit.attribution.base import Method, Model
+from fruitaudit.attribution.base import Method
 from fruitaudit.errors import AuditError, CannotExplain
-from fruitaudit.models.keras.classifier import Classifier
+from fruitaudit.models.base import WithScores, offering
+from fruitaudit.models.copies import Reinitialisable
 from fruitaudit.records.data import FloatArray, Images, IntArray
 from fruitaudit.records.explanations import Targets
 from fruitaudit.records.states import NotRun, Quantity
@@ -24,7 +25,6 @@ from fruitaudit.trust.agreement import agreement
 from fruitaudit.trust.bench import Bench
 from fruitaudit.trust.completeness import completeness
 from fruitaudit.trust.plan import LEVELS, Trial, trial
-from fruitaudit.trust.redraw import RedrawableNetwork
 from fruitaudit.trust.rules import RULES, judge
 from fruitaudit.trust.subject import Subject, maps_of
 
@@ -44,7 +44,7 @@ class TrustRun:
 
 
 def measure(
-    classifier: Classifier,
+    model: WithScores,
     images: Images,
     targets: Targets,
     methods: Mapping[str, Method],
@@ -52,7 +52,7 @@ def measure(
     level: TrustLevel,
     *,
     class_names: Sequence[str],
-    shuffled: Model | NotRun = NOT_ASKED,
+    shuffled: WithScores | NotRun = NOT_ASKED,
     advance: Callable[[int], None] = lambda done: None,
 ) -> TrustRun:
     """Test methods, named as the config writes them, on some of these images, and judge them.
@@ -60,10 +60,10 @@ def measure(
     `targets` are the classes explained; `shuffled` a copy trained on shuffled labels (`labels.train_on_shuffled`);
     `advance` is called with 1 after each method. A method that fails costs only itself.
     """
-    redraw = partial(RedrawableNetwork, classifier, streams)
     rows = _draw(images, LEVELS[level].cheap.images, streams)
     chosen, chosen_targets = images.select(rows), Targets(targets.classes[rows])
-    bench = Bench(classifier, chosen, chosen_targets, streams, LEVELS[level], redraw, classifier.features)
+    redraw, features = partial(_reinitialisable, model, streams), partial(_features, model)
+    bench = Bench(model, chosen, chosen_targets, streams, LEVELS[level], redraw, features)
     found: dict[str, _Outcome] = {}
     for name, method in methods.items():
         found[name] = _one(bench, name, method, class_names, shuffled)
@@ -82,6 +82,14 @@ def measure(
     return TrustRun(report, tuple(outcome.cost for outcome in found.values() if outcome.cost is not None))
 
 
+def _reinitialisable(model: WithScores, streams: Streams) -> Reinitialisable:
+    return offering(model, "copies").reinitialisable(streams)
+
+
+def _features(model: WithScores, values: FloatArray) -> FloatArray:
+    return offering(model, "activations").features(values)
+
+
 @dataclass(frozen=True)
 class _Outcome:
     """What came of one method: its record, and where it was tested its maps and what they cost."""
@@ -97,7 +105,9 @@ def _draw(images: Images, most: int, streams: Streams) -> IntArray:
     return np.array(sorted(range(len(lots)), key=lots.__getitem__)[:most], dtype=np.int64)
 
 
-def _one(bench: Bench, name: str, method: Method, class_names: Sequence[str], shuffled: Model | NotRun) -> _Outcome:
+def _one(
+    bench: Bench, name: str, method: Method, class_names: Sequence[str], shuffled: WithScores | NotRun
+) -> _Outcome:
     title = method.registration.title
 
     def untested(reason: NotRun) -> _Outcome:
@@ -138,7 +148,7 @@ def _measure(
     chosen: Trial,
     adds_up: Quantity | None,
     class_names: Sequence[str],
-    shuffled: Model | NotRun,
+    shuffled: WithScores | NotRun,
 ) -> MethodTrust:
     subject, registration = tested.subject, chosen.method.registration
     destroyed, redrawn = axes.randomization(bench, tested)

@@ -7,8 +7,9 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from fruitaudit.attribution.base import Method, Model, passes_of
+from fruitaudit.attribution.base import Method, passes_of
 from fruitaudit.attribution.explain import explain
+from fruitaudit.models.base import WithScores
 from fruitaudit.records.data import FloatArray, Images
 from fruitaudit.records.explanations import Explanation, Targets
 from fruitaudit.records.passes import Passes
@@ -35,7 +36,7 @@ class Subject:
     streams: Streams
     meter: Meter = field(default_factory=Meter)
 
-    def explain(self, model: Model, images: Images, targets: Targets) -> Explanation | NotRun:
+    def explain(self, model: WithScores, images: Images, targets: Targets) -> Explanation | NotRun:
         """The method's explanation, counted and timed."""
         begin = time.perf_counter()
         made = explain(self.method, model, images, targets, self.streams)
@@ -45,7 +46,7 @@ class Subject:
             self.meter.passes += passes_of(self.method, model, len(images))
         return made
 
-    def maps(self, model: Model, images: Images, targets: Targets) -> FloatArray | NotRun:
+    def maps(self, model: WithScores, images: Images, targets: Targets) -> FloatArray | NotRun:
         """(N, H, W), or why there are none."""
         if not len(images):
             return NotRun("there are no images for it")

@@ -255,7 +255,7 @@ def test_an_autoencoder_that_does_not_fit_is_refused(model, usual, autoencoder, 
     assert "train one that returns what it was given" in reason(str(tmp_path / "two.keras"))
     large = autoencoder("bytes", L.Rescaling(255.0))
     assert "while the model's inputs run from 0 to 1; train one on the model's inputs" in reason(large)
-    with pytest.raises(ModelError, match="pass --trust-model"):
+    with pytest.raises(ModelError, match="pass --allow-code"):
         reason(autoencoder("code", L.Lambda(lambda x: x)))
 
 

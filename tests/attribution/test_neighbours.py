@@ -181,7 +181,7 @@ def test_features_held_at_once_are_no_larger_than_what_a_batch_takes(model, monk
     for layer in (None, "conv_1"):
         width = one.features(np.zeros((1, *one.input_shape), np.float32), layer).shape[1]
         held = neighbours._at_once(one, width) * width * 8
-        assert 0 < held <= batch_size * one.needs.image
+        assert 0 < held <= batch_size * one.memory_needs.image
     monkeypatch.undo()
     assert neighbours._at_once(one, width) * width * 8 > 90e6  # of a small network, always
 

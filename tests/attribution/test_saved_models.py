@@ -32,7 +32,7 @@ def pair(request, tmp_path_factory):
     folder = tmp_path_factory.mktemp(request.param) / "model"
     network = zoo.KINDS[request.param]()
     network.export(folder, verbose=False)
-    return Classifier.from_network(network, batch_size=8), open_classifier(folder, trust=True, batch_size=8)
+    return Classifier.from_network(network, batch_size=8), open_classifier(folder, allow_code=True, batch_size=8)
 
 
 @pytest.mark.parametrize("method", METHODS, ids=lambda m: m.registration.name)

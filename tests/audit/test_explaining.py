@@ -141,7 +141,7 @@ def test_a_contrast_is_told_row_by_row_and_methods_without_one_say_so(case: Path
 def test_less_memory_means_smaller_batches_and_the_same_maps(case: Path, tmp_path: Path) -> None:
     from fruitaudit.models.keras.classifier import open_classifier
 
-    needs = open_classifier(case / "model.keras").needs
+    needs = open_classifier(case / "model.keras").memory_needs
     methods: list[object] = ["saliency", {"smoothgrad": {"samples": 3}}, "lrp", "layer_cam", {"rise": {"samples": 20}}]
     whole = run(case, tmp_path / "whole", methods)
     little = run(case, tmp_path / "little", methods, memory=f"{(needs.program + 3 * needs.image) / 1e6:f}MB")

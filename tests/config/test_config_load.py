@@ -339,3 +339,15 @@ def test_the_config_of_the_real_photographs_asks_for_label_randomization() -> No
     config = Config.model_validate(read_document(resource("configs", "store16.yaml")).data)
     assert config.trust == "standard"
     assert config.trust_labels
+
+
+def test_only_the_flag_lets_a_model_run_code(folder: Path) -> None:
+    """The config says that the file needs it; whoever starts the audit answers for it."""
+    path = write(folder, BASE.replace("path: m.keras", "path: m.keras, allow_code: true"))
+    with pytest.raises(ConfigError, match=r"audit.yaml:\d+: 'model.allow_code' .* pass --allow-code$"):
+        load_config(path)
+    with pytest.raises(ConfigError, match=r"--set .*: 'model.allow_code' .* pass --allow-code$"):
+        load_config(write(folder, BASE), overrides=["model.allow_code=true"])
+    assert load_config(path, allow_code=True).config.model.allow_code
+    assert load_config(write(folder, BASE), allow_code=True).config.model.allow_code
+    assert not load_config(write(folder, BASE)).config.model.allow_code

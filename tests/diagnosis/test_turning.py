@@ -28,6 +28,8 @@ N = W.size
 class Linear:
     """logit of "bright" minus that of "dark": w . x - 0.5 |w|_1, on values 0..1 (or scaled by `span`)."""
 
+    offers = frozenset({"scores", "gradients"})
+
     def __init__(self, span: float = 1.0) -> None:
         self.span = span
 

@@ -231,7 +231,7 @@ def test_a_file_gives_what_the_network_gave(saved: Path, classifier: Get, images
     model = classifier("sequential")
     x, classes = images(model), np.arange(6) % 5
     for name in ("model.keras", "model.h5", "saved_model"):
-        loaded = open_classifier(saved / name, trust=name == "saved_model", batch_size=4)
+        loaded = open_classifier(saved / name, allow_code=name == "saved_model", batch_size=4)
         np.testing.assert_array_equal(loaded.logits(x), model.logits(x), name)
         np.testing.assert_array_equal(loaded.gradient(x, classes), model.gradient(x, classes), name)
         assert loaded.head.kind == "softmax"

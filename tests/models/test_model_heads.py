@@ -114,7 +114,7 @@ def test_a_savedmodel_of_multi_label_is_refused(tmp_path: Path) -> None:
 
     on_top(layers.Activation("sigmoid")).export(tmp_path / "tags", verbose=False)
     with pytest.raises(ModelError, match="tags: the model has 3 sigmoid units"):
-        open_classifier(tmp_path / "tags", trust=True)
+        open_classifier(tmp_path / "tags", allow_code=True)
 
 
 def test_a_savedmodel_that_cannot_be_unfolded_gives_log_p(
@@ -126,7 +126,7 @@ def test_a_savedmodel_that_cannot_be_unfolded_gives_log_p(
     from fruitaudit.models.keras.classifier import open_classifier
 
     monkeypatch.setattr(savedmodel, "_MAX_UNFOLDED", 0)
-    hidden, plain = open_classifier(saved / "saved_model", trust=True), classifier("sequential")
+    hidden, plain = open_classifier(saved / "saved_model", allow_code=True), classifier("sequential")
     assert hidden.head.way == "log_p"
     assert "its softmax cannot be reached" in hidden.logit_source
     x, classes = np.random.default_rng(1).random((3, 32, 32, 3), dtype=np.float32), np.array([0, 1, 2])
@@ -137,14 +137,14 @@ def test_a_savedmodel_that_cannot_be_unfolded_gives_log_p(
     np.testing.assert_allclose(hidden.gradient(x, classes), expected / p, atol=1e-6)
     on_top(layers.Activation("sigmoid")).export(tmp_path / "tags", verbose=False)
     with pytest.raises(ModelError, match="3 sigmoid units"):
-        open_classifier(tmp_path / "tags", trust=True)
+        open_classifier(tmp_path / "tags", allow_code=True)
 
 
 def test_methods_that_need_the_layers_of_a_savedmodel_are_told_so(saved: Path) -> None:
     from fruitaudit.errors import CannotExplain
     from fruitaudit.models.keras.classifier import open_classifier
 
-    model = open_classifier(saved / "saved_model", trust=True)
+    model = open_classifier(saved / "saved_model", allow_code=True)
     assert model.cam_layer is None
     with pytest.raises(CannotExplain, match="no features"):
         model.features(np.zeros((1, 32, 32, 3), np.float32))

@@ -21,7 +21,7 @@ def test_every_format_is_named_and_hashed(saved: Path) -> None:
     from fruitaudit.models.keras.load import load_network
 
     for name, kind in (("model.keras", "keras"), ("model.h5", "h5"), ("saved_model", "savedmodel")):
-        loaded = load_network(saved / name, trust=kind == "savedmodel")
+        loaded = load_network(saved / name, allow_code=kind == "savedmodel")
         assert loaded.format == kind
         assert loaded.sha256 == sha256_of_file(saved / name)
         assert bool(loaded.notes) == (kind == "savedmodel")
@@ -51,7 +51,7 @@ def test_a_keras_2_file_that_keras_3_cannot_read_says_what_to_do(tmp_path: Path)
         file.attrs["model_config"] = json.dumps(config)
         file.attrs["keras_version"] = "2.15.0"
     with pytest.raises(ModelError) as caught:
-        load_network(path, trust=False)
+        load_network(path, allow_code=False)
     sentence = str(caught.value)
     assert sentence.startswith(f"{path}: it was saved by Keras 2.15.0, and Keras {keras.__version__} cannot read it")
     assert "Unrecognized keyword arguments" in sentence
@@ -70,7 +70,7 @@ def test_weights_that_do_not_fit_have_a_sentence(saved: Path, tmp_path: Path) ->
         for item in old.infolist():
             new.writestr(item, old.read(item).replace(b'"filters": 12', b'"filters": 13'))
     with pytest.raises(ModelError, match="cannot load it") as caught:
-        load_network(path, trust=False)
+        load_network(path, allow_code=False)
     assert "\n" not in str(caught.value)
 
 
@@ -94,10 +94,10 @@ def test_a_savedmodel_with_two_outputs_or_no_image_is_refused(tmp_path: Path) ->
     tf.saved_model.save(program, str(tmp_path / "none"))
     for name, said in (("two", r"2 outputs \(a, b\)"), ("words", "takes string"), ("none", "no serving function")):
         with pytest.raises(ModelError, match=said):
-            load_network(tmp_path / name, trust=True)
+            load_network(tmp_path / name, allow_code=True)
     (tmp_path / "none" / "saved_model.pb").write_bytes(b"\xff" * 50)
     with pytest.raises(ModelError, match="damaged"):
-        load_network(tmp_path / "none", trust=True)
+        load_network(tmp_path / "none", allow_code=True)
 
 
 def test_opening_a_model_is_quiet(saved: Path) -> None:

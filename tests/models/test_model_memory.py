@@ -8,19 +8,19 @@ import zoo
 
 from fruitaudit.config.sizes import bytes_of
 from fruitaudit.errors import ConfigError
-from fruitaudit.models.keras import memory
+from fruitaudit.models import memory
 from fruitaudit.models.keras.backend import keras
 from fruitaudit.models.keras.classifier import Classifier, open_classifier
-from fruitaudit.models.keras.memory import MB, Needs, plan_memory
+from fruitaudit.models.memory import MB, MemoryNeeds, plan_memory
 
 L = keras.layers
-BIG = Needs(image=100 * MB, weights=100 * MB)
+BIG = MemoryNeeds(image=100 * MB, weights=100 * MB)
 """The size of ResNet50 at 224 x 224."""
 
 
 def test_an_image_takes_what_is_computed_of_it():
     layers = [L.Conv2D(2, 3, padding="same", use_bias=False, activation="relu"), L.Flatten(), L.Dense(5, "softmax")]
-    needs = Classifier.from_network(keras.Sequential([L.Input((4, 4, 1)), *layers])).needs
+    needs = Classifier.from_network(keras.Sequential([L.Input((4, 4, 1)), *layers])).memory_needs
     convolution, relu, product, bias, softmax = 4 * 4 * 2, 4 * 4 * 2, 5, 5, 5
     assert needs.image == 4 * (convolution + relu + product + bias + softmax)
     assert needs.weights == 4 * (9 * 2 + 32 * 5 + 5)
@@ -31,16 +31,16 @@ def test_every_kind_of_model_takes_at_least_its_layers(kind):
     model = Classifier.from_network(zoo.KINDS[kind]())
     moved = ("Flatten", "Dropout", "Reshape", "Functional", "Sequential", "Identity", "RandomFlip", "RandomRotation")
     least = sum(np.prod(call.shape) * 2 for call in model.layers if call.shape and call.kind not in moved)
-    assert least <= model.needs.image < 30 * least
+    assert least <= model.memory_needs.image < 30 * least
 
 
 def test_what_is_hidden_in_a_saved_model_is_counted_too(tmp_path):
     """Layers that draw at random in training keep a SavedModel from being unfolded."""
     network = zoo.KINDS["preparing"]()
     network.export(tmp_path / "model", verbose=False)
-    stored = open_classifier(tmp_path / "model", trust=True)
+    stored = open_classifier(tmp_path / "model", allow_code=True)
     assert "cannot be reached" in stored.logit_source
-    assert Classifier.from_network(network).needs.image * 0.9 < stored.needs.image < 300_000
+    assert Classifier.from_network(network).memory_needs.image * 0.9 < stored.memory_needs.image < 300_000
 
 
 def test_as_many_images_as_fit_in_powers_of_two():

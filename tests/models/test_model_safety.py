@@ -18,10 +18,10 @@ from fruitaudit.errors import ModelError
 from fruitaudit.models.keras.safety import inspect
 
 
-def refusal(path: Path, *, trust: bool = False) -> str:
+def refusal(path: Path, *, allow_code: bool = False) -> str:
     """The sentence a user reads; it names the file and is one sentence."""
     with pytest.raises(ModelError) as caught:
-        inspect(path, trust=trust)
+        inspect(path, allow_code=allow_code)
     sentence = str(caught.value)
     assert sentence.startswith(f"{path}: ")
     assert "\n" not in sentence
@@ -60,10 +60,10 @@ def test_a_lambda_does_not_run_unless_trusted(tmp_path: Path, name: str) -> None
     marker = tmp_path / "marker"
     evil_network(marker).save(tmp_path / name)
     marker.unlink()
-    with pytest.raises(ModelError, match=r"layer 'harmless' \(Lambda\) is a Python function.*--trust-model"):
+    with pytest.raises(ModelError, match=r"layer 'harmless' \(Lambda\) is a Python function.*--allow-code"):
         open_classifier(tmp_path / name)
     assert not marker.exists()
-    trusted = open_classifier(tmp_path / name, trust=True)
+    trusted = open_classifier(tmp_path / name, allow_code=True)
     assert trusted.n_classes == 3
     assert marker.exists(), "the file really is code"
     assert "trusted by the user: 'harmless' (Lambda)" in trusted.loaded.notes[0]
@@ -85,10 +85,10 @@ def test_a_savedmodel_does_not_run_unless_trusted(tmp_path: Path) -> None:
     evil = Evil()
     tf.saved_model.save(evil, str(tmp_path / "evil"), signatures={"serving_default": evil.serve})
     assert not marker.exists()
-    with pytest.raises(ModelError, match=r"a SavedModel is a program.*--trust-model"):
+    with pytest.raises(ModelError, match=r"a SavedModel is a program.*--allow-code"):
         open_classifier(tmp_path / "evil")
     assert not marker.exists()
-    assert open_classifier(tmp_path / "evil", trust=True).n_classes == 3
+    assert open_classifier(tmp_path / "evil", allow_code=True).n_classes == 3
 
 
 def test_a_lambda_is_found_however_deep(tmp_path: Path) -> None:
@@ -113,20 +113,22 @@ def test_layers_that_bring_programs_are_code(saved: Path, tmp_path: Path, kind: 
 
     path = rewritten(saved / "model.keras", tmp_path / "planted.keras", plant)
     assert f"'planted' ({kind})" in refusal(path)
-    assert "--trust-model" in refusal(path)
+    assert "--allow-code" in refusal(path)
 
 
 @pytest.mark.parametrize(
     ("module", "name"),
     [("os", "system"), ("keras.utils", "get_file"), ("keras.src.saving.saving_lib", "load_model"), ("kerasevil", "X")],
 )
-@pytest.mark.parametrize("trust", [False, True])
-def test_classes_outside_of_keras_are_refused(saved: Path, tmp_path: Path, module: str, name: str, trust: bool) -> None:
+@pytest.mark.parametrize("allow_code", [False, True])
+def test_classes_outside_of_keras_are_refused(
+    saved: Path, tmp_path: Path, module: str, name: str, allow_code: bool
+) -> None:
     def plant(config: dict[str, Any]) -> None:
         config["config"]["layers"][1].update(module=module, class_name=name)
 
     path = rewritten(saved / "model.keras", tmp_path / "planted.keras", plant)
-    sentence = refusal(path, trust=trust)
+    sentence = refusal(path, allow_code=allow_code)
     assert f"'conv_1' is of the class {name} ({module})" in sentence
     assert "SavedModel" in sentence
 
@@ -231,7 +233,7 @@ def test_broken_files_have_a_sentence(saved: Path, tmp_path: Path) -> None:
 
 def test_plain_files_pass_without_trust(saved: Path) -> None:
     for name, kind in (("model.keras", "keras"), ("model.h5", "h5")):
-        inspected = inspect(saved / name, trust=False)
+        inspected = inspect(saved / name, allow_code=False)
         assert (inspected.format, inspected.code) == (kind, ())
         assert inspected.keras_version.startswith("3.")
 
@@ -243,7 +245,7 @@ def test_every_kind_of_the_zoo_that_keras_can_save_passes(tmp_path: Path) -> Non
         network = zoo.KINDS[kind]()
         network.compile("adam", "categorical_crossentropy", metrics=["accuracy"])
         network.save(tmp_path / f"{kind}.keras")
-        assert inspect(tmp_path / f"{kind}.keras", trust=False).code == ()
+        assert inspect(tmp_path / f"{kind}.keras", allow_code=False).code == ()
 
 
 def test_safety_and_the_package_import_no_tensorflow() -> None:

@@ -34,7 +34,6 @@ from fruitaudit.trust.mosaics import share_inside
 from fruitaudit.trust.mu_fidelity import mu_fidelity, subset_effects
 from fruitaudit.trust.ordering import places
 from fruitaudit.trust.randomization import steps
-from fruitaudit.trust.redraw import RedrawableNetwork
 from fruitaudit.trust.similarity import spearman, ssim
 
 L = keras.layers
@@ -206,7 +205,7 @@ def test_faithfulness_correlation_hides_single_colour_values_of_a_pixel_and_ours
 @pytest.mark.parametrize("order", ["down", "alone"])
 def test_randomization_visits_the_same_layers_and_finds_the_same_likeness(case, order):
     """Quantus' fresh weights are set in our copy: the same layers at each step, the same Spearman of magnitudes."""
-    network = RedrawableNetwork(case.model, STREAMS)
+    network = case.model.reinitialisable(STREAMS)
     found = [s for s in steps(network.layers, cascading=4, independent=4) if s.cascading == (order == "down")]
     trained = [np.array(w) for w in case.model.network.weights]
     scores = case.theirs[order]
@@ -216,7 +215,7 @@ def test_randomization_visits_the_same_layers_and_finds_the_same_likeness(case, 
         fresh = [case.theirs[f"{order}{depth}/{j}"] for j in range(8)]
         changed = {i for i in range(8) if not np.array_equal(fresh[i], trained[i])}
         assert changed == {i for path in step.layers for i in network._rows[path]}
-        copy = network.redrawn(())
+        copy = network.reinitialised(())
         copy.network.set_weights(fresh)
         maps = METHOD(copy, case.images, case.targets, STREAMS).values
         np.testing.assert_allclose(spearman(abs(case.maps), abs(maps)), scores[depth], atol=2e-3)

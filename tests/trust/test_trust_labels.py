@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 import pytest
 from zoo import KINDS
@@ -33,7 +35,7 @@ def test_the_copy_knows_the_wrong_labels_and_the_original_is_untouched(classifie
 
 
 def test_a_copy_that_cannot_learn_them_is_not_run(classifier: Classifier, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(labels, "EPOCHS", 2)
+    monkeypatch.setattr(labels, "TRAINING", dataclasses.replace(labels.TRAINING, epochs=2))
     same = np.zeros((40, 32, 32, 3), np.float32)  # one image with five labels
     found = labels.train_on_shuffled(classifier, same, np.arange(40) % 5, Streams(3))
     assert isinstance(found, NotRun)

@@ -16,7 +16,6 @@ from fruitaudit.records.data import Images
 from fruitaudit.records.explanations import Targets
 from fruitaudit.runtime.streams import Streams
 from fruitaudit.trust.changes import change, stability
-from fruitaudit.trust.redraw import RedrawableNetwork
 from fruitaudit.trust.similarity import spearman, ssim
 
 STREAMS = Streams(9)
@@ -37,11 +36,11 @@ def test_guided_backpropagation_ignores_the_layers_that_decide_and_the_gradient_
     """Adebayo et al. 2018; Nie, Zhang, Patel 2018, arXiv:1805.07039. Redrawing the layers down to the last convolution
     leaves guided backpropagation's map nearly as it was; the sign of the gradient does not survive the first."""
     classifier, images, targets = case
-    network = RedrawableNetwork(classifier, STREAMS)
+    network = classifier.reinitialisable(STREAMS)
 
     def kept(method):
         before = method(classifier, images, targets, STREAMS).values
-        after = [method(network.redrawn(network.layers[:k]), images, targets, STREAMS).values for k in (1, 2)]
+        after = [method(network.reinitialised(network.layers[:k]), images, targets, STREAMS).values for k in (1, 2)]
         shape = ssim(abs(before), abs(after[1])).mean()
         return spearman(before, after[0]).mean(), spearman(before, after[1]).mean(), shape
 

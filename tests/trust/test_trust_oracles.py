@@ -53,7 +53,7 @@ class Redraw:
     def __init__(self, model):
         self.model = model
 
-    def redrawn(self, layers):
+    def reinitialised(self, layers):
         rng = np.random.default_rng(len(layers))
         return Oracle(self.model.w.std() * rng.normal(size=self.model.w.shape)) if layers else self.model
 
@@ -124,7 +124,7 @@ def depth(cascading: bool, measured: str) -> Callable:
 
 
 def on_copy(bench, tested) -> float:
-    return 1 - abs(value(axes.on_copy(bench, tested, Redraw(bench.model).redrawn(("last",)))))
+    return 1 - abs(value(axes.on_copy(bench, tested, Redraw(bench.model).reinitialised(("last",)))))
 
 
 def edges(bench, tested) -> float:

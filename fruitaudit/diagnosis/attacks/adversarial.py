@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from fruitaudit.diagnosis.images.material import Eye, Material
+from fruitaudit.models.base import offering
 from fruitaudit.records.data import ByteArray, FloatArray, IntArray
 from fruitaudit.records.diagnosis import AttackCurve
 from fruitaudit.records.passes import Passes
@@ -54,7 +55,7 @@ class Target:
         logits = self.eye.classifier.logits(values)
         logits[np.arange(len(logits)), self.labels] = -np.inf
         wrong = logits.argmax(axis=1).astype(np.int64)
-        gradient = self.eye.classifier.gradient(values, wrong, against=self.labels)
+        gradient = offering(self.eye.classifier, "gradients").gradient(values, wrong, against=self.labels)
         return (gradient * _range(self.eye)[1]).astype(np.float32)
 
     def values(self, unit: FloatArray) -> FloatArray:

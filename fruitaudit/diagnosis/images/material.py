@@ -23,7 +23,7 @@ from fruitaudit.runtime.streams import Streams
 
 if TYPE_CHECKING:  # so that the factors are known before TensorFlow is loaded
     from fruitaudit.audit.opening import Opened
-    from fruitaudit.models.keras.classifier import Classifier
+    from fruitaudit.models.base import WithScores
 
 _FULL_QUALITY = 100
 
@@ -32,7 +32,7 @@ _FULL_QUALITY = 100
 class Eye:
     """The model, asked about 8-bit RGB pixels that already have its height and width."""
 
-    classifier: Classifier
+    classifier: WithScores
     preprocessor: Preprocessor
     _one_at_a_time: Lock = field(default_factory=Lock, compare=False, repr=False)
 

@@ -9,6 +9,7 @@ import numpy as np
 
 from fruitaudit.audit.opening import Opened
 from fruitaudit.diagnosis.images.material import Eye, Material, draw, drawn_rows
+from fruitaudit.models.base import offering
 from fruitaudit.records.data import FloatArray, IntArray
 from fruitaudit.records.evaluation import Predictions
 from fruitaudit.runtime.streams import Streams
@@ -40,5 +41,5 @@ class Pool:
         if split not in self._features:
             pixels = self.materials[split].pixels
             values = self.eye.preprocessor.scaled(self.eye.channels(pixels))
-            self._features[split] = self.eye.classifier.features(values)
+            self._features[split] = offering(self.eye.classifier, "activations").features(values)
         return self._features[split]

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from math import prod
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from fruitaudit.models.keras.classifier import Classifier
 from fruitaudit.records.model import LayerRow, ModelSummary
+
+if TYPE_CHECKING:
+    from fruitaudit.models.keras.classifier import Classifier
 
 
 def summarise(classifier: Classifier, *, class_names: tuple[str, ...], class_names_from: str) -> ModelSummary:

@@ -12,31 +12,40 @@ import numpy as np
 
 from fruitaudit.errors import CannotExplain, ModelError, NoGradient
 from fruitaudit.models.base import Capability
+from fruitaudit.models.copies import TrainedCopy, Training
 from fruitaudit.models.counter import PassCounter
 from fruitaudit.models.keras import backend, heads, inside, propagation, taps
+from fruitaudit.models.keras.architecture import summarise
 from fruitaudit.models.keras.backend import tf
 from fruitaudit.models.keras.called import InGraph
 from fruitaudit.models.keras.layers import described
 from fruitaudit.models.keras.layers import weights as weights_of
 from fruitaudit.models.keras.load import LoadedNetwork, load_network
-from fruitaudit.models.keras.memory import Needs, bytes_per_image
+from fruitaudit.models.keras.memory import bytes_per_image
+from fruitaudit.models.keras.reinitialise import ReinitialisableCopy
 from fruitaudit.models.keras.savedmodel import HIDES, hides_layers
 from fruitaudit.models.keras.shapes import input_shape_of
+from fruitaudit.models.keras.training import train_copy
 from fruitaudit.models.layers import Convolution, Layer, why_no_layer
+from fruitaudit.models.memory import MemoryNeeds
 from fruitaudit.models.rules import Propagated, Rules
 from fruitaudit.records.data import FloatArray, IntArray
 from fruitaudit.records.explanations import Explains
+from fruitaudit.records.model import ModelSummary
 from fruitaudit.records.passes import AroundActivation, Forward, LayerGradients
+from fruitaudit.runtime.streams import Streams
 
 Size = tuple[int, int]
 
 
-def open_classifier(path: Path, *, trust: bool = False, batch_size: int = 64, size: Size | None = None) -> Classifier:
+def open_classifier(
+    path: Path, *, allow_code: bool = False, batch_size: int = 64, size: Size | None = None
+) -> Classifier:
     """Load a model file. `size` (height, width) is needed only where the model's input leaves it open.
 
-    Raises ModelError where the file cannot be loaded, is code and not trusted, or is no image classifier.
+    Raises ModelError where the file cannot be loaded, is code that is not allowed, or is no image classifier.
     """
-    loaded = load_network(path, trust=trust)
+    loaded = load_network(path, allow_code=allow_code)
     try:
         return Classifier(loaded.network, batch_size=batch_size, size=size, loaded=loaded)
     except ModelError as error:
@@ -49,7 +58,7 @@ class Classifier:
     Arrays go in and out as float32 NumPy; any number of images is cut into batches of `batch_size`. Weights are never
     written, dropout is off and normalization uses its stored statistics, so that an image's result does not depend
     on its neighbours. `trace` holds every layer call of one pass, with symbolic tensors; `head` where the logits are;
-    `needs` the memory of a pass.
+    `memory_needs` the memory of a pass.
     """
 
     offers: frozenset[Capability] = frozenset(get_args(Capability))
@@ -63,7 +72,7 @@ class Classifier:
         self.input_shape = input_shape_of(network, size)
         self.passes = PassCounter()
         self.trace, self.head, size_of_image = self._look()
-        self.needs = Needs(size_of_image, sum(int(np.prod(w.shape)) * 4 for w in network.weights))
+        self.memory_needs = MemoryNeeds(size_of_image, sum(int(np.prod(w.shape)) * 4 for w in network.weights))
         # One compiled function a layer, made when first asked for; the caches go with this object.
         self._gradient_function = cache(self._make_gradient_function)
         self._feature_function = cache(self._make_feature_function)
@@ -200,6 +209,31 @@ class Classifier:
     def hidden_layers(self) -> str:
         """Why layers cannot be seen and what to do; "" where they can."""
         return HIDES if hides_layers(self.trace.done) else ""
+
+    @property
+    def weighted_layers(self) -> int:
+        """How many of its layers have weights, whatever they are called in."""
+        return len({id(call.layer) for call in self.trace.done if call.weighted})
+
+    def reinitialisable(self, streams: Streams) -> ReinitialisableCopy:
+        """See `models.base.WithCopies`."""
+        return ReinitialisableCopy(self, streams)
+
+    def train_copy(
+        self,
+        values: FloatArray,
+        labels: IntArray,
+        training: Training,
+        streams: Streams,
+        order: np.random.Generator,
+        advance: Callable[[int], None],
+    ) -> TrainedCopy:
+        """See `models.base.WithCopies`."""
+        return train_copy(self, self.checked(values), labels, training, streams, order, advance)
+
+    def summary(self, class_names: tuple[str, ...], class_names_from: str) -> ModelSummary:
+        """All that is known of it before an image is shown to it."""
+        return summarise(self, class_names=class_names, class_names_from=class_names_from)
 
     def in_graph(self, images: Any) -> InGraph:
         """The network on a (N, H, W, C) float32 tensor, as part of somebody's `tf.function`: nothing is counted."""

@@ -1,4 +1,4 @@
-"""Loads a model file with Keras, in safe mode unless the user trusts the file."""
+"""Loads a model file with Keras, in safe mode unless the user allows its code."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ class LoadedNetwork:
     notes: tuple[str, ...] = ()
 
 
-def load_network(path: Path, *, trust: bool) -> LoadedNetwork:
+def load_network(path: Path, *, allow_code: bool) -> LoadedNetwork:
     """Check the file, then let Keras load it. Raises ModelError in one sentence."""
-    inspected = inspect(path, trust=trust)
+    inspected = inspect(path, allow_code=allow_code)
     sha256 = sha256_of_file(path)
     version = inspected.keras_version
     notes = [f"trusted by the user: {reason}" for reason in inspected.code]
@@ -40,7 +40,7 @@ def load_network(path: Path, *, trust: bool) -> LoadedNetwork:
             if inspected.format == "savedmodel":
                 network = open_saved_model(path)
             else:
-                network = keras.models.load_model(path, compile=False, safe_mode=not trust)
+                network = keras.models.load_model(path, compile=False, safe_mode=not allow_code)
     except ModelError:
         raise
     # Keras raises whatever its classes raise; each of them means that this file cannot be read.
@@ -58,9 +58,9 @@ def _why(path: Path, error: Exception, version: str | None) -> str:
     if version and version.startswith(("1.", "2.")):
         return (
             f"{path}: it was saved by Keras {version}, and Keras {keras.__version__} cannot read it ({cause}); export "
-            "it as a SavedModel with the Keras that made it (tf.saved_model.save(model, folder)) and pass --trust-model"
+            "it as a SavedModel with the Keras that made it (tf.saved_model.save(model, folder)) and pass --allow-code"
         )
     return (
         f"{path}: Keras {keras.__version__} cannot load it ({cause}); save it again with model.save('model.keras'), or "
-        "export it as a SavedModel where it was made and pass --trust-model"
+        "export it as a SavedModel where it was made and pass --allow-code"
     )

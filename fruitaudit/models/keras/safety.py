@@ -52,13 +52,13 @@ _MAX_CONFIG = 64 << 20
 _MAX_EXPANSION = 200
 """A file that unfolds to more than this many times its size, and to more than `_MAX_SMALL`, is a bomb."""
 _MAX_SMALL = 64 << 20
-_TRUST = "if you trust whoever made the file, pass --trust-model"
+_TRUST = "if you trust whoever made the file, pass --allow-code"
 
 
-def inspect(path: Path, *, trust: bool) -> Inspected:
+def inspect(path: Path, *, allow_code: bool) -> Inspected:
     """What a model file is, if it may be loaded; raises ModelError in one sentence where it may not."""
     if path.is_dir():
-        return _inspect_folder(path, trust=trust)
+        return _inspect_folder(path, allow_code=allow_code)
     if not path.is_file():
         raise ModelError(f"{path}: there is no such model file; check model.path")
     kind = _SUFFIXES.get(path.suffix.lower())
@@ -77,7 +77,7 @@ def inspect(path: Path, *, trust: bool) -> Inspected:
     except (zipfile.BadZipFile, zlib.error, ValueError, EOFError, OSError, RuntimeError) as error:
         raise ModelError(f"{path}: the file is damaged or no {path.suffix} file ({_lower(error)}); copy or save it "
                          "again") from error  # fmt: skip
-    return Inspected(kind, version, _check_config(path, parsed, trust=trust))
+    return Inspected(kind, version, _check_config(path, parsed, allow_code=allow_code))
 
 
 def _check_name(path: Path, kind: Format) -> None:
@@ -90,11 +90,11 @@ def _check_name(path: Path, kind: Format) -> None:
                          f"{path.with_suffix('.' + content).name}")  # fmt: skip
 
 
-def _inspect_folder(path: Path, *, trust: bool) -> Inspected:
+def _inspect_folder(path: Path, *, allow_code: bool) -> Inspected:
     if not (path / "saved_model.pb").is_file():
         raise ModelError(f"{path}: the folder is no SavedModel (it has no saved_model.pb); name a .keras or .h5 file "
                          "or the SavedModel's own folder")  # fmt: skip
-    if not trust:
+    if not allow_code:
         raise ModelError(f"{path}: a SavedModel is a program that runs when it is loaded; {_TRUST}")
     return Inspected("savedmodel", code=("a SavedModel is a program that runs when it is loaded",))
 
@@ -173,7 +173,7 @@ def _check_hdf5(path: Path, stream: IO[bytes]) -> None:
         _check_expansion(path, sum(visit(file)))
 
 
-def _check_config(path: Path, config: Any, *, trust: bool) -> tuple[str, ...]:
+def _check_config(path: Path, config: Any, *, allow_code: bool) -> tuple[str, ...]:
     """Refuse code and foreign classes; with trust, the sentences about the code that will run."""
     if not isinstance(config, dict) or "class_name" not in config:
         raise ModelError(f"{path}: the file does not describe a Keras model; save it with model.save('model.keras')")
@@ -187,8 +187,8 @@ def _check_config(path: Path, config: Any, *, trust: bool) -> tuple[str, ...]:
         elif not _of_keras(found):
             where = found.get("module") or found.get("registered_name") or kind
             raise ModelError(f"{path}: {name} is of the class {kind} ({where}), which is not part of Keras 3; export "
-                             "the model as a SavedModel where that class is known, and pass --trust-model")  # fmt: skip
-    if said and not trust:
+                             "the model as a SavedModel where that class is known, and pass --allow-code")  # fmt: skip
+    if said and not allow_code:
         more = f" (and {len(said) - 1} more)" if len(said) > 1 else ""
         raise ModelError(f"{path}: the layer {said[0]}{more}, so loading it may run code; {_TRUST}")
     return tuple(said)

@@ -8,9 +8,9 @@ from zoo import KINDS
 
 from fruitaudit.errors import CannotExplain
 from fruitaudit.models.keras.classifier import Classifier
+from fruitaudit.models.keras.reinitialise import ReinitialisableCopy, copy_of
 from fruitaudit.runtime.streams import Streams
 from fruitaudit.trust.randomization import steps
-from fruitaudit.trust.redraw import RedrawableNetwork, copy_of
 
 STREAMS = Streams(5)
 
@@ -32,31 +32,31 @@ def test_the_copy_starts_as_the_trained_network_and_the_original_is_never_writte
     """Known faults of others: clones that start fully random; a network that comes back changed."""
     before = small.network.get_weights()
     values = np.random.default_rng(1).random((4, 32, 32, 3), np.float32)
-    network = RedrawableNetwork(small, STREAMS)
-    copy = network.redrawn(())
+    network = ReinitialisableCopy(small, STREAMS)
+    copy = network.reinitialised(())
     assert copy.network is not small.network
     np.testing.assert_array_equal(copy.logits(values), small.logits(values))
-    network.redrawn(network.layers)
+    network.reinitialised(network.layers)
     assert abs(copy.logits(values) - small.logits(values)).max() > 0.1
     for a, b in zip(before, small.network.get_weights(), strict=True):
         np.testing.assert_array_equal(a, b)
-    np.testing.assert_array_equal(network.redrawn(()).logits(values), small.logits(values))
+    np.testing.assert_array_equal(network.reinitialised(()).logits(values), small.logits(values))
 
 
 def test_only_the_layers_named_are_drawn_anew(small: Classifier) -> None:
-    network = RedrawableNetwork(small, STREAMS)
+    network = ReinitialisableCopy(small, STREAMS)
     assert network.layers == ("scores", "hidden", "conv_2", "conv_1")
     trained = weights(small)
     for layers in (("scores",), ("scores", "hidden"), ("conv_1",)):
-        now = weights(network.redrawn(layers))
+        now = weights(network.reinitialised(layers))
         changed = {name for name in trained if not np.array_equal(now[name], trained[name])}
         assert changed == {name for name in trained if name.split("/")[0] in layers}
 
 
 def test_weights_are_what_the_layer_s_own_initializer_gives(small: Classifier) -> None:
     """A known fault of others: weights drawn from [0, 1) whatever the layer."""
-    network = RedrawableNetwork(small, STREAMS)
-    fresh = weights(network.redrawn(network.layers))
+    network = ReinitialisableCopy(small, STREAMS)
+    fresh = weights(network.reinitialised(network.layers))
     for name, fan in (("conv_2/kernel", 9 * (8 + 12)), ("hidden/kernel", sum(fresh["hidden/kernel"].shape))):
         bound = np.sqrt(6 / fan)  # Glorot uniform, the default
         assert abs(fresh[name]).max() <= bound
@@ -73,7 +73,7 @@ def test_a_seed_in_the_model_s_file_does_not_give_the_old_weights_back() -> None
     he = keras.initializers.HeNormal(seed=3)
     dense = keras.layers.Dense(3, activation="softmax", name="d", kernel_initializer=he)
     classifier = Classifier.from_network(keras.Sequential([keras.Input((8, 8, 1)), keras.layers.Flatten(), dense]))
-    drawn = [weights(RedrawableNetwork(classifier, Streams(s)).redrawn(("d",)))["d/kernel"] for s in (1, 1, 2)]
+    drawn = [weights(ReinitialisableCopy(classifier, Streams(s)).reinitialised(("d",)))["d/kernel"] for s in (1, 1, 2)]
     assert not np.array_equal(drawn[0], weights(classifier)["d/kernel"])
     np.testing.assert_array_equal(drawn[0], drawn[1])
     assert not np.array_equal(drawn[0], drawn[2])
@@ -83,16 +83,16 @@ def test_a_seed_in_the_model_s_file_does_not_give_the_old_weights_back() -> None
 @pytest.mark.parametrize("kind", ["resnet", "vit", "mixed_float16", "one_logit", "non_square"])
 def test_every_weight_of_other_kinds_belongs_to_one_layer(kind: str) -> None:
     classifier = Classifier.from_network(KINDS[kind]())
-    network = RedrawableNetwork(classifier, STREAMS)
+    network = ReinitialisableCopy(classifier, STREAMS)
     values = np.random.default_rng(1).random((2, *classifier.input_shape), np.float32)
-    after = network.redrawn(network.layers).logits(values)
+    after = network.reinitialised(network.layers).logits(values)
     assert np.isfinite(after).all()
-    np.testing.assert_array_equal(network.redrawn(()).logits(values), classifier.logits(values))
+    np.testing.assert_array_equal(network.reinitialised(()).logits(values), classifier.logits(values))
 
 
 def test_a_network_that_cannot_be_copied_says_so() -> None:
     with pytest.raises(CannotExplain, match=r"Subclassed.*cannot be copied"):
-        RedrawableNetwork(Classifier.from_network(KINDS["subclassed"]()), STREAMS)
+        ReinitialisableCopy(Classifier.from_network(KINDS["subclassed"]()), STREAMS)
 
 
 def test_a_copy_that_is_another_network_is_refused(small: Classifier, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,22 +1,26 @@
-"""A copy of a Keras network whose layers can be drawn anew by their own initializers."""
+"""A copy of a Keras network whose layers can be reinitialised, each by its own initializers."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
 from fruitaudit.errors import CannotExplain
-from fruitaudit.models.keras.classifier import Classifier
+from fruitaudit.models.keras.backend import keras
+from fruitaudit.models.keras.heads import probe
 from fruitaudit.runtime.streams import Streams
+
+if TYPE_CHECKING:
+    from fruitaudit.models.keras.classifier import Classifier
 
 Weights = list[npt.NDArray[Any]]
 
 
-class RedrawableNetwork:
-    """Implements `randomization.Redrawable`. The original network is never written to.
+class ReinitialisableCopy:
+    """Implements `models.copies.Reinitialisable`. The original network is never written to.
 
     One copy serves all steps, so that a method compiles its functions once. At every step the weights that were not
     drawn anew are compared with the original's, bit by bit. Raises CannotExplain where the network cannot be copied,
@@ -41,7 +45,7 @@ class RedrawableNetwork:
         """The layers with weights of their own, from the output to the input."""
         return tuple(self._rows)
 
-    def redrawn(self, layers: Sequence[str]) -> Classifier:
+    def reinitialised(self, layers: Sequence[str]) -> Classifier:
         """The copy with these layers drawn anew. Its last state is lost."""
         drawn = {row for path in layers for row in self._rows[path]}
         network = self._copy.network
@@ -54,14 +58,11 @@ class RedrawableNetwork:
 
 def copy_of(classifier: Classifier) -> Classifier:
     """The same network with weights of its own; proven to give the same logits, bit by bit, on random images."""
-    from fruitaudit.models.keras.backend import keras
-    from fruitaudit.models.keras.heads import probe
-
     network = classifier.network
     try:
         twin = keras.models.clone_model(network)
         twin.set_weights(network.get_weights())
-        copy = Classifier(twin, batch_size=classifier.batch_size, size=classifier.input_shape[:2])
+        copy = type(classifier)(twin, batch_size=classifier.batch_size, size=classifier.input_shape[:2])
     # Keras raises whatever a class raises whose configuration does not make the same class again.
     except Exception as error:
         kind = type(network).__name__

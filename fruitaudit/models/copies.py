@@ -1,0 +1,42 @@
+"""Copies of a model with other weights, for tests that ask what an explanation owes to what was learned."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from fruitaudit.models.base import WithScores
+
+
+class Reinitialisable(Protocol):
+    """A copy of a network whose layers can lose what they learned."""
+
+    @property
+    def layers(self) -> Sequence[str]:
+        """Its layers with weights of their own, from the output to the input."""
+        ...
+
+    def reinitialised(self, layers: Sequence[str]) -> WithScores:
+        """The network with these layers reinitialised and all others as trained. The last answer is then void."""
+        ...
+
+
+@dataclass(frozen=True)
+class Training:
+    """How a reinitialised copy is trained: with Adam, until it knows a share of its images or the epochs are over."""
+
+    epochs: int
+    batch_size: int
+    learning_rate: float
+    enough: float
+    """Share of the images whose labels it must know."""
+
+
+@dataclass(frozen=True)
+class TrainedCopy:
+    """The copy, and the share of its images whose labels it knows."""
+
+    model: WithScores
+    learned: float
