@@ -15,6 +15,9 @@ from fruitaudit.records.states import NotRun
 FEWEST_GROUPS = 5
 """Groups below which their spread says too little for an interval."""
 
+SKEWED_FROM = 10
+"""Groups from which the end of an interval away from one half takes the normal quantile."""
+
 Z = NormalDist().inv_cdf(0.975)
 
 Flags = npt.NDArray[np.bool_]
@@ -66,13 +69,13 @@ def design_effect(hits: Flags, groups: IntArray) -> DesignEffect:
     With x_g hits of m_g images and e_g = x_g - p m_g: v = G / (G - 1) sum e_g^2 / n^2, design effect
     d = max(1, v n / (p (1 - p))), n_effective = n / d. Where p is 0 or 1 no spread is seen, and
     n_effective = n^2 / sum m_g^2: the number of groups where they are of one size.
-    The normal quantile z of Wilson's interval stands for Student's: its n is (z / t)^2 n_effective. Toward one half, t
-    has the degrees of freedom 2 / (sum e^4 / (sum e^2)^2 - 1 / G), at most G - 1: a spread that rests on few groups,
-    as near 0 or 1, is known badly. Never fewer images than whole groups give.
+    The normal quantile z of Wilson's interval stands for Student's t with G - 1 degrees of freedom: its n is
+    (z / t)^2 n_effective. Where fewer than five groups have the rarer answer, the spread is not seen either: there the
+    end toward one half counts whole groups.
     Papers: Korn, Graubard 1998, Surv. Methodol. 24(2), 193-201; Dean, Pagano 2015, J. Surv. Stat. Methodol. 3(4),
     484-503 (Wilson on the effective number, with Student's quantile).
-    Differs from the papers: d is at least 1, and the degrees of freedom of one end are Satterthwaite's (1946,
-    Biometrics 2, 110-114), from the fourth moment. Coverage: `benchmarks/intervals.md`.
+    Differs from the papers: d is at least 1, whole groups are counted as said, and from ten groups on the end away from
+    one half keeps z, because the error there is skewed. Coverage: `benchmarks/intervals.md`.
     """
     inverse, n_groups = numbered(groups)
     n = len(hits)
@@ -96,12 +99,11 @@ def effective_numbers(hits: Values, sizes: npt.NDArray[np.integer[Any]]) -> tupl
     varies = (p > 0) & (p < 1)
     # Where groups do not differ at all the ratio is 0: they tell as much as independent images.
     ratio = n_groups / (n_groups - 1) * total / np.where(varies, n * p * (1 - p), 1.0)
-    peaked = (squares**2).sum(axis=1) / np.maximum(total**2, 1e-300) - 1 / n_groups
-    freedom = np.clip(2 / np.maximum(peaked, 1e-12), 1, n_groups - 1)
     usual = (Z / t.ppf(0.975, n_groups - 1)) ** 2
     alike = n * n / float((sizes.astype(np.float64) ** 2).sum())
     effective = n / np.maximum(ratio, 1.0)
-    near = np.minimum(n, n / np.maximum(ratio, 1e-12) * usual)
-    far = np.maximum(effective * (Z / t.ppf(0.975, freedom)) ** 2, np.minimum(alike * usual, near))
+    rarer = np.where(p[:, None] > 0.5, hits < sizes, hits > 0).sum(axis=1)
+    far = np.where(rarer < FEWEST_GROUPS, np.minimum(effective, alike), effective) * usual
+    near = np.minimum(n, n / np.maximum(ratio, 1e-12) * (usual if n_groups < SKEWED_FROM else 1.0))
     effective, near, far = (np.where(varies, found, alike) for found in (effective, near, far))
     return effective, np.where(p > 0.5, far, near), np.where(p > 0.5, near, far)
