@@ -9,16 +9,15 @@ python tests/matrix.py [--kinds sequential vit] [--methods lrp]
 from __future__ import annotations
 
 import argparse
+import functools
 import json
 import os
-import sys
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-sys.path.insert(0, str(Path(__file__).parent / "attribution"))
 
 import numpy as np
 import zoo
@@ -55,8 +54,9 @@ def network(kind: str) -> Any:
     return made
 
 
+@functools.cache
 def classifier(kind: str) -> Any:
-    """In memory, or out of a file."""
+    """In memory, or out of a file: one of each kind, so that what was compiled for a test serves the next."""
     from fruitaudit.models.keras.classifier import Classifier, open_classifier
 
     made = network(kind)

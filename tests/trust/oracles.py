@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
-from attribution.analytic_models import softmax
+from analytic_models import softmax
 
 from fruitaudit.records.data import Images
 from fruitaudit.records.explanations import Targets
