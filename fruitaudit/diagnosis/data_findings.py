@@ -13,6 +13,8 @@ REPEATED = 0.05
 """Share of a test split (lower end of its interval) that may repeat training images."""
 REPEATED_NEARLY = 0.15
 """The same where no repetition is exact: photos may be alike by nature."""
+HURT = 0.05
+"""Recall that a starved class surely loses to the others before this is called a cause."""
 DOUBTFUL = 0.04
 """Share of doubtful labels of a class (lower end of its interval) that may be the model's own confusion."""
 
@@ -119,7 +121,7 @@ def _starved(evidence: Evidence) -> Iterator[CauseFinding]:
             groups = judged.groups
             recalls = [share_of(right[rows], None if groups is None else groups[rows]) for rows in (~own, own)]
             gap = difference(*recalls)
-            hurt = (gap.low or 0) > 0.05
+            hurt = (gap.low or 0) > HURT
             yield CauseFinding(
                 "starved-class",
                 "cause" if hurt else "warning",

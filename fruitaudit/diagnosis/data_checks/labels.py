@@ -21,6 +21,8 @@ NEIGHBOURS = 10
 ROWS = 50
 _NEARLY, _HARDLY = 0.8, 0.25
 """Shares of a class's usual confidence: what the other class must reach, and the given one must not."""
+_MOST, _FEW = 0.75, 0.15
+"""Shares of the neighbours: more than this with the other label, fewer than this with the image's own."""
 
 
 @dataclass(frozen=True)
@@ -93,7 +95,7 @@ def check_labels(
     other = confident.argmax(axis=1)
     doubtful = (confident.max(axis=1) > 0) & (probabilities[every, labels] < _HARDLY * usual[labels])
     votes = neighbour_votes(features, labels, n_classes)
-    rows = np.flatnonzero(doubtful & (votes[every, other] > 0.75) & (votes[every, labels] < 0.15))
+    rows = np.flatnonzero(doubtful & (votes[every, other] > _MOST) & (votes[every, labels] < _FEW))
     rows = rows[np.argsort(-confident[rows].max(axis=1), kind="stable")]
     names = told.class_names
     lines = [(material.ids[i], names[labels[i]], names[other[i]], f"{probabilities[i, other[i]]:.2f}",
