@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+import re
+from dataclasses import fields, replace
 
 import numpy as np
 import pytest
 
+from fruitaudit.attribution.base import Diagnostic
+from fruitaudit.attribution.registry import native_methods
 from fruitaudit.evaluation.evaluate import evaluate
 from fruitaudit.findings import find, share
 from fruitaudit.records.data import BadFile, PreprocessingSummary, Role, SplitSummary
@@ -154,22 +157,65 @@ def test_a_large_share_of_a_small_difference_says_so() -> None:
     rough = replace(row((0.01, 2.76)), diagnostics={"completeness_error": (0.01, 2.76), "score_difference": (3, -0.02)})
     found = slugs(explanations=(rough,))["incomplete-attribution"]
     assert found.sentence.startswith("1 of 2 ")
-    assert found.evidence == ("largest relative completeness error 2.76 of a difference of -0.02 logits (g, b)",)
+    assert found.evidence == (
+        "integrated_gradients, g: relative completeness error 2.76 of a difference of -0.02 logits: b",
+    )
 
 
-@pytest.mark.parametrize("name", ["additivity_error", "conservation_error"])
-def test_maps_that_do_not_add_up_are_said(name: str) -> None:
-    lost = slugs(explanations=(replace(row(()), method="lrp", diagnostics={name: (0.3, None)}),))["lost-attribution"]
-    assert lost.sentence.startswith("2 of 2 DeepLIFT, DeepSHAP and LRP maps do not add up")
-    assert lost.evidence == ("lrp, g: off by 30.0 %: a", "lrp, g: not finite: b")
-    assert "lost-attribution" not in slugs(explanations=(replace(row(()), diagnostics={name: (0.002, 0.009)}),))
+@pytest.mark.parametrize(
+    ("method", "title", "name"),
+    [("lrp", "LRP", "conservation_error"), ("deep_lift", "DeepLIFT", "additivity_error"),
+     ("deep_shap", "DeepSHAP", "additivity_error")],
+)  # fmt: skip
+def test_maps_that_do_not_add_up_are_said(method: str, title: str, name: str) -> None:
+    rows = replace(row(()), method=method, title=title, diagnostics={name: (0.3, None)})
+    lost = slugs(explanations=(rows,))["lost-attribution"]
+    assert lost.sentence.startswith(f"2 of 2 {title} maps do not add up to the score that they share out, by more than")
+    assert lost.evidence == (f"{method}, g: not finite: b", f"{method}, g: off by 30.0 %: a")
+    assert "lost-attribution" not in slugs(explanations=(replace(rows, diagnostics={name: (0.002, 0.009)}),))
 
 
 def test_lime_maps_of_a_poor_fit_are_said() -> None:
-    poor = slugs(explanations=(replace(row(()), diagnostics={"r2": (0.04, 0.98)}),))["poor-fit"]
+    lime = replace(row(()), method="lime", title="LIME")
+    poor = slugs(explanations=(replace(lime, diagnostics={"r2": (0.04, 0.98)}),))["poor-fit"]
     assert poor.sentence.startswith("1 of 2 LIME maps come from a linear model that explains less than 50 %")
-    assert poor.evidence == ("R^2 0.04: a",)
-    assert "poor-fit" not in slugs(explanations=(replace(row(()), diagnostics={"r2": (0.6, 0.98)}),))
+    assert poor.evidence == ("lime, g: R^2 0.04: a",)
+    assert "poor-fit" not in slugs(explanations=(replace(lime, diagnostics={"r2": (0.6, 0.98)}),))
+
+
+LIMITED = [(name, one) for name, method in native_methods().items() for one in method.registration.diagnostics
+           if one.poor is not None]  # fmt: skip
+
+
+@pytest.mark.parametrize(("name", "diagnostic"), LIMITED, ids=[f"{name}-{one.name}" for name, one in LIMITED])
+def test_a_poor_result_is_said_of_the_method_that_made_it(name: str, diagnostic: Diagnostic) -> None:
+    """With its title, and a remedy that knows its options alone."""
+    method = native_methods()[name]
+    assert diagnostic.poor is not None
+    beyond = diagnostic.poor / 2 if diagnostic.higher_is_better else 2 * diagnostic.poor
+    title = method.registration.title
+    poor = replace(row(()), method=name, title=title, diagnostics={diagnostic.name: (beyond, diagnostic.poor)})
+    # The same numbers beside a method that does not register them say nothing of it.
+    other = replace(poor, method="saliency", title="Saliency", diagnostics={diagnostic.name: (beyond, beyond)})
+    [found] = [finding for finding in find((), (), (), WRITTEN, (poor, other)) if finding.slug == diagnostic.slug]
+    assert found.sentence == f"1 of 2 {title} maps {diagnostic.fault}."
+    assert f"{100 * diagnostic.poor:.0f} %" in found.sentence
+    assert found.remedy == diagnostic.remedy
+    options = {field.name for field in fields(method)}
+    assert set(re.findall("`(.+?)`", found.remedy)) <= options
+    titles = {known.registration.title for known in native_methods().values()} - {title}
+    assert not [known for known in titles if known in found.sentence]
+    assert len(found.evidence) == 1
+    assert found.evidence[0].startswith(f"{name}, g: ")
+
+
+def test_two_methods_with_one_diagnostic_are_two_findings() -> None:
+    both = (row((0.3, 0.3)), replace(row((0.01, 0.2)), method="expected_gradients", title="Expected gradients"))
+    found = [finding for finding in find((), (), (), WRITTEN, both) if finding.slug == "incomplete-attribution"]
+    assert [finding.sentence.partition(" maps ")[0] for finding in found] == [
+        "2 of 2 Integrated gradients", "1 of 2 Expected gradients",
+    ]  # fmt: skip
+    assert [re.findall("`(.+?)`", finding.remedy) for finding in found] == [["steps"], ["samples"]]
 
 
 def test_empty_maps_are_said() -> None:

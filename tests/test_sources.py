@@ -102,8 +102,8 @@ def copied(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("copy")
     shutil.copytree(PACKAGE, folder / "fruitaudit", ignore=shutil.ignore_patterns("__pycache__"))
     for beside in ("configs", "templates"):
-        if (PACKAGE.parent / beside).is_dir():
-            shutil.copytree(PACKAGE.parent / beside, folder / beside)
+        shutil.copytree(PACKAGE.parent / beside, folder / beside)
+    shutil.copy(PACKAGE.parent / "pyproject.toml", folder)
     return folder
 
 

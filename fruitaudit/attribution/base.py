@@ -38,6 +38,65 @@ class Another(Enum):
     LAYER = "another layer"
 
 
+INCOMPLETE = 0.05
+"""Largest relative error at which maps that promise to add up to a score are taken as they are."""
+
+
+@dataclass(frozen=True)
+class Diagnostic:
+    """A number that a method tells about each of its own results, and what it means where it is poor."""
+
+    name: str
+    """Its key in `Explanation.diagnostics`."""
+    title: str
+    poor: float | None = None
+    """From here on the result is not to be taken as it is; None: it only informs."""
+    bad: float | None = None
+    """From here on it is worth nothing."""
+    higher_is_better: bool = False
+    is_share: bool = False
+    """Whether it is printed as a percentage."""
+    slug: str = ""
+    """Of the finding about poor results; the sentence is "3 of 8 <method> maps <fault>."."""
+    fault: str = ""
+    measured: str = "{value:.2f}"
+    """The evidence for it, a format of `value` and `percent`."""
+    remedy: str = ""
+
+    def is_poor(self, value: float) -> bool:
+        """Whether a value is beyond the first limit; one that is not finite is."""
+        if self.poor is None:
+            return False
+        return not (value >= self.poor if self.higher_is_better else value <= self.poor)
+
+    def is_bad(self, value: float) -> bool:
+        """Whether a value is beyond the second limit."""
+        return self.bad is not None and (value < self.bad if self.higher_is_better else value > self.bad)
+
+
+def completeness_error(remedy: str) -> Diagnostic:
+    """Of maps that approach the score that they account for as more is computed."""
+    return Diagnostic(
+        "completeness_error", "completeness error", INCOMPLETE, 0.20, is_share=True, slug="incomplete-attribution",
+        fault=f"miss more than {100 * INCOMPLETE:.0f} % of the score they should account for",
+        measured="relative completeness error {value:.2f}", remedy=remedy,
+    )  # fmt: skip
+
+
+def rounding_error(name: str, remedy: str) -> Diagnostic:
+    """Of maps that share out a score exactly, but for rounding."""
+    rounding = 0.01
+    return Diagnostic(
+        name, name.replace("_", " "), rounding, 0.05, is_share=True, slug="lost-attribution",
+        fault=f"do not add up to the score that they share out, by more than {100 * rounding:.0f} %",
+        measured="off by {percent:.1f} %", remedy=remedy,
+    )  # fmt: skip
+
+
+SCORE_DIFFERENCE = Diagnostic("score_difference", "score difference")
+"""What the maps should add up to."""
+
+
 OPTIONS = ConfigDict(strict=True, extra="forbid", allow_inf_nan=False)
 
 
@@ -77,6 +136,8 @@ class Registration:
     """Another valid value of each option that changes the map: `trust` tries each one on the user's model."""
     contract_options: tuple[tuple[str, Any], ...] = ()
     """What the contract test tries besides or instead: options that change no map of an image, layers by name."""
+    diagnostics: tuple[Diagnostic, ...] = ()
+    """The numbers that it tells about its own results."""
     provider: str = "native"
     package: str = ""
     """The distribution that must be installed, where the method needs a library of its own."""

@@ -9,7 +9,7 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
-from fruitaudit.attribution.base import Model
+from fruitaudit.attribution.base import Diagnostic, Model
 from fruitaudit.records.data import FloatArray, Images
 from fruitaudit.records.evidence import Counterfactual, Counterfactuals
 from fruitaudit.records.explanations import Targets
@@ -17,6 +17,17 @@ from fruitaudit.records.explanations import Targets
 Mode = Literal["PN", "PP"]
 INVISIBLE = 0.5 / 255
 """Half a step of 8 bits, in 0..1 colour: a smaller change is none in any picture."""
+
+
+DIAGNOSTICS = (
+    *(
+        Diagnostic(f"{mode}_{name}", f"{mode} {name}")
+        for mode in ("pn", "pp")
+        for name in ("l1", "l2", "c", "iterations")
+    ),
+    Diagnostic("reconstruction_error", "reconstruction error"),
+)
+"""Of the pertinent negatives and positives; the last one where there is an autoencoder."""
 
 
 @dataclass(frozen=True)

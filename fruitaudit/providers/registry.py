@@ -13,7 +13,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from fruitaudit.attribution.base import Method, Registration
+from fruitaudit.attribution.base import Diagnostic, Method, Registration
 from fruitaudit.attribution.registry import methods_in, native_methods
 from fruitaudit.config.schema import MethodSettings
 from fruitaudit.errors import ConfigError
@@ -36,6 +36,16 @@ def providers_of(name: str) -> tuple[str, ...]:
 def registration(settings: MethodSettings) -> Registration:
     """What is known of the method that a config entry names; raises ConfigError where there is no such one."""
     return _method_class(settings).registration
+
+
+def diagnostics_of(spelling: str) -> dict[str, Diagnostic]:
+    """What is known of the numbers that a method tells of its results, by name; empty for a method of another version.
+
+    `spelling` is the config's: "lime" or "lime@another_library".
+    """
+    name, _, provider = spelling.partition("@")
+    method = all_methods().get((name, provider or "native"))
+    return {one.name: one for one in method.registration.diagnostics} if method else {}
 
 
 def explains_of(method: Method, model: WithScores) -> Explains:

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from fruitaudit.attribution.base import Diagnostic
+from fruitaudit.providers.registry import diagnostics_of
 from fruitaudit.records.explanations import Explanation, ExplanationNotRun, ExplanationRow, Group
 from fruitaudit.records.results import Picture, Results
 from fruitaudit.records.states import NotRun
@@ -27,15 +29,10 @@ READINGS: tuple[Reading | None, ...] = ("read", "with_care", None, "do_not_read"
 """The order in which methods stand: those that may be read first, those that must not be read last."""
 MAX_SPAN = 3
 """Columns that one method may fill; more views stand in further rows."""
-LIMITS = {"completeness_error": (0.05, 0.20), "additivity_error": (0.01, 0.05), "conservation_error": (0.01, 0.05)}
-"""Diagnostic -> above the first it is amber, above the second red. The last two are rounding, where rules are right."""
-TOLD = (*LIMITS, "r2")
-POOR_FIT = 0.5
-"""A local linear model (LIME) that explains less than this share of the probability is amber."""
 
 
 @dataclass(frozen=True)
-class Diagnostic:
+class DiagnosticView:
     """A method's number about its own map, in words; `level` is "", "amber" or "red"."""
 
     name: str
@@ -53,7 +50,7 @@ class Tile:
     signed: bool
     verdict: MethodVerdict | None
     views: tuple[View, ...]
-    diagnostics: tuple[Diagnostic, ...]
+    diagnostics: tuple[DiagnosticView, ...]
 
     @property
     def span(self) -> int:
@@ -70,7 +67,7 @@ class MethodPanel:
     """The method's title, with the options in which it differs from its namesakes of this group."""
     options: str
     scale: Scale | None
-    diagnostics: tuple[Diagnostic, ...]
+    diagnostics: tuple[DiagnosticView, ...]
     reason: str
     verdict: MethodVerdict | None
     """Whether this method may be read on this model; None where it was not tested."""
@@ -214,7 +211,8 @@ def _tile(panel: MethodPanel, shown: Explanation | NotRun, index: int, folder: F
     if not isinstance(shown, NotRun):
         views = views_of(shown, index, panel.scale, folder.results.model.class_names, bgr=folder.bgr)
     # A tile has room for what tells a good map from a bad one; the table above the panels has the rest.
-    told = [name for name in TOLD if name in row.diagnostics]
+    known = diagnostics_of(row.method)
+    told = [name for name, one in known.items() if one.poor is not None and name in row.diagnostics]
     if not told and row.kind == "maps":
         told = list(row.diagnostics)[:1]
     return Tile(
@@ -224,42 +222,44 @@ def _tile(panel: MethodPanel, shown: Explanation | NotRun, index: int, folder: F
         signed=row.signed or row.kind == "counterfactuals",
         verdict=panel.verdict,
         views=views,
-        diagnostics=tuple(_diagnostic(name, row.diagnostics[name][index]) for name in told),
+        diagnostics=tuple(_diagnostic(_known(known, name), row.diagnostics[name][index]) for name in told),
     )
 
 
-def _diagnostic(name: str, value: float | None) -> Diagnostic:
-    amber, red = LIMITS.get(name, (float("inf"), float("inf")))
-    level = "red" if value is None or value > red else "amber" if value > amber else ""
-    if name == "r2" and value is not None and value < POOR_FIT:
-        level = "amber"
-    return Diagnostic(_words(name), _value(name, value), level)
+def _known(known: Mapping[str, Diagnostic], name: str) -> Diagnostic:
+    """What the method's registration says of it; a folder of another version may hold a number that nobody knows."""
+    return known.get(name, Diagnostic(name, name.replace("_", " ")))
 
 
-def _summaries(row: ExplanationRow) -> tuple[Diagnostic, ...]:
+def _diagnostic(diagnostic: Diagnostic, value: float | None) -> DiagnosticView:
+    level = "amber" if value is not None and diagnostic.is_poor(value) else ""
+    if value is None or diagnostic.is_bad(value):
+        level = "red"
+    return DiagnosticView(diagnostic.title, _value(diagnostic, value), level)
+
+
+def _summaries(row: ExplanationRow) -> tuple[DiagnosticView, ...]:
     """Median and range of every diagnostic; the level of its worst image."""
     summaries = []
+    registered = diagnostics_of(row.method)
     for name, values in row.diagnostics.items():
+        diagnostic = _known(registered, name)
         known = [v for v in values if v is not None]
-        worst = max((_diagnostic(name, v).level for v in values), key=("", "amber", "red").index, default="")
+        worst = max((_diagnostic(diagnostic, v).level for v in values), key=("", "amber", "red").index, default="")
         text = "not finite"
         if known:
-            middle, low, high = (_value(name, v) for v in (statistics.median(known), min(known), max(known)))
+            middle, low, high = (_value(diagnostic, v) for v in (statistics.median(known), min(known), max(known)))
             text = f"median {middle}, {low} to {high}" if low != high else f"{low} on every image"
-        summaries.append(Diagnostic(_words(name), text, worst))
+        summaries.append(DiagnosticView(diagnostic.title, text, worst))
     return tuple(summaries)
 
 
-def _value(name: str, value: float | None) -> str:
+def _value(diagnostic: Diagnostic, value: float | None) -> str:
     if value is None:
         return "not finite"
-    if name in LIMITS:
+    if diagnostic.is_share:
         return "<" * (0 < value < 0.001) + percent(max(value, 0.001) if value > 0 else value)
     return str(round(value)) if value == round(value) else decimals(value, 2)
-
-
-def _words(name: str) -> str:
-    return {"r2": "fit R\u00b2"}.get(name, name.replace("_", " "))
 
 
 def _option(value: object) -> str:

@@ -10,7 +10,7 @@ from typing import Any
 from fruitaudit.records.states import Estimate, NotRun, Quantity
 from fruitaudit.records.trust import Beside, Localization, MethodTrust, MethodVerdict, Reading, TrustNotRun, TrustReport
 from fruitaudit.report.words import interval, number, percent
-from fruitaudit.trust.rules import INVISIBLE_NOISE, ORDER, WORDS
+from fruitaudit.trust.rules import INVISIBLE_NOISE, ORDER, STEADY, WORDS
 
 TESTS = {
     "deletion": ("Deletion", "hide the strongest pixels first: the probability should fall early"),
@@ -188,7 +188,9 @@ def _change(tested: Tested, kind: str, strength: float) -> Panel:
 
     title = {"noise": f"Noise of {percent(strength, 0)} of the range", "shift": "Shifted by one pixel",
              "jpeg": f"JPEG, quality {strength:.0f}"}[kind]  # fmt: skip
-    return _panel(title, "likeness of the maps before and after", tested, get, (-1, 1), 0.5, "the map flips below this")
+    return _panel(
+        title, "likeness of the maps before and after", tested, get, (-1, 1), STEADY, "the map flips below this"
+    )
 
 
 def _labels(tested: Tested) -> list[Panel]:
@@ -200,7 +202,7 @@ def _labels(tested: Tested) -> list[Panel]:
 
 
 def _chance(tested: Tested) -> list[Panel]:
-    return [_panel("Another seed", "likeness of the maps of two runs", tested, lambda m: m.seeds, (-1, 1), 0.5,
+    return [_panel("Another seed", "likeness of the maps of two runs", tested, lambda m: m.seeds, (-1, 1), STEADY,
                    "chance decides below this")]  # fmt: skip
 
 

@@ -6,6 +6,7 @@ to "with care", never to "read"; only mosaics may be missing, because many model
 
 from __future__ import annotations
 
+from fruitaudit.attribution.base import INCOMPLETE
 from fruitaudit.records.states import Estimate, NotRun, Quantity
 from fruitaudit.records.trust import Beside, MethodTrust, MethodVerdict, Reading, Reason
 from fruitaudit.trust.controls import CENTRE
@@ -16,7 +17,6 @@ KEPT = 0.7
 STEADY = 0.5
 """Rank correlation under an invisible change, below which a map flips."""
 INVISIBLE_NOISE = 0.02
-COMPLETE = 0.05
 POINTS = 0.05
 """Share of the evidence on the class's quarter of a mosaic beyond that of the controls: less hardly points there."""
 ENOUGH = 16
@@ -40,7 +40,7 @@ RULES = {
     f"{INVISIBLE_NOISE:.0%} of the range, a shift by one pixel or JPEG of quality 90, the prediction being the same.",
     "seeds": f"A method is read with care if the rank correlation of its maps of two seeds may be below {STEADY}.",
     "completeness": "A method is read with care if its maps, which promise to add up to the score, may miss it by more "
-    f"than {COMPLETE:.0%}.",
+    f"than {INCOMPLETE:.0%}.",
     "class": "A method is read with care if its maps of two classes surely are as alike as those of an image with and "
     "without invisible noise, or if, in mosaics of four images, it puts not surely more evidence on the image of the "
     f"class than the controls do, or less than {POINTS:.0%} of all evidence more. Where no mosaic could be made, the "
@@ -157,7 +157,7 @@ def _completeness(m: MethodTrust) -> Reason:
     if not m.promises_sum:
         return Reason("completeness", "read", "Its maps do not promise to add up to a score.", "")
     numbers = f"relative error {_said(m.completeness)}"
-    if _high(m.completeness) <= COMPLETE:
+    if _high(m.completeness) <= INCOMPLETE:
         return Reason("completeness", "read", "Its maps add up to the score, as they promise.", numbers)
     return Reason("completeness", "with_care", "Its maps may not add up to the score, as they promise.", numbers)
 

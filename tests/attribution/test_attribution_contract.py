@@ -75,6 +75,7 @@ def test_result_is_a_finite_map_an_image_that_is_not_empty(method, kind):
     # Grad-CAM's own ReLU leaves nothing where all evidence is against the class.
     assert (abs(made.values).max(axis=(1, 2)) > 0).sum() >= (3 if method.registration.name == "grad_cam" else 4)
     assert all(v.shape == (5,) and np.isfinite(v).all() for v in made.diagnostics.values())
+    assert made.diagnostics.keys() <= {one.name for one in method.registration.diagnostics}
     assert method.registration.signed or made.values.min() >= 0
 
 

@@ -125,6 +125,7 @@ def test_native_methods_keep_the_contract(method, kind, models, capfd):
         assert unruled if kind == "nested, BatchNorm, swish" else kind == "dense only" and flat, made.reason
         return
     assert not isinstance(made, NotRun), made.reason
+    assert made.diagnostics.keys() <= {one.name for one in method.registration.diagnostics}
     announced, made_of = passes_of(quick(method), model, len(images)), model.passes.since(before)
     at_most = method.registration.upper_bound
     assert made_of.forward <= announced.forward if at_most else made_of == announced

@@ -8,9 +8,7 @@ import numpy as np
 from pydantic import Field
 from pydantic.dataclasses import dataclass
 
-from fruitaudit.attribution.ascent import Ascent, Canvas, Fourier, Pixels, Units, colours_of
-from fruitaudit.attribution.base import OPTIONS, Model, Passes, Registration, Shape
-from fruitaudit.attribution.convolutions import chosen
+from fruitaudit.attribution.base import Ascent, Canvas, Diagnostic, Fourier, Model, Passes, Pixels, Registration, Shape from fruitaudit.attribution.convolutions import Convolution, Shape from fruitaudit.attribution.convolutions import chosen, Units, activated, chosen, colours_of from fruitaudit.attribution.base import OPTIONS, is_recomputed, tensors
 from fruitaudit.errors import CannotExplain
 from fruitaudit.models.layers import Convolution
 from fruitaudit.records.data import Background, FloatArray, Images, IntArray
@@ -73,6 +71,7 @@ class ActivationMaximization:
         needs=("scores", "unit_gradients", "activations", "weights"),
         quick_options=(("steps", 2), ("filters", 2), ("reference_images", 12)),
         cost="once for the model: (layers x filters + classes) x steps gradients, reference images forward",
+        diagnostics=(Diagnostic("probability", "probability"),),
         contract_options=(("layers", ["early"]), ("filters", 1), ("choose", "first"), ("classes", 1),
                              ("parameterization", "pixel"), ("steps", 3), ("step_size", 0.01), ("jitter", 0),
                              ("total_variation", 1.0), ("l2", 1.0), ("reference_images", 3)),

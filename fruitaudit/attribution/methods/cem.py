@@ -8,7 +8,7 @@ from pydantic.dataclasses import dataclass
 
 from fruitaudit.attribution.base import OPTIONS, Model, Passes, Registration, Shape
 from fruitaudit.attribution.cem_autoencoder import open_autoencoder
-from fruitaudit.attribution.cem_finds import Finds, Mode, counterfactuals
+from fruitaudit.attribution.cem_finds import DIAGNOSTICS, Finds, Mode, counterfactuals
 from fruitaudit.attribution.cem_rows import Rows
 from fruitaudit.attribution.cem_search import Search, leads
 from fruitaudit.attribution.fills import Fill, colour
@@ -76,6 +76,7 @@ class Cem:
         ),
         cost="at most 2 x (c_steps x max_iterations + 1) gradients and 4 forward; with momentum as many forward",
         upper_bound=True,
+        diagnostics=DIAGNOSTICS,
         contract_options=(
             ("gamma", 3.0),
             ("beta", 0.02),

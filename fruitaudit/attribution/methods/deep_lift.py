@@ -5,7 +5,16 @@ from typing import ClassVar
 import numpy as np
 from pydantic.dataclasses import dataclass
 
-from fruitaudit.attribution.base import OPTIONS, Model, Passes, Registration, Shape, Sum
+from fruitaudit.attribution.base import (
+    OPTIONS,
+    SCORE_DIFFERENCE,
+    Model,
+    Passes,
+    Registration,
+    Shape,
+    Sum,
+    rounding_error,
+)
 from fruitaudit.attribution.fills import Fill, colour
 from fruitaudit.attribution.scores import logit_weights
 from fruitaudit.models.rules import DeepLiftRules, Propagated
@@ -45,6 +54,14 @@ class DeepLift:
         linear=True,
         adds_up=Sum(less="black"),
         cost="1 gradient, and 1 forward for all images of a batch",
+        diagnostics=(
+            rounding_error(
+                "additivity_error",
+                "Do not read these maps unless the score's difference from that of the `baseline` is close to 0, where "
+                "rounding is all there is.",
+            ),
+            SCORE_DIFFERENCE,
+        ),
         sensitivity_options=(("baseline", "white"),),
         contrast=True,
     )

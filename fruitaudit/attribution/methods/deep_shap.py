@@ -6,7 +6,16 @@ import numpy as np
 from pydantic import Field
 from pydantic.dataclasses import dataclass
 
-from fruitaudit.attribution.base import OPTIONS, Model, Passes, Registration, Shape, Sum
+from fruitaudit.attribution.base import (
+    OPTIONS,
+    SCORE_DIFFERENCE,
+    Model,
+    Passes,
+    Registration,
+    Shape,
+    Sum,
+    rounding_error,
+)
 from fruitaudit.attribution.methods.deep_lift import additivity
 from fruitaudit.attribution.scores import logit_weights
 from fruitaudit.errors import CannotExplain
@@ -46,6 +55,14 @@ class DeepShap:
         adds_up=Sum(less="background"),
         quick_options=(("background", 2),),
         cost="(1 + classes + total) x background gradients, whose forward halves are shared between images",
+        diagnostics=(
+            rounding_error(
+                "additivity_error",
+                "Do not read these maps unless the score's difference from that of the `background` is close to 0, "
+                "where rounding is all there is.",
+            ),
+            SCORE_DIFFERENCE,
+        ),
         sensitivity_options=(("background", 3), ("classes", 2), ("total", True)),
         contrast=True,
     )

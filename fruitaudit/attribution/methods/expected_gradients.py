@@ -6,7 +6,17 @@ import numpy as np
 from pydantic import Field
 from pydantic.dataclasses import dataclass
 
-from fruitaudit.attribution.base import OPTIONS, Model, Passes, Registration, Shape, Sum, reduce_channels
+from fruitaudit.attribution.base import (
+    OPTIONS,
+    SCORE_DIFFERENCE,
+    Model,
+    Passes,
+    Registration,
+    Shape,
+    Sum,
+    completeness_error,
+    reduce_channels,
+)
 from fruitaudit.attribution.passes import add_per_image, rows
 from fruitaudit.attribution.scores import gradients_of, pick
 from fruitaudit.errors import CannotExplain
@@ -46,6 +56,13 @@ class ExpectedGradients:
         adds_up=Sum(less="background", within=None),
         quick_options=(("samples", 20), ("references", 5)),
         cost="samples gradients, 1 forward (and 1 for each reference image)",
+        diagnostics=(
+            completeness_error(
+                "Raise `samples` until the error is small; where the score hardly differs from that of the reference "
+                "images, it stays large and there is little to account for."
+            ),
+            SCORE_DIFFERENCE,
+        ),
         contrast=True,
         sensitivity_options=(("samples", 10), ("references", 2)),
     )

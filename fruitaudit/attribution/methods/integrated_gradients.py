@@ -8,7 +8,17 @@ import numpy.typing as npt
 from pydantic import Field
 from pydantic.dataclasses import dataclass
 
-from fruitaudit.attribution.base import OPTIONS, Model, Passes, Registration, Shape, Sum
+from fruitaudit.attribution.base import (
+    OPTIONS,
+    SCORE_DIFFERENCE,
+    Diagnostic,
+    Model,
+    Passes,
+    Registration,
+    Shape,
+    Sum,
+    completeness_error,
+)
 from fruitaudit.attribution.fills import blurred, colour
 from fruitaudit.attribution.passes import add_per_image, rows, runs
 from fruitaudit.attribution.scores import gradients_of, pick
@@ -59,6 +69,14 @@ class IntegratedGradients:
         linear=True,
         adds_up=Sum(less="black", within=None),
         cost="steps gradients (auto: at most 1025), 1 forward (and 1 for the baseline)",
+        diagnostics=(
+            completeness_error(
+                "Raise `steps` until the error is small; where the score hardly differs from that of the baseline, it "
+                "stays large and there is little to account for."
+            ),
+            SCORE_DIFFERENCE,
+            Diagnostic("steps", "steps"),
+        ),
         contrast=True,
         sensitivity_options=(("steps", 2), ("baseline", "white")),
     )

@@ -9,7 +9,7 @@ import numpy.typing as npt
 from pydantic import Field
 from pydantic.dataclasses import dataclass
 
-from fruitaudit.attribution.base import OPTIONS, Model, Passes, Registration, Shape, Sum
+from fruitaudit.attribution.base import OPTIONS, SCORE_DIFFERENCE, Diagnostic, Model, Passes, Registration, Shape, Sum
 from fruitaudit.attribution.fills import Hide
 from fruitaudit.attribution.scores import Score, scores_of
 from fruitaudit.attribution.superpixels import (
@@ -62,6 +62,7 @@ class KernelShap:
         quick_options=(("samples", 64), ("hide", "grey")),
         cost="at most samples forward (2 to the power of the superpixels, where that is less)",
         upper_bound=True,
+        diagnostics=(SCORE_DIFFERENCE, Diagnostic("exact", "exact"), Diagnostic("superpixels", "superpixels")),
         contrast=True,
         sensitivity_options=(
             ("samples", 60),

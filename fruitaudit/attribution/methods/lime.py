@@ -7,7 +7,7 @@ import numpy.typing as npt
 from pydantic import Field
 from pydantic.dataclasses import dataclass
 
-from fruitaudit.attribution.base import OPTIONS, Model, Passes, Registration, Shape
+from fruitaudit.attribution.base import OPTIONS, Diagnostic, Model, Passes, Registration, Shape
 from fruitaudit.attribution.fills import Hide
 from fruitaudit.attribution.scores import Score, scores_of
 from fruitaudit.attribution.superpixels import (
@@ -21,6 +21,9 @@ from fruitaudit.attribution.superpixels import (
 from fruitaudit.records.data import FloatArray, Images
 from fruitaudit.records.explanations import Segments, Targets
 from fruitaudit.runtime.streams import Streams
+
+FIT = 0.5
+"""Smallest share of variance (R^2) that the linear model must explain for its map to be read."""
 
 
 @dataclass(frozen=True, config=OPTIONS)
@@ -56,6 +59,21 @@ class Lime:
         needs=("scores",),
         quick_options=(("samples", 100),),
         cost="samples forward",
+        diagnostics=(
+            Diagnostic(
+                "r2",
+                "fit R\u00b2",
+                FIT,
+                higher_is_better=True,
+                slug="poor-fit",
+                fault=f"come from a linear model that explains less than {100 * FIT:.0f} % of what the model does "
+                "around the image",
+                measured="R^2 {value:.2f}",
+                remedy="Do not read these maps; superpixels do not act one by one there, or hardly act at all.",
+            ),
+            Diagnostic("intercept", "intercept"),
+            Diagnostic("superpixels", "superpixels"),
+        ),
         contrast=True,
         package="lime",
         sensitivity_options=(

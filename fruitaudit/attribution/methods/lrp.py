@@ -6,7 +6,7 @@ import numpy as np
 from pydantic import Field
 from pydantic.dataclasses import dataclass
 
-from fruitaudit.attribution.base import OPTIONS, Model, Passes, Registration, Shape, Sum
+from fruitaudit.attribution.base import OPTIONS, Diagnostic, Model, Passes, Registration, Shape, Sum, rounding_error
 from fruitaudit.attribution.scores import logit_weights
 from fruitaudit.models.rules import LrpRule, LrpRules
 from fruitaudit.records.data import Images
@@ -55,6 +55,15 @@ class Lrp:
         linear=True,
         adds_up=Sum(less="nothing"),
         cost="1 gradient, and 1 forward for the parts of positive contributions",
+        diagnostics=(
+            rounding_error(
+                "conservation_error",
+                "Do not read these maps unless the score is close to 0, where rounding is all there is; other rules "
+                "(`dense`, `convolution`, `first`) may lose less.",
+            ),
+            Diagnostic("score", "score"),
+            Diagnostic("kept_inside", "kept inside"),
+        ),
         sensitivity_options=(("dense", "gamma 0.5"), ("convolution", "epsilon"), ("first", "box")),
         contrast=True,
     )

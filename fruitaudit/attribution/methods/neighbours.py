@@ -10,7 +10,7 @@ import numpy.typing as npt
 from pydantic import Field
 from pydantic.dataclasses import dataclass
 
-from fruitaudit.attribution.base import OPTIONS, Model, Passes, Registration, Shape
+from fruitaudit.attribution.base import OPTIONS, Diagnostic, Model, Passes, Registration, Shape
 from fruitaudit.attribution.cams import activations
 from fruitaudit.attribution.patches import best_patches
 from fruitaudit.errors import CannotExplain
@@ -61,6 +61,7 @@ class NearestNeighbours:
         quick_options=(("reference_images", 12),),
         cost="at most 1 + neighbours forward, and once the reference images; more where their features fill the memory",
         upper_bound=True,
+        diagnostics=(Diagnostic("nearest", "nearest"), Diagnostic("same_class", "same class")),
         contract_options=(("neighbours", 2), ("metric", "euclidean"), ("layer", "early"), ("among", "medoids"),
                              ("patch", 1), ("reference_images", 4)),
     )  # fmt: skip

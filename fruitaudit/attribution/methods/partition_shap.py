@@ -11,7 +11,7 @@ import numpy.typing as npt
 from pydantic import Field
 from pydantic.dataclasses import dataclass
 
-from fruitaudit.attribution.base import OPTIONS, Model, Passes, Registration, Shape, Sum
+from fruitaudit.attribution.base import OPTIONS, SCORE_DIFFERENCE, Model, Passes, Registration, Shape, Sum
 from fruitaudit.attribution.fills import Hide, hidden
 from fruitaudit.attribution.passes import ahead, in_turn, runs, shown_or_hidden
 from fruitaudit.attribution.scores import Score, scores_of
@@ -57,6 +57,7 @@ class PartitionShap:
         quick_options=(("samples", 60),),
         cost="at most samples forward (fewer only where every pixel was reached)",
         upper_bound=True,
+        diagnostics=(SCORE_DIFFERENCE,),
         contrast=True,
         sensitivity_options=(("samples", 30), ("hide", "grey"), ("explains", "logit")),
     )

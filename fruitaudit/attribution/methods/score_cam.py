@@ -6,8 +6,7 @@ import numpy as np
 import numpy.typing as npt
 from pydantic.dataclasses import dataclass
 
-from fruitaudit.attribution.base import OPTIONS, Another, Model, Passes, Registration, Shape
-from fruitaudit.attribution.cams import activations, enlarged, layer_for
+from fruitaudit.attribution.base import Another, Diagnostic, Model, OPTIONS, Passes, Registration, Shape from fruitaudit.attribution.cams import activations, enlarged, layer_at, layer_for
 from fruitaudit.attribution.passes import ahead, bilinear, by_number, rows, runs
 from fruitaudit.attribution.scores import pick
 from fruitaudit.models.layers import layer_at
@@ -47,6 +46,7 @@ class ScoreCam:
         cost="at most 1 + feature maps of the layer, forward",
         upper_bound=True,
         requires="a layer with a spatial activation",
+        diagnostics=(Diagnostic("largest_weight", "largest weight"),),
         sensitivity_options=(("layer", Another.LAYER),),
         contract_options=(("layer", "early"),),
         contrast=True,

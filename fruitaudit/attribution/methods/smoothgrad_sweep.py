@@ -5,7 +5,7 @@ from typing import ClassVar, Literal
 import numpy as np
 from pydantic.dataclasses import dataclass
 
-from fruitaudit.attribution.base import OPTIONS, Model, Passes, Registration, Shape
+from fruitaudit.attribution.base import OPTIONS, Diagnostic, Model, Passes, Registration, Shape
 from fruitaudit.attribution.methods.smoothgrad import SmoothGrad
 from fruitaudit.records.data import FloatArray, Images
 from fruitaudit.records.explanations import Maps, Targets
@@ -43,6 +43,7 @@ class SmoothGradSweep:
         signed=False,
         needs=("gradients",),
         cost=f"{sum(copies for _, copies in SETTINGS)} gradients",
+        diagnostics=(Diagnostic("common", "common"),),
         contrast=True,
         sensitivity_options=(("channels", "sum"),),
     )
