@@ -127,7 +127,7 @@ def _explanations(out: Path, ids: tuple[str, ...]) -> tuple[ExplanationRow | Exp
     end = float(np.nanmax(np.abs(signed[:2])))
     extra = {"sample_ids": np.array(ids)}
     write_arrays(out / "attributions/missed/saliency.npz", {**pack(Maps(unsigned)), **extra})
-    write_arrays(out / "attributions/missed/gradients.npz", {**pack(Maps(signed)), **extra})
+    write_arrays(out / "attributions/missed/integrated_gradients.npz", {**pack(Maps(signed)), **extra})
     write_arrays(out / "attributions/missed/blank.npz", {**pack(Maps(np.zeros_like(unsigned))), **extra})
     write_arrays(
         out / "attributions/missed/lime.npz",
@@ -136,7 +136,7 @@ def _explanations(out: Path, ids: tuple[str, ...]) -> tuple[ExplanationRow | Exp
     return (
         _row("saliency", signed=False, scale=float(unsigned.max()), ids=ids, empty=(ids[1],)),
         _row(
-            "gradients",
+            "integrated_gradients",
             signed=True,
             scale=end,
             ids=ids,

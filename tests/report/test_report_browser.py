@@ -101,7 +101,7 @@ def test_a_map_is_enlarged_and_left_by_keyboard(open_report, width):
     assert page.locator("#viewer .stack").bounding_box()["width"] > 1.5 * before
     assert "Saliency" in title.inner_text()
     page.keyboard.press("ArrowRight")
-    assert "Gradients" in title.inner_text()
+    assert "Integrated_gradients" in title.inner_text()
     page.keyboard.press("ArrowLeft")
     first = page.locator("#viewer img").get_attribute("src")
     page.keyboard.press("ArrowDown")  # the same method on the next image that has a map

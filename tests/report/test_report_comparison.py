@@ -105,7 +105,7 @@ def test_a_contrast_and_the_true_class_are_asked_image_by_image(folder):
     results = load_results(folder)
     rows = [
         dataclasses.replace(row, target="contrast", against_classes=("class two",) * len(row.sample_ids))
-        if isinstance(row, ExplanationRow) and row.method == "gradients"
+        if isinstance(row, ExplanationRow) and row.method == "integrated_gradients"
         else row
         for row in results.explanations
     ]

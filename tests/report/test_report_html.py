@@ -7,6 +7,7 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
+from fruitaudit.attribution.base import rounding_error
 from fruitaudit.errors import AuditError
 from fruitaudit.records.explanations import Maps
 from fruitaudit.records.packing import pack
@@ -143,7 +144,7 @@ def test_there_are_as_many_pictures_as_evidence(page):
 
 def test_one_scale_is_printed_for_the_group(folder, html):
     row = load_results(folder).explanations[1]
-    bar = re.search(r"<code>gradients</code>.*?bar-ticks\">(.*?)</div>", html, re.S)
+    bar = re.search(r"<code>integrated_gradients</code>.*?bar-ticks\">(.*?)</div>", html, re.S)
     printed = re.findall(r">(−?[\d.]+)</span>", bar[1])
     assert printed == [f"−{row.scale:.3g}", "0", f"{row.scale:.3g}"]
 
@@ -210,7 +211,7 @@ def test_damaged_maps_cost_only_themselves(folder):
     (folder / "attributions/missed/saliency.npz").write_bytes(b"torn")
     one = {"sample_ids": np.array(["a"]), **pack(Maps(np.zeros((1, 4, 4), np.float32)))}
     write_arrays(folder / "attributions/missed/blank.npz", one)
-    write_arrays(folder / "attributions/missed/gradients.npz", {"maps": np.zeros((3, 4, 4), np.float32)})
+    write_arrays(folder / "attributions/missed/integrated_gradients.npz", {"maps": np.zeros((3, 4, 4), np.float32)})
     whole = open_folder(folder)
     torn = "attributions/missed/saliency.npz is damaged or was written by another version of fruitaudit"
     assert whole.shown(whole.results.explanations[0]) == NotRun(torn)
@@ -271,4 +272,4 @@ def test_size_grows_slowly_with_explained_images(folder):
 
 @pytest.mark.parametrize(("value", "told"), [(0.0, "0.0 %"), (2e-7, "<0.1 %"), (0.0009, "<0.1 %"), (0.012, "1.2 %")])
 def test_rounding_errors_are_told_as_less_than_a_thousandth(value, told):
-    assert panels._value("additivity_error", value).replace("\u00a0", " ") == told
+    assert panels._value(rounding_error("additivity_error", ""), value).replace("\u00a0", " ") == told
