@@ -8,7 +8,9 @@ import numpy as np
 from pydantic import Field
 from pydantic.dataclasses import dataclass
 
-from fruitaudit.attribution.base import Ascent, Canvas, Diagnostic, Fourier, Model, Passes, Pixels, Registration, Shape from fruitaudit.attribution.convolutions import Convolution, Shape from fruitaudit.attribution.convolutions import chosen, Units, activated, chosen, colours_of from fruitaudit.attribution.base import OPTIONS, is_recomputed, tensors
+from fruitaudit.attribution.ascent import Ascent, Canvas, Fourier, Pixels, Units, colours_of
+from fruitaudit.attribution.base import OPTIONS, Diagnostic, Model, Passes, Registration, Shape
+from fruitaudit.attribution.convolutions import chosen
 from fruitaudit.errors import CannotExplain
 from fruitaudit.models.layers import Convolution
 from fruitaudit.records.data import Background, FloatArray, Images, IntArray

@@ -6,7 +6,8 @@ import numpy as np
 import numpy.typing as npt
 from pydantic.dataclasses import dataclass
 
-from fruitaudit.attribution.base import Another, Diagnostic, Model, OPTIONS, Passes, Registration, Shape from fruitaudit.attribution.cams import activations, enlarged, layer_at, layer_for
+from fruitaudit.attribution.base import OPTIONS, Another, Diagnostic, Model, Passes, Registration, Shape
+from fruitaudit.attribution.cams import activations, enlarged, layer_for
 from fruitaudit.attribution.passes import ahead, bilinear, by_number, rows, runs
 from fruitaudit.attribution.scores import pick
 from fruitaudit.models.layers import layer_at
