@@ -100,7 +100,7 @@ def main() -> None:
 
     from attribution import chapter_cnn
 
-    from fruitaudit.attribution.cem_autoencoder import open_autoencoder
+    from fruitaudit.attribution.cem_autoencoder import fitting_autoencoder
     from fruitaudit.attribution.methods.cem import Cem
     from fruitaudit.models.keras.classifier import Classifier, open_classifier
     from fruitaudit.providers.alibi import CemByAlibi
@@ -111,7 +111,7 @@ def main() -> None:
     images = pictures(args.photos, args.images, model.input_shape)
     targets = Targets(model.probabilities(images.values).argmax(axis=1))
     options = {"autoencoder": args.autoencoder} | {k: json.loads(v) for k, v in (o.split("=") for o in args.set)}
-    autoencoder = open_autoencoder(args.autoencoder, model, images)[0] if args.autoencoder else None
+    autoencoder = fitting_autoencoder(args.autoencoder, model, images)[0].network if args.autoencoder else None
 
     before = model.passes.snapshot()
     made, *took = seconds(lambda: Cem(**options)(model, images, targets, Streams(9)))

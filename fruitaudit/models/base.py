@@ -240,6 +240,21 @@ class Model(WithGradients, WithLayerGradients, WithUnitGradients, WithWeights, W
         ...
 
 
+class Autoencoder(Protocol):
+    """Turns images into what it knows how to make: near real ones, little is changed."""
+
+    network: Any
+    """The network itself, for libraries that take nothing else."""
+
+    def reconstructions(self, values: FloatArray) -> FloatArray:
+        """(N, H, W, C) -> what it makes of them. Raises ValueError where it takes other images."""
+        ...
+
+    def misfit_gradients(self, values: FloatArray, span: FloatArray) -> FloatArray:
+        """(N, H, W, C) d |(AE(z) - z) / span|_2^2 / dz, span (C,)."""
+        ...
+
+
 class InGraph(Protocol):
     """Symbolic tensors of one call of the network."""
 

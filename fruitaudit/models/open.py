@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from fruitaudit.errors import ModelError
-from fruitaudit.models.base import WithScores
+from fruitaudit.models.base import Autoencoder, Shape, WithScores
 
 KERAS_SUFFIXES = (".keras", ".h5", ".hdf5")
 
@@ -26,3 +26,13 @@ def open_model(
         raise ModelError(f"{path}: there is no such model file; check model.path")
     raise ModelError(f"{path}: a model is a .keras, .h5 or .hdf5 file or a SavedModel folder, not a "
                      f"{path.suffix or 'file without suffix'}; save it with model.save('model.keras')")  # fmt: skip
+
+
+def open_autoencoder(path: Path, shape: Shape) -> Autoencoder:
+    """Of images of this shape. The same one as long as the file does not change, so that it is compiled once.
+
+    Loaded in safe mode. Raises ModelError for a file that cannot be, or is code.
+    """
+    from fruitaudit.models.keras.autoencoder import open_keras_autoencoder
+
+    return open_keras_autoencoder(path, shape)

@@ -16,7 +16,7 @@ from pydantic import Field
 from pydantic.dataclasses import dataclass
 
 from fruitaudit.attribution.base import OPTIONS, Model, Passes, Registration, Shape
-from fruitaudit.attribution.cem_autoencoder import open_autoencoder
+from fruitaudit.attribution.cem_autoencoder import fitting_autoencoder
 from fruitaudit.attribution.cem_finds import Finds, counterfactuals
 from fruitaudit.attribution.methods.cem import Cem
 from fruitaudit.errors import CannotExplain, ConfigError
@@ -91,9 +91,9 @@ class CemByAlibi(Cem):
                 lambda unit: model.in_graph(images.low + unit * span).probabilities, model, folder / "model.pb"
             )
             if self.autoencoder is not None:
-                autoencoder, made = open_autoencoder(self.autoencoder, model, images)
+                autoencoder, made = fitting_autoencoder(self.autoencoder, model, images)
                 ends["autoencoder"] = _freeze(
-                    lambda unit: (autoencoder(images.low + unit * span, training=False) - images.low) / span,
+                    lambda unit: (autoencoder.network(images.low + unit * span, training=False) - images.low) / span,
                     model,
                     folder / "autoencoder.pb",
                 )

@@ -7,7 +7,7 @@ from pydantic import Field
 from pydantic.dataclasses import dataclass
 
 from fruitaudit.attribution.base import OPTIONS, Model, Passes, Registration, Shape
-from fruitaudit.attribution.cem_autoencoder import open_autoencoder
+from fruitaudit.attribution.cem_autoencoder import fitting_autoencoder
 from fruitaudit.attribution.cem_finds import DIAGNOSTICS, Finds, Mode, counterfactuals
 from fruitaudit.attribution.cem_rows import Rows
 from fruitaudit.attribution.cem_search import Search, leads
@@ -120,7 +120,7 @@ class Cem:
         nothing = self.without_information(images)
         autoencoder, made = None, None
         if self.autoencoder is not None:
-            autoencoder, made = open_autoencoder(self.autoencoder, model, images)
+            autoencoder, made = fitting_autoencoder(self.autoencoder, model, images)
         search = Search(
             gamma=self.gamma,
             beta=self.beta,
@@ -166,7 +166,7 @@ class Cem:
         scores = model.probabilities(unchanged) if self.score == "probability" else model.logits(unchanged)
         positive = np.arange(2 * n) >= n
         target = np.tile(targets.classes, 2)
-        lead = leads(scores[np.minimum(np.arange(2 * n), n)], target, positive).numpy()
+        lead = leads(scores[np.minimum(np.arange(2 * n), n)], target, positive)
         return Rows(
             origin=unchanged[np.minimum(np.arange(2 * n), n)],
             room=np.tile((images.values - nothing) / (images.high - images.low), (2, 1, 1, 1)),
