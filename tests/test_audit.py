@@ -26,7 +26,7 @@ from fruitaudit.report.artefacts import load_results, results_schema
 from fruitaudit.report.render import render
 
 SMALL = ["methods=[saliency, grad_cam_pp, {lime: {samples: 50}}]", "max_images=3"]
-WHOLE = ["trust=quick", "diagnosis=quick", 'claims=["accuracy[field] >= 0.99", "cause: the moon"]']
+WHOLE = ["trust=quick", "diagnosis=quick", 'claims=["accuracy[field] >= 0.99", "cause: light"]']
 """With the tests of the explanations and the experiments, which the digits case leaves out."""
 
 

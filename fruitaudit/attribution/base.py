@@ -11,10 +11,9 @@ whenever a method is made, by a config or by hand: `SmoothGrad(samples=0)` is an
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum
-from typing import Any, ClassVar, Literal, Protocol
+from typing import Any, ClassVar, Literal, Protocol, runtime_checkable
 
 import numpy as np
 from pydantic import ConfigDict
@@ -171,25 +170,54 @@ class Method(Protocol):
         ...
 
 
+@runtime_checkable
+class ComparesWithReferences(Protocol):
+    """A method that wants images that the model knows."""
+
+    @property
+    def background_size(self) -> int:
+        """How many reference images it wants in `images.background`."""
+        ...
+
+
+@runtime_checkable
+class CostsByModel(Protocol):
+    """A method whose cost depends on more than the size of the images, such as on the channels of a layer.
+
+    Its `model_passes` is then what it costs at least.
+    """
+
+    def passes_on(self, model: WithScores, n_images: int) -> Passes:
+        """What it must cost on this model."""
+        ...
+
+
+@runtime_checkable
+class CostsByImages(Protocol):
+    """A method that may cost less than `model_passes`, which depends on the images."""
+
+    def least_passes(self, n_images: int, input_shape: Shape) -> Passes:
+        """What it costs at the least."""
+        ...
+
+
 def background_of(method: Method) -> int:
-    """How many reference images a method wants in `images.background`: its property `background_size`, else none."""
-    return int(getattr(method, "background_size", 0))
+    """How many reference images a method wants in `images.background`."""
+    return method.background_size if isinstance(method, ComparesWithReferences) else 0
 
 
 def passes_of(method: Method, model: WithScores, n_images: int) -> Passes:
-    """What a method must cost on this model.
-
-    A method whose cost depends on more than the size of the images, such as on the number of channels of a layer, has
-    `passes_on(model, n_images)`; its `model_passes` is then what it costs at least.
-    """
-    on_model: Callable[[WithScores, int], Passes] | None = getattr(method, "passes_on", None)
-    return on_model(model, n_images) if on_model else method.model_passes(n_images, model.input_shape)
+    """What a method must cost on this model."""
+    if isinstance(method, CostsByModel):
+        return method.passes_on(model, n_images)
+    return method.model_passes(n_images, model.input_shape)
 
 
 def least_passes_of(method: Method, model: WithScores, n_images: int) -> Passes:
-    """What a method costs at the least, where it says so in `least_passes`; else what `passes_of` says."""
-    least: Callable[[int, Shape], Passes] | None = getattr(method, "least_passes", None)
-    return least(n_images, model.input_shape) if least else passes_of(method, model, n_images)
+    """What a method costs at the least."""
+    if isinstance(method, CostsByImages):
+        return method.least_passes(n_images, model.input_shape)
+    return passes_of(method, model, n_images)
 
 
 def reduce_channels(values: FloatArray, how: Channels) -> FloatArray:

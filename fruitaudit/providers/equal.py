@@ -3,11 +3,19 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import Any
+from typing import Any, ClassVar, Protocol, runtime_checkable
 
 from pydantic import ValidationError
 
 from fruitaudit.attribution.base import Method
+
+
+@runtime_checkable
+class AlwaysDoes(Protocol):
+    """A provider's method whose library leaves no choice where the native method does."""
+
+    fixed: ClassVar[dict[str, Any]]
+    """What the library always does, in options of the native method."""
 
 
 def options_of(method: Method) -> dict[str, Any]:
@@ -26,8 +34,7 @@ def native_options(theirs: Method) -> dict[str, Any]:
 
     Those that both have, and the provider's `fixed`: what its library always does, and the native method if told to.
     """
-    fixed: dict[str, Any] = getattr(theirs, "fixed", {})
-    return options_of(theirs) | fixed
+    return options_of(theirs) | (theirs.fixed if isinstance(theirs, AlwaysDoes) else {})
 
 
 def _takes(kind: type[Method], name: str, value: object) -> bool:

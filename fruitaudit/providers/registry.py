@@ -5,11 +5,11 @@ from __future__ import annotations
 import dataclasses
 import difflib
 import functools
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from importlib import metadata
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 from pydantic import ValidationError
 
@@ -19,6 +19,34 @@ from fruitaudit.config.schema import MethodSettings
 from fruitaudit.errors import ConfigError
 from fruitaudit.models.base import WithScores
 from fruitaudit.records.explanations import Explains
+
+
+@runtime_checkable
+class ExplainsByModel(Protocol):
+    """A method whose library explains any output: which one, the model decides."""
+
+    def explains_on(self, model: WithScores) -> Explains:
+        """What it explains of this model."""
+        ...
+
+
+@runtime_checkable
+class ChoosesScore(Protocol):
+    """A method that explains what its option says."""
+
+    @property
+    def explains(self) -> Explains:
+        """The option."""
+        ...
+
+
+@runtime_checkable
+class RunsElsewhere(Protocol):
+    """A class of methods whose library runs in an environment of its own."""
+
+    def bound_to(self, python: Path | None) -> type[Method]:
+        """The class with an interpreter. Raises ConfigError where there is none, or none with the library."""
+        ...
 
 
 @functools.cache
@@ -50,22 +78,19 @@ def diagnostics_of(spelling: str) -> dict[str, Diagnostic]:
 
 def explains_of(method: Method, model: WithScores) -> Explains:
     """What a method explains of this model: by its option, or, where the library explains any output, by the model."""
-    on_model: Callable[[WithScores], Explains] | None = getattr(method, "explains_on", None)
-    if on_model is not None:
-        return on_model(model)
-    explains: Explains = getattr(method, "explains", method.registration.explains)
-    return explains
+    if isinstance(method, ExplainsByModel):
+        return method.explains_on(model)
+    return method.explains if isinstance(method, ChoosesScore) else method.registration.explains
 
 
 def build(settings: MethodSettings, interpreters: Mapping[str, Path] = MappingProxyType({})) -> Method:
     """The method with its options set. Raises ConfigError, one sentence, for what cannot be built.
 
-    `interpreters` by provider, for libraries that run in an environment of their own: such a method has `bound_to`.
+    `interpreters` by provider, for libraries that run in an environment of their own.
     """
     method = _method_class(settings)
-    bound_to: Callable[[Path | None], type[Method]] | None = getattr(method, "bound_to", None)
-    if bound_to is not None:
-        method = bound_to(interpreters.get(settings.provider))
+    if isinstance(method, RunsElsewhere):
+        method = method.bound_to(interpreters.get(settings.provider))
     package = method.registration.package
     if package:
         try:
