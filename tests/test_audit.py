@@ -26,7 +26,11 @@ from fruitaudit.report.artefacts import load_results, results_schema
 from fruitaudit.report.render import render
 
 SMALL = ["methods=[saliency, grad_cam_pp, {lime: {samples: 50}}]", "max_images=3"]
-WHOLE = ["trust=quick", "diagnosis=quick", 'claims=["accuracy[field] >= 0.99", "cause: light"]']
+WHOLE = [
+    "trust=quick",
+    "diagnosis=quick",
+    'claims=["accuracy[field] >= 0.99", "accuracy[test] >= 0.5", "cause: light"]',
+]
 """With the tests of the explanations and the experiments, which the digits case leaves out."""
 
 
@@ -72,7 +76,7 @@ def test_explanations_are_tested_and_claims_answered(audited: Path) -> None:
     assert isinstance(results.trust, TrustReport)
     assert {verdict.method for verdict in results.trust.verdicts} == {"saliency", "grad_cam_pp", "lime"}
     assert isinstance(results.diagnosis, Diagnosis)
-    assert [claim.state for claim in results.diagnosis.claims] == ["refuted", "undecided"]
+    assert [claim.state for claim in results.diagnosis.claims] == ["refuted", "supported", "refuted"]
     assert 'id="trust"' in (audited / "report.html").read_text()
 
 
