@@ -18,7 +18,9 @@ class LayerRow:
     parameters: int
     depth: int = 0
     detail: str = ""
-    """What distinguishes the layer, e.g. "2x2, relu"."""
+    """What distinguishes the layer, e.g. "2x2, 16 filters, relu"."""
+    brief: str = ""
+    """The same without filters and units, which are the last axis of the shape: "2x2, relu"."""
 
 
 @dataclass(frozen=True)

@@ -79,8 +79,7 @@ def _block(index: int, stage: Sequence[LayerRow], largest: int) -> Block:
     names = ", ".join(f"{layer.name} ({layer.kind})" for layer in stage[:8]) + (", ..." if len(stage) > 8 else "")
     kind = first.kind if len(stage) == 1 or len({layer.kind for layer in stage} - set(_SILENT)) <= 1 else "Stage"
     # Filters and units are the last axis of the shape, which is printed below.
-    said = [part for part in first.detail.split(", ") if not part.endswith((" filters", " units"))]
-    detail = f"{len(stage)} layers" if kind == "Stage" else ", ".join(said)
+    detail = f"{len(stage)} layers" if kind == "Stage" else first.brief
     top = (HEIGHT - height + depth) / 2
     return Block(kind, detail, _shape(shape), names, _family(kind), left, top, width, height, depth)
 

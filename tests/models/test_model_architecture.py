@@ -22,6 +22,7 @@ def test_the_chapters_model_has_526006_parameters(store16: Path) -> None:
     assert (summary.input_shape, summary.cam_layer) == ((100, 100, 3), "conv2d_4")
     rows = {row.name: row for row in summary.layers}
     assert rows["conv2d_1"].detail == "2x2, 16 filters, relu"
+    assert rows["conv2d_1"].brief == "2x2, relu"
     assert rows["conv2d_1"].parameters == 2 * 2 * 3 * 16 + 16
     assert rows["conv2d_1"].output_shape == (99, 99, 16)
     assert rows["maxpool2d_1"].detail == "2x2"

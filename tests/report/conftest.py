@@ -190,10 +190,10 @@ def make_results(out: Path) -> Results:
     ids = store.sample_ids[6:9]
     evaluations = (make_evaluation(test), make_evaluation(store))
     layers = (
-        LayerRow("conv", "Conv2D", (11, 11, 8), 104, detail="2x2, relu"),
+        LayerRow("conv", "Conv2D", (11, 11, 8), 104, detail="2x2, 8 filters, relu", brief="2x2, relu"),
         LayerRow("drop", "Dropout", (11, 11, 8), 0),
         LayerRow("flat", "Flatten", (968,), 0),
-        LayerRow("dense", "Dense", (3,), 2907, detail="softmax"),
+        LayerRow("dense", "Dense", (3,), 2907, detail="3 units, softmax", brief="softmax"),
     )
     return Results(
         title="Audit of " + SCRIPT,

@@ -39,37 +39,43 @@ def layer_rows(classifier: Classifier) -> tuple[LayerRow, ...]:
     for call in classifier.trace.done:
         parameters[id(call)] = _count_new(call.layer, counted)
     rows = [
-        LayerRow(call.path, call.kind, call.shape, parameters[id(call)], call.depth, detail(call.layer))
+        LayerRow(call.path, call.kind, call.shape, parameters[id(call)], call.depth, *details(call.layer))
         for call in classifier.trace.begun
     ]
     if left := _count_new(classifier.network, counted):
         kind = type(classifier.network).__name__
-        rows.append(LayerRow(classifier.network.name, kind, (), left, 0, "weights that none of its layers holds"))
+        held = ("weights that none of its layers holds",) * 2
+        rows.append(LayerRow(classifier.network.name, kind, (), left, 0, *held))
     return tuple(rows)
 
 
-def detail(layer: Any) -> str:
-    """What distinguishes a layer, e.g. "2x2, 16 filters, relu"."""
+def details(layer: Any) -> tuple[str, str]:
+    """What distinguishes a layer, e.g. "2x2, 16 filters, relu"; and the same without filters and units."""
     if isinstance(inner := getattr(layer, "layers", None), list):
-        return f"{len(inner)} layers"
+        return (f"{len(inner)} layers",) * 2
     words = [_by(getattr(layer, name, None)) for name in ("kernel_size", "pool_size", "size", "target_shape")]
     strides = getattr(layer, "strides", None)
     if _by(strides) and strides not in (getattr(layer, "pool_size", None), (1, 1)):
         words.append(f"stride {_by(strides)}")
     if _by(dilation := getattr(layer, "dilation_rate", None)) and dilation != (1, 1):
         words.append(f"dilation {_by(dilation)}")
-    words += [
+    width, numbers = (_numbers(layer, texts) for texts in (_WIDTH, _NUMBERS))
+    activation = getattr(getattr(layer, "activation", None), "__name__", "linear")
+    ending = (*numbers, "" if activation == "linear" else activation)
+    return ", ".join(filter(None, (*words, *width, *ending))), ", ".join(filter(None, (*words, *ending)))
+
+
+def _numbers(layer: Any, texts: dict[str, str]) -> list[str]:
+    """Those attributes of the layer that are numbers, in words."""
+    return [
         text.format(value)
-        for name, text in _NUMBERS.items()
+        for name, text in texts.items()
         if isinstance(value := getattr(layer, name, None), int | float) and not isinstance(value, bool)
     ]
-    activation = getattr(getattr(layer, "activation", None), "__name__", "linear")
-    return ", ".join(word for word in (*words, "" if activation == "linear" else activation) if word)
 
 
+_WIDTH = {"filters": "{} filters", "units": "{} units"}
 _NUMBERS = {
-    "filters": "{} filters",
-    "units": "{} units",
     "num_heads": "{} heads",
     "rate": "rate {:g}",
     "max_value": "at most {:g}",
