@@ -24,6 +24,8 @@ from fruitaudit.records.states import NotRun
 
 NO_PLACES = {"vit", "mlp", "saved_model"}
 """No layer with a spatial activation is found."""
+PLACES = {"vit": "come tokens", "mlp": "none is found in this model", "saved_model": "a SavedModel hides its layers"}
+"""What a method that needs one is told there is instead."""
 NO_RELU = {"log_softmax", "swish", "gelu", "vit"}
 """Has operations that rules made for ReLU do not know."""
 REFUSED = {
@@ -63,6 +65,7 @@ def assert_as_told(cell, name, kind, model):
     if kind in REFUSED.get(name, ()):
         assert isinstance(cell.result, NotRun), f"{name} works on {kind} now: take it from REFUSED"
         assert_names_what_to_use(cell.result.reason, kind)
+        assert_says_what_is_missing(cell, kind)
         return
     assert not isinstance(cell.result, NotRun), cell.result.reason
     assert type(cell.result) is typing.get_type_hints(cell.method.__call__)["return"]
@@ -83,6 +86,30 @@ def assert_names_what_to_use(reason, kind):
     named = [name for name in native_methods() if re.search(rf"\b{name}\b", advice[0])]
     assert named, reason
     assert not [name for name in named if kind in REFUSED.get(name, ())], reason
+
+
+def assert_says_what_is_missing(cell, kind):
+    """Where a method needs a layer: what stands in the place of one."""
+    reason, requires = cell.result.reason, cell.method.registration.requires
+    if requires == "a head of global average pooling and one dense layer" and kind not in NO_PLACES:
+        # What the nested networks pool is 1 x 1 at 32 pixels: no map.
+        assert ("for images of 32 x 32 is 1 x 1" if kind in ROUGH else "straight after the last layer") in reason
+        assert "use Grad-CAM (grad_cam) instead" in reason
+    elif kind in PLACES and "backward_rules" not in cell.method.registration.needs:
+        assert PLACES[kind] in reason
+        assert reason.endswith("use occlusion instead")
+
+
+def assert_boxes_lie_inside(boxes, model):
+    """In pixels; -1 where the model has no layer with places."""
+    if model.cam_layer is None:
+        assert (boxes == -1).all()
+        return
+    height, width, _ = model.input_shape
+    assert boxes.min() >= 0
+    assert boxes[..., 2].max() <= height
+    assert boxes[..., 3].max() <= width
+    assert (boxes[..., 2:] > boxes[..., :2]).all()
 
 
 def shown(cell, kind, model):
@@ -110,6 +137,7 @@ def shown(cell, kind, model):
         case Neighbours():
             assert (np.diff(made.distances, axis=1) >= 0).all()
             assert np.isfinite(made.distances).all()
+            assert_boxes_lie_inside(made.boxes, model)
             return [(made.values.reshape(-1, *pixels), (n * 5, *pixels))]
     raise AssertionError(f"no check for {type(made)}")
 

@@ -15,7 +15,6 @@ from fruitaudit.errors import CannotExplain
 from fruitaudit.models.keras.backend import keras
 from fruitaudit.models.keras.classifier import Classifier
 from fruitaudit.records.data import Background
-from fruitaudit.records.evidence import Neighbours
 from fruitaudit.runtime.streams import Streams
 
 L = keras.layers
@@ -122,24 +121,6 @@ def test_patches_are_boxes_in_pixels_row_first():
     ours[0, 3, 5], theirs[0, 0, 0, 2] = (1, 2), (1, 2)
     theirs[0, 0, 3, 3] = (9, -9)  # stronger, and not alike
     assert best_patches(ours, theirs, 1, (40, 90)).tolist() == [[[[30, 75, 40, 90], [0, 30, 10, 45]]]]
-
-
-@pytest.mark.parametrize("kind", zoo.KINDS)
-def test_every_kind_of_model_has_neighbours(kind):
-    network = Classifier.from_network(zoo.KINDS[kind]())
-    images = material(network.input_shape, n=2, high=zoo.TOP.get(kind, 1.0))
-    made = explain(NearestNeighbours(neighbours=2), network, images, some_targets(2, network.n_classes), Streams(0))
-    assert isinstance(made, Neighbours)
-    assert np.isfinite(made.distances).all()
-    assert (np.diff(made.distances, axis=1) >= 0).all()
-    height, width, _ = network.input_shape
-    if network.cam_layer is None:
-        assert (made.boxes == -1).all()
-    else:
-        assert made.boxes.min() >= 0
-        assert made.boxes[..., 2].max() <= height
-        assert made.boxes[..., 3].max() <= width
-        assert (made.boxes[..., 2:] > made.boxes[..., :2]).all()
 
 
 def test_other_images_and_batches_change_nothing(model):
