@@ -235,10 +235,6 @@ class Model(WithGradients, WithLayerGradients, WithUnitGradients, WithWeights, W
         """The Keras model itself, for libraries that take nothing else."""
         ...
 
-    def in_graph(self, images: Any) -> InGraph:
-        """The network on a (N, H, W, C) float32 tensor, as part of somebody's `tf.function`: nothing is counted."""
-        ...
-
 
 class Autoencoder(Protocol):
     """Turns images into what it knows how to make: near real ones, little is changed."""
@@ -252,22 +248,6 @@ class Autoencoder(Protocol):
 
     def misfit_gradients(self, values: FloatArray, span: FloatArray) -> FloatArray:
         """(N, H, W, C) d |(AE(z) - z) / span|_2^2 / dz, span (C,)."""
-        ...
-
-
-class InGraph(Protocol):
-    """Symbolic tensors of one call of the network."""
-
-    @property
-    def probabilities(self) -> Any: ...
-    @property
-    def logits(self) -> Any: ...
-    def layer(self, path: str) -> Any:
-        """The output of a layer, in its own type. Raises CannotExplain for an unknown one."""
-        ...
-
-    def input(self, path: str) -> Any:
-        """What a layer got, the first of several. Raises CannotExplain for an unknown one."""
         ...
 
 

@@ -9,7 +9,7 @@ import tempfile
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, cast
 
 import numpy as np
 from pydantic import Field
@@ -26,6 +26,9 @@ from fruitaudit.records.data import Images
 from fruitaudit.records.evidence import Counterfactuals
 from fruitaudit.records.explanations import Targets
 from fruitaudit.runtime.streams import Streams
+
+if TYPE_CHECKING:
+    from fruitaudit.models.keras.classifier import Classifier
 
 _NEEDS = (
     "cem@alibi runs in an environment of its own: make one with constraints-alibi.txt and name its interpreter under "
@@ -84,11 +87,12 @@ class CemByAlibi(Cem):
     def __call__(self, model: Model, images: Images, targets: Targets, streams: Streams) -> Counterfactuals:
         if self.python is None:
             raise CannotExplain(_NEEDS)
+        classifier = cast("Classifier", model)  # as the registration needs the Keras network
         nothing, span, made = self.without_information(images), images.high - images.low, None
         with tempfile.TemporaryDirectory(prefix="fruitaudit-alibi-") as name:
             folder, ends = Path(name), {}
             ends["model"] = _freeze(
-                lambda unit: model.in_graph(images.low + unit * span).probabilities, model, folder / "model.pb"
+                lambda unit: classifier.in_graph(images.low + unit * span).probabilities, model, folder / "model.pb"
             )
             if self.autoencoder is not None:
                 autoencoder, made = fitting_autoencoder(self.autoencoder, model, images)

@@ -3,22 +3,24 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from fruitaudit.models.base import Model
 from fruitaudit.models.keras import rules_deep_lift, rules_lrp, rules_relu
 from fruitaudit.models.keras.backend import tf
 from fruitaudit.models.keras.graphs import batches_of, compiled, pictures, scored
 from fruitaudit.models.rules import DeepLiftRules, LrpRules, Propagated, ReluRules, Rules
 from fruitaudit.records.data import FloatArray
 
+if TYPE_CHECKING:
+    from fruitaudit.models.keras.classifier import Classifier
+
 _MANY = 100
 """Passes from which compiling parts of them takes less time than it saves."""
 
 
-def propagate(model: Model, rules: Rules, values: FloatArray, weights: FloatArray) -> Propagated:
+def propagate(model: Classifier, rules: Rules, values: FloatArray, weights: FloatArray) -> Propagated:
     """See `models.base.WithBackwardRules`. What it costs is counted."""
     if isinstance(rules, ReluRules):
         return _by_relus(model, rules, values, weights)
@@ -27,8 +29,8 @@ def propagate(model: Model, rules: Rules, values: FloatArray, weights: FloatArra
     return (_against_one if rules.one_colour else _against_many)(model, rules, values, weights)
 
 
-def _by_relus(model: Model, rules: ReluRules, values: FloatArray, weights: FloatArray) -> Propagated:
-    def function(alive: Model, images: Any, seeds: Any) -> Any:
+def _by_relus(model: Classifier, rules: ReluRules, values: FloatArray, weights: FloatArray) -> Propagated:
+    def function(alive: Classifier, images: Any, seeds: Any) -> Any:
         return rules_relu.modified_gradient(alive, images, seeds, rules.at_relus)
 
     graph = compiled(model, rules, function, pictures(model), scored(model))
@@ -37,10 +39,10 @@ def _by_relus(model: Model, rules: ReluRules, values: FloatArray, weights: Float
     return Propagated(found)
 
 
-def _relevance(model: Model, rules: LrpRules, values: FloatArray, weights: FloatArray) -> Propagated:
+def _relevance(model: Classifier, rules: LrpRules, values: FloatArray, weights: FloatArray) -> Propagated:
     of_kind = {"dense": rules.dense, "convolution": rules.convolution, "first": rules.first}
 
-    def function(alive: Model, images: Any, seeds: Any, low: Any, high: Any) -> Any:
+    def function(alive: Classifier, images: Any, seeds: Any, low: Any, high: Any) -> Any:
         return rules_lrp.relevance(alive, images, seeds, low, high, of_kind)
 
     colours = tf.TensorSpec((model.input_shape[2],), tf.float32)
@@ -53,7 +55,7 @@ def _relevance(model: Model, rules: LrpRules, values: FloatArray, weights: Float
     return Propagated(*found)
 
 
-def _against_one(model: Model, rules: DeepLiftRules, values: FloatArray, weights: FloatArray) -> Propagated:
+def _against_one(model: Classifier, rules: DeepLiftRules, values: FloatArray, weights: FloatArray) -> Propagated:
     function = rules_deep_lift.against_one
     graph = compiled(model, "deep_lift", function, pictures(model), scored(model), pictures(model))
     found = batches_of(model, lambda v, w: graph(v, w, rules.references), values, weights)
@@ -62,7 +64,7 @@ def _against_one(model: Model, rules: DeepLiftRules, values: FloatArray, weights
     return Propagated(*found)
 
 
-def _against_many(model: Model, rules: DeepLiftRules, values: FloatArray, weights: FloatArray) -> Propagated:
+def _against_many(model: Classifier, rules: DeepLiftRules, values: FloatArray, weights: FloatArray) -> Propagated:
     references = rules.references
     fused = len(values) * len(references) >= _MANY
     function = partial(rules_deep_lift.against_many, fused=fused)

@@ -11,13 +11,15 @@ broadcasts.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from fruitaudit.errors import CannotExplain
-from fruitaudit.models.base import Model
 from fruitaudit.models.keras import backward, rules_maxima
 from fruitaudit.models.keras.backend import tf
 from fruitaudit.models.keras.backward import Rules, Signals, Step, transposed
+
+if TYPE_CHECKING:
+    from fruitaudit.models.keras.classifier import Classifier
 
 _NEAR = 1e-4
 """Below this relative difference a slope is taken as the derivative: float32 leaves too few digits to divide."""
@@ -27,7 +29,7 @@ _LARGE = 1 << 16
 """Values an image from which memory is what an operation waits for."""
 
 
-def require_batch_axis(model: Model) -> None:
+def require_batch_axis(model: Classifier) -> None:
     """Raises CannotExplain where an operation moves images from the first axis, on which references are laid."""
 
     def run(images: Any) -> Any:
@@ -174,7 +176,7 @@ FUSED_RULES: Rules = {**RULES, **dict.fromkeys(("Relu", "Relu6"), _piecewise_fus
 """The same with ReLUs that XLA compiles for each shape, which takes as long as it saves in about a hundred passes."""
 
 
-def against_one(model: Model, images: Any, weights: Any, baseline: Any) -> tuple[Any, Any]:
+def against_one(model: Classifier, images: Any, weights: Any, baseline: Any) -> tuple[Any, Any]:
     """In a graph: (maps (N, H, W), differences of the weighted logits (N,)) of images against one baseline."""
     of_images, of_baseline = model.in_graph(images), model.in_graph(baseline)
     one = baseline, of_baseline.logits
@@ -184,7 +186,13 @@ def against_one(model: Model, images: Any, weights: Any, baseline: Any) -> tuple
 
 
 def _multipliers_of(
-    model: Model, many: tuple[Any, Any], one: tuple[Any, Any], seed: Any, *, fused: bool = False, colour: Any = None
+    model: Classifier,
+    many: tuple[Any, Any],
+    one: tuple[Any, Any],
+    seed: Any,
+    *,
+    fused: bool = False,
+    colour: Any = None,
 ) -> Any:
     """In a graph: multipliers at the images of `many`, (images, logits) each; the other trace holds a single image.
 
@@ -199,7 +207,7 @@ def _multipliers_of(
     )
 
 
-def against_many(model: Model, images: Any, seeds: Any, references: Any, *, fused: bool) -> tuple[Any, Any]:
+def against_many(model: Classifier, images: Any, seeds: Any, references: Any, *, fused: bool) -> tuple[Any, Any]:
     """In a graph: sums over the references, which run forward once for all images."""
     of_references = model.in_graph(references)
 

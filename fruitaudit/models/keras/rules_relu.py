@@ -5,12 +5,14 @@ Both are defined for networks of linear operations, maxima and ReLUs; any other 
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from fruitaudit.models.base import Model
 from fruitaudit.models.keras import backward
 from fruitaudit.models.keras.backend import tf
 from fruitaudit.models.keras.backward import Rules, Signals, Step
+
+if TYPE_CHECKING:
+    from fruitaudit.models.keras.classifier import Classifier
 
 
 def _guided(step: Step, signals: Signals) -> Signals:
@@ -37,7 +39,7 @@ _TABLES: dict[str, tuple[str, Rules]] = {
 """By `ReluRules.at_relus`: what the rules are called, and the table."""
 
 
-def modified_gradient(model: Model, images: Any, weights: Any, at_relus: str) -> tuple[Any]:
+def modified_gradient(model: Classifier, images: Any, weights: Any, at_relus: str) -> tuple[Any]:
     """In a graph: what arrives at the images (N, H, W, C) from their logits, each counted by its weight (N, K)."""
     title, rules = _TABLES[at_relus]
     logits = model.in_graph(images).logits
