@@ -135,6 +135,36 @@ def test_dry_run_counts_the_tests_of_the_explanations(fruitaudit: Terminal, digi
     assert labels["passes"]["gradient"] == quick["passes"]["gradient"] + 150 * 320
 
 
+def test_dry_run_says_what_will_not_run_as_the_model_offers_less(
+    fruitaudit: Terminal, digits: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from fruitaudit.models.keras.classifier import Classifier
+
+    monkeypatch.setattr(Classifier, "offers", frozenset({"scores"}))
+    arguments = ["evaluate", digits / "fruitaudit.yaml", "--dry-run", "--methods", "occlusion,saliency,lrp,grad_cam"]
+    assert fruitaudit(*arguments) == 0
+    told = " ".join(fruitaudit.out.split())
+    assert "occlusion on errors" in told
+    missing = {
+        "saliency": "Saliency needs gradients with respect to the image",
+        "lrp": "Layer-wise relevance propagation needs rules for the way back through its operations",
+        "grad_cam": "Grad-CAM needs gradients with respect to a layer",
+    }
+    for name, needs in missing.items():
+        why = f"{needs}, which this model does not offer; use occlusion instead."
+        assert f"Will not run: {name} on errors: {why}" in told
+
+
+def test_a_config_cannot_allow_code_and_the_flag_can(fruitaudit: Terminal, digits: Path) -> None:
+    usual, config = digits / "fruitaudit.yaml", digits / "runs_code.yaml"
+    config.write_text(re.sub(r"(?m)^model:\n", "model:\n  allow_code: true\n", usual.read_text()))
+    arguments = ["--dry-run", "--methods", "occlusion"]
+    assert fruitaudit("evaluate", config, *arguments) == 2
+    assert re.search(r"runs_code.yaml:\d+: 'model.allow_code' .* pass --allow-code$", fruitaudit.err.strip())
+    assert fruitaudit("evaluate", config, *arguments, "--allow-code") == 0
+    assert fruitaudit("evaluate", usual, *arguments, "--allow-code") == 0
+
+
 def test_dry_run_counts_the_experiments(fruitaudit: Terminal, digits: Path) -> None:
     passes = {}
     for level in ("off", "quick", "standard"):
