@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -99,5 +100,6 @@ def test_neither_tensorflow_nor_keras_is_imported_for_a_network_in_numpy():
         "for method in native_methods().values(): outcome(quick(method), PooledCnn())\n"
         "assert not {'tensorflow', 'keras'} & set(sys.modules)\n"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=Path(__file__).parent)
+    path = {"PYTHONPATH": os.pathsep.join([str(Path(__file__).parent), *sys.path])}
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=os.environ | path)
     assert done.returncode == 0, done.stderr
