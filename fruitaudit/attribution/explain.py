@@ -22,21 +22,21 @@ def explain(
     """Run a method. Whatever goes wrong in it or its library costs this method alone, with a reason."""
     title = method.registration.title
     if len(images) == 0 and method.registration.subject == "image":
-        return NotRun(f"{title}: there are no images to explain")
+        return NotRun(f"{title}: there are no images to explain", "no_images")
     if targets.against is not None and (reason := why_no_contrast(method)):
-        return NotRun(reason)
+        return NotRun(reason, "not_applicable")
     if reason := why_not_offered(method.registration, model):
         return NotRun(reason, "not_applicable")
     try:
         explanation = method(offering(model, *method.registration.needs), _as_asked(method, images), targets, streams)
     except CannotExplain as reason:
-        return NotRun(str(reason))
+        return NotRun(str(reason), "not_applicable")
     except AuditError:
         raise
     except Exception as error:
         log.debug("%s failed", title, exc_info=True)
         first_line = next(iter(str(error).splitlines()), "no message")
-        return NotRun(f"{title} failed on this model: {type(error).__name__}: {first_line}")
+        return NotRun(f"{title} failed on this model: {type(error).__name__}: {first_line}", "failed")
     return _kept_contract(title, explanation, images)
 
 
@@ -83,6 +83,7 @@ def _kept_contract(title: str, explanation: Explanation, images: Images) -> Expl
         if values.shape != expected or values.dtype != "float32":
             return NotRun(
                 f"{title} returned maps of shape {values.shape} and type {values.dtype} "
-                f"where {expected} and float32 were due; nothing was drawn of them"
+                f"where {expected} and float32 were due; nothing was drawn of them",
+                "failed",
             )
     return explanation

@@ -114,7 +114,7 @@ class Explainer:
         method = build(settings, self.interpreters)
         title, wanted = method.registration.title, background_of(method)
         if not len(images) and method.registration.subject == "image":
-            reason = NotRun("no image fits the group's rule")
+            reason = NotRun("no image fits the group's rule", "no_images")
             return ExplanationNotRun(group, settings.spelling, title, reason), False
         if targets.against is not None and method.registration.explains == "activation":
             # What layers answer is the same whatever the class.
@@ -122,7 +122,10 @@ class Explainer:
         if wanted:
             images = replace(images, background=self.background(wanted))
             if images.background is None:
-                reason = NotRun(f"{title} compares with images that the model knows; add a split with role: reference")
+                reason = NotRun(
+                    f"{title} compares with images that the model knows; add a split with role: reference",
+                    "no_reference",
+                )
                 return ExplanationNotRun(group, settings.spelling, title, reason), False
         asked: dict[str, object] = asdict(method)  # type: ignore[call-overload]
         key = {

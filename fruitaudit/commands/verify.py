@@ -147,7 +147,9 @@ class _Asked:
             return Agreement(name, provider, *both, caveat, explains, changed)
         own, good = figures_of(found), figures_of(other)
         if not own:
-            return NotCompared(name, provider, NotRun(f"{name} shows neither maps nor anything that can be counted"))
+            return NotCompared(
+                name, provider, NotRun(f"{name} shows neither maps nor anything that can be counted", "not_applicable")
+            )
         return Figures(name, provider, {what: (own[what], good[what]) for what in own}, caveat, changed)
 
     def _built(self, name: str, provider: str, options: dict[str, typing.Any]) -> Method | NotRun:
@@ -155,7 +157,7 @@ class _Asked:
             settings = MethodSettings(name=name, provider=provider, options=options)
             return build(settings, self.config.providers.interpreters)
         except ConfigError as reason:
-            return NotRun(str(reason))
+            return NotRun(str(reason), "not_applicable")
 
     def _explained(self, method: Method) -> Explanation | NotRun:
         images, targets = self.images, self.targets

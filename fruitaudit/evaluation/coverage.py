@@ -35,7 +35,7 @@ def accuracy_when_answering(predictions: Predictions, share: float) -> Quantity:
         raise ValueError(f"a share of images lies in (0, 1], not {share}")
     confidence = predictions.probabilities.max(axis=1)
     if not len(confidence):
-        return NotRun("the split has no images")
+        return NotRun("the split has no images", "no_images")
     # 0.7 * 10 is 7.000000000000001: the rounding keeps it 7 images.
     rank = int(np.ceil(round(share * len(confidence), 9)))
     answered = confidence >= np.sort(confidence)[-rank]

@@ -46,7 +46,9 @@ class Quantities:
         for top in top_k:
             always = f"the model has {k} classes: one of its first {top} is always right"
             out[f"top{top}_accuracy"] = (
-                NotRun(always) if facts.n and top >= k else proportion(ranks < top, facts.groups, otherwise=NO_IMAGES)
+                NotRun(always, "not_applicable")
+                if facts.n and top >= k
+                else proportion(ranks < top, facts.groups, otherwise=NO_IMAGES)
             )
         ranked = f"mean over the {len(facts.sweeps)} of {k} classes that have images of their own and of others"
         notes = {
@@ -100,17 +102,17 @@ class Quantities:
     def _no_information_rate(self) -> Quantity:
         n, largest = self.facts.n, int(self.facts.support.max(initial=0))
         if not n:
-            return NotRun(NO_IMAGES)
+            return NotRun(NO_IMAGES, "no_images")
         name = self.class_names[int(self.facts.support.argmax())]
         return Estimate(largest / n, n, successes=largest, note=f"{name}; no interval: it describes the split")
 
     def _scalar(self, name: str, note: str = "") -> Quantity:
         n = self.facts.n
         if not n:
-            return NotRun(NO_IMAGES)
+            return NotRun(NO_IMAGES, "no_images")
         value = float(self.values[name])
         if not np.isfinite(value):
-            return NotRun(_UNDEFINED[name])
+            return NotRun(_UNDEFINED[name], "undefined")
         carried = np.array([self.facts.units(self.facts.labels == c) for c in np.flatnonzero(self.facts.support)])
         few = int((carried < ROUGH_BELOW).sum())
         if few and n >= ROUGH_BELOW:
@@ -150,7 +152,8 @@ class Quantities:
         n, support = self.facts.n, int(self.facts.support[c])
         others = n if name == "f1" else n - support
         if not support or not others:
-            return NotRun(NO_IMAGES if not n else "no image of another class" if support else "no image of this class")
+            missing = NO_IMAGES if not n else "no image of another class" if support else "no image of this class"
+            return NotRun(missing, "undefined" if support else "no_images")
         value, samples = float(self.values[name][c]), self.samples[name][c]
         own = self.facts.labels == c
         carried = own if name == "f1" or support <= others else ~own

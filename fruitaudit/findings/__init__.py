@@ -23,7 +23,7 @@ from fruitaudit.records.states import NotRun
 from fruitaudit.records.trust import TrustReport
 
 _ORDER = {"critical": 0, "warning": 1, "note": 2}
-_UNASKED = NotRun("not asked for")
+_UNASKED = NotRun("not asked for", "not_asked")
 
 
 def find(

@@ -56,7 +56,7 @@ def agreement(ratings: Array, pictures: IntArray, strata: IntArray, streams: Str
     by_picture = np.stack([units[pictures == picture].sum(axis=0) for picture in found])
     value = float(alpha(by_picture.sum(axis=0)))
     if np.isnan(value):
-        return NotRun("all these ratings are the same, so that agreement beyond chance is not defined")
+        return NotRun("all these ratings are the same, so that agreement beyond chance is not defined", "undefined")
 
     def statistic(counts: npt.NDArray[np.float32]) -> dict[str, Array]:
         return {"alpha": alpha(np.tensordot(counts.T.astype(np.float64), by_picture, axes=1))}

@@ -86,7 +86,7 @@ def _on_object(method: MethodTrust) -> Quantity:
 def _correlation(scores: Array, figure: Array, strata: IntArray, streams: Streams) -> Quantity:
     """Of the mean over pictures with (methods,) figures."""
     if np.ptp(figure) == 0:
-        return NotRun(f"it is the same for all {len(figure)} methods")
+        return NotRun(f"it is the same for all {len(figure)} methods", "undefined")
     known = np.isfinite(scores)
     filled, used = np.where(known, scores, 0.0), np.atleast_1d(known.any(axis=1))
 
@@ -98,7 +98,7 @@ def _correlation(scores: Array, figure: Array, strata: IntArray, streams: Stream
 
     value = float(statistic(used[:, None].astype(np.float32))["rho"][0])
     if np.isnan(value):
-        return NotRun("all methods are rated alike")
+        return NotRun("all methods are rated alike", "undefined")
     rng = streams.rng("rating", "beside tests")
     samples = resample(statistic, strata, rng, resamples=RESAMPLES)["rho"]
     note = "so few methods may be in any order by chance" if len(figure) < TELLING_METHODS else ""

@@ -95,7 +95,7 @@ class _Table:
         values = self.values[raters]
         known = values[np.isfinite(values)]
         if known.size and np.ptp(known) == 0:
-            return NotRun("all ratings are the same, which tells nothing apart")
+            return NotRun("all ratings are the same, which tells nothing apart", "undefined")
         scores = [
             _mean(np.array([_share(row[self._of(i) & maps], row[self._of(i) & controls]) for row in values]))
             for i in self._all
@@ -140,7 +140,9 @@ def measure(sheet: Sheet, answers: Sequence[Answers], trust: TrustReport | NotRu
             source.title,
             source.control,
             table.over_pictures(means[:, k], "no map of it was rated"),
-            NotRun("it is a control") if source.control else table.above(table.sources == k, table.control),
+            NotRun("it is a control", "not_applicable")
+            if source.control
+            else table.above(table.sources == k, table.control),
             sheet.left_out.get(source, 0),
             verdicts.get(source.method),
         )
@@ -155,7 +157,7 @@ def measure(sheet: Sheet, answers: Sequence[Answers], trust: TrustReport | NotRu
         maps=len(sheet.panels),
         sources=tuple(rated),
         raters=tuple(_rater(sheet, table, k, one) for k, one in enumerate(answers)),
-        each_other=NotRun("there is only one rater")
+        each_other=NotRun("there is only one rater", "not_applicable")
         if len(answers) < 2
         else agreement(table.values, table.pictures, table.strata, table.streams),
         above_controls={

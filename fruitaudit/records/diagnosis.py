@@ -18,7 +18,7 @@ Check = Literal[
     "duplicates", "duplicates across", "shared groups", "starved classes", "split size", "odd files", "doubtful labels"
 ]
 Setting = Literal["channel order", "scale", "resize", "interpolation", "class order"]
-_UNMEASURED = NotRun("this audit was made by a version of fruitaudit that did not measure it")
+_UNMEASURED = NotRun("this audit was made by a version of fruitaudit that did not measure it", "not_asked")
 
 
 @dataclass(frozen=True)

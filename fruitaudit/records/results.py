@@ -14,7 +14,7 @@ from fruitaudit.records.model import ModelSummary
 from fruitaudit.records.states import NotRun
 from fruitaudit.records.trust import ExplanationCost, TrustReport
 
-_UNASKED = NotRun("this audit was made by a version of fruitaudit that did not ask for it")
+_UNASKED = NotRun("this audit was made by a version of fruitaudit that did not ask for it", "not_asked")
 
 
 @dataclass(frozen=True)

@@ -45,13 +45,15 @@ class Folder:
             with np.load(self.file(row.file), allow_pickle=False) as stored:
                 n, explanation = len(stored["sample_ids"]), unpack(stored)
         except FileNotFoundError:
-            return NotRun(f"{row.file} is missing from the folder")
+            return NotRun(f"{row.file} is missing from the folder", "unreadable")
         except (OSError, ValueError, KeyError, TypeError, zipfile.BadZipFile):
-            return NotRun(f"{row.file} is damaged or was written by another version of fruitaudit")
+            return NotRun(f"{row.file} is damaged or was written by another version of fruitaudit", "unreadable")
         if n != len(row.sample_ids) or KINDS[type(explanation)] != row.kind:
-            return NotRun(f"{row.file} does not hold what results.json says of its {len(row.sample_ids)} images")
+            return NotRun(
+                f"{row.file} does not hold what results.json says of its {len(row.sample_ids)} images", "unreadable"
+            )
         if isinstance(explanation, Maps | Segments) and len(explanation.values) != n:
-            return NotRun(f"{row.file} does not hold the {n} maps that results.json names")
+            return NotRun(f"{row.file} does not hold the {n} maps that results.json names", "unreadable")
         return explanation
 
     def photograph(self, name: str | None, side: int) -> str | None:

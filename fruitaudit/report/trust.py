@@ -165,7 +165,7 @@ def _gains(test: str, title: str, says: str, tested: Tested) -> Panel:
     """Gain over the strongest control: the one that the method beats by least."""
 
     def least(m: MethodTrust) -> Quantity:
-        found = m.faithfulness.get(test, NotRun("it was not run"))
+        found = m.faithfulness.get(test, NotRun("it was not run", "not_asked"))
         if not isinstance(found, Beside):
             return found
         gains = [gain for gain in found.gains.values() if isinstance(gain, Estimate)]
@@ -183,7 +183,7 @@ def _kinds(tested: Tested) -> list[tuple[str, float]]:
 
 def _change(tested: Tested, kind: str, strength: float) -> Panel:
     def get(m: MethodTrust) -> Quantity:
-        missing = NotRun("not tried with this method")
+        missing = NotRun("not tried with this method", "not_asked")
         return next((c.spearman for c in m.changes if (c.kind, c.strength) == (kind, strength)), missing)
 
     title = {"noise": f"Noise of {percent(strength, 0)} of the range", "shift": "Shifted by one pixel",

@@ -42,7 +42,7 @@ def wilson(successes: int, n: int, *, note: str = "") -> Estimate:
 
 def proportion(hits: Flags, groups: IntArray | None = None, *, otherwise: str = "there are no images") -> Quantity:
     """The share of the images (N,) that are hits, or NotRun with the reason `otherwise` where there are none."""
-    return share_of(hits, groups) if len(hits) else NotRun(otherwise)
+    return share_of(hits, groups) if len(hits) else NotRun(otherwise, "no_images")
 
 
 def share_of(hits: Flags, groups: IntArray | None = None) -> Estimate:

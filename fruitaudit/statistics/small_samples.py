@@ -40,7 +40,7 @@ def mean_over_images(
     missing, n = len(scores) - len(defined), len(defined)
     if n < max(1.0, LEAST_SHARE * len(scores)):
         return NotRun(f"defined on only {n} of {len(scores)} images: the maps of the others are empty, constant or "
-                      "not finite")  # fmt: skip
+                      "not finite", "too_few_images")  # fmt: skip
     notes = [text for text in (note, f"undefined on {missing} of {len(scores)} images" if missing else "") if text]
     value = float(defined.mean())
     units, n_units = (np.arange(n), n) if groups is None else numbered(groups[known])

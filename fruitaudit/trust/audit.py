@@ -56,10 +56,10 @@ def trust_of(
     `rows` say what the methods gave on the groups; from these maps comes the background reliance of each group.
     """
     if config.trust == "off":
-        return NotRun("the explanations were not tested: the config says trust: off"), ()
+        return NotRun("the explanations were not tested: the config says trust: off", "off"), ()
     methods, source = tested_methods(config, groups), worst_split(list(predictions.values()))
     if not methods or source is None:
-        return NotRun("no method that gives maps was asked for, so there is nothing to test"), ()
+        return NotRun("no method that gives maps was asked for, so there is nothing to test", "not_asked"), ()
     rng = explainer.streams.rng("trust", "images", source.split)
     drawn = rng.permutation(len(source.labels))[: LEVELS[config.trust].cheap.images]
     images = explainer.images([source.sample_ids[i] for i in drawn])
@@ -112,5 +112,5 @@ def _shuffled(config: Config, explainer: Explainer) -> WithScores | NotRun:
         return NOT_ASKED
     background = explainer.background(LABELLED)
     if background is None:
-        return NotRun("there is no split with role: reference, whose labels could be shuffled")
+        return NotRun("there is no split with role: reference, whose labels could be shuffled", "no_reference")
     return train_on_shuffled(explainer.opened.classifier, background.values, background.labels, explainer.streams)

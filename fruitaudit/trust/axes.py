@@ -66,7 +66,7 @@ def _faithfulness(bench: Bench, tested: Tested, test: str) -> Beside | NotRun:
     try:
         own, controls = bench.scores(test, tested.maps, explains_of(tested.subject.method, bench.model))
     except CannotExplain as reason:
-        return NotRun(str(reason))
+        return NotRun(str(reason), "not_applicable")
     return beside(
         own, controls, bench.streams, higher_is_better=test not in LOWER_IS_BETTER, groups=bench.groups(len(own))
     )
@@ -79,7 +79,7 @@ def randomization(bench: Bench, tested: Tested) -> tuple[Randomization | NotRun,
         return network, network
     images, targets = bench.first(len(tested.few))
     found: dict[bool, list[Depth]] = {True: [], False: []}
-    last: FloatArray | NotRun = NotRun("no layer was drawn anew")
+    last: FloatArray | NotRun = NotRun("no layer was drawn anew", "not_asked")
     for step in steps(network.layers, cascading=allowance.cascading, independent=allowance.independent):
         maps = tested.subject.maps(network.reinitialised(step.layers), images, targets)
         if isinstance(maps, NotRun):
@@ -151,11 +151,13 @@ def other_class(bench: Bench, tested: Tested) -> Quantity:
 def pointing_game(bench: Bench, tested: Tested) -> Beside | NotRun:
     """The grid pointing game, beside the controls on the same mosaics."""
     if bench.mosaics is None:
-        return NotRun("a mosaic takes images of four classes, and the model must see each class in its quarter")
+        return NotRun(
+            "a mosaic takes images of four classes, and the model must see each class in its quarter", "too_few_images"
+        )
     mosaics = bench.mosaics.first(tested.allowance.pairs)
     if len(mosaics.images) < FEWEST_PAIRS:
         return NotRun(f"of {mosaics.asked} classes shown in mosaics the model sees only {len(mosaics.images)} in their "
-                      "quarter")  # fmt: skip
+                      "quarter", "too_few_images")  # fmt: skip
     maps = tested.subject.maps(bench.model, mosaics.images, mosaics.targets)
     if isinstance(maps, NotRun):
         return maps
@@ -176,7 +178,7 @@ def on_object(bench: Bench, tested: Tested, class_names: Sequence[str]) -> Local
     n = len(tested.maps)
     masks = bench.first(n)[0].masks
     if masks is None:
-        return NotRun("the images have no masks that show where the object is")
+        return NotRun("the images have no masks that show where the object is", "no_masks")
     classes: IntArray = bench.targets.classes[:n]
     controls = {name: control[:n] for name, control in bench.controls.items()}
     return localization(

@@ -78,7 +78,7 @@ class Bench:
         try:
             return self.redraw()
         except CannotExplain as reason:
-            return NotRun(str(reason))
+            return NotRun(str(reason), "not_applicable")
 
     def changes(self, allowance: Allowance) -> list[Changed]:
         """All images after each change: noise of every strength, a one-pixel shift, JPEG."""

@@ -55,9 +55,9 @@ def stability(images: Images, changed: Changed, maps: FloatArray, maps_after: Fl
         by = int(changed.strength)
         before, after = before[:, :-by, :-by], after[:, by:, by:]
     if not len(rows):
-        nothing = NotRun("the prediction changes on every image")
+        nothing = NotRun("the prediction changes on every image", "no_images")
         return Change(changed.kind, changed.strength, 0, len(images), nothing, nothing)
-    relative: Quantity = NotRun("a shift is no small change of the pixels' values")
+    relative: Quantity = NotRun("a shift is no small change of the pixels' values", "not_applicable")
     if changed.kind != "shift":
         x, x_after = (i.unit()[rows] for i in (images, changed.images))
         relative = mean_over_images(_relative(before, after) / _norm(x_after - x) * _norm(x), streams, groups=groups)

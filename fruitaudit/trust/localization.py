@@ -53,7 +53,7 @@ def localization(
     """
     says = telling_masks(masks)
     if not says.any():
-        return NotRun("no image has a mask of its object that leaves background over")
+        return NotRun("no image has a mask of its object that leaves background over", "no_masks")
     maps, masks, units = maps[says], masks[says], None if groups is None else groups[says]
     others = {name: control[says] for name, control in controls.items()}
     inside = share_inside(maps, masks)

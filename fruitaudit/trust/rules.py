@@ -95,7 +95,7 @@ def _depends(everything: Quantity, unsigned: Quantity, output: Quantity, noise: 
 
 
 def _controls(m: MethodTrust) -> Reason:
-    tests = {name: m.faithfulness.get(key, NotRun("it was not run")) for key, name in JUDGED.items()}
+    tests = {name: m.faithfulness.get(key, NotRun("it was not run", "not_asked")) for key, name in JUDGED.items()}
     ran = {name: test for name, test in tests.items() if isinstance(test, Beside)}
     if not ran:
         why = next(test.reason for test in tests.values() if isinstance(test, NotRun))
@@ -188,7 +188,7 @@ def _under_noise(m: MethodTrust) -> Quantity:
     """Rank correlation under the strongest noise that is still invisible."""
     small = [c for c in m.changes if c.kind == "noise" and c.strength <= INVISIBLE_NOISE]
     if not small:
-        return NotRun("no noise was tried")
+        return NotRun("no noise was tried", "not_asked")
     return max(small, key=lambda c: c.strength).spearman
 
 

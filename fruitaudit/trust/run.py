@@ -30,9 +30,11 @@ from fruitaudit.trust.subject import Subject, maps_of
 
 log = logging.getLogger(__name__)
 
-NOT_ASKED = NotRun("label randomization was not asked for: it trains a copy of the network on shuffled labels")
+NOT_ASKED = NotRun(
+    "label randomization was not asked for: it trains a copy of the network on shuffled labels", "not_asked"
+)
 
-NO_PROMISE = NotRun("the method does not promise that its maps add up to anything")
+NO_PROMISE = NotRun("the method does not promise that its maps add up to anything", "not_applicable")
 
 
 @dataclass(frozen=True)
@@ -116,7 +118,7 @@ def _one(
     try:
         chosen = trial(method, bench.model, bench.budget)
     except CannotExplain as reason:
-        return untested(NotRun(str(reason)))
+        return untested(NotRun(str(reason), "not_applicable"))
     subject = Subject(name, chosen.method, bench.streams)
     explanation = subject.explain(bench.model, *bench.first(chosen.allowance.images))
     if isinstance(explanation, NotRun):
@@ -138,7 +140,7 @@ def _one(
     # A test that fails on one method's maps must not cost the audit, and must not pass.
     except Exception as error:
         log.debug("testing %s failed", title, exc_info=True)
-        return untested(NotRun(f"a test failed: {type(error).__name__}: {error}"))
+        return untested(NotRun(f"a test failed: {type(error).__name__}: {error}", "failed"))
     return _Outcome(record, maps, subject.cost())
 
 

@@ -49,7 +49,7 @@ class Subject:
     def maps(self, model: WithScores, images: Images, targets: Targets) -> FloatArray | NotRun:
         """(N, H, W), or why there are none."""
         if not len(images):
-            return NotRun("there are no images for it")
+            return NotRun("there are no images for it", "no_images")
         return maps_of(self.explain(model, images, targets), self.method.registration.title)
 
     def seeded(self, seed: int) -> Subject:
@@ -73,5 +73,5 @@ def maps_of(explanation: Explanation | NotRun, title: str) -> FloatArray | NotRu
         return explanation
     values = getattr(explanation, "values", None)
     if not isinstance(values, np.ndarray) or values.ndim != 3:
-        return NotRun(f"{title} gives no map of the image, and these tests are of maps")
+        return NotRun(f"{title} gives no map of the image, and these tests are of maps", "not_applicable")
     return values

@@ -50,7 +50,7 @@ def test_three_classes_by_hand() -> None:
     assert (value(b.precision), value(b.recall), value(b.f1)) == (1 / 6, 1 / 2, 1 / 4)
     assert isinstance(b.precision, Estimate)
     assert (b.precision.successes, b.precision.n) == (1, 6)
-    assert c.precision == NotRun("never predicted")
+    assert c.precision == NotRun("never predicted", "no_images")
     assert value(c.recall) == 0
     # class a: positives score 0.9 0.9 0.9 0.05, negatives 0.9 and 5 times 0.05 -> 3 x (5 + 1/2) + 5/2 pairs of 24
     assert value(a.auc) == pytest.approx((3 * 5.5 + 2.5) / 24)
@@ -130,7 +130,9 @@ def test_top_k_counts_ties_as_argmax_does() -> None:
     result = evaluate(p, Streams(1), top_k=(1, 3, 4))
     assert value(result.metrics["top1_accuracy"]) == value(result.metrics["accuracy"]) == 0.25
     assert value(result.metrics["top3_accuracy"]) == 0.75
-    assert result.metrics["top4_accuracy"] == NotRun("the model has 4 classes: one of its first 4 is always right")
+    assert result.metrics["top4_accuracy"] == NotRun(
+        "the model has 4 classes: one of its first 4 is always right", "not_applicable"
+    )
 
 
 def test_log_loss_comes_from_the_logits() -> None:
@@ -175,10 +177,12 @@ def test_what_is_not_defined_says_why() -> None:
     assert set(nothing.metrics.values()) == {NotRun("the split has no images")}
     assert nothing.coverage.n == 0
     one = evaluate(DEGENERATE["one class only"], Streams(9))
-    assert one.metrics["auc_macro"] == NotRun("no class has images of its own and of others")
-    assert one.metrics["cohen_kappa"] == NotRun("undefined: all images are of one class and were called so")
-    assert one.classes[0].recall == NotRun("no image of this class")
-    assert one.classes[2].auc == NotRun("no image of another class")
+    assert one.metrics["auc_macro"] == NotRun("no class has images of its own and of others", "undefined")
+    assert one.metrics["cohen_kappa"] == NotRun(
+        "undefined: all images are of one class and were called so", "undefined"
+    )
+    assert one.classes[0].recall == NotRun("no image of this class", "no_images")
+    assert one.classes[2].auc == NotRun("no image of another class", "undefined")
     assert one.notes == ("no image of 2 of 3 classes: class 0, class 1",)
 
 

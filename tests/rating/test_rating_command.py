@@ -56,7 +56,7 @@ def test_json_holds_every_figure(run, audit) -> None:
     assert code == 0
     assert {row["method"]: row["rating"]["value"] for row in told["sources"]}["saliency"] == 5
     assert told["beside_tests"][0]["correlation"]["value"] == pytest.approx(1)
-    assert told["each_other"] == {"state": "not_run", "reason": "there is only one rater"}
+    assert told["each_other"] == {"state": "not_run", "code": "not_applicable", "reason": "there is only one rater"}
 
 
 def broken(audit, text: str):

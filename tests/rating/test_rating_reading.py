@@ -47,7 +47,7 @@ def test_a_rater_who_knows(audit) -> None:
     assert {q.value for q in found.above_controls.values()} == {1.0}
     assert rows["occlusion"].above_controls.value == 1
     assert found.raters[0].themselves.value == 1
-    assert found.each_other == NotRun("there is only one rater")
+    assert found.each_other == NotRun("there is only one rater", "not_applicable")
     assert rows["saliency"].rating.n == 10
 
 
@@ -78,7 +78,7 @@ def test_a_rater_who_always_says_the_same_tells_nothing(audit) -> None:
     silent += [row.above_controls for row in found.sources]
     assert all(isinstance(q, NotRun) for q in silent)
     assert "all ratings are the same" in found.above_controls["Control: edges"].reason
-    assert figures(found)["verdict"] == NotRun("all methods are rated alike")
+    assert figures(found)["verdict"] == NotRun("all methods are rated alike", "undefined")
 
 
 def test_who_takes_another_pictures_map_for_this_ones_is_told(audit) -> None:
@@ -160,7 +160,9 @@ def test_verdicts_that_are_all_the_same_put_nothing_in_order(audit) -> None:
     trust = trust_report()
     same = tuple(replace(verdict, reading="read") for verdict in trust.verdicts)
     audit.change(trust=replace(trust, verdicts=same))
-    assert figures(told(audit, audit.answer("Ada", knowing)))["verdict"] == NotRun("it is the same for all 3 methods")
+    assert figures(told(audit, audit.answer("Ada", knowing)))["verdict"] == NotRun(
+        "it is the same for all 3 methods", "undefined"
+    )
 
 
 def test_the_correlation_has_an_interval_of_other_pictures(audit) -> None:

@@ -41,7 +41,7 @@ def test_wilson_covers_about_95_percent(n: int, p: float) -> None:
 
 
 def test_no_proportion_of_nothing() -> None:
-    assert proportion(np.zeros(0, bool), otherwise="no images") == NotRun("no images")
+    assert proportion(np.zeros(0, bool), otherwise="no images") == NotRun("no images", "no_images")
     for successes, n in [(1, 0), (3, 2), (-1, 5)]:
         with pytest.raises(ValueError, match="no proportion"):
             wilson(successes, n)
