@@ -174,7 +174,7 @@ def test_a_small_split_neither_crashes_nor_warns(name: str) -> None:
 
 def test_what_is_not_defined_says_why() -> None:
     nothing = evaluate(DEGENERATE["no images"], Streams(9))
-    assert set(nothing.metrics.values()) == {NotRun("the split has no images")}
+    assert set(nothing.metrics.values()) == {NotRun("the split has no images", "no_images")}
     assert nothing.coverage.n == 0
     one = evaluate(DEGENERATE["one class only"], Streams(9))
     assert one.metrics["auc_macro"] == NotRun("no class has images of its own and of others", "undefined")
