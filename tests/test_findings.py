@@ -11,7 +11,7 @@ import pytest
 from fruitaudit.attribution.base import Diagnostic
 from fruitaudit.attribution.registry import native_methods
 from fruitaudit.evaluation.evaluate import evaluate
-from fruitaudit.findings import find, share
+from fruitaudit.findings import find
 from fruitaudit.records.data import BadFile, PreprocessingSummary, Role, SplitSummary
 from fruitaudit.records.evaluation import Predictions, SplitEvaluation
 from fruitaudit.records.explanations import ExplanationRow
@@ -225,5 +225,5 @@ def test_empty_maps_are_said() -> None:
 
 
 def test_share_says_why_there_is_no_number() -> None:
-    assert share(NotRun("no image")) == "not computed: no image"
-    assert share(Estimate(0.5, 4, 0.15, 0.85, 2, "Wilson")) == "50.0 % (2 of 4; 95 % interval 15.0–85.0 %)"
+    assert NotRun("no image").text(share=True) == "not computed: no image"
+    assert Estimate(0.5, 4, 0.15, 0.85, 2, "Wilson").text(share=True) == "50.0 % (2 of 4; 95 % interval 15.0–85.0 %)"

@@ -23,8 +23,8 @@ def sheet(
     """Write a sheet to rate maps on; it names no method."""
     from fruitaudit.rating.choosing import make_sheet
     from fruitaudit.rating.sheet import minutes_of, render_sheet
+    from fruitaudit.records.numbers import count
     from fruitaudit.report.folder import open_folder
-    from fruitaudit.report.words import count
     from fruitaudit.runtime.files import write_text
 
     folder = open_folder(directory)

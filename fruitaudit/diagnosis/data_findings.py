@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from fruitaudit.diagnosis.data_checks.labels import WORKSHEET
-from fruitaudit.diagnosis.evidence import Evidence, percent, points
+from fruitaudit.diagnosis.evidence import Evidence, points
 from fruitaudit.records.diagnosis import CauseFinding, Listing, ListingNotRun, Remedy
 from fruitaudit.statistics.intervals import difference, share_of, wilson
 
@@ -36,7 +36,7 @@ def _shortcuts(evidence: Evidence) -> Iterator[CauseFinding]:
             "cause",
             f"The model knows {shortcut.class_name} by something outside the object ({shortcut.region}). "
             + shortcut.sentence,
-            (f"answers turned: {percent(shortcut.flips)}", f"control: {percent(shortcut.control)}"),
+            (f"answers turned: {shortcut.flips.text(share=True)}", f"control: {shortcut.control.text(share=True)}"),
             Remedy(
                 "Take training photos of every class on the same backgrounds, or exchange backgrounds between classes."
                 if background
@@ -68,7 +68,7 @@ def _leaks(evidence: Evidence) -> Iterator[CauseFinding]:
             "leak-groups" if groups else "leak-duplicates",
             "cause",
             f"{held} is not independent of the training images: {listing.sentence}",
-            (f"share of {listing.where}: {percent(share)}",
+            (f"share of {listing.where}: {share.text(share=True)}",
              *(" | ".join(row) for row in listing.rows[:3])),
             Remedy("Split by source (group_id), so that no object is photographed for both sides, and measure again; "
                    f"until then the accuracy on {held} says little about new images."),
@@ -128,7 +128,7 @@ def _starved(evidence: Evidence) -> Iterator[CauseFinding]:
                 f"{name} has only {images} training images, and its recall on {judged.split} is "
                 f"{points(gap.value)} below that of the other classes." if hurt else
                 f"{name} has only {images} training images; its recall on {judged.split} does not show it.",
-                (listing.sentence, f"recall of {name}: {percent(recalls[1])}; of the others: {percent(recalls[0])}"),
+                (listing.sentence, f"recall of {name}: {recalls[1].text()}; of the others: {recalls[0].text()}"),
                 Remedy(f"Collect images of {name}; until then weight the class in the loss.",
                        ("model.fit(..., class_weight={...})",)),
                 max(0.0, gap.value) * float(own.mean()),

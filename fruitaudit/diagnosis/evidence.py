@@ -18,7 +18,6 @@ from fruitaudit.records.diagnosis import (
     Shortcut,
 )
 from fruitaudit.records.evaluation import Predictions
-from fruitaudit.records.states import Estimate
 
 
 @dataclass(frozen=True)
@@ -41,17 +40,3 @@ def points(value: float) -> str:
     """0.384 -> "38 points"; under ten, one decimal."""
     number = 100 * value
     return f"{number:.0f} points" if abs(number) >= 10 else f"{number:.1f} points"
-
-
-def told(estimate: Estimate) -> str:
-    """`+38.4 points (95 % interval 36.6 to 40.2; n = 320)`."""
-    low, high = estimate.low, estimate.high
-    interval = "" if low is None or high is None else f"95 % interval {100 * low:.1f} to {100 * high:.1f}; "
-    return f"{100 * estimate.value:+.1f} points ({interval}n = {estimate.n})"
-
-
-def percent(estimate: Estimate) -> str:
-    """`15.3 % (95 % interval 11.8 to 19.7; n = 320)`."""
-    low, high = estimate.low, estimate.high
-    interval = "" if low is None or high is None else f"95 % interval {100 * low:.1f} to {100 * high:.1f}; "
-    return f"{100 * estimate.value:.1f} % ({interval}n = {estimate.n})"

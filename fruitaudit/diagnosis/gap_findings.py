@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from fruitaudit.diagnosis.evidence import Evidence, percent, points, told
+from fruitaudit.diagnosis.evidence import Evidence, points
 from fruitaudit.diagnosis.factors.registry import factors
 from fruitaudit.diagnosis.gap.gap_checks import LEAST
 from fruitaudit.records.diagnosis import CauseFinding, Decomposition, Effect, GapShare, Remedy
@@ -26,8 +26,9 @@ def of_gaps(evidence: Evidence) -> Iterator[CauseFinding]:
                 "warning",
                 f"{points(gap.unexplained.value)} of the {points(total)} lost between {gap.lab_split} and "
                 f"{gap.field_split} are explained by none of the factors tried.",
-                (f"accuracy of {gap.lab_split} under all factors together: {percent(gap.transformed)}",
-                 f"accuracy on {gap.field_split}: {percent(gap.field)}", f"rest: {told(gap.unexplained)}"),
+                (f"accuracy of {gap.lab_split} under all factors together: {gap.transformed.text(share=True)}",
+                 f"accuracy on {gap.field_split}: {gap.field.text(share=True)}",
+                 f"rest: {gap.unexplained.points_text()}"),
                 Remedy("Label field photos and train with them: the lab cannot show what it never saw."),
                 gap.unexplained.value,
                 1.0,
@@ -62,9 +63,9 @@ def _known(evidence: Evidence, field: str) -> list[str]:
 def _of_share(evidence: Evidence, gap: Decomposition, share: GapShare) -> CauseFinding:
     effects = [e for e in evidence.effects if isinstance(e, Effect) and (e.factor, e.field_split) ==
                (share.factor, gap.field_split)]  # fmt: skip
-    lines = [f"Shapley share {told(share.points)}; alone {100 * share.alone:.1f}, last {100 * share.last:.1f} points "
-             f"({gap.method})", share.why]  # fmt: skip
-    lines += [f"{e.direction.replace('_', ' ')} ({e.dose}) on {e.split}: {told(e.change)}" for e in effects]
+    lines = [f"Shapley share {share.points.points_text()}; alone {100 * share.alone:.1f}, last "
+             f"{100 * share.last:.1f} points ({gap.method})", share.why]  # fmt: skip
+    lines += [f"{e.direction.replace('_', ' ')} ({e.dose}) on {e.split}: {e.change.points_text()}" for e in effects]
     lines += [
         check.sentence for check in gap.checks if (share.decided_by, check.name) != ("recomposition", "recomposition")
     ]
@@ -101,7 +102,7 @@ def of_varieties(evidence: Evidence) -> Iterator[CauseFinding]:
             f"{variety.class_name} looks in {variety.split} as training never showed it: its images are farther from "
             f"every training image of the class than {100 * variety.rank:.0f} % of the lab's, and its recall falls by "
             f"{points(variety.drop.value)}.",
-            (f"recall of {variety.class_name}: {told(variety.drop)} less than in {evidence.lab}",
+            (f"recall of {variety.class_name}: {variety.drop.points_text()} less than in {evidence.lab}",
              f"median rank of the other classes' distances: {100 * variety.others_rank:.0f} %"),
             Remedy(f"Collect and label {variety.class_name} as it looks in {variety.split}: another variety or cut."),
             variety.effect,

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from fruitaudit.diagnosis.data_findings import of_data
-from fruitaudit.diagnosis.evidence import Evidence, percent, points, told
+from fruitaudit.diagnosis.evidence import Evidence, points
 from fruitaudit.diagnosis.gap_findings import of_gaps, of_varieties
 from fruitaudit.records.diagnosis import CauseFinding, Remedy
 
@@ -53,7 +53,7 @@ def _pipeline(evidence: Evidence) -> Iterator[CauseFinding]:
         "cause",
         f'{what}: with {best.setting} "{best.value}" accuracy on {best.split} rises by {points(best.gain.value)} to '
         f"{100 * best.accuracy.value:.1f} %. The pipeline is wrong, not the model.",
-        tuple(f"{t.split}: {percent(t.accuracy)}, paired gain {told(t.gain)}" for t in same),
+        tuple(f"{t.split}: {t.accuracy.text(share=True)}, paired gain {t.gain.points_text()}" for t in same),
         Remedy(remedy),
         best.gain.value,
         1.0,

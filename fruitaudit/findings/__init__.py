@@ -12,7 +12,6 @@ from fruitaudit.findings.causes import of_causes, of_trust
 from fruitaudit.findings.data import of_data
 from fruitaudit.findings.maps import of_maps
 from fruitaudit.findings.performance import of_performance
-from fruitaudit.findings.words import share as share
 from fruitaudit.records.data import PreprocessingSummary, SplitSummary
 from fruitaudit.records.diagnosis import Diagnosis
 from fruitaudit.records.evaluation import SplitEvaluation

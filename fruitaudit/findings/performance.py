@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from fruitaudit.evaluation.class_order import far_better
-from fruitaudit.findings.words import share, width_of
+from fruitaudit.findings.words import width_of
 from fruitaudit.records.evaluation import SplitEvaluation
 from fruitaudit.records.judgement import Finding
 from fruitaudit.records.results import ClassOrder
@@ -48,12 +48,12 @@ def _gap(home: SplitEvaluation | None, field: SplitEvaluation) -> Iterator[Findi
     guess = field.metrics["no_information_rate"]
     if not isinstance(there, Estimate) or not isinstance(guess, Estimate):
         return
-    evidence = [f"accuracy on {field.split}: {share(there)}",
+    evidence = [f"accuracy on {field.split}: {there.text(share=True)}",
                 f"always answering the most frequent class would reach {100 * guess.value:.1f} %"]  # fmt: skip
     here = home.metrics["accuracy"] if home else None
     if home and isinstance(here, Estimate):
         gap = difference(here, there)
-        evidence.insert(0, f"accuracy on {home.split}: {share(here)}")
+        evidence.insert(0, f"accuracy on {home.split}: {here.text(share=True)}")
         if gap.low is not None and gap.high is not None and gap.low > GAP:
             balanced = [(e.metrics["balanced_accuracy"], e.split) for e in (home, field)]
             both = [f"{100 * b.value:.1f} % on {split}" for b, split in balanced if isinstance(b, Estimate)]
@@ -103,7 +103,7 @@ def _collapse(evaluation: SplitEvaluation) -> Iterator[Finding]:
         severity="critical" if called > 0.3 and called > 3 * truth else "warning",
         sentence=f"{top.name} is the model's answer to {top.predicted} of {evaluation.n} {evaluation.split} images "
         f"({100 * called:.0f} %), though only {top.support} ({100 * truth:.0f} %) show it.",
-        evidence=(f"{wrong} of these {top.predicted} answers are wrong", f"precision {share(top.precision)}"),
+        evidence=(f"{wrong} of these {top.predicted} answers are wrong", f"precision {top.precision.text(share=True)}"),
         remedy=f"Look at what the images called {top.name} have in common, and change that alone in other images: if "
         "the answer follows it, train with images in which it does not tell the class.",
         effect=wrong / evaluation.n,
@@ -124,7 +124,7 @@ def _never_right(evaluation: SplitEvaluation) -> Iterator[Finding]:
         severity="note" if few else "warning",
         sentence=f"On {evaluation.split} no image was recognised of {len(rows)} of {len(with_images)} classes: "
         f"{', '.join(f'{row.name} (0 of {row.support})' for row in rows)}.",
-        evidence=tuple(f"{row.name}: recall {share(row.recall)}" for row in rows),
+        evidence=tuple(f"{row.name}: recall {row.recall.text(share=True)}" for row in rows),
         remedy="Label more images of these classes: so few cannot tell never from seldom."
         if few
         else "Leave these classes out of use, or collect images of them as they look there.",
@@ -140,12 +140,14 @@ def _confidence(evaluation: SplitEvaluation) -> Iterator[Finding]:
         return
     if sure.value - accuracy.value < 0.1 or (ece.low or 0.0) < 0.1:
         return
-    evidence = [f"mean confidence {100 * sure.value:.1f} %, accuracy {share(accuracy)}",
+    evidence = [f"mean confidence {100 * sure.value:.1f} %, accuracy {accuracy.text(share=True)}",
                 f"expected calibration error {ece.value:.3f}"]  # fmt: skip
     surest = evaluation.surest
     if isinstance(surest, Estimate) and surest.n < 0.5 * evaluation.n:
         part = 100 * surest.n / evaluation.n
-        evidence.append(f"of the {surest.n} images it is surest of ({part:.0f} %), it got right {share(surest)}")
+        evidence.append(
+            f"of the {surest.n} images it is surest of ({part:.0f} %), it got right {surest.text(share=True)}"
+        )
     yield Finding(
         slug="overconfident",
         severity="warning",
@@ -188,6 +190,6 @@ def _few_images(evaluations: Sequence[SplitEvaluation]) -> Iterator[Finding]:
                     severity="warning",
                     sentence=f"{evaluation.split} has too few images to say how accurate the model is: the 95 % "
                     f"interval is {100 * width:.0f} points wide.",
-                    evidence=(f"accuracy {share(accuracy)}",),
+                    evidence=(f"accuracy {accuracy.text(share=True)}",),
                     remedy="Label more images; an interval half as wide takes four times as many.",
                 )

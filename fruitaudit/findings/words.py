@@ -4,17 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from fruitaudit.records.states import Estimate, Quantity
-
-
-def share(quantity: Quantity) -> str:
-    """A proportion as `15.3 % (49 of 320; 95 % interval 11.8–19.7 %)`, or why there is none."""
-    if not isinstance(quantity, Estimate):
-        return f"not computed: {quantity.reason}"
-    parts = [f"of {quantity.n:,}" if quantity.successes is None else f"{quantity.successes:,} of {quantity.n:,}"]
-    if quantity.low is not None and quantity.high is not None:
-        parts.append(f"95 % interval {100 * quantity.low:.1f}–{100 * quantity.high:.1f} %")
-    return f"{100 * quantity.value:.1f} % ({'; '.join(parts)})"
+from fruitaudit.records.states import Estimate
 
 
 def first_ten(lines: Sequence[str]) -> tuple[str, ...]:

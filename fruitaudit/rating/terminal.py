@@ -11,9 +11,9 @@ from rich.text import Text
 
 from fruitaudit.rating.beside import Comparison
 from fruitaudit.rating.reading import Rater, Ratings, SourceRating
+from fruitaudit.records.numbers import count, decimals
 from fruitaudit.records.states import Estimate, Quantity
 from fruitaudit.report.terminal import clean
-from fruitaudit.report.words import count, decimals
 from fruitaudit.trust.rules import WORDS
 
 _COLOURS = {"read": "green", "with_care": "yellow", "do_not_read": "red"}
@@ -65,18 +65,8 @@ def _compared(row: Comparison) -> str:
 
 
 def said(quantity: Quantity) -> str:
-    """`0.53 (0.41 to 0.66, 10 pictures)`, or why there is no number."""
-    if not isinstance(quantity, Estimate):
-        return f"not computed: {quantity.reason}"
-    between = f"{between_of(quantity)}, " if quantity.low is not None else ""
-    return f"{decimals(quantity.value, 2)} ({between}{count(quantity.n, 'picture')})"
-
-
-def between_of(quantity: Estimate, digits: int = 2) -> str:
-    """`0.41 to 0.66`; empty where no interval is defined."""
-    if quantity.low is None or quantity.high is None:
-        return ""
-    return f"{decimals(quantity.low, digits)} to {decimals(quantity.high, digits)}"
+    """`0.53 (0.41–0.66, 10 pictures)`, or why there is no number."""
+    return quantity.short_text(digits=2, noun="picture")
 
 
 def _sources(ratings: Ratings) -> Padding:
@@ -90,7 +80,7 @@ def _sources(ratings: Ratings) -> Padding:
         above = decimals(row.above_controls.value, 2) if isinstance(row.above_controls, Estimate) else ""
         figures = ("not rated", "", "")
         if isinstance(row.rating, Estimate):
-            figures = decimals(row.rating.value, 1), between_of(row.rating, 1), str(row.rating.n)
+            figures = decimals(row.rating.value, 1), row.rating.interval_text(digits=1), str(row.rating.n)
         table.add_row(Text(clean(row.title), style="dim" if row.control else ""), *figures, above, verdict)
     return Padding(table, (0, 0, 0, 2))
 

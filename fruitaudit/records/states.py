@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from fruitaudit.records.numbers import count, number, tenths
+
 NotRunCode = Literal[
     "off",  # the config switches it off
     "not_asked",  # nobody asked for it
@@ -35,6 +37,14 @@ class NotRun:
     code: NotRunCode = "not_computed"
     state: Literal["not_run"] = "not_run"
 
+    def text(self, *, share: bool | None = None) -> str:
+        """Where a number would stand."""
+        return f"not computed: {self.reason}"
+
+    def short_text(self, *, share: bool = False, digits: int | None = None, noun: str = "image") -> str:
+        """As `text`: there is nothing to shorten."""
+        return self.text()
+
 
 @dataclass(frozen=True)
 class Estimate:
@@ -59,6 +69,58 @@ class Estimate:
     design_effect: float | None = None
     no_interval: NotRun | None = None
     state: Literal["estimate"] = "estimate"
+
+    def text(self, *, share: bool | None = None) -> str:
+        """`15.3 % (49 of 320; 95 % interval 11.8–19.7 %)`; in percent where it is a `share` or counts successes."""
+        share = self.successes is not None if share is None else share
+        inside = [self.denominator_text(), *self._interval_named(self.interval_text(share=share)), *self._grouped()]
+        return f"{number(self.value, share=share)} ({'; '.join(inside)})"
+
+    def short_text(self, *, share: bool = False, digits: int | None = None, noun: str = "image") -> str:
+        """`0.53 (0.41–0.66, 10 images)`, for a cell."""
+        inside = [self.interval_text(share=share, digits=digits), count(self.n, noun)]
+        return f"{number(self.value, share=share, digits=digits)} ({', '.join(filter(None, inside))})"
+
+    def points_text(self) -> str:
+        """A difference of accuracy: `+38.4 points (95 % interval +36.6 to +40.2; 320 images)`."""
+        spread = self._interval_named(self.points_interval_text(signed=True))
+        inside = "; ".join([*spread, count(self.n, "image"), *self._grouped()])
+        return f"{tenths(self.value, signed=True)} points ({inside})"
+
+    def interval_text(self, *, share: bool = False, digits: int | None = None) -> str:
+        """`11.8–19.7 %`; empty where no interval is defined."""
+        if self.low is None or self.high is None:
+            return ""
+        low, high = (number(end, share=share, digits=digits) for end in (self.low, self.high))
+        return f"{low.removesuffix(' %')}–{high}"
+
+    def points_interval_text(self, *, signed: bool = False) -> str:
+        """`36.6 to 40.2`; empty where no interval is defined."""
+        if self.low is None or self.high is None:
+            return ""
+        return f"{tenths(self.low, signed=signed)} to {tenths(self.high, signed=signed)}"
+
+    def denominator_text(self) -> str:
+        """`49 of 320`, or `320 images` where the value is no plain share."""
+        return f"{self.n:,} images" if self.successes is None else f"{self.successes:,} of {self.n:,}"
+
+    def groups_text(self) -> str:
+        """What groups make of the images; empty where there are none, or each image is one."""
+        if self.no_interval is not None:
+            return f"no interval: {self.no_interval.reason}"
+        if self.n_groups is None or self.n_groups == self.n:
+            return ""
+        if self.n_effective is None or self.design_effect is None:
+            return count(self.n_groups, "group")
+        effective = f"{self.n_effective:,.0f} of {self.n:,}"
+        return f"effective number of images {effective}, design effect {self.design_effect:.1f}"
+
+    def _grouped(self) -> list[str]:
+        return list(filter(None, [self.groups_text()]))
+
+    @staticmethod
+    def _interval_named(spread: str) -> list[str]:
+        return [f"95 % interval {spread}"] if spread else []
 
 
 Quantity = Estimate | NotRun

@@ -11,9 +11,10 @@ from dataclasses import dataclass
 from typing import Literal
 
 from fruitaudit.records.judgement import Finding
+from fruitaudit.records.numbers import count
 from fruitaudit.records.results import Results
 from fruitaudit.report.answer import VERDICTS
-from fruitaudit.report.words import count, sentence
+from fruitaudit.report.words import sentence
 
 Tone = Literal["bad", "open", "warn", "good"]
 _PLURAL = {"critical": "critical", "warning": "warnings", "note": "notes"}

@@ -6,9 +6,10 @@ from collections.abc import Sequence
 
 from fruitaudit.records.evaluation import ClassRow, SplitEvaluation
 from fruitaudit.records.judgement import GateResult
+from fruitaudit.records.numbers import count
 from fruitaudit.records.results import Results
 from fruitaudit.records.states import Estimate
-from fruitaudit.report.words import count, listing, percent, quantity
+from fruitaudit.report.words import listing, percent, quantity
 
 VERDICTS = {"pass": "Pass", "fail": "Fail", "not_run": "Not determined", "no_gates": "No gates set"}
 GATE_STATES = {"pass": "Pass", "fail": "Fail", "not_run": "Not computed"}

@@ -6,10 +6,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from fruitaudit.records.diagnosis import AttackCurve, Diagnosis, Turn, Turned, TurnNotFound
+from fruitaudit.records.numbers import count
 from fruitaudit.records.states import Estimate
 from fruitaudit.report.charts import LOUD, points
 from fruitaudit.report.folder import Folder
-from fruitaudit.report.words import NBSP, count, percent, significant
+from fruitaudit.report.words import NBSP, percent, significant
 
 
 @dataclass(frozen=True)

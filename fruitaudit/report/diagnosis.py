@@ -7,12 +7,13 @@ from typing import Any
 
 from fruitaudit.diagnosis.attacks.shortcuts import FRAME, TELLS
 from fruitaudit.records.diagnosis import Decomposition, Diagnosis, Experiment, GapCheck, GapShare
+from fruitaudit.records.numbers import tenths
 from fruitaudit.report import experiments, shift, waterfall
 from fruitaudit.report import points as in_points
 from fruitaudit.report.attacks import attack_charts, turned_rows
 from fruitaudit.report.examples import example_strips
 from fruitaudit.report.folder import Folder
-from fruitaudit.report.points import between, points, tenths
+from fruitaudit.report.points import between, points
 from fruitaudit.report.waterfall import in_order
 from fruitaudit.report.words import percent
 

@@ -6,6 +6,7 @@ from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
+from fruitaudit.records.numbers import count
 from fruitaudit.records.states import Estimate
 from fruitaudit.report import answer, charts, figures, words
 from fruitaudit.report.advice import advice
@@ -46,7 +47,8 @@ def make_environment() -> Environment:
         significant=words.significant,
         metric_label=words.metric_label,
         metric_says=words.metric_says,
-        count=words.count,
+        count=count,
+        groups=lambda estimate: words.tight(estimate.groups_text()),
         gate_word=answer.gate_word,
         short_hash=lambda digest: digest[:12],
     )

@@ -11,6 +11,7 @@ import numpy as np
 from fruitaudit.attribution.base import Diagnostic
 from fruitaudit.providers.registry import diagnostics_of
 from fruitaudit.records.explanations import Explanation, ExplanationNotRun, ExplanationRow, Group
+from fruitaudit.records.numbers import decimals
 from fruitaudit.records.results import Picture, Results
 from fruitaudit.records.states import NotRun
 from fruitaudit.records.trust import MethodVerdict, Reading
@@ -19,7 +20,7 @@ from fruitaudit.report.figures import Scale, scale_of
 from fruitaudit.report.folder import Folder
 from fruitaudit.report.gallery import ORIGINAL_SIDE, picture_key
 from fruitaudit.report.views import View, maps_of, views_of
-from fruitaudit.report.words import decimals, percent
+from fruitaudit.report.words import percent
 
 OPEN = 3
 """Images a group shown at once; the others open on request."""

@@ -2,14 +2,9 @@
 
 from __future__ import annotations
 
+from fruitaudit.records.numbers import tenths
 from fruitaudit.records.states import Estimate, Quantity
-from fruitaudit.report.words import NBSP
-
-
-def tenths(value: float, *, signed: bool = False) -> str:
-    """0.384 -> `38.4`, signed `+38.4`; what rounds to zero has no sign."""
-    text = f"{100 * value:{'+' if signed else ''}.1f}"
-    return text.lstrip("+-") if float(text) == 0 else text.replace("-", "\u2212")
+from fruitaudit.report.words import NBSP, tight
 
 
 def points(value: float, *, signed: bool = False) -> str:
@@ -19,19 +14,13 @@ def points(value: float, *, signed: bool = False) -> str:
 
 def between(estimate: Estimate, *, signed: bool = False) -> str:
     """`36.6 to 40.2`; empty where no interval is defined."""
-    if estimate.low is None or estimate.high is None:
-        return ""
-    return f"{tenths(estimate.low, signed=signed)} to {tenths(estimate.high, signed=signed)}"
+    return estimate.points_interval_text(signed=signed)
 
 
 def lost_or_won(change: Quantity) -> str:
     """`−88.1 points (95 % interval −91.3 to −84.7; 320 images)`, or why there is no number."""
-    if not isinstance(change, Estimate):
-        return f"not computed: {change.reason}"
-    inside = f"{change.n:,} images"
-    if spread := between(change, signed=True):
-        inside = f"95{NBSP}% interval {spread}; {inside}"
-    return f"{points(change.value, signed=True)} ({inside})"
+    text = change.points_text() if isinstance(change, Estimate) else change.text()
+    return tight(text).replace(" points", f"{NBSP}points")
 
 
 def within_unit(estimate: Estimate) -> tuple[float, float] | None:

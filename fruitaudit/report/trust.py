@@ -9,7 +9,7 @@ from typing import Any
 
 from fruitaudit.records.states import Estimate, NotRun, Quantity
 from fruitaudit.records.trust import Beside, Localization, MethodTrust, MethodVerdict, Reading, TrustNotRun, TrustReport
-from fruitaudit.report.words import interval, number, percent
+from fruitaudit.report.words import number, percent, tight
 from fruitaudit.trust.rules import INVISIBLE_NOISE, ORDER, STEADY, WORDS
 
 TESTS = {
@@ -123,12 +123,8 @@ def _row(m: MethodTrust, v: MethodVerdict, q: Quantity, low: float, high: float)
 
 
 def said(q: Quantity, *, share: bool = False) -> str:
-    """`0.53 (0.52-0.54, 32 images)`, a share in percent, or the reason why there is no number."""
-    if isinstance(q, NotRun):
-        return q.reason
-    between = interval(q, share=share)
-    images = f"{q.n} image{'s' * (q.n != 1)}"
-    return f"{number(q.value, share=share)} ({between + ', ' if between else ''}{images})"
+    """`0.53 (0.52–0.54, 32 images)`, a share in percent, or the reason why there is no number."""
+    return q.reason if isinstance(q, NotRun) else tight(q.short_text(share=share))
 
 
 def _curve(m: MethodTrust, v: MethodVerdict) -> Curve | None:

@@ -11,9 +11,10 @@ from PIL import Image, ImageDraw
 from fruitaudit.records.data import ByteArray, FloatArray, IntArray
 from fruitaudit.records.evidence import Counterfactual, Counterfactuals, Neighbours
 from fruitaudit.records.explanations import Explanation, Maps, Segments
+from fruitaudit.records.numbers import decimals
 from fruitaudit.report.figures import Scale, draw_map, draw_pixels, empty_reason, palette_png, pixels_of
 from fruitaudit.report.superpixels import Label, superpixel_views
-from fruitaudit.report.words import chance, decimals, percent, significant
+from fruitaudit.report.words import chance, percent, significant
 
 WEAK = 0.03
 """A map whose peak is below this share of the group's scale is called very weak."""

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from typing import Literal
 
 from fruitaudit.records.diagnosis import Decomposition, GapShare
+from fruitaudit.records.numbers import tenths
 from fruitaudit.records.states import Estimate
-from fruitaudit.report.points import between, points, tenths, within_unit
+from fruitaudit.report.points import between, points, within_unit
 from fruitaudit.report.words import listing, percent
 
 Kind = Literal["lab", "cost", "loss", "open", "sum", "rest", "field"]

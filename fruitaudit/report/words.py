@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
+from fruitaudit.records import numbers
+from fruitaudit.records.numbers import count
 from fruitaudit.records.results import RunInfo
 from fruitaudit.records.states import Estimate, Quantity
 
@@ -62,56 +64,29 @@ def is_share(name: str) -> bool:
     return (name in METRICS and METRICS[name][2]) or name.endswith("accuracy")
 
 
-def decimals(value: float, digits: int) -> str:
-    """`value` with `digits` decimals, and more where rounding would make a 1 of 0.9996 or a 0 of 0.0002."""
-    for extra in range(4):
-        text = f"{value:.{digits + extra}f}"
-        if float(text) not in (0.0, 1.0, 100.0) or float(text) == value:
-            break
-    else:
-        text = "<" * (value > 0) + f"{10.0**-digits:.{digits}f}" if abs(value) < 0.5 else f"{value:.{digits}f}"
-    return text.replace("-", "\u2212")
-
-
 def percent(value: float, digits: int = 1) -> str:
-    """0.153125 -> `15.3 %`; 0.9996 -> `99.96 %`, never `100.0 %`."""
-    return decimals(round(100 * value, 10), digits) + NBSP + "%"
+    """As `numbers.percent`, with no line break within."""
+    return tight(numbers.percent(value, digits))
 
 
 def number(value: float, *, share: bool = False) -> str:
-    """The value alone: in percent, or with three decimals (four significant digits from 10 up, 2e-05 below 0.0005)."""
-    if share:
-        return percent(value)
-    if 0 < abs(value) < 0.0005:
-        return f"{value:.1g}".replace("-", "\u2212")
-    return decimals(value, 3) if abs(value) < 10 else f"{value:.4g}"
+    """As `numbers.number`, with no line break within."""
+    return tight(numbers.number(value, share=share))
 
 
 def interval(estimate: Estimate, *, share: bool = False) -> str:
     """`11.8\u201319.7 %`; empty where no interval is defined."""
-    if estimate.low is None or estimate.high is None:
-        return ""
-    if not share:
-        return f"{number(estimate.low)}\u2013{number(estimate.high)}"
-    return f"{decimals(round(100 * estimate.low, 10), 1)}\u2013{percent(estimate.high)}"
+    return tight(estimate.interval_text(share=share))
 
 
 def denominator(estimate: Estimate) -> str:
     """`49 of 320`, or `320 images` where the value is no plain share."""
-    if estimate.successes is not None:
-        return f"{estimate.successes:,} of {estimate.n:,}"
-    return f"{estimate.n:,} images"
+    return estimate.denominator_text()
 
 
 def quantity(value: Quantity, *, share: bool | None = None) -> str:
     """`15.3 % (49 of 320; 95 % interval 11.8\u201319.7 %)`, or `not computed: <reason>`."""
-    if not isinstance(value, Estimate):
-        return f"not computed: {value.reason}"
-    share = value.successes is not None if share is None else share
-    inside = denominator(value)
-    if between := interval(value, share=share):
-        inside += f"; 95{NBSP}% interval {between}"
-    return f"{number(value.value, share=share)} ({inside})"
+    return tight(value.text(share=share))
 
 
 def chance(value: float) -> str:
@@ -137,11 +112,6 @@ def listing(items: Sequence[str], limit: int = 3) -> str:
 def sentence(text: str) -> str:
     """With a capital and a full stop, as it may be written by hand or by rule."""
     return text[:1].upper() + text[1:] + "." * (not text.endswith((".", "!", "?")))
-
-
-def count(n: int, noun: str, plural: str = "") -> str:
-    """`1 image`, `2,640 images`."""
-    return f"{n:,} {noun if n == 1 else plural or noun + 's'}"
 
 
 def tight(text: str) -> str:

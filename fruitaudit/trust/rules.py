@@ -7,6 +7,7 @@ to "with care", never to "read"; only mosaics may be missing, because many model
 from __future__ import annotations
 
 from fruitaudit.attribution.base import INCOMPLETE
+from fruitaudit.records.numbers import number
 from fruitaudit.records.states import Estimate, NotRun, Quantity
 from fruitaudit.records.trust import Beside, MethodTrust, MethodVerdict, Reading, Reason
 from fruitaudit.trust.controls import CENTRE
@@ -212,7 +213,8 @@ def _high(q: Quantity) -> float:
 def _said(q: Quantity) -> str:
     if isinstance(q, NotRun):
         return f"not known ({q.reason})"
-    return f"{q.value:.2f}" if q.low is None else f"{q.value:.2f} [{q.low:.2f}, {q.high:.2f}]"
+    spread = q.interval_text(digits=2)
+    return number(q.value, digits=2) + (f" ({spread})" if spread else "")
 
 
 def _listed(names: list[str]) -> str:

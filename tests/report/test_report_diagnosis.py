@@ -32,6 +32,7 @@ from fruitaudit.records.diagnosis import (
     Turned,
     TurnNotFound,
 )
+from fruitaudit.records.numbers import tenths
 from fruitaudit.records.states import Estimate, NotRun
 from fruitaudit.report.artefacts import load_results, save_results
 from fruitaudit.report.attacks import strength
@@ -39,7 +40,7 @@ from fruitaudit.report.diagnosis import headline
 from fruitaudit.report.experiments import effect_tables, trial_table
 from fruitaudit.report.folder import open_folder
 from fruitaudit.report.html import render_html
-from fruitaudit.report.points import between, points, tenths
+from fruitaudit.report.points import between, points
 from fruitaudit.report.shift import shift_plots
 from fruitaudit.report.waterfall import waterfall
 

@@ -2,6 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from fruitaudit.records.numbers import count
 from fruitaudit.records.states import Estimate, NotRun
 from fruitaudit.report import words
 
@@ -61,7 +62,7 @@ def test_every_metric_of_the_evaluation_is_explained():
 
 def test_listing_and_sentences():
     assert words.listing(["a", "b", "c", "d"]) == "a, b, c and 1 more"
-    assert words.count(1, "class", "classes") == "1 class"
-    assert words.count(2640, "image") == "2,640 images"
+    assert count(1, "class", "classes") == "1 class"
+    assert count(2640, "image") == "2,640 images"
     assert words.sentence("the rule") == "The rule."
     assert words.sentence("Done.") == "Done."

@@ -86,7 +86,7 @@ def test_a_good_method_is_to_be_read_and_says_why() -> None:
     assert verdict.sentence.startswith("Read. Its maps change when what the model learned is destroyed.")
     numbers = {reason.rule: reason.numbers for reason in verdict.reasons}
     assert "wins deletion, insertion, ROAD, mu-fidelity and loses none, of 4 tests" in numbers["controls"]
-    assert numbers["weights"].startswith("rank correlation with all weights drawn anew 0.30 [0.25, 0.35]")
+    assert numbers["weights"].startswith("rank correlation with all weights drawn anew 0.30 (0.25–0.35)")
 
 
 @pytest.mark.parametrize(
