@@ -161,9 +161,14 @@ def _page(title: str, lead: str, *parts: str) -> str:
 
 
 def main() -> None:
-    """Write every page."""
+    """Write every page, and the table of causes in the README."""
     for name, page in PAGES.items():
         (FOLDER / f"{name}.md").write_text(page(), encoding="utf-8")
+    readme = FOLDER.parent / "README.md"
+    text = readme.read_text(encoding="utf-8")
+    head = registry.table().splitlines()[0]
+    before, _, after = text.partition(head)
+    readme.write_text(before + registry.table() + after[after.index("\n\n") :], encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -41,7 +41,17 @@ def run(copy: Path, *arguments: object) -> str:
 
 def test_the_method_is_listed_and_keeps_the_contract(copy: Path) -> None:
     assert "smoothgrad_squared  (gradient: SmoothGrad-Squared" in run(copy, "-m", "fruitaudit", "methods")
-    told = run(copy, "-m", "pytest", "tests/attribution/test_attribution_contract.py", "-k", "smoothgrad_squared", "-p", "no:cacheprovider", "-n0")
+    told = run(
+        copy,
+        "-m",
+        "pytest",
+        "tests/attribution/test_attribution_contract.py",
+        "-k",
+        "smoothgrad_squared",
+        "-p",
+        "no:cacheprovider",
+        "-n0",
+    )
     assert len(re.findall(r"\.", told.split("[")[0])) >= 10
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import subprocess
 import sys
 from pathlib import Path
@@ -61,6 +62,10 @@ PLANTED = {
     "noise": noisy,
     "jpeg": lambda image: image,
 }
+for _file in Path(__file__).parent.glob("test_factor_*.py"):
+    if (_name := _file.stem.removeprefix("test_factor_")) in FACTORS:
+        PLANTED[_name] = importlib.import_module(f"diagnosis.{_file.stem}").plant
+"""How each factor is put into a picture: here, or by `plant` of the factor's own `test_factor_<name>.py`."""
 
 
 def measured(name: str, seed: int = 5) -> Measurements:
@@ -168,17 +173,18 @@ def test_names_and_places_are_each_taken_once() -> None:
     claims = registry.causes()
     assert {factor.name for factor in registry.suspects()} <= set(claims)
     assert all(claims[factor.name] == (factor.name,) for factor in registry.suspects())
-    assert claims["camera"] == ("light", "blur", "noise", "jpeg")
-    assert claims["layout"] == ("scale", "several")
-    assert claims["variety"] == ("hue",)
+    assert {"light", "blur", "noise", "jpeg"} <= set(claims["camera"])
+    assert {"scale", "several"} <= set(claims["layout"])
+    assert "hue" in claims["variety"]
     assert not set(claims) & {probe.name for probe in registry.probes()}
 
 
 def test_changes_are_applied_as_a_picture_comes_about() -> None:
-    assert sorted(FACTORS, key=registry.position) == [
+    order = [
         "hue", "wetness", "scale", "several", "background", "occlusion", "light", "rotation", "grey", "blur", "noise",
         "jpeg",
     ]  # fmt: skip
+    assert [name for name in sorted(FACTORS, key=registry.position) if name in order] == order
 
 
 def test_the_readme_lists_the_causes() -> None:
