@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from fruitaudit.records.states import Estimate, NotRun, Quantity
+from fruitaudit.records.states import Estimate, NotRun, Quantity, count
 from fruitaudit.records.trust import Beside, Localization, MethodTrust, MethodVerdict, Reading, TrustNotRun, TrustReport
 from fruitaudit.report.words import number, percent, tight
 from fruitaudit.trust.rules import INVISIBLE_NOISE, ORDER, STEADY, WORDS
@@ -291,8 +291,8 @@ def _part(q: Quantity | None, missing: str) -> tuple[str, str]:
     """A share, and its small print."""
     if not isinstance(q, Estimate):
         return ("–", missing) if q is None else ("not run", q.reason)
-    value, _, details = said(q, share=True).partition(" (")
-    return value, details.removesuffix(")")
+    details = filter(None, [q.interval_text(share=True), count(q.n, "image")])
+    return number(q.value, share=True), tight(", ".join(details))
 
 
 def _agreement(report: TrustReport, titles: dict[str, str]) -> list[tuple[str, list[Cell]]]:

@@ -134,6 +134,14 @@ def test_completeness_errors_are_coloured_by_size(html):
     assert "completeness error: median 7.0" in html
 
 
+def test_a_method_that_did_not_run_carries_its_code(folder):
+    results = open_folder(folder).results
+    codes = [row.reason.code for row in results.explanations if row.state == "not_run"]
+    html = render_html(open_folder(folder))
+    assert codes
+    assert all(f'<li data-code="{code}">' in html for code in codes)
+
+
 def test_there_are_as_many_pictures_as_evidence(page):
     """3 images: saliency and gradients have one empty map each; lime has three views; blank and gone have none."""
     layers = [attrs for tag, attrs in page.tags if tag == "img" and attrs.get("class") == "layer"]
