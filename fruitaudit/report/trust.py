@@ -7,7 +7,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from fruitaudit.records.states import Estimate, NotRun, Quantity, count
+from fruitaudit.records.numbers import count
+from fruitaudit.records.states import Estimate, NotRun, Quantity
 from fruitaudit.records.trust import Beside, Localization, MethodTrust, MethodVerdict, Reading, TrustNotRun, TrustReport
 from fruitaudit.report.words import number, percent, tight
 from fruitaudit.trust.rules import INVISIBLE_NOISE, ORDER, STEADY, WORDS
