@@ -12,6 +12,9 @@ from fruitaudit.records.data import Background, Images
 from fruitaudit.records.explanations import Targets
 from fruitaudit.records.passes import LayerGradients, Passes
 
+ROUNDING = float(np.finfo(np.float32).eps)
+"""Of the difference of two float32 probabilities."""
+
 
 def softmax(z):
     e = np.exp(z - z.max(axis=1, keepdims=True))
@@ -92,6 +95,20 @@ class Additive(Counting):
         return np.stack([p, 1 - p], axis=1).astype(np.float32)
 
 
+class AdditiveInSegments(Counting):
+    """p_0 = 0.5 + the effects of the superpixels whose pixels are not black."""
+
+    def __init__(self, segments, effects, channels=3):
+        super().__init__((*segments.shape, channels), 2)
+        self.segments, self.effects = segments, effects
+
+    def probabilities(self, values):
+        self._count(values, forward=1)
+        shown = values.max(axis=-1) > 0
+        p = 0.5 + sum(e * shown[:, self.segments == s].mean(axis=1) for s, e in enumerate(self.effects))
+        return np.stack([p, 1 - p], axis=1).astype(np.float32)
+
+
 class PlantedMask(Counting):
     """Looks at the mean of the pixels inside a mask and at nothing else."""
 
@@ -106,6 +123,19 @@ class PlantedMask(Counting):
 
     def _gradient(self, x, classes):
         return np.where(classes == 0, 4.0, 0.0)[:, None, None, None] * self.w
+
+
+class Wavy:
+    """A smooth score of all pixels together, so that no two tiles have the same effect."""
+
+    def __init__(self, shape: tuple[int, int, int]) -> None:
+        self.batch_size, self.n_classes = 64, 2
+        self.w = np.random.default_rng(0).normal(0, 0.4, (*shape, 3))
+
+    def probabilities(self, values: np.ndarray) -> np.ndarray:
+        hidden = np.tanh(np.tensordot(values.astype(np.float64), self.w, 3))
+        p = 1 / (1 + np.exp(-hidden @ [1.0, -2.0, 0.5] - hidden.prod(axis=1)))
+        return np.stack([1 - p, p], axis=1)
 
 
 class SmallCnn(Counting):
@@ -194,3 +224,10 @@ def quick(method, **options):
 
 def some_targets(n, n_classes):
     return Targets(np.arange(n, dtype=np.int64) % n_classes)
+
+
+def assert_same_maps(method, made, expected):
+    """To 1e-5 of each map's own largest value. Maps of probabilities that hardly move are made of rounding errors."""
+    floor = ROUNDING if method.registration.explains == "probability" else 0.0
+    for n, (one, other) in enumerate(zip(made, expected, strict=True)):
+        np.testing.assert_allclose(one, other, rtol=0, atol=1e-5 * abs(other).max() + floor, err_msg=f"map {n}")

@@ -8,12 +8,12 @@ from collections import defaultdict
 from pathlib import Path
 
 import pytest
-from conftest import ROOT
 from test_rooms import ROOMS
 
 from fruitaudit.attribution.registry import native_methods
 from fruitaudit.pipeline import OUTPUTS
 
+ROOT = Path(__file__).resolve().parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 SPEC = importlib.util.spec_from_file_location("generate", ROOT / "docs" / "generate.py")
 assert SPEC is not None

@@ -7,7 +7,7 @@ import typing
 
 import numpy as np
 import pytest
-from analytic_models import Quadratic, SmallCnn, quick, some_images, some_targets, with_background
+from analytic_models import Quadratic, SmallCnn, assert_same_maps, quick, some_images, some_targets, with_background
 
 from fruitaudit.attribution.base import Passes
 from fruitaudit.attribution.explain import explain
@@ -34,8 +34,6 @@ WITH_GRAPH = {
     "eigen_cam",
 }
 """Methods that build the network into a graph of their own: their contract is `test_attribution_on_keras`."""
-ROUNDING = float(np.finfo(np.float32).eps)
-"""Of the difference of two float32 probabilities."""
 METHODS = {
     name: method
     for name, method in native_methods().items()
@@ -55,13 +53,6 @@ def run(method, model, images=None, classes=None):
     made = explain(method, model, with_background(method, images), targets, STREAMS)
     assert not isinstance(made, NotRun), made.reason
     return made
-
-
-def assert_same_maps(method, made, expected):
-    """To 1e-5 of each map's own largest value. Maps of probabilities that hardly move are made of rounding errors."""
-    floor = ROUNDING if method.registration.explains == "probability" else 0.0
-    for n, (one, other) in enumerate(zip(made, expected, strict=True)):
-        np.testing.assert_allclose(one, other, rtol=0, atol=1e-5 * abs(other).max() + floor, err_msg=f"map {n}")
 
 
 @pytest.mark.parametrize(("method", "kind"), CASES)

@@ -8,8 +8,7 @@ import re
 
 import numpy as np
 import pytest
-from analytic_models import quick, some_images, some_targets, with_background
-from test_attribution_contract import assert_same_maps
+from analytic_models import assert_same_maps, quick, some_images, some_targets, with_background
 
 from fruitaudit.attribution.base import background_of, passes_of
 from fruitaudit.attribution.explain import explain

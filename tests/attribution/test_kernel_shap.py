@@ -4,10 +4,9 @@ from math import comb, factorial
 
 import numpy as np
 import pytest
-from analytic_models import Counting, SmallCnn, some_images, some_targets
+from analytic_models import AdditiveInSegments, Counting, SmallCnn, some_images, some_targets
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from test_lime import AdditiveInSegments
 
 from fruitaudit.attribution.methods.kernel_shap import KernelShap, coalitions, shapley_values
 from fruitaudit.attribution.methods.lime import Lime

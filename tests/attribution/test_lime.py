@@ -1,26 +1,12 @@
 import numpy as np
 import pytest
-from analytic_models import Counting, SmallCnn, some_images
+from analytic_models import AdditiveInSegments, SmallCnn, some_images
 from lime.lime_image import LimeImageExplainer
 
 from fruitaudit.attribution.methods.lime import Lime
 from fruitaudit.attribution.superpixels import superpixel_means
 from fruitaudit.records.explanations import Targets
 from fruitaudit.runtime.streams import Streams
-
-
-class AdditiveInSegments(Counting):
-    """p_0 = 0.5 + the effects of the superpixels whose pixels are not black."""
-
-    def __init__(self, segments, effects, channels=3):
-        super().__init__((*segments.shape, channels), 2)
-        self.segments, self.effects = segments, effects
-
-    def probabilities(self, values):
-        self._count(values, forward=1)
-        shown = values.max(axis=-1) > 0
-        p = 0.5 + sum(e * shown[:, self.segments == s].mean(axis=1) for s, e in enumerate(self.effects))
-        return np.stack([p, 1 - p], axis=1).astype(np.float32)
 
 
 def explained(model, images, **options):

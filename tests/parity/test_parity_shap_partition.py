@@ -4,24 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from analytic_models import Wavy
 
 from fruitaudit.attribution.methods.partition_shap import PartitionShap
 from fruitaudit.records.data import Images
 from fruitaudit.records.explanations import Targets
 from fruitaudit.runtime.streams import Streams
-
-
-class Wavy:
-    """A smooth score of all pixels together, so that no two tiles have the same effect."""
-
-    def __init__(self, shape: tuple[int, int, int]) -> None:
-        self.batch_size, self.n_classes = 64, 2
-        self.w = np.random.default_rng(0).normal(0, 0.4, (*shape, 3))
-
-    def probabilities(self, values: np.ndarray) -> np.ndarray:
-        hidden = np.tanh(np.tensordot(values.astype(np.float64), self.w, 3))
-        p = 1 / (1 + np.exp(-hidden @ [1.0, -2.0, 0.5] - hidden.prod(axis=1)))
-        return np.stack([1 - p, p], axis=1)
 
 
 @pytest.mark.parametrize("samples", [172, 302, 1000])

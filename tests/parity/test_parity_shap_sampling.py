@@ -6,7 +6,7 @@ import contextlib
 
 import numpy as np
 import pytest
-from test_parity_shap_partition import Wavy
+from analytic_models import Wavy
 
 from fruitaudit.attribution.methods.expected_gradients import ExpectedGradients
 from fruitaudit.attribution.methods.kernel_shap import KernelShap

@@ -5,14 +5,13 @@ from __future__ import annotations
 import cv2
 import numpy as np
 import pytest
+from parity.tf_explain_case import L, case, correlations, model
 
 from fruitaudit.attribution.explain import explain
 from fruitaudit.attribution.methods.grad_cam import GradCam
 from fruitaudit.attribution.methods.integrated_gradients import IntegratedGradients
 from fruitaudit.attribution.methods.occlusion import Occlusion
 from fruitaudit.attribution.methods.saliency import Saliency
-from fruitaudit.models.keras.backend import keras
-from fruitaudit.models.keras.classifier import Classifier
 from fruitaudit.providers.registry import explains_of
 from fruitaudit.providers.tf_explain import (
     GradCamByTfExplain,
@@ -20,28 +19,8 @@ from fruitaudit.providers.tf_explain import (
     OcclusionByTfExplain,
     SaliencyByTfExplain,
 )
-from fruitaudit.records.data import Images
-from fruitaudit.records.explanations import Targets
 from fruitaudit.records.states import NotRun
 from fruitaudit.runtime.streams import Streams
-
-L = keras.layers
-
-
-def model(*head, shape=(24, 24, 3)):
-    keras.utils.set_random_seed(3)
-    body = [L.Input(shape), L.Conv2D(6, 3, activation="relu"), L.MaxPooling2D(), L.Flatten()]
-    return Classifier.from_network(keras.Sequential([*body, *head]))
-
-
-def case(shape=(24, 24, 3), n=5, high=1.0):
-    values = np.random.default_rng(6).uniform(0, high, (n, *shape)).astype(np.float32)
-    images = Images(values, tuple(f"x/{i}" for i in range(n)), np.zeros(3, np.float32), np.full(3, high, np.float32))
-    return images, Targets(np.arange(n, dtype=np.int64) % 5)
-
-
-def correlations(ours, theirs):
-    return np.array([np.corrcoef(a.ravel(), b.ravel())[0, 1] for a, b in zip(ours, theirs, strict=True)])
 
 
 @pytest.mark.parametrize("head", [[L.Dense(5)], [L.Dense(5), L.Softmax()]], ids=["logits", "Softmax layer"])

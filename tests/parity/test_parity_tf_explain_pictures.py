@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
-from test_parity_tf_explain import L, case, correlations, model
+from parity.tf_explain_case import L, case, correlations, model
 
 from fruitaudit.attribution.methods.input_x_gradient import InputXGradient
 from fruitaudit.attribution.methods.saliency import Saliency
