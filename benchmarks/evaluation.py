@@ -54,7 +54,7 @@ def measure(what: str, folder: Path, n_images: int) -> dict[str, float]:
     from fruitaudit.audit.opening import open_inputs
     from fruitaudit.audit.prediction import predict
     from fruitaudit.config.schema import Config
-    from fruitaudit.data.stream import Reading, stream
+    from fruitaudit.data.stream import StreamSummary, stream
     from fruitaudit.evaluation.evaluate import evaluate
     from fruitaudit.runtime.cache import StageCache
     from fruitaudit.runtime.memory import peak_memory_mb
@@ -76,7 +76,7 @@ def measure(what: str, folder: Path, n_images: int) -> dict[str, float]:
     opened.classifier.scores(warm)
     if what == "decode":
         begin = time.perf_counter()
-        for _ in stream(split, opened.preprocessor, opened.classifier.batch_size, Reading()):
+        for _ in stream(split, opened.preprocessor, opened.classifier.batch_size, StreamSummary()):
             pass
     elif what == "passes":
         begin = time.perf_counter()

@@ -17,7 +17,7 @@ from fruitaudit.models.layers import Convolution
 from fruitaudit.records.data import Background, FloatArray, Images, IntArray
 
 
-class Canvas(Protocol):
+class ImageParameters(Protocol):
     """How pictures in 0..1 are made of the numbers that are changed. Arrays (U, ...) float32, U pictures."""
 
     def start(self, rng: np.random.Generator) -> FloatArray:
@@ -155,7 +155,7 @@ class Ascent:
         self,
         model: WithUnitGradients,
         images: Images,
-        canvas: Canvas,
+        canvas: ImageParameters,
         units: Units,
         start: FloatArray,
         shifts: npt.NDArray[np.int32],

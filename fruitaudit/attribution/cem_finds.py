@@ -14,7 +14,7 @@ from fruitaudit.records.data import FloatArray, Images
 from fruitaudit.records.evidence import Counterfactual, Counterfactuals
 from fruitaudit.records.explanations import Targets
 
-Mode = Literal["PN", "PP"]
+CemMode = Literal["PN", "PP"]
 INVISIBLE = 0.5 / 255
 """Half a step of 8 bits, in 0..1 colour: a smaller change is none in any picture."""
 
@@ -34,7 +34,7 @@ DIAGNOSTICS = (
 class Finds:
     """What was found in one mode. `origin` (N, H, W, C) in model input is what `change` (0..1 colour) is added to."""
 
-    mode: Mode
+    mode: CemMode
     origin: FloatArray
     change: FloatArray
     found: npt.NDArray[np.bool_]
@@ -84,7 +84,7 @@ def _judged(model: Model, images: Images, targets: Targets, finds: Finds) -> Cou
     return Counterfactual(finds.mode, found, values, change, classes, probabilities, tuple(vacuous), on_object)
 
 
-def _vacuous(mode: Mode, change: FloatArray) -> str:
+def _vacuous(mode: CemMode, change: FloatArray) -> str:
     if mode == "PN" and not change.any():
         return "the model gives the unchanged image another class"
     if mode == "PP" and abs(change).max() < INVISIBLE:

@@ -41,7 +41,7 @@ class Nearest(NamedTuple):
 
 
 @dataclass
-class Row:
+class RowState:
     """Where one row is. Pictures are (H, W, C); arrays are replaced, never written to."""
 
     number: int
@@ -78,7 +78,7 @@ class Row:
     iterations: int = 0
 
     @classmethod
-    def begun(cls, rows: Rows, number: int, low: FloatArray, span: FloatArray) -> Row:
+    def begun(cls, rows: Rows, number: int, low: FloatArray, span: FloatArray) -> RowState:
         """PN: colours stay in 0..1 and move away from no information, or not at all. PP: no more than the image has."""
         origin, room, positive = rows.origin[number], rows.room[number], bool(rows.positive[number])
         colour, still = (origin - low) / span, np.zeros_like(origin)

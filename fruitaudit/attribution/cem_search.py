@@ -19,7 +19,7 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
-from fruitaudit.attribution.cem_rows import Nearest, Row, Rows
+from fruitaudit.attribution.cem_rows import Nearest, Rows, RowState
 from fruitaudit.errors import CannotExplain, NoGradient
 from fruitaudit.models.base import Autoencoder, WithGradients
 from fruitaudit.records.data import FloatArray, IntArray
@@ -52,11 +52,11 @@ class Search:
         """Search all rows, as many at once as the model takes."""
         c, iterations = (np.full(len(rows.settled), number, np.float32) for number in (np.nan, 0))
         nearest = Nearest(np.zeros_like(rows.origin), rows.settled.copy(), c, iterations)
-        inside, waiting = list[Row](), np.flatnonzero(~rows.settled).tolist()
+        inside, waiting = list[RowState](), np.flatnonzero(~rows.settled).tolist()
         while inside or waiting:
             free = max(model.batch_size - len(inside), 0)
             entering, waiting = waiting[:free], waiting[free:]
-            inside += self._begun(model, [Row.begun(rows, number, self.low, self.span) for number in entering])
+            inside += self._begun(model, [RowState.begun(rows, number, self.low, self.span) for number in entering])
             self._iterate(model, inside)
             for row in (row for row in inside if row.rounds >= self.c_steps):
                 nearest.iterations[row.number] = row.iterations
@@ -66,14 +66,14 @@ class Search:
             inside = [row for row in inside if row.rounds < self.c_steps]
         return nearest
 
-    def _begun(self, model: WithGradients, rows: list[Row]) -> list[Row]:
+    def _begun(self, model: WithGradients, rows: list[RowState]) -> list[RowState]:
         if rows:
             _, attacks = self._judged(model, rows, [row.point for row in rows])
             for row, attack in zip(rows, attacks, strict=True):
                 row.attack = row.first_attack = attack
         return rows
 
-    def _iterate(self, model: WithGradients, rows: Sequence[Row]) -> None:
+    def _iterate(self, model: WithGradients, rows: Sequence[RowState]) -> None:
         """One iteration of every row (eq. 5-7), and the next c for rows that end a round."""
         deltas = [self._shrunk(row, pull) for row, pull in zip(rows, self._pulls(rows), strict=True)]
         points = deltas
@@ -92,7 +92,7 @@ class Search:
                 row.found(delta, size)
             row.moved_to(delta, point, attack, self.round_length)
 
-    def _shrunk(self, row: Row, pull: FloatArray | None) -> FloatArray:
+    def _shrunk(self, row: RowState, pull: FloatArray | None) -> FloatArray:
         """The step down c f(y) + |y|^2 + gamma |AE(z) - z|^2, its soft threshold, and what of it is allowed."""
         slope = 2 * row.point
         if row.attack is not None:
@@ -105,7 +105,7 @@ class Search:
         moved -= np.clip(moved, -self.beta, self.beta)
         return row.allowed(moved)
 
-    def _pulls(self, rows: Sequence[Row]) -> Sequence[FloatArray | None]:
+    def _pulls(self, rows: Sequence[RowState]) -> Sequence[FloatArray | None]:
         """Gradient of gamma |AE(z) - z|^2 at y, in 0..1 colour."""
         if self.autoencoder is None:
             return [None] * len(rows)
@@ -116,7 +116,7 @@ class Search:
         return pulls
 
     def _judged(
-        self, model: WithGradients, rows: Sequence[Row], points: Sequence[FloatArray]
+        self, model: WithGradients, rows: Sequence[RowState], points: Sequence[FloatArray]
     ) -> tuple[FloatArray, list[FloatArray | None]]:
         """(R,) lead, and the slope of each hinge max(0, kappa + lead), in 0..1 colour, None where it is 0."""
         targets = np.array([row.target for row in rows], np.int64)
@@ -132,7 +132,7 @@ class Search:
             for row, gradient, over in zip(rows, gradients, lead + self.kappa, strict=True)
         ]
 
-    def _values(self, rows: Sequence[Row], changes: Sequence[FloatArray]) -> FloatArray:
+    def _values(self, rows: Sequence[RowState], changes: Sequence[FloatArray]) -> FloatArray:
         """(R, H, W, C) in model input."""
         values = np.empty((len(rows), *rows[0].origin.shape), np.float32)
         for row, change, made in zip(rows, changes, values, strict=True):
@@ -151,7 +151,7 @@ class Search:
         return self.beta * float(abs(numbers).sum()) + float(numbers @ numbers)
 
 
-def _leads_of(scores: FloatArray, rows: Sequence[Row]) -> FloatArray:
+def _leads_of(scores: FloatArray, rows: Sequence[RowState]) -> FloatArray:
     target, positive = np.array([row.target for row in rows], np.int64), np.array([row.positive for row in rows])
     return leads(scores, target, positive)
 

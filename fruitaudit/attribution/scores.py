@@ -12,7 +12,7 @@ from fruitaudit.attribution.sharing import made_once
 from fruitaudit.records.data import FloatArray, Images
 from fruitaudit.records.explanations import Targets
 
-Score = Literal["probability", "logit"]
+ExplainedScore = Literal["probability", "logit"]
 """What a perturbation method watches: probabilities saturate on confident images, logits do not."""
 Number = TypeVar("Number", np.float32, np.float64)
 
@@ -30,7 +30,7 @@ def logit_weights(targets: Targets, n_classes: int) -> FloatArray:
     return weights[targets.classes] - (0 if targets.against is None else weights[targets.against])
 
 
-def scores_of(model: Model, values: FloatArray, targets: Targets, explains: Score) -> FloatArray:
+def scores_of(model: Model, values: FloatArray, targets: Targets, explains: ExplainedScore) -> FloatArray:
     """(N,) logit or probability of each image's class; with `targets.against` always the difference of two logits."""
     probability = explains == "probability" and targets.against is None
     return pick(model.probabilities(values) if probability else model.logits(values), targets)

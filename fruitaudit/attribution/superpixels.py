@@ -11,12 +11,11 @@ import numpy.typing as npt
 
 from fruitaudit.attribution.fills import Hide, hidden
 from fruitaudit.attribution.passes import ahead, in_turn, shown_or_hidden
-from fruitaudit.records.data import FloatArray, Images
+from fruitaudit.records.data import BoolArray, FloatArray, Images
 from fruitaudit.records.explanations import Segments
 from fruitaudit.runtime.streams import Streams
 
 Labels = npt.NDArray[np.int32]
-Shown = npt.NDArray[np.bool_]
 Segmentation = Literal["quickshift", "slic"]
 
 
@@ -68,7 +67,7 @@ def superpixel_means(values: FloatArray, labels: Labels) -> FloatArray:
 
 
 def shown_in_part(
-    values: FloatArray, hidden_values: FloatArray, labels: Labels, shown: Shown, batch_size: int
+    values: FloatArray, hidden_values: FloatArray, labels: Labels, shown: BoolArray, batch_size: int
 ) -> Iterator[FloatArray]:
     """Batches (B, H, W, C) of one image with only some superpixels `shown` (n, S), each made while the last is used."""
 

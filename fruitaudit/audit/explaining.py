@@ -45,7 +45,7 @@ from fruitaudit.runtime.files import write_arrays
 from fruitaudit.runtime.hashes import sha256_of_file
 from fruitaudit.runtime.streams import Streams
 
-Row = ExplanationRow | ExplanationNotRun
+ExplanationResult = ExplanationRow | ExplanationNotRun
 
 
 def targets_of(asked: Asked, predictions: Predictions, rows: IntArray) -> Targets:
@@ -96,13 +96,13 @@ class Explainer:
         groups = None if images.groups is None else images.groups.tolist()
         return _sha256(images.values), images.sample_ids, *ends, _sha256(images.masks), background, groups
 
-    def explain_model(self, settings: MethodSettings) -> tuple[Row, bool]:
+    def explain_model(self, settings: MethodSettings) -> tuple[ExplanationResult, bool]:
         """Run one method that is about the model, not about images."""
         return self.explain(OF_THE_MODEL, self.images(()), Targets(np.empty(0, np.int64)), settings)
 
     def explain(
         self, group: str, images: Images, targets: Targets, settings: MethodSettings, shared: Shared | None = None
-    ) -> tuple[Row, bool]:
+    ) -> tuple[ExplanationResult, bool]:
         """Run one method on one group and store what it shows in attributions/<group>/<method>.npz.
 
         `shared`: what methods before it made of the same images. Returns what came out, and whether it came from the
@@ -202,7 +202,7 @@ class Explainer:
 
 def explain_all(
     explainer: Explainer, config: Config, groups: Sequence[Group], predictions: Mapping[str, Predictions], steps: Steps
-) -> Iterator[Row]:
+) -> Iterator[ExplanationResult]:
     """Every method that was asked for: first those about the model, then group by group."""
     for settings in model_methods(config):
         with steps.step(f"look inside by {settings.spelling}", 1) as step:

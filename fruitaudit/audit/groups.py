@@ -11,12 +11,10 @@ import numpy.typing as npt
 
 from fruitaudit.config.schema import Config, GroupSettings
 from fruitaudit.errors import ConfigError
-from fruitaudit.records.data import IntArray
+from fruitaudit.records.data import BoolArray, IntArray
 from fruitaudit.records.evaluation import Predictions
 from fruitaudit.records.explanations import Group, GroupKind
 from fruitaudit.runtime.streams import Streams
-
-Mask = npt.NDArray[np.bool_]
 
 ANY = -1
 """Instead of a class index: images of any class."""
@@ -71,7 +69,7 @@ def _like(group: Group, predictions: Predictions, model: Group, theirs: Predicti
     return replace(group, rule=rule, draw=how, sample_ids=tuple(drawn), control_of=model.name)
 
 
-def _per_class(predictions: Predictions, n: int, streams: Streams) -> Mask:
+def _per_class(predictions: Predictions, n: int, streams: Streams) -> BoolArray:
     """`n` images of every class; all groups of a split that ask for as many choose among the same ones."""
     chosen = np.zeros(len(predictions.labels), bool)
     for index, name in enumerate(predictions.class_names):
@@ -169,7 +167,7 @@ def _draw(
     streams: Streams,
     *,
     called: int = ANY,
-    among: Mask | None = None,
+    among: BoolArray | None = None,
 ) -> Group:
     names, fits = predictions.class_names, _fits(predictions, kind, class_, called)
     what = "Any class" if class_ == ANY else names[class_]
@@ -198,9 +196,9 @@ def _draw(
     )
 
 
-def _fits(predictions: Predictions, kind: GroupKind, class_: int, called: int = ANY) -> Mask:
+def _fits(predictions: Predictions, kind: GroupKind, class_: int, called: int = ANY) -> BoolArray:
     labels, predicted = predictions.labels, predictions.predicted
-    fits: dict[GroupKind, Mask] = {
+    fits: dict[GroupKind, BoolArray] = {
         "false_negative": (labels == class_) & (predicted != class_),
         "false_positive": (predicted == class_) & (labels != class_),
         "true_positive": (predicted == labels) & ((labels == class_) | (class_ == ANY)),

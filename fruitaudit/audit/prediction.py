@@ -15,7 +15,7 @@ import numpy.typing as npt
 from fruitaudit.audit.code import predictions_code
 from fruitaudit.audit.opening import Opened
 from fruitaudit.data.splits import Split
-from fruitaudit.data.stream import Reading, stream
+from fruitaudit.data.stream import StreamSummary, stream
 from fruitaudit.errors import DataError
 from fruitaudit.records.data import BadFile, ColourNote, SplitSummary
 from fruitaudit.records.evaluation import Predictions
@@ -104,7 +104,7 @@ def _stamp(path: Path) -> tuple[int, int, bool] | None:
 
 def _run(opened: Opened, split: Split, advance: Callable[[int], None]) -> Arrays:
     classifier = opened.classifier
-    reading = Reading()
+    reading = StreamSummary()
     ids: list[str] = []
     labels: list[int] = []
     nothing = np.zeros((0, classifier.n_classes), np.float32)

@@ -25,7 +25,7 @@ class Progress(Protocol):
 
 
 @dataclass
-class Step:
+class StepProgress:
     """One running step: call `advance` with the units done; set `cached` where nothing was computed anew."""
 
     advance: Callable[[int], None]
@@ -45,13 +45,13 @@ class Steps:
     begin: float = field(default_factory=time.perf_counter)
 
     @contextmanager
-    def step(self, title: str, total: int = 0) -> Iterator[Step]:
+    def step(self, title: str, total: int = 0) -> Iterator[StepProgress]:
         """Show a step's progress, and note its wall time, its model passes and whether the cache answered it."""
         counter = self.classifier.passes if self.classifier else None
         before = counter.snapshot() if counter else None
         begin = time.perf_counter()
         with self.progress.stage(title, total) as advance:
-            step = Step(advance)
+            step = StepProgress(advance)
             yield step
         made = counter.since(before) if counter and before else None
         seconds = time.perf_counter() - begin

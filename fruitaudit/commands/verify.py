@@ -35,7 +35,7 @@ from fruitaudit.runtime.streams import Streams
 
 
 @dataclass(frozen=True)
-class Agreement:
+class ProviderAgreement:
     """One provider's maps beside the native ones, an image each; None where one of the two maps is constant."""
 
     method: str
@@ -59,7 +59,7 @@ class Figures:
     figures: dict[str, tuple[float | None, float | None]]
     caveat: str
     options: dict[str, typing.Any] = field(default_factory=dict)
-    """As in `Agreement`."""
+    """As in `ProviderAgreement`."""
 
 
 @dataclass(frozen=True)
@@ -71,12 +71,12 @@ class NotCompared:
     reason: NotRun
 
 
-Row = Agreement | Figures | NotCompared
+VerifyRow = ProviderAgreement | Figures | NotCompared
 FEW: dict[str, dict[str, typing.Any]] = {"activation_maximization": {"filters": 1, "classes": 2, "steps": 128}}
 """Where the config says nothing: another library takes seconds for each picture that it makes up."""
 
 
-def verify(config: Config, n_images: int, progress: Progress) -> Iterator[Row]:
+def verify(config: Config, n_images: int, progress: Progress) -> Iterator[VerifyRow]:
     """Compare all providers of every method on `n_images`, drawn with the seed, for the classes the model predicts.
 
     Model and images are opened at once; each comparison is made when its row is asked for.
@@ -107,7 +107,7 @@ class _Asked:
     targets: Targets
     streams: Streams
 
-    def rows(self, progress: Progress) -> Iterator[Row]:
+    def rows(self, progress: Progress) -> Iterator[VerifyRow]:
         """Every provider but the native one, method by method. No stage is open while a row is printed."""
         others = {name: providers_of(name)[1:] for name, provider in all_methods() if provider != "native"}
         number, total = count(1), sum(map(len, others.values()))
@@ -118,7 +118,7 @@ class _Asked:
                     row = self._compared(name, provider, made)
                 yield row
 
-    def _compared(self, name: str, provider: str, made: dict[str, Explanation | NotRun]) -> Row:
+    def _compared(self, name: str, provider: str, made: dict[str, Explanation | NotRun]) -> VerifyRow:
         """A provider beside the native method with equal parameters. `made`: what that gave, by its options."""
         configured = self._built(name, "native", self._options(name))
         if isinstance(configured, NotRun):
@@ -131,7 +131,7 @@ class _Asked:
             made[repr(ours)] = self._explained(ours)
         return self._row(configured, ours, made[repr(ours)], theirs)
 
-    def _row(self, configured: Method, ours: Method, found: Explanation | NotRun, theirs: Method) -> Row:
+    def _row(self, configured: Method, ours: Method, found: Explanation | NotRun, theirs: Method) -> VerifyRow:
         name, provider = theirs.registration.name, theirs.registration.provider
         if isinstance(found, NotRun):
             return NotCompared(name, provider, found)
@@ -144,7 +144,7 @@ class _Asked:
             a, b, model = found.values, other.values, self.opened.classifier
             both = correlations(a, b), correlations(ranks(a), ranks(b))
             explains = explains_of(ours, model), explains_of(theirs, model)
-            return Agreement(name, provider, *both, caveat, explains, changed)
+            return ProviderAgreement(name, provider, *both, caveat, explains, changed)
         own, good = figures_of(found), figures_of(other)
         if not own:
             return NotCompared(
@@ -220,7 +220,7 @@ def correlations(ours: npt.NDArray[typing.Any], theirs: npt.NDArray[typing.Any])
     return tuple(found)
 
 
-def print_verified(rows: Iterable[Row], *, as_json: bool) -> None:
+def print_verified(rows: Iterable[VerifyRow], *, as_json: bool) -> None:
     """Print the agreement of every provider to stdout: text row by row as they come, JSON at the end."""
     if as_json:
         print(json.dumps([dataclasses.asdict(row) for row in rows], indent=1))

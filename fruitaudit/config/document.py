@@ -49,7 +49,7 @@ _Dumper.add_representer(str, _represent_text)
 
 
 @dataclass(frozen=True)
-class Origin:
+class YamlPosition:
     """Where a value was written ("audit.yaml:7" or "--set seed"), and the folder its paths are relative to."""
 
     label: str
@@ -61,15 +61,15 @@ class Document:
     """A config under construction: plain values, and the origin of each key path."""
 
     data: dict[str, Any]
-    origins: dict[KeyPath, Origin] = field(default_factory=dict)
+    origins: dict[KeyPath, YamlPosition] = field(default_factory=dict)
 
-    def origin(self, path: KeyPath) -> Origin:
+    def origin(self, path: KeyPath) -> YamlPosition:
         """Where this key, or else the nearest one that holds it, was written."""
         while path not in self.origins and path:
             path = path[:-1]
         return self.origins[path]
 
-    def put(self, path: KeyPath, value: object, origin: Origin) -> None:
+    def put(self, path: KeyPath, value: object, origin: YamlPosition) -> None:
         """Set one value; what lay below it is forgotten. Raises ConfigError where the path leads nowhere."""
         here: Any = self.data
         for depth, step in enumerate(path):
@@ -120,7 +120,7 @@ def read_document(path: Path, label: str | None = None) -> Document:
     except (OSError, UnicodeDecodeError) as error:
         reason = getattr(error, "strerror", None) or "it is not UTF-8 text"
         raise ConfigError(f"{label}: cannot be read as a config: {reason}") from None
-    document = Document({}, {(): Origin(label, path.resolve().parent)})
+    document = Document({}, {(): YamlPosition(label, path.resolve().parent)})
     data = _parse(text, label, document)
     if data is None:
         raise ConfigError(f"{label}: the file is empty; `fruitaudit init` writes a config to start from")
@@ -133,7 +133,7 @@ def read_document(path: Path, label: str | None = None) -> Document:
 def parse_value(text: str, label: str) -> Any:
     """A YAML value given on the command line."""
     try:
-        return _parse(text, label, Document({}, {(): Origin(label, Path())}))
+        return _parse(text, label, Document({}, {(): YamlPosition(label, Path())}))
     except ConfigError as error:  # there is no line to name
         raise ConfigError(str(error).replace(f"{label}:1:", f"{label}:", 1)) from None
 
@@ -206,4 +206,4 @@ def _key(loader: Any, node: yaml.Node, label: str) -> str:
 
 
 def _note(document: Document, path: KeyPath, node: yaml.Node, label: str) -> None:
-    document.origins[path] = Origin(f"{label}:{node.start_mark.line + 1}", document.origins[()].base)
+    document.origins[path] = YamlPosition(f"{label}:{node.start_mark.line + 1}", document.origins[()].base)

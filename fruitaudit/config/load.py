@@ -10,7 +10,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from fruitaudit.config.complaints import complaint
-from fruitaudit.config.document import Document, KeyPath, Origin, dotted, dump, parse_value, read_document
+from fruitaudit.config.document import Document, KeyPath, YamlPosition, dotted, dump, parse_value, read_document
 from fruitaudit.config.schema import Config
 from fruitaudit.errors import ConfigError
 from fruitaudit.records.data import Role
@@ -105,7 +105,7 @@ def _open(path: Path | None, search: bool, *, flags: bool) -> Document:
             f"there is no {DEFAULT_FILE} in this folder: name a config, write one with `fruitaudit init`, or give both "
             "--model PATH and --data NAME=PATH"
         )
-    return Document({}, {(): Origin("command line", Path.cwd())})
+    return Document({}, {(): YamlPosition("command line", Path.cwd())})
 
 
 @dataclass
@@ -116,7 +116,7 @@ class _Reading:
     """Splits that --data has named."""
 
     def put(self, path: KeyPath, value: object, flag: str) -> None:
-        self.document.put(path, value, Origin(flag, Path.cwd()))
+        self.document.put(path, value, YamlPosition(flag, Path.cwd()))
 
     def override(self, text: str) -> None:
         key, equals, value = text.partition("=")

@@ -5,11 +5,11 @@ from __future__ import annotations
 import difflib
 from typing import Literal
 
-Mode = Literal["caffe", "tf", "torch", "none"]
+ImagenetMode = Literal["caffe", "tf", "torch", "none"]
 
 RANGES = ("0-1", "0-255", "-1-1")
 
-APPLICATIONS: dict[str, Mode] = {
+APPLICATIONS: dict[str, ImagenetMode] = {
     "convnext": "none",
     "densenet": "torch",
     "efficientnet": "none",

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from fruitaudit.config.schema import SplitSettings
-from fruitaudit.data.listing import SUFFIXES, Entry, Listing, readable
+from fruitaudit.data.listing import SUFFIXES, Entry, FileListing, readable
 from fruitaudit.errors import DataError
 from fruitaudit.records.data import BadFile
 
@@ -15,7 +15,7 @@ _JUNK = frozenset(("thumbs.db", "desktop.ini", "__macosx"))
 """What operating systems leave in folders; names that begin with a dot are left out too."""
 
 
-def list_folders(settings: SplitSettings) -> Listing:
+def list_folders(settings: SplitSettings) -> FileListing:
     """Every file below a class folder, in sorted order. A file beside the class folders counts only if an image."""
     root = settings.path
     entries, bad = [], []
@@ -32,7 +32,7 @@ def list_folders(settings: SplitSettings) -> Listing:
             bad.append(BadFile(name, f"not an image file: its name ends in {path.suffix or 'nothing'}"))
         elif is_image:
             bad.append(BadFile(name, "lies in no class folder"))
-    return Listing("class folders", labels, tuple(entries), tuple(bad))
+    return FileListing("class folders", labels, tuple(entries), tuple(bad))
 
 
 def images_below(root: Path, split: str) -> Iterator[Path]:

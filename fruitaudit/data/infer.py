@@ -31,14 +31,14 @@ _LOG_FLOOR = 1e-12
 _T_99 = 2.66
 """99 % point of Student's t with 60 degrees of freedom, two-sided; a little less than that for fewer images."""
 
-Score = Callable[[FloatArray], FloatArray]
+ScoreFunction = Callable[[FloatArray], FloatArray]
 
 
 def infer_preprocessing(
     settings: PreprocessingSettings,
     input_shape: Sequence[int | None],
     split: Split,
-    score: Score,
+    score: ScoreFunction,
     streams: Streams,
 ) -> tuple[Preprocessor, PreprocessingSummary]:
     """What is done to every image, and how that was decided.
@@ -132,7 +132,7 @@ def _draw(split: Split, preprocessor: Preprocessor, streams: Streams) -> _Drawn:
     return _Drawn(np.stack(fitted), np.array(labels, np.int64), tuple(shapes))
 
 
-def _try_scales(prepared: Preprocessor, images: _Drawn, score: Score) -> list[_Trial]:
+def _try_scales(prepared: Preprocessor, images: _Drawn, score: ScoreFunction) -> list[_Trial]:
     trials = []
     for scale, detail in _TRIALS:
         if prepared.channels != 3 and scale in APPLICATIONS:

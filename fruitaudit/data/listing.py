@@ -26,7 +26,7 @@ class Entry:
 
 
 @dataclass(frozen=True)
-class Listing:
+class FileListing:
     """`labels` in the order that a model trained on this data would give its outputs."""
 
     kind: str

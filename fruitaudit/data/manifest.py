@@ -11,16 +11,16 @@ from pathlib import Path
 from typing import Any
 
 from fruitaudit.config.schema import SplitSettings
-from fruitaudit.data.listing import Entry, Listing, in_order
+from fruitaudit.data.listing import Entry, FileListing, in_order
 from fruitaudit.errors import DataError
 from fruitaudit.records.data import BadFile
 
 _KNOWN = ("path", "label", "group_id", "original", "mask")
 
 
-def list_manifest(settings: SplitSettings) -> Listing:
+def list_manifest(settings: SplitSettings) -> FileListing:
     """One entry a row. A row without path, label or file is a bad file; so is a file that is listed again."""
-    table = _Table(settings.path)
+    table = _ManifestTable(settings.path)
     try:
         rows = list(_parquet(settings.path) if settings.path.suffix.lower() != ".csv" else _csv(settings.path))
     except UnicodeDecodeError:
@@ -38,10 +38,10 @@ def list_manifest(settings: SplitSettings) -> Listing:
         table.add(number, row)
     labels = in_order({entry.label for entry in table.entries})
     notes = [f"{n} files named as {column} in {settings.path.name} do not exist" for column, n in table.absent.items()]
-    return Listing("manifest", labels, tuple(table.entries), tuple(table.bad), notes=tuple(notes))
+    return FileListing("manifest", labels, tuple(table.entries), tuple(table.bad), notes=tuple(notes))
 
 
-class _Table:
+class _ManifestTable:
     def __init__(self, path: Path) -> None:
         self.folder = path.parent
         self.entries: list[Entry] = []

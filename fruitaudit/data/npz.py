@@ -18,7 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from fruitaudit.config.schema import SplitSettings
-from fruitaudit.data.listing import Entry, Listing
+from fruitaudit.data.listing import Entry, FileListing
 from fruitaudit.errors import DataError
 from fruitaudit.records.data import Sample
 
@@ -26,7 +26,7 @@ MAGIC = b"\x93NUMPY"
 MAX_PIXELS = 100_000_000
 
 
-def list_npz(settings: SplitSettings) -> Listing:
+def list_npz(settings: SplitSettings) -> FileListing:
     """Every row is a sample. Integer labels without `class_names` are indices into the model's classes."""
     path, where = settings.path, f"split {settings.name}: {settings.path.name}"
     try:
@@ -56,7 +56,7 @@ def list_npz(settings: SplitSettings) -> Listing:
         texts = [names[int(i)] if 0 <= int(i) < len(names) else i for i in texts]
     found = names or sorted(set(texts), key=int if indices else None)
     entries = tuple(Entry(str(i), text, path, index=i) for i, text in enumerate(texts))
-    return Listing("NPZ", tuple(found), entries, labels_are_indices=indices and not names)
+    return FileListing("NPZ", tuple(found), entries, labels_are_indices=indices and not names)
 
 
 def row_bytes(sample: Sample) -> bytes:

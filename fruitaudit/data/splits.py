@@ -8,13 +8,13 @@ from pathlib import Path, PurePosixPath
 
 from fruitaudit.config.schema import SplitSettings
 from fruitaudit.data.folders import images_below, list_folders
-from fruitaudit.data.listing import Entry, Listing, readable
+from fruitaudit.data.listing import Entry, FileListing, readable
 from fruitaudit.data.manifest import list_manifest
 from fruitaudit.data.npz import list_npz
 from fruitaudit.errors import DataError
 from fruitaudit.records.data import BadFile, Role, Sample
 
-_FORMATS: dict[str, Callable[[SplitSettings], Listing]] = {
+_FORMATS: dict[str, Callable[[SplitSettings], FileListing]] = {
     ".csv": list_manifest,
     ".parquet": list_manifest,
     ".pq": list_manifest,
@@ -81,7 +81,7 @@ def open_split(settings: SplitSettings, class_names: tuple[str, ...]) -> Split:
     )
 
 
-def _list(settings: SplitSettings) -> Listing:
+def _list(settings: SplitSettings) -> FileListing:
     path = settings.path
     if not path.exists():
         raise DataError(f"split {settings.name}: {path} does not exist; correct its path")
@@ -105,7 +105,7 @@ def _sample(split: str, entry: Entry, label: int, originals: dict[str, Path], ma
     )
 
 
-def _paired(split: str, folder: Path | None, what: str, listing: Listing) -> dict[str, Path]:
+def _paired(split: str, folder: Path | None, what: str, listing: FileListing) -> dict[str, Path]:
     """Pictures by relative path without suffix: store/Avocado/001.png pairs with store_hi/Avocado/001.jpg."""
     if folder is None:
         return {}

@@ -31,7 +31,7 @@ class Batch:
 
 
 @dataclass
-class Reading:
+class StreamSummary:
     """What came to light while a split was read; complete once the stream has ended."""
 
     bad: list[BadFile] = field(default_factory=list)
@@ -65,13 +65,13 @@ class _Read:
 
 
 def stream(
-    split: Split, preprocessor: Preprocessor, batch_size: int, reading: Reading | None = None
+    split: Split, preprocessor: Preprocessor, batch_size: int, reading: StreamSummary | None = None
 ) -> Iterator[Batch]:
     """Batches of `batch_size` images in the order of the split; only the last one may be smaller.
 
     Files that cannot be used are skipped and noted in `reading`. Two batches are decoded ahead at most.
     """
-    reading = Reading() if reading is None else reading
+    reading = StreamSummary() if reading is None else reading
     fitted: list[ByteArray] = []
     samples: list[Sample] = []
     for sample, read in _read_all(split.samples, preprocessor, ahead=2 * batch_size):

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
-class Budget:
+class SampleSizes:
     """Images of a split: `images` for experiments, `checked` for checks of the data, `attacked` for attacks."""
 
     images: int = 320
@@ -19,5 +19,5 @@ class Budget:
         return max(self.images, self.checked)
 
 
-BUDGETS = {"quick": Budget(images=100, checked=500, attacked=30), "standard": Budget()}
+BUDGETS = {"quick": SampleSizes(images=100, checked=500, attacked=30), "standard": SampleSizes()}
 """By the config's `diagnosis`."""

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from fruitaudit.diagnosis.attacks import adversarial, shortcuts, turning
-from fruitaudit.diagnosis.budget import BUDGETS, Budget
+from fruitaudit.diagnosis.budget import BUDGETS, SampleSizes
 from fruitaudit.diagnosis.data_checks import preparation
 from fruitaudit.diagnosis.factors import registry
 from fruitaudit.diagnosis.gap.examples import IMAGES as EXAMPLES
@@ -22,7 +22,7 @@ _LOOKING, _CUTTING, _PREPARING, _PASTING, _CHANGING = 0.003, 0.010, 0.002, 0.000
 
 
 @dataclass(frozen=True)
-class Part:
+class CostPart:
     """One part of the experiments. `seconds` is its work on images, without model passes, on two cores of 2024."""
 
     title: str
@@ -32,7 +32,7 @@ class Part:
 
 def cost(
     level: str, splits: Sequence[tuple[Role, int]], shape: tuple[int, ...], *, negatives: int = 0
-) -> tuple[Part, ...]:
+) -> tuple[CostPart, ...]:
     """All parts at a level of `diagnosis` ("quick" or "standard"); none where it is "off".
 
     `splits` are (role, number of images), `shape` (height, width, ...) is the model's input, `negatives` the images
@@ -44,28 +44,28 @@ def cost(
     return tuple(_parts(BUDGETS[level], splits, shape[0] * shape[1] / _PIXELS, negatives))
 
 
-def _parts(budget: Budget, splits: Sequence[tuple[Role, int]], area: float, negatives: int) -> Iterator[Part]:
+def _parts(budget: SampleSizes, splits: Sequence[tuple[Role, int]], area: float, negatives: int) -> Iterator[CostPart]:
     looked = [(role, min(n, budget.looked)) for role, n in splits]
     held = [n for role, n in looked if role != "field"]
     total = sum(n for _, n in looked)
-    yield Part("look through the data", Passes(2 * total + sum(held)), total * area * _LOOKING)
+    yield CostPart("look through the data", Passes(2 * total + sum(held)), total * area * _LOOKING)
     lab = next((n for wanted in ("test", "reference") for role, n in splits if role == wanted), 0)
     lab = min(lab, budget.images)
     fields = [min(n, budget.images) for role, n in splits if role == "field"]
     if not lab:
         return
     sides = lab + sum(fields)
-    yield Part("find the objects", Passes(), sides * area * _CUTTING)
-    yield Part("other ways to prepare files", Passes(sides * preparation.WAYS), sides * area * _PREPARING)
+    yield CostPart("find the objects", Passes(), sides * area * _CUTTING)
+    yield CostPart("other ways to prepare files", Passes(sides * preparation.WAYS), sides * area * _PREPARING)
     pasted = 2 * (shortcuts.GRID**2 + 2) * max(lab, min(2 * lab, 2 * shortcuts.ENOUGH))
-    yield Part("look beside the object", Passes(pasted), pasted * area * _PASTING)
-    yield Part("attacks", adversarial.passes(min(lab, budget.attacked)) + turning.passes(negatives), 0.0)
+    yield CostPart("look beside the object", Passes(pasted), pasted * area * _PASTING)
+    yield CostPart("attacks", adversarial.passes(min(lab, budget.attacked)) + turning.passes(negatives), 0.0)
     for field in fields:
         yield _contrast(lab, field, area)
 
 
-def _contrast(lab: int, field: int, area: float) -> Part:
+def _contrast(lab: int, field: int, area: float) -> CostPart:
     """One change at a time, there and back; all subsets; a control for each factor and two for all together."""
     changed = lab * (_SUBSETS + len(registry.probes()) + FACTORS + 2) + field * FACTORS
     shown = EXAMPLES * (FACTORS + 2)
-    return Part("changes toward the field and back", Passes(changed + shown), changed * area * _CHANGING)
+    return CostPart("changes toward the field and back", Passes(changed + shown), changed * area * _CHANGING)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from fruitaudit.diagnosis.data_checks.labels import WORKSHEET
-from fruitaudit.diagnosis.evidence import Evidence, points
-from fruitaudit.records.diagnosis import CauseFinding, Listing, ListingNotRun, Remedy
+from fruitaudit.diagnosis.evidence import DiagnosisEvidence, points
+from fruitaudit.records.diagnosis import CauseFinding, DataCheck, DataCheckNotRun, Remedy
 from fruitaudit.statistics.intervals import difference, share_of, wilson
 
 REPEATED = 0.05
@@ -19,7 +19,7 @@ DOUBTFUL = 0.04
 """Share of doubtful labels of a class (lower end of its interval) that may be the model's own confusion."""
 
 
-def of_data(evidence: Evidence) -> Iterator[CauseFinding]:
+def of_data(evidence: DiagnosisEvidence) -> Iterator[CauseFinding]:
     """All of them."""
     yield from _shortcuts(evidence)
     yield from _leaks(evidence)
@@ -28,7 +28,7 @@ def of_data(evidence: Evidence) -> Iterator[CauseFinding]:
     yield from _small(evidence)
 
 
-def _shortcuts(evidence: Evidence) -> Iterator[CauseFinding]:
+def _shortcuts(evidence: DiagnosisEvidence) -> Iterator[CauseFinding]:
     for shortcut in evidence.shortcuts:
         background = shortcut.kind == "background"
         yield CauseFinding(
@@ -49,11 +49,11 @@ def _shortcuts(evidence: Evidence) -> Iterator[CauseFinding]:
         )
 
 
-def _leaks(evidence: Evidence) -> Iterator[CauseFinding]:
+def _leaks(evidence: DiagnosisEvidence) -> Iterator[CauseFinding]:
     """Only repetitions of training images count: between test and field nothing was learned by heart."""
     roles = {name: p.role for name, p in evidence.predictions.items()}
     for listing in evidence.listings:
-        if isinstance(listing, ListingNotRun) or listing.name not in ("duplicates across", "shared groups"):
+        if isinstance(listing, DataCheckNotRun) or listing.name not in ("duplicates across", "shared groups"):
             continue
         one, other = listing.split, listing.other
         if "reference" not in (roles[one], roles[other]) or roles[one] == roles[other]:
@@ -79,7 +79,7 @@ def _leaks(evidence: Evidence) -> Iterator[CauseFinding]:
         )  # fmt: skip
 
 
-def _labels(evidence: Evidence) -> Iterator[CauseFinding]:
+def _labels(evidence: DiagnosisEvidence) -> Iterator[CauseFinding]:
     for check in evidence.labels:
         worst = check.worst()
         if worst is None:
@@ -104,11 +104,11 @@ def _labels(evidence: Evidence) -> Iterator[CauseFinding]:
         )
 
 
-def _starved(evidence: Evidence) -> Iterator[CauseFinding]:
+def _starved(evidence: DiagnosisEvidence) -> Iterator[CauseFinding]:
     """A class with few training images and a lower recall than the others."""
     roles = {name: p.role for name, p in evidence.predictions.items()}
     for listing in evidence.listings:
-        if isinstance(listing, ListingNotRun) or listing.name != "starved classes" or not listing.rows:
+        if isinstance(listing, DataCheckNotRun) or listing.name != "starved classes" or not listing.rows:
             continue
         if roles[listing.split] != "reference":
             continue
@@ -137,8 +137,8 @@ def _starved(evidence: Evidence) -> Iterator[CauseFinding]:
             )  # fmt: skip
 
 
-def _small(evidence: Evidence) -> Iterator[CauseFinding]:
+def _small(evidence: DiagnosisEvidence) -> Iterator[CauseFinding]:
     for listing in evidence.listings:
-        if isinstance(listing, Listing) and listing.too_small:
+        if isinstance(listing, DataCheck) and listing.too_small:
             yield CauseFinding("small-split", "note", listing.sentence, (), Remedy("Label more images."), 0.0, 1.0,
                                split=listing.split)  # fmt: skip

@@ -9,11 +9,11 @@ from fruitaudit.diagnosis.data_checks.labels import LabelCheck
 from fruitaudit.diagnosis.data_checks.variety import Variety
 from fruitaudit.diagnosis.gap.measuring import Factors
 from fruitaudit.records.diagnosis import (
+    DataCheck,
+    DataCheckNotRun,
     Decomposition,
     Effect,
     EffectNotRun,
-    Listing,
-    ListingNotRun,
     PreprocessingTrial,
     Shortcut,
 )
@@ -21,10 +21,10 @@ from fruitaudit.records.evaluation import Predictions
 
 
 @dataclass(frozen=True)
-class Evidence:
+class DiagnosisEvidence:
     """All that findings are made of."""
 
-    listings: Sequence[Listing | ListingNotRun]
+    listings: Sequence[DataCheck | DataCheckNotRun]
     labels: Sequence[LabelCheck]
     trials: Sequence[PreprocessingTrial]
     effects: Sequence[Effect | EffectNotRun]

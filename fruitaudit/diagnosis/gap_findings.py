@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from fruitaudit.diagnosis.evidence import Evidence, points
+from fruitaudit.diagnosis.evidence import DiagnosisEvidence, points
 from fruitaudit.diagnosis.factors.registry import factors
 from fruitaudit.diagnosis.gap.gap_checks import LEAST
 from fruitaudit.records.diagnosis import CauseFinding, Decomposition, Effect, GapShare, Remedy
@@ -14,7 +14,7 @@ FEW_CLASSES = 0.25
 """Share of the classes up to which another colour is a variety of these, not a change of all."""
 
 
-def of_gaps(evidence: Evidence) -> Iterator[CauseFinding]:
+def of_gaps(evidence: DiagnosisEvidence) -> Iterator[CauseFinding]:
     for gap in evidence.decompositions:
         total = gap.gap.value
         for share in gap.shares:
@@ -36,7 +36,7 @@ def of_gaps(evidence: Evidence) -> Iterator[CauseFinding]:
             )  # fmt: skip
 
 
-def _varied(evidence: Evidence, field: str, factor: str) -> list[str]:
+def _varied(evidence: DiagnosisEvidence, field: str, factor: str) -> list[str]:
     """The classes that the factor's change is of, where they are few; empty where it is of the whole field."""
     change = evidence.factors[field].changes.get(factor)
     names = evidence.predictions[field].class_names
@@ -44,7 +44,7 @@ def _varied(evidence: Evidence, field: str, factor: str) -> list[str]:
     return [names[c] for c in classes] if len(classes) <= FEW_CLASSES * len(names) else []
 
 
-def _named(evidence: Evidence, field: str, factor: str) -> tuple[str, str]:
+def _named(evidence: DiagnosisEvidence, field: str, factor: str) -> tuple[str, str]:
     """Slug and sentence of a factor's finding."""
     registered = factors()[factor]
     varied = _varied(evidence, field, factor)
@@ -54,13 +54,13 @@ def _named(evidence: Evidence, field: str, factor: str) -> tuple[str, str]:
     return factor, registered.sentence
 
 
-def _known(evidence: Evidence, field: str) -> list[str]:
+def _known(evidence: DiagnosisEvidence, field: str) -> list[str]:
     """The classes of which a factor's finding says that training never showed them so."""
     return [name for factor in factors().values() if factor.of_few and factor.of_few[0] == UNSEEN
             for name in _varied(evidence, field, factor.name)]  # fmt: skip
 
 
-def _of_share(evidence: Evidence, gap: Decomposition, share: GapShare) -> CauseFinding:
+def _of_share(evidence: DiagnosisEvidence, gap: Decomposition, share: GapShare) -> CauseFinding:
     effects = [e for e in evidence.effects if isinstance(e, Effect) and (e.factor, e.field_split) ==
                (share.factor, gap.field_split)]  # fmt: skip
     lines = [f"Shapley share {share.points.points_text()}; alone {100 * share.alone:.1f}, last "
@@ -92,7 +92,7 @@ def _of_share(evidence: Evidence, gap: Decomposition, share: GapShare) -> CauseF
     )
 
 
-def of_varieties(evidence: Evidence) -> Iterator[CauseFinding]:
+def of_varieties(evidence: DiagnosisEvidence) -> Iterator[CauseFinding]:
     for variety in evidence.varieties:
         if variety.class_name in _known(evidence, variety.split):
             continue  # the gap's own finding says so, with its share

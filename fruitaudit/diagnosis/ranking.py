@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from fruitaudit.diagnosis.data_findings import of_data
-from fruitaudit.diagnosis.evidence import Evidence, points
+from fruitaudit.diagnosis.evidence import DiagnosisEvidence, points
 from fruitaudit.diagnosis.gap_findings import of_gaps, of_varieties
 from fruitaudit.records.diagnosis import CauseFinding, Remedy
 
@@ -18,7 +18,7 @@ FAR = 0.1
 _ORDER = {"cause": 0, "warning": 1, "note": 2}
 
 
-def rank(evidence: Evidence) -> tuple[CauseFinding, ...]:
+def rank(evidence: DiagnosisEvidence) -> tuple[CauseFinding, ...]:
     """Worst first: by severity, pipeline faults first, then by effect times certainty."""
     pipeline = sorted(_pipeline(evidence), key=lambda f: -f.effect)
     others = [*of_gaps(evidence), *of_varieties(evidence), *of_data(evidence)]
@@ -40,7 +40,7 @@ _WRONG_WAY = {
 }  # fmt: skip
 
 
-def _pipeline(evidence: Evidence) -> Iterator[CauseFinding]:
+def _pipeline(evidence: DiagnosisEvidence) -> Iterator[CauseFinding]:
     """The best other preparation, where it is far better on the lab's own test split too."""
     better = [t for t in evidence.trials if t.split == evidence.lab and (t.gain.low or 0) > FAR]
     if not better:

@@ -10,7 +10,7 @@ from fruitaudit.audit.opening import Opened
 from fruitaudit.diagnosis.attacks.adversarial import attack
 from fruitaudit.diagnosis.attacks.shortcuts import find_shortcuts
 from fruitaudit.diagnosis.attacks.turning import ADD_CEM, Negatives, turn_answers
-from fruitaudit.diagnosis.budget import Budget
+from fruitaudit.diagnosis.budget import SampleSizes
 from fruitaudit.diagnosis.claims import judge_claims
 from fruitaudit.diagnosis.data_checks.integrity import check_data
 from fruitaudit.diagnosis.data_checks.labels import LabelCheck, check_labels
@@ -18,15 +18,15 @@ from fruitaudit.diagnosis.data_checks.preparation import try_preparations
 from fruitaudit.diagnosis.data_checks.shift import measure_feature_shift, measure_shift, nearest_training
 from fruitaudit.diagnosis.data_checks.variety import Variety, find_varieties
 from fruitaudit.diagnosis.data_checks.worksheet import write_worksheet
-from fruitaudit.diagnosis.evidence import Evidence
-from fruitaudit.diagnosis.gap.change import Answers
-from fruitaudit.diagnosis.gap.contrast import Contrast, Side
+from fruitaudit.diagnosis.evidence import DiagnosisEvidence
+from fruitaudit.diagnosis.gap.change import PredictionCache
+from fruitaudit.diagnosis.gap.contrast import MaskedSplit, SplitPair
 from fruitaudit.diagnosis.gap.decomposition import decompose
 from fruitaudit.diagnosis.gap.effects import measure_effects
 from fruitaudit.diagnosis.gap.examples import draw_examples
 from fruitaudit.diagnosis.gap.measuring import Factors, measure_factors
 from fruitaudit.diagnosis.images.masks import find_masks
-from fruitaudit.diagnosis.images.material import Material
+from fruitaudit.diagnosis.images.material import SplitSample
 from fruitaudit.diagnosis.images.pool import Pool
 from fruitaudit.diagnosis.ranking import rank
 from fruitaudit.errors import CannotExplain
@@ -34,6 +34,8 @@ from fruitaudit.records.conditions import Claim
 from fruitaudit.records.data import FloatArray
 from fruitaudit.records.diagnosis import (
     AttackCurve,
+    DataCheck,
+    DataCheckNotRun,
     Decomposition,
     Diagnosis,
     Distance,
@@ -43,8 +45,6 @@ from fruitaudit.records.diagnosis import (
     Experiment,
     ExperimentNotRun,
     FeatureShift,
-    Listing,
-    ListingNotRun,
     PreprocessingTrial,
     Shift,
     Shortcut,
@@ -56,7 +56,7 @@ from fruitaudit.runtime.streams import Streams
 
 
 def diagnose(
-    opened: Opened, predictions: Mapping[str, Predictions], streams: Streams, budget: Budget | None = None,
+    opened: Opened, predictions: Mapping[str, Predictions], streams: Streams, budget: SampleSizes | None = None,
     claims: Sequence[Claim] = (), out: Path | None = None, negatives: Sequence[Negatives] = (),
 ) -> Diagnosis:  # fmt: skip
     """Every experiment on one lab split (test, else reference) and each field split; `claims` as in `claims.py`.
@@ -65,7 +65,7 @@ def diagnose(
     changes, and labels to be checked, are written into the folder `out`, where there is one. Attacks are laid beside
     the `negatives` that the audit's explanations hold.
     """
-    return _Experiments(opened, predictions, streams, budget or Budget(), claims, out, negatives).run()
+    return _Experiments(opened, predictions, streams, budget or SampleSizes(), claims, out, negatives).run()
 
 
 @dataclass
@@ -73,11 +73,11 @@ class _Experiments:
     opened: Opened
     predictions: Mapping[str, Predictions]
     streams: Streams
-    budget: Budget
+    budget: SampleSizes
     claims: Sequence[Claim]
     out: Path | None
     negatives: Sequence[Negatives]
-    listings: list[Listing | ListingNotRun] = field(default_factory=list)
+    listings: list[DataCheck | DataCheckNotRun] = field(default_factory=list)
     labels: list[LabelCheck] = field(default_factory=list)
     shifts: list[Shift] = field(default_factory=list)
     feature_shifts: list[FeatureShift] = field(default_factory=list)
@@ -127,7 +127,7 @@ class _Experiments:
     def _skip(self, name: Experiment, reason: NotRun, split: str = "") -> None:
         self.not_run.append(ExperimentNotRun(name, reason, split))
 
-    def _attack(self, material: Material) -> None:
+    def _attack(self, material: SplitSample) -> None:
         if not self.budget.attacked:
             self._skip("attacks", NotRun("the budget leaves no image for attacks", code="off"))
             return
@@ -144,9 +144,9 @@ class _Experiments:
         by_role = [p for role in ("test", "reference") for p in self.predictions.values() if p.role == role]
         return by_role[0] if by_role else None
 
-    def _side(self, told: Predictions) -> Side:
+    def _side(self, told: Predictions) -> MaskedSplit:
         material = self.pool.materials[told.split].select(self.pool.rows(told.split, self.budget.images))
-        return Side(material, find_masks(material))
+        return MaskedSplit(material, find_masks(material))
 
     def _check_labels(self) -> None:
         for name, told in self.predictions.items():
@@ -167,7 +167,7 @@ class _Experiments:
         """The split that the model was trained on."""
         return next((name for name, p in self.predictions.items() if p.role == "reference"), None)
 
-    def _seen(self, split: str, limit: int | None = None) -> tuple[Material, FloatArray]:
+    def _seen(self, split: str, limit: int | None = None) -> tuple[SplitSample, FloatArray]:
         """Images of a split with the model's features of them. Raises CannotExplain where it has none."""
         material, features = self.pool.materials[split], self.pool.features(split)
         if limit is None:
@@ -175,17 +175,17 @@ class _Experiments:
         rows = self.pool.rows(split, limit)
         return material.select(rows), features[rows]
 
-    def _field(self, lab: Side, there: Side) -> None:
+    def _field(self, lab: MaskedSplit, there: MaskedSplit) -> None:
         name = there.material.split
         self.trials += try_preparations(self.eye, there.material, self.streams)
-        contrast = Contrast.of(lab, there, self.streams)
+        contrast = SplitPair.of(lab, there, self.streams)
         self.shifts += measure_shift(contrast)
         try:
             self._features(lab.material.split, name)
         except CannotExplain as reason:
             self._skip("feature_space", NotRun(str(reason), code="not_applicable"), name)
         factors = self.factors[name] = measure_factors(contrast)
-        answers = Answers(self.eye, lab, tuple(factors.changes.values()))
+        answers = PredictionCache(self.eye, lab, tuple(factors.changes.values()))
         effects = tuple(measure_effects(answers, contrast, factors))
         self.effects += effects
         gap = decompose(answers, contrast, factors, effects)
@@ -212,7 +212,7 @@ class _Experiments:
         self.varieties += find_varieties(names, shown, ours, theirs)
 
     def _diagnosis(self, lab: str) -> Diagnosis:
-        evidence = Evidence(
+        evidence = DiagnosisEvidence(
             self.listings, self.labels, self.trials, self.effects, self.decompositions, self.factors, self.varieties,
             self.shortcuts, self.predictions, lab,
         )  # fmt: skip

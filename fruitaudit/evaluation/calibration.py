@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from fruitaudit.evaluation.tally import Array, Flags
-from fruitaudit.records.data import FloatArray, IntArray
+from fruitaudit.evaluation.tally import Array
+from fruitaudit.records.data import BoolArray, FloatArray, IntArray
 from fruitaudit.records.evaluation import ReliabilityBin
 from fruitaudit.statistics.intervals import proportion
 
@@ -18,7 +18,9 @@ def bin_of(confidence: FloatArray) -> IntArray:
     return np.clip(edges, 0, BINS - 1).astype(np.int64)
 
 
-def reliability(confidence: FloatArray, correct: Flags, groups: IntArray | None = None) -> tuple[ReliabilityBin, ...]:
+def reliability(
+    confidence: FloatArray, correct: BoolArray, groups: IntArray | None = None
+) -> tuple[ReliabilityBin, ...]:
     """The 15 bins of the reliability diagram. Paper: Niculescu-Mizil, Caruana 2005, ICML, section 4."""
     bins = bin_of(confidence)
     rows = []

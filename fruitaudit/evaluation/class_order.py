@@ -6,8 +6,7 @@ from collections.abc import Iterable
 
 import numpy as np
 
-from fruitaudit.evaluation.tally import Flags
-from fruitaudit.records.data import IntArray
+from fruitaudit.records.data import BoolArray, IntArray
 from fruitaudit.records.evaluation import Predictions
 from fruitaudit.records.results import ClassOrder
 from fruitaudit.statistics.intervals import ends_of_wilson, share_of
@@ -30,7 +29,7 @@ def judge_class_orders(predictions: Predictions) -> tuple[ClassOrder, ...]:
     return tuple(_order(name, predictions, right[name]) for name in (GIVEN, *best))
 
 
-def _order(name: str, predictions: Predictions, right: Flags) -> ClassOrder:
+def _order(name: str, predictions: Predictions, right: BoolArray) -> ClassOrder:
     accuracy = share_of(right, predictions.groups)
     effective = accuracy.n_effective if accuracy.no_interval is None else 0.0
     return ClassOrder(name, predictions.split, accuracy.value, accuracy.n, effective)

@@ -5,14 +5,13 @@ from __future__ import annotations
 import numpy as np
 
 from fruitaudit.evaluation.curves import curve
-from fruitaudit.evaluation.tally import Flags
-from fruitaudit.records.data import FloatArray
+from fruitaudit.records.data import BoolArray, FloatArray
 from fruitaudit.records.evaluation import Curve, Predictions
 from fruitaudit.records.states import NotRun, Quantity
 from fruitaudit.statistics.intervals import share_of
 
 
-def accuracy_coverage(confidence: FloatArray, correct: Flags) -> Curve:
+def accuracy_coverage(confidence: FloatArray, correct: BoolArray) -> Curve:
     """Accuracy (y) of the share x of images with the highest confidence; equal confidences are answered together.
 
     Paper: El-Yaniv, Wiener 2010, JMLR 11, 1605-1641 (the risk-coverage curve; risk = 1 - accuracy).

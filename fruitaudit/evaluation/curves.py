@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from fruitaudit.evaluation.tally import Array, Flags
-from fruitaudit.records.data import FloatArray
+from fruitaudit.evaluation.tally import Array
+from fruitaudit.records.data import BoolArray, FloatArray
 from fruitaudit.records.evaluation import Curve
 
 MAX_POINTS = 200
@@ -28,7 +28,7 @@ class Sweep:
     n_positive: int
 
     @classmethod
-    def of(cls, scores: FloatArray, positive: Flags) -> Sweep:
+    def of(cls, scores: FloatArray, positive: BoolArray) -> Sweep:
         """`scores`, `positive` (M,); there must be positives and negatives."""
         from sklearn.metrics import roc_curve
 

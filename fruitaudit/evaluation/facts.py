@@ -9,8 +9,8 @@ import numpy as np
 
 from fruitaudit.evaluation.calibration import BINS, bin_of, brier_per_image, ece_of_sums, log_loss_per_image
 from fruitaudit.evaluation.curves import Sweep
-from fruitaudit.evaluation.tally import Array, Flags, Tally
-from fruitaudit.records.data import FloatArray, IntArray
+from fruitaudit.evaluation.tally import Array, Tally
+from fruitaudit.records.data import BoolArray, FloatArray, IntArray
 from fruitaudit.records.evaluation import Predictions
 from fruitaudit.statistics.groups import design_effect
 
@@ -24,7 +24,7 @@ class Facts:
 
     labels: IntArray
     predicted: IntArray
-    correct: Flags
+    correct: BoolArray
     confidence: FloatArray
     per_image: Mapping[str, Array]
     support: IntArray
@@ -64,12 +64,12 @@ class Facts:
         """How many independent images would tell as much of the accuracy."""
         return float(self.n) if self.groups is None else design_effect(self.correct, self.groups).n_effective
 
-    def units(self, rows: Flags) -> int:
+    def units(self, rows: BoolArray) -> int:
         """Groups among these images (N,); where the data names none, the images."""
         return int(rows.sum()) if self.groups is None else len(np.unique(self.groups[rows]))
 
     @property
-    def occurring(self) -> Flags:
+    def occurring(self) -> BoolArray:
         """(K,): classes that occur as a true or a predicted class."""
         return (self.support > 0) | (self.called > 0)
 

@@ -8,8 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from fruitaudit.evaluation.facts import Facts
-from fruitaudit.evaluation.tally import Flags
-from fruitaudit.records.data import IntArray
+from fruitaudit.records.data import BoolArray, IntArray
 from fruitaudit.records.evaluation import AverageRow, ClassRow
 from fruitaudit.records.states import Estimate, NotRun, Quantity
 from fruitaudit.statistics.bootstrap import ROUGH_BELOW, Values, estimate
@@ -85,7 +84,7 @@ class Quantities:
     def _accuracy(self) -> Quantity:
         return proportion(self.facts.correct, self.facts.groups, otherwise=NO_IMAGES)
 
-    def _within(self, rows: Flags, otherwise: str) -> Quantity:
+    def _within(self, rows: BoolArray, otherwise: str) -> Quantity:
         """The share of right answers among these images (N,)."""
         groups = self.facts.groups
         return proportion(self.facts.correct[rows], None if groups is None else groups[rows], otherwise=otherwise)

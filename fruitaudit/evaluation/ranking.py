@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from fruitaudit.evaluation.tally import Array, Flags
-from fruitaudit.records.data import FloatArray, IntArray
+from fruitaudit.evaluation.tally import Array
+from fruitaudit.records.data import BoolArray, FloatArray, IntArray
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_matrix
@@ -29,7 +29,7 @@ class Ranking:
     n_negative: int
 
     @classmethod
-    def of(cls, scores: FloatArray, positive: Flags, images: IntArray, n_images: int) -> Ranking:
+    def of(cls, scores: FloatArray, positive: BoolArray, images: IntArray, n_images: int) -> Ranking:
         """`scores`, `positive` and the rows of their `images` are (M,); both kinds must occur."""
         from scipy.sparse import csr_matrix
 

@@ -12,8 +12,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from fruitaudit.records.data import BoolArray
+
 Array = npt.NDArray[np.floating[Any]]
-Flags = npt.NDArray[np.bool_]
 
 
 @dataclass(frozen=True)
@@ -29,7 +30,7 @@ class Tally:
         """Number of images."""
         return float(self.support.sum())
 
-    def figures(self, occurring: Flags) -> dict[str, Array]:
+    def figures(self, occurring: BoolArray) -> dict[str, Array]:
         """Per-class figures (K, B) and scalars (B,), by the names of `records.evaluation`.
 
         Averages run over the classes that are `occurring` (K,), as a true or a predicted class; there an undefined

@@ -15,7 +15,7 @@ from fruitaudit.records.judgement import Finding
 
 
 @dataclass(frozen=True)
-class _Told:
+class _DiagnosedMap:
     """What a method said of one of its maps; NaN where it is not finite."""
 
     row: ExplanationRow
@@ -44,15 +44,15 @@ def of_maps(explanations: Sequence[ExplanationRow | ExplanationNotRun]) -> Itera
         )
 
 
-def _told(row: ExplanationRow, diagnostic: str) -> list[_Told]:
+def _told(row: ExplanationRow, diagnostic: str) -> list[_DiagnosedMap]:
     values = row.diagnostics.get(diagnostic, ())
-    return [_Told(row, i, np.nan if value is None else value) for i, value in enumerate(values)]
+    return [_DiagnosedMap(row, i, np.nan if value is None else value) for i, value in enumerate(values)]
 
 
-def _of_diagnostic(diagnostic: Diagnostic, poor: Sequence[_Told], maps: int) -> Finding:
+def _of_diagnostic(diagnostic: Diagnostic, poor: Sequence[_DiagnosedMap], maps: int) -> Finding:
     """Of one method; the worst map is named first."""
 
-    def badness(one: _Told) -> float:
+    def badness(one: _DiagnosedMap) -> float:
         if np.isnan(one.value):
             return np.inf
         return -one.value if diagnostic.higher_is_better else one.value
@@ -68,7 +68,7 @@ def _of_diagnostic(diagnostic: Diagnostic, poor: Sequence[_Told], maps: int) -> 
     )
 
 
-def _measured(diagnostic: Diagnostic, one: _Told) -> str:
+def _measured(diagnostic: Diagnostic, one: _DiagnosedMap) -> str:
     if np.isnan(one.value):
         measured = "not finite"
     else:

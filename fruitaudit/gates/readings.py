@@ -6,7 +6,7 @@ from fruitaudit.config.schema import GateSettings
 from fruitaudit.records.conditions import OPERATORS, READINGS, ExplanationGate
 from fruitaudit.records.judgement import GateResult, GateState
 from fruitaudit.records.states import Estimate, NotRun, Quantity
-from fruitaudit.records.trust import Beside, MethodTrust, TrustReport
+from fruitaudit.records.trust import ControlComparison, MethodTrust, TrustReport
 
 
 def judge_reading(settings: GateSettings, gate: ExplanationGate, trust: TrustReport | NotRun) -> GateResult:
@@ -50,7 +50,7 @@ def smallest_gain(method: MethodTrust) -> tuple[str, str, Quantity]:
     """(test, control, gain) where the method does worst; one that could not be computed is the worst of all."""
     found: list[tuple[str, str, Quantity]] = []
     for test, beside in method.faithfulness.items():
-        if isinstance(beside, Beside):
+        if isinstance(beside, ControlComparison):
             found += [(test, control, gain) for control, gain in beside.gains.items()]
         else:
             found.append((test, "every control", beside))

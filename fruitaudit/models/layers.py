@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from fruitaudit.errors import CannotExplain
 
-Role = Literal["convolution", "normalization", "activation", "dense", "global average pooling", "other"]
+LayerRole = Literal["convolution", "normalization", "activation", "dense", "global average pooling", "other"]
 
 
 @dataclass(frozen=True)
@@ -19,7 +19,7 @@ class Layer:
     """Its name below the model, e.g. "mobilenet/Conv_1"."""
     kind: str
     """Its class, e.g. "Conv2D"."""
-    role: Role
+    role: LayerRole
     shape: tuple[int | None, ...]
     """Of the output, without the batch axis; () where there are several outputs."""
     input_shape: tuple[int | None, ...]

@@ -14,7 +14,7 @@ from pydantic.dataclasses import dataclass
 from fruitaudit.attribution.base import OPTIONS, Model, Passes, Registration, Shape
 from fruitaudit.attribution.methods.activation_maximization import (
     ActivationMaximization,
-    Part,
+    AscentPart,
     beside_real_images,
     real_images,
 )
@@ -67,7 +67,7 @@ class ActivationMaximizationByTfKerasVis:
             raise CannotExplain("activation maximization was asked for no filter and no class; set filters or classes")
         return beside_real_images(model, parts, units, np.stack(made), images, real)
 
-    def _climbed(self, network: Any, part: Part, images: Images, streams: Streams) -> Iterator[FloatArray]:
+    def _climbed(self, network: Any, part: AscentPart, images: Images, streams: Streams) -> Iterator[FloatArray]:
         from tf_keras_vis.activation_maximization import ActivationMaximization as Theirs
         from tf_keras_vis.activation_maximization.input_modifiers import Jitter, Rotate2D
         from tf_keras_vis.utils.scores import CategoricalScore

@@ -5,18 +5,17 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from fruitaudit.records.data import IntArray
+from fruitaudit.records.data import DoubleArray, IntArray
 from fruitaudit.records.states import NotRun, Quantity
 from fruitaudit.runtime.streams import Streams
 from fruitaudit.statistics.bootstrap import estimate, resample
 
-Array = npt.NDArray[np.float64]
 STEPS = 5
 """Ratings are 1 .. STEPS."""
 RESAMPLES = 2000
 
 
-def coincidences(ratings: Array) -> Array:
+def coincidences(ratings: DoubleArray) -> DoubleArray:
     """(observers, units) ratings, NaN where missing -> (units, STEPS, STEPS): pairs of ratings within each unit.
 
     o_ck = (n_c n_k - [c = k] n_c) / (m - 1) for a unit that m observers rated, n_c of them with c; 0 for m < 2.
@@ -26,7 +25,7 @@ def coincidences(ratings: Array) -> Array:
     return pairs / np.maximum(counts.sum(axis=-1) - 1, 1)[:, None, None]
 
 
-def alpha(matrix: Array) -> Array:
+def alpha(matrix: DoubleArray) -> DoubleArray:
     """Krippendorff's alpha for ordinal data of coincidence matrices (..., STEPS, STEPS); NaN where nothing differs.
 
     1 - (n - 1) sum_ck o_ck d_ck / sum_ck n_c n_k d_ck, with d_ck = (sum_{g=c..k} n_g - (n_c + n_k) / 2)^2: the squared
@@ -43,7 +42,7 @@ def alpha(matrix: Array) -> Array:
     return 1 - (n.sum(axis=-1) - 1) * share
 
 
-def agreement(ratings: Array, pictures: IntArray, strata: IntArray, streams: Streams) -> Quantity:
+def agreement(ratings: DoubleArray, pictures: IntArray, strata: IntArray, streams: Streams) -> Quantity:
     """Alpha of (observers, units) ratings with an interval from resampled pictures, errors and right answers apart.
 
     `pictures` (units,) says which picture a unit is of, `strata` which kind each picture is. `n` counts pictures.
@@ -58,7 +57,7 @@ def agreement(ratings: Array, pictures: IntArray, strata: IntArray, streams: Str
     if np.isnan(value):
         return NotRun("all these ratings are the same, so that agreement beyond chance is not defined", "undefined")
 
-    def statistic(counts: npt.NDArray[np.float32]) -> dict[str, Array]:
+    def statistic(counts: npt.NDArray[np.float32]) -> dict[str, DoubleArray]:
         return {"alpha": alpha(np.tensordot(counts.T.astype(np.float64), by_picture, axes=1))}
 
     rng = streams.rng("rating", "agreement")

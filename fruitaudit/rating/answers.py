@@ -11,7 +11,7 @@ from pydantic import Field, TypeAdapter, ValidationError
 
 from fruitaudit.errors import AuditError
 from fruitaudit.rating.agreement import STEPS
-from fruitaudit.rating.choosing import Sheet, make_sheet
+from fruitaudit.rating.choosing import RatingSheet, make_sheet
 from fruitaudit.report.folder import Folder
 
 FORMAT = "fruitaudit-ratings-1"
@@ -20,7 +20,7 @@ CODE = "[0-9]{1,40}-[1-9][0-9]{0,6}-[0-9a-f]{16}"
 
 
 @dataclass(frozen=True)
-class Answers:
+class RaterAnswers:
     """One rater's file. A map is missing from `ratings` where nothing was chosen, None where they could not say."""
 
     format: Literal["fruitaudit-ratings-1"]
@@ -29,7 +29,7 @@ class Answers:
     ratings: dict[str, Annotated[int, Field(ge=1, le=STEPS)] | None]
 
 
-def read_answers(folder: Folder, paths: Sequence[Path]) -> tuple[Sheet, list[Answers]]:
+def read_answers(folder: Folder, paths: Sequence[Path]) -> tuple[RatingSheet, list[RaterAnswers]]:
     """The files of one sheet, and the sheet as it is derived again. Raises AuditError with what is wrong."""
     answers = [_read(path) for path in paths]
     for path, other in zip(paths, answers, strict=True):
@@ -49,7 +49,7 @@ def read_answers(folder: Folder, paths: Sequence[Path]) -> tuple[Sheet, list[Ans
     return sheet, answers
 
 
-def _read(path: Path) -> Answers:
+def _read(path: Path) -> RaterAnswers:
     try:
         text = path.read_text(encoding="utf-8")
     except FileNotFoundError:
@@ -57,7 +57,7 @@ def _read(path: Path) -> Answers:
     except (OSError, ValueError) as error:
         raise _refused(f"{path} cannot be read ({error}): ask for the file as it was saved.") from None
     try:
-        return TypeAdapter(Answers).validate_json(text, strict=True)
+        return TypeAdapter(RaterAnswers).validate_json(text, strict=True)
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(map(str, first["loc"])) or "the top level"
@@ -65,7 +65,7 @@ def _read(path: Path) -> Answers:
                        ) from None  # fmt: skip
 
 
-def _sheet(folder: Folder, code: str, path: Path) -> Sheet:
+def _sheet(folder: Folder, code: str, path: Path) -> RatingSheet:
     seed, pictures, _ = code.split("-")
     sheet = make_sheet(folder, int(seed), int(pictures))
     if sheet.code != code:

@@ -10,8 +10,8 @@ import numpy as np
 import numpy.typing as npt
 
 from fruitaudit.gates.readings import smallest_gain
-from fruitaudit.rating.agreement import RESAMPLES, Array
-from fruitaudit.records.data import IntArray
+from fruitaudit.rating.agreement import RESAMPLES
+from fruitaudit.records.data import DoubleArray, IntArray
 from fruitaudit.records.states import Estimate, NotRun, Quantity
 from fruitaudit.records.trust import MethodTrust, TrustReport
 from fruitaudit.runtime.streams import Streams
@@ -43,7 +43,7 @@ class Comparison:
 
 
 def beside_tests(
-    gains: Array, methods: Sequence[str], trust: TrustReport | NotRun, strata: IntArray, streams: Streams
+    gains: DoubleArray, methods: Sequence[str], trust: TrustReport | NotRun, strata: IntArray, streams: Streams
 ) -> tuple[Comparison, ...]:
     """Compare (pictures, methods) ratings, NaN where there is none, with each figure.
 
@@ -55,7 +55,7 @@ def beside_tests(
 
 
 def _beside(
-    gains: Array, methods: Sequence[str], trust: TrustReport, figure: Figure, strata: IntArray, streams: Streams
+    gains: DoubleArray, methods: Sequence[str], trust: TrustReport, figure: Figure, strata: IntArray, streams: Streams
 ) -> Comparison:
     figures = _figures(trust, figure)
     known = {method: value for method, value in figures.items() if isinstance(value, float)}
@@ -83,14 +83,14 @@ def _on_object(method: MethodTrust) -> Quantity:
     return method.localization if isinstance(method.localization, NotRun) else method.localization.inside.own
 
 
-def _correlation(scores: Array, figure: Array, strata: IntArray, streams: Streams) -> Quantity:
+def _correlation(scores: DoubleArray, figure: DoubleArray, strata: IntArray, streams: Streams) -> Quantity:
     """Of the mean over pictures with (methods,) figures."""
     if np.ptp(figure) == 0:
         return NotRun(f"it is the same for all {len(figure)} methods", "undefined")
     known = np.isfinite(scores)
     filled, used = np.where(known, scores, 0.0), np.atleast_1d(known.any(axis=1))
 
-    def statistic(counts: npt.NDArray[np.float32]) -> dict[str, Array]:
+    def statistic(counts: npt.NDArray[np.float32]) -> dict[str, DoubleArray]:
         weights = counts.T.astype(np.float64)
         with np.errstate(invalid="ignore"):
             # Rounded, so that equal means are ties whatever the order of their sums.
@@ -105,7 +105,7 @@ def _correlation(scores: Array, figure: Array, strata: IntArray, streams: Stream
     return estimate(value, samples, int(used.sum()), support=int(used.sum()), note=note)
 
 
-def spearman(means: Array, figure: Array) -> Array:
+def spearman(means: DoubleArray, figure: DoubleArray) -> DoubleArray:
     """(B, M) and (M,) -> (B,): rank correlation, NaN where a row is constant or has a gap."""
     with np.errstate(invalid="ignore"):
         ranks, order = (standard_ranks(v[:, None].astype(np.float32)) for v in (means, figure[None]))

@@ -15,7 +15,7 @@ from typing import TypeVar
 
 from fruitaudit.errors import AuditError
 from fruitaudit.rating.evidence import (
-    Evidence,
+    RatedMap,
     Source,
     evidence_of,
     hidden_controls,
@@ -35,7 +35,7 @@ REPEATED = 2
 
 
 @dataclass(frozen=True, eq=False)
-class Panel:
+class RatedPanel:
     """One map to rate. `again`: the same map was shown before."""
 
     id: str
@@ -55,11 +55,11 @@ class Card:
     """Whether the model was wrong; never shown."""
     explained: str
     against: str
-    panels: tuple[Panel, ...]
+    panels: tuple[RatedPanel, ...]
 
 
 @dataclass(frozen=True)
-class Sheet:
+class RatingSheet:
     """All cards in the order of the page. `code` holds all that is needed to derive it again, and to know it again."""
 
     code: str
@@ -69,7 +69,7 @@ class Sheet:
     """Maps that were not shown: empty, too weak to be seen, or in a damaged file."""
 
     @property
-    def panels(self) -> tuple[Panel, ...]:
+    def panels(self) -> tuple[RatedPanel, ...]:
         """Every map of the sheet, repeats too."""
         return tuple(panel for card in self.cards for panel in card.panels)
 
@@ -79,11 +79,11 @@ class Sheet:
         return {card.sample_id: card.error for card in self.cards}
 
 
-def make_sheet(folder: Folder, seed: int, pictures: int) -> Sheet:
+def make_sheet(folder: Folder, seed: int, pictures: int) -> RatingSheet:
     """Draw `pictures` pictures, errors and right answers in turn, and all maps of each. Raises AuditError."""
     streams = Streams(seed)
     rows = rated_rows(folder)
-    by_group: dict[str, list[tuple[ExplanationRow, Evidence]]] = {}
+    by_group: dict[str, list[tuple[ExplanationRow, RatedMap]]] = {}
     for row in rows:
         evidence, others = evidence_of(folder, row, rows), by_group.setdefault(row.group, [])
         if evidence.source not in [other.source for _, other in others]:
@@ -99,12 +99,12 @@ def make_sheet(folder: Folder, seed: int, pictures: int) -> Sheet:
     # In the same order, so that each picture comes back after as many others.
     cards = (*first, *(dealer.repeated(card) for card in first))
     digest = streams.integer("rating", *(panel.id for card in cards for panel in card.panels))
-    return Sheet(f"{seed}-{pictures}-{digest:016x}", seed, cards, dealer.left_out)
+    return RatingSheet(f"{seed}-{pictures}-{digest:016x}", seed, cards, dealer.left_out)
 
 
 def _draw(
     folder: Folder,
-    by_group: Mapping[str, Sequence[tuple[ExplanationRow, Evidence]]],
+    by_group: Mapping[str, Sequence[tuple[ExplanationRow, RatedMap]]],
     streams: Streams,
     pictures: int,
 ) -> list[tuple[Group, str]]:
@@ -138,12 +138,12 @@ class _Dealer:
     """Makes the cards, and counts the maps that cannot be shown."""
 
     streams: Streams
-    controls: Sequence[Evidence]
+    controls: Sequence[RatedMap]
     shown: tuple[str, ...]
     """All pictures of the sheet."""
     left_out: dict[Source, int] = field(default_factory=dict)
 
-    def card(self, group: Group, sample_id: str, methods: Sequence[tuple[ExplanationRow, Evidence]]) -> Card:
+    def card(self, group: Group, sample_id: str, methods: Sequence[tuple[ExplanationRow, RatedMap]]) -> Card:
         """All maps of a picture, methods and controls mixed."""
         row = next(row for row, _ in methods if sample_id in row.sample_ids)
         at = row.sample_ids.index(sample_id)
@@ -158,17 +158,17 @@ class _Dealer:
             # Controls are computed, on another machine perhaps with another last digit.
             content = "" if source.control else hashlib.sha256(values.tobytes()).hexdigest()
             name = self._id(group.name, sample_id, explained, against, source.method, source.title, content)
-            panels.append(Panel(name, sample_id, source, False, values, scale))
+            panels.append(RatedPanel(name, sample_id, source, False, values, scale))
         return Card(sample_id, group.kind != "true_positive", explained, against, tuple(self._mixed(panels, sample_id)))
 
     def repeated(self, card: Card) -> Card:
         """The same picture with some of its maps, in another order."""
         some = self._mixed(card.panels, card.sample_id, "again")[:REPEATED]
-        again = (Panel(self._id(p.id, "again"), p.sample_id, p.source, True, p.values, p.scale) for p in some)
+        again = (RatedPanel(self._id(p.id, "again"), p.sample_id, p.source, True, p.values, p.scale) for p in some)
         return Card(card.sample_id, card.error, card.explained, card.against, tuple(again))
 
     def _id(self, *parts: str) -> str:
         return f"{self.streams.integer('rating', 'panel', *parts):016x}"
 
-    def _mixed(self, panels: Sequence[Panel], *purpose: str) -> list[Panel]:
+    def _mixed(self, panels: Sequence[RatedPanel], *purpose: str) -> list[RatedPanel]:
         return [panels[k] for k in self.streams.rng("rating", "maps", *purpose).permutation(len(panels))]

@@ -42,7 +42,7 @@ class Source:
 
 
 @dataclass(frozen=True, eq=False)
-class Evidence:
+class RatedMap:
     """`values` (N, H, W) >= 0 for `sample_ids`; `scale` is that of all of them, None where every map is empty."""
 
     source: Source
@@ -69,17 +69,17 @@ def rated_rows(folder: Folder) -> list[ExplanationRow]:
     ]
 
 
-def evidence_of(folder: Folder, row: ExplanationRow, rows: Sequence[ExplanationRow]) -> Evidence:
+def evidence_of(folder: Folder, row: ExplanationRow, rows: Sequence[ExplanationRow]) -> RatedMap:
     """The maps of one row, titled so that it is told from the other rows; none can be drawn of a damaged file."""
     title, _, provider = title_among(row, rows), *row.method.partition("@")[1:]
     source = Source(row.method, f"{title} by {provider}" if provider else title)
     shown = folder.shown(row)
     if not isinstance(shown, Maps | Segments):
-        return Evidence(source, row.sample_ids, _NOTHING, None)
+        return RatedMap(source, row.sample_ids, _NOTHING, None)
     return _evidence(source, row.sample_ids, shown.values, probability=row.explains == "probability")
 
 
-def hidden_controls(folder: Folder, sample_ids: tuple[str, ...], streams: Streams) -> list[Evidence]:
+def hidden_controls(folder: Folder, sample_ids: tuple[str, ...], streams: Streams) -> list[RatedMap]:
     """Noise and edges, from the pictures as the model sees them: no model is needed."""
     pixels = np.stack([seen_pixels(folder, i) for i in sample_ids])
     ends = np.zeros(pixels.shape[-1], np.float32), np.ones(pixels.shape[-1], np.float32)
@@ -90,8 +90,8 @@ def hidden_controls(folder: Folder, sample_ids: tuple[str, ...], streams: Stream
 
 
 def of_another_picture(
-    methods: Sequence[Evidence], sample_id: str, shown: Collection[str], streams: Streams
-) -> Evidence:
+    methods: Sequence[RatedMap], sample_id: str, shown: Collection[str], streams: Streams
+) -> RatedMap:
     """The map that one of the methods drew for another picture of the group: like a real one, but in the wrong place.
 
     Of a picture that is not `shown` on the sheet, so far as there is one. Empty where no method has another map.
@@ -102,7 +102,7 @@ def of_another_picture(
         if others := [i for i in others if i not in shown] or others:
             at = methods[k].sample_ids.index(others[rng.integers(len(others))])
             return replace(methods[k], source=_OTHER, sample_ids=(sample_id,), values=methods[k].values[at : at + 1])
-    return Evidence(_OTHER, (), _NOTHING, None)
+    return RatedMap(_OTHER, (), _NOTHING, None)
 
 
 _NOTHING = np.empty((0, 1, 1), np.float32)
@@ -115,8 +115,8 @@ def seen_pixels(folder: Folder, sample_id: str) -> FloatArray:
         return np.asarray(image.convert("RGB")).astype(np.float32) / np.float32(255)
 
 
-def _evidence(source: Source, sample_ids: tuple[str, ...], maps: FloatArray, *, probability: bool = False) -> Evidence:
+def _evidence(source: Source, sample_ids: tuple[str, ...], maps: FloatArray, *, probability: bool = False) -> RatedMap:
     values = np.maximum(maps, 0)
     end = float(values[np.isfinite(values).all(axis=(1, 2))].max(initial=0))
     scale = scale_of(values, end, signed=False, probability=probability) if end > 0 else None
-    return Evidence(source, sample_ids, values, scale)
+    return RatedMap(source, sample_ids, values, scale)

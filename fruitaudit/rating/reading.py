@@ -10,16 +10,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
-from fruitaudit.rating.agreement import Array, agreement
-from fruitaudit.rating.answers import Answers
+from fruitaudit.rating.agreement import agreement
+from fruitaudit.rating.answers import RaterAnswers
 from fruitaudit.rating.beside import Comparison, beside_tests
-from fruitaudit.rating.choosing import Sheet
+from fruitaudit.rating.choosing import RatingSheet
 from fruitaudit.rating.evidence import Source
-from fruitaudit.records.data import IntArray
+from fruitaudit.records.data import BoolArray, DoubleArray, IntArray
 from fruitaudit.records.states import NotRun, Quantity
-from fruitaudit.records.trust import Reading, TrustReport
+from fruitaudit.records.trust import Readability, TrustReport
 from fruitaudit.runtime.streams import Streams
 from fruitaudit.statistics.small_samples import mean_over_images
 
@@ -35,7 +34,7 @@ class SourceRating:
     above_controls: Quantity
     left_out: int
     """Pictures without its map, which was empty, too weak to be seen, or in a damaged file."""
-    verdict: Reading | None
+    verdict: Readability | None
     """What the audit's own tests say; None where the method was not tested, and for controls."""
 
 
@@ -69,28 +68,24 @@ class Ratings:
     beside_tests: tuple[Comparison, ...]
 
 
-Mask = npt.NDArray[np.bool_]
-"""(maps,): some of them."""
-
-
 @dataclass(frozen=True, eq=False)
 class _Table:
-    values: Array
+    values: DoubleArray
     """(raters, maps), NaN where not rated."""
     pictures: IntArray
     """(maps,): of which picture."""
     sources: IntArray
     """(maps,): of which source."""
-    control: Mask
+    control: BoolArray
     strata: IntArray
     """(pictures,): 1 where the model was wrong."""
     streams: Streams
 
-    def means(self, source: int) -> Array:
+    def means(self, source: int) -> DoubleArray:
         """(pictures,): the mean rating of a source's map; NaN where nobody rated it."""
         return np.array([_mean(self.values[:, self._of(i) & (self.sources == source)]) for i in self._all])
 
-    def above(self, maps: Mask, controls: Mask, raters: slice = slice(None)) -> Quantity:
+    def above(self, maps: BoolArray, controls: BoolArray, raters: slice = slice(None)) -> Quantity:
         """How often one of these maps is rated above a control's of the same picture, by the same rater."""
         values = self.values[raters]
         known = values[np.isfinite(values)]
@@ -102,7 +97,7 @@ class _Table:
         ]
         return self.over_pictures(np.array(scores), "no picture has both a rated map and a rated control")
 
-    def over_pictures(self, scores: Array, otherwise: str) -> Quantity:
+    def over_pictures(self, scores: DoubleArray, otherwise: str) -> Quantity:
         """The mean of what is known, with its interval."""
         known = scores[np.isfinite(scores)]
         return mean_over_images(known, self.streams) if len(known) else NotRun(otherwise)
@@ -111,22 +106,22 @@ class _Table:
     def _all(self) -> range:
         return range(len(self.strata))
 
-    def _of(self, picture: int) -> Mask:
+    def _of(self, picture: int) -> BoolArray:
         return self.pictures == picture
 
 
-def _mean(values: Array) -> float:
+def _mean(values: DoubleArray) -> float:
     known = values[np.isfinite(values)]
     return float(known.mean()) if known.size else float("nan")
 
 
-def _share(maps: Array, controls: Array) -> float:
+def _share(maps: DoubleArray, controls: DoubleArray) -> float:
     """P(map > control) + P(map = control) / 2 over all pairs; NaN where there is none."""
     maps, controls = maps[np.isfinite(maps)], controls[np.isfinite(controls)]
     return _mean((np.sign(maps[:, None] - controls[None]) + 1) / 2)
 
 
-def measure(sheet: Sheet, answers: Sequence[Answers], trust: TrustReport | NotRun) -> Ratings:
+def measure(sheet: RatingSheet, answers: Sequence[RaterAnswers], trust: TrustReport | NotRun) -> Ratings:
     """All figures. What cannot be computed is NotRun with its reason."""
     sources = sorted(
         {*sheet.left_out, *(panel.source for panel in sheet.panels)}, key=lambda s: (s.control, s.title, s.method)
@@ -169,7 +164,7 @@ def measure(sheet: Sheet, answers: Sequence[Answers], trust: TrustReport | NotRu
     )
 
 
-def _table(sheet: Sheet, sources: Sequence[Source], answers: Sequence[Answers]) -> _Table:
+def _table(sheet: RatingSheet, sources: Sequence[Source], answers: Sequence[RaterAnswers]) -> _Table:
     panels, samples = sheet.panels, list(sheet.samples)
     rows = [[one.ratings.get(panel.id) for panel in panels] for one in answers]
     return _Table(
@@ -182,7 +177,7 @@ def _table(sheet: Sheet, sources: Sequence[Source], answers: Sequence[Answers]) 
     )
 
 
-def _rater(sheet: Sheet, table: _Table, row: int, answers: Answers) -> Rater:
+def _rater(sheet: RatingSheet, table: _Table, row: int, answers: RaterAnswers) -> Rater:
     shown = {(panel.sample_id, panel.source, panel.again): k for k, panel in enumerate(sheet.panels)}
     pairs = [(shown[sample_id, source, False], k) for (sample_id, source, again), k in shown.items() if again]
     first, second = (np.array(side) for side in zip(*pairs, strict=True))

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from string import ascii_uppercase
 
 from fruitaudit.rating.answers import FORMAT
-from fruitaudit.rating.choosing import Card, Sheet
+from fruitaudit.rating.choosing import Card, RatingSheet
 from fruitaudit.report.figures import draw_map
 from fruitaudit.report.folder import Folder
 from fruitaudit.report.gallery import ORIGINAL_SIDE
@@ -20,7 +20,7 @@ SECONDS = 6
 
 
 @dataclass(frozen=True)
-class Shown:
+class ShownPanel:
     """One map of a card: `letter` is what people call it."""
 
     id: str
@@ -36,7 +36,7 @@ class Page:
     name: str
     photo: str
     seen: str
-    maps: tuple[Shown, ...]
+    maps: tuple[ShownPanel, ...]
 
 
 def question_of(card: Card) -> str:
@@ -46,12 +46,12 @@ def question_of(card: Card) -> str:
     return f"Does the colour lie where one should look to tell whether this is {card.explained}?"
 
 
-def minutes_of(sheet: Sheet) -> int:
+def minutes_of(sheet: RatingSheet) -> int:
     """About how long it takes to fill in."""
     return max(1, round(len(sheet.panels) * SECONDS / 60))
 
 
-def render_sheet(folder: Folder, sheet: Sheet) -> str:
+def render_sheet(folder: Folder, sheet: RatingSheet) -> str:
     """The whole page. Everything the user gave is escaped."""
     template = make_environment().get_template("rating/sheet.html")
     return template.render(
@@ -77,7 +77,7 @@ def _page(folder: Folder, card: Card) -> Page:
         folder.photograph(picture.original, ORIGINAL_SIDE) or seen,
         seen,
         tuple(
-            Shown(panel.id, letter, draw_map(panel.values, panel.scale))
+            ShownPanel(panel.id, letter, draw_map(panel.values, panel.scale))
             for panel, letter in zip(card.panels, letters, strict=True)
         ),
     )

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-from fruitaudit.records.trust import Reading
+from fruitaudit.records.trust import Readability
 
 Operator = Literal[">=", ">", "<=", "<", "=="]
 OPERATORS: Mapping[str, tuple[Callable[[float, float], bool], str]] = {
@@ -17,7 +17,7 @@ OPERATORS: Mapping[str, tuple[Callable[[float, float], bool], str]] = {
     "<": (operator.lt, "below"),
 }
 """How a figure is compared with a threshold, and the words for it."""
-READINGS: tuple[Reading, ...] = ("do_not_read", "with_care", "read")
+READINGS: tuple[Readability, ...] = ("do_not_read", "with_care", "read")
 """Verdicts on an explanation, from the worst to the best."""
 
 
@@ -80,7 +80,7 @@ class ExplanationGate:
     text: str
     method: str
     op: Operator
-    least: Reading | float
+    least: Readability | float
 
 
 Gate = FigureGate | ExplanationGate

@@ -14,6 +14,8 @@ import numpy.typing as npt
 FloatArray = npt.NDArray[np.float32]
 IntArray = npt.NDArray[np.int64]
 ByteArray = npt.NDArray[np.uint8]
+BoolArray = npt.NDArray[np.bool_]
+DoubleArray = npt.NDArray[np.float64]
 
 Role = Literal["reference", "test", "field"]
 

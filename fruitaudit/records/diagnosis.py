@@ -113,7 +113,7 @@ class Decomposition:
 
 
 @dataclass(frozen=True)
-class Listing:
+class DataCheck:
     """A check of the data: how many of `n` images it concerns, and the first of them.
 
     `rows` are lines of a worksheet under `columns`, worst first; `total` counts them all. `other` is the split that
@@ -140,7 +140,7 @@ class Listing:
 
 
 @dataclass(frozen=True)
-class ListingNotRun:
+class DataCheckNotRun:
     """A check of the data that could not be made."""
 
     name: Check
@@ -348,7 +348,7 @@ class ExperimentNotRun:
 class Diagnosis:
     """Everything the experiments found, for one lab split and each field split."""
 
-    listings: tuple[Listing | ListingNotRun, ...]
+    listings: tuple[DataCheck | DataCheckNotRun, ...]
     shifts: tuple[Shift, ...]
     feature_shifts: tuple[FeatureShift, ...]
     distances: tuple[Distance, ...]

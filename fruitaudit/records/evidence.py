@@ -46,7 +46,7 @@ class FilterBank:
 
 
 @dataclass(frozen=True)
-class Filters:
+class LayerFilters:
     """The convolution filters of a network. About the model, not about an image."""
 
     layers: tuple[FilterBank, ...]

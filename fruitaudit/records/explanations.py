@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from fruitaudit.records.data import FloatArray, IntArray
-from fruitaudit.records.evidence import Counterfactuals, FeatureMaps, Filters, Neighbours, Synthetic
+from fruitaudit.records.evidence import Counterfactuals, FeatureMaps, LayerFilters, Neighbours, Synthetic
 from fruitaudit.records.states import NotRun
 
 GroupKind = Literal["false_negative", "false_positive", "true_positive", "confused", "misclassified"]
@@ -96,14 +96,14 @@ class Segments:
         return np.nan_to_num(self.coefficients)[rows, self.segments].astype(np.float32)
 
 
-Explanation = Maps | Segments | FeatureMaps | Filters | Synthetic | Counterfactuals | Neighbours
+Explanation = Maps | Segments | FeatureMaps | LayerFilters | Synthetic | Counterfactuals | Neighbours
 """What a method may return; `Maps` and `Segments` have `values` (N, H, W), one map an image."""
-Kind = Literal["maps", "segments", "feature_maps", "filters", "synthetic", "counterfactuals", "neighbours"]
-KINDS: dict[type, Kind] = {
+ExplanationKind = Literal["maps", "segments", "feature_maps", "filters", "synthetic", "counterfactuals", "neighbours"]
+KINDS: dict[type, ExplanationKind] = {
     Maps: "maps",
     Segments: "segments",
     FeatureMaps: "feature_maps",
-    Filters: "filters",
+    LayerFilters: "filters",
     Synthetic: "synthetic",
     Counterfactuals: "counterfactuals",
     Neighbours: "neighbours",
@@ -126,7 +126,7 @@ class ExplanationRow:
     signed: bool
     options: dict[str, Option]
     file: str
-    kind: Kind
+    kind: ExplanationKind
     sample_ids: tuple[str, ...]
     target_classes: tuple[str, ...]
     scale: float

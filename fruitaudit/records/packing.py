@@ -25,7 +25,7 @@ _TYPES = {
         evidence.FeatureLayer,
         evidence.FeatureMaps,
         evidence.FilterBank,
-        evidence.Filters,
+        evidence.LayerFilters,
         evidence.Unit,
         evidence.Synthetic,
         evidence.Counterfactual,

@@ -13,12 +13,12 @@ from fruitaudit.records.passes import Passes
 from fruitaudit.records.states import Estimate, NotRun, Quantity
 
 TrustLevel = Literal["quick", "standard", "full"]
-Reading = Literal["read", "with_care", "do_not_read"]
+Readability = Literal["read", "with_care", "do_not_read"]
 """What a reader should do with the maps of a method."""
 
 
 @dataclass(frozen=True)
-class Beside:
+class ControlComparison:
     """A score of a method beside those of maps that know nothing of the model (the controls, by name).
 
     `gains` are paired by image and turned so that positive means that the method does better.
@@ -52,7 +52,7 @@ class Randomization:
 
 
 @dataclass(frozen=True)
-class Change:
+class StabilityRow:
     """Maps of images that were changed a little, where the prediction stayed (`kept` of `images`).
 
     `relative_change`: relative change of the map over that of the image (Euclidean norms); NotRun for a shift.
@@ -92,8 +92,8 @@ class Localization:
     `background` is one minus the former, by the class explained; `background_share` that of the images.
     """
 
-    inside: Beside
-    pointing: Beside
+    inside: ControlComparison
+    pointing: ControlComparison
     object_share: Quantity
     """The mask's share of the image: what a map without knowledge would get."""
     background: dict[str, Quantity]
@@ -116,10 +116,10 @@ class MethodTrust:
     images: int
     telling: Estimate
     """Share of the images whose map tells pixels apart: finite and not constant."""
-    faithfulness: dict[str, Beside | NotRun]
+    faithfulness: dict[str, ControlComparison | NotRun]
     randomization: Randomization | NotRun
     label_randomization: Quantity
-    changes: tuple[Change, ...]
+    changes: tuple[StabilityRow, ...]
     seeds: Quantity
     settings: tuple[SettingSpread, ...]
     promises_sum: bool
@@ -127,7 +127,7 @@ class MethodTrust:
     completeness: Quantity
     other_class: Quantity
     """Rank correlation with the maps of another class of the same image."""
-    grid_pointing: Beside | NotRun
+    grid_pointing: ControlComparison | NotRun
     edges: EdgeLikeness | NotRun
     localization: Localization | NotRun
     passes: Passes
@@ -173,7 +173,7 @@ class Reason:
     """One rule applied to one method. `rule` is the rule's name; `numbers` are those it was decided by."""
 
     rule: str
-    points_to: Reading
+    points_to: Readability
     sentence: str
     numbers: str
 
@@ -184,7 +184,7 @@ class MethodVerdict:
 
     method: str
     title: str
-    reading: Reading
+    reading: Readability
     sentence: str
     reasons: tuple[Reason, ...]
 

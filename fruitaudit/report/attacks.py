@@ -84,7 +84,7 @@ SIDE = 220
 
 
 @dataclass(frozen=True)
-class Shown:
+class DrawnTurn:
     """One picture of a turned image and what is said beneath it; `src` is None where the file is missing."""
 
     title: str
@@ -100,7 +100,7 @@ class TurnedRow:
     """One image as it is, and under each of the smallest changes that turn its answer."""
 
     turned: Turned
-    cells: tuple[Shown, ...]
+    cells: tuple[DrawnTurn, ...]
 
 
 def turned_rows(folder: Folder, diagnosis: Diagnosis) -> list[TurnedRow]:
@@ -109,13 +109,13 @@ def turned_rows(folder: Folder, diagnosis: Diagnosis) -> list[TurnedRow]:
             for one in diagnosis.turned]  # fmt: skip
 
 
-def _before(folder: Folder, one: Turned) -> Shown:
-    return Shown("As it is", folder.photograph(one.picture, SIDE), one.answer, one.answer == one.true_class, "")
+def _before(folder: Folder, one: Turned) -> DrawnTurn:
+    return DrawnTurn("As it is", folder.photograph(one.picture, SIDE), one.answer, one.answer == one.true_class, "")
 
 
-def _way(folder: Folder, one: Turned, way: Turn | TurnNotFound) -> Shown:
+def _way(folder: Folder, one: Turned, way: Turn | TurnNotFound) -> DrawnTurn:
     if isinstance(way, TurnNotFound):
-        return Shown(way.by, None, "", False, "", way.reason.reason)
+        return DrawnTurn(way.by, None, "", False, "", way.reason.reason)
     total = f"{way.l1:,.0f}" if way.l1 >= 100 else significant(way.l1)
     norms = f"L1{NBSP}{total}, L2{NBSP}{significant(way.l2)}, Linf{NBSP}{255 * way.linf:.1f}/255"
-    return Shown(way.by, folder.photograph(way.picture, SIDE), way.answer, way.answer == one.true_class, norms)
+    return DrawnTurn(way.by, folder.photograph(way.picture, SIDE), way.answer, way.answer == one.true_class, norms)

@@ -74,7 +74,7 @@ def curve_chart(curves: Sequence[Curve], evaluation: SplitEvaluation, area: str)
 
 
 @dataclass(frozen=True)
-class Cell:
+class ConfusionCell:
     """One cell of the confusion matrix: `share` of the row's images, `strength` 0..1 of its colour."""
 
     n: int
@@ -87,7 +87,7 @@ class Confusion:
     """The matrix, or the part of it with most errors. `left_out` classes are not shown."""
 
     names: tuple[str, ...]
-    rows: tuple[tuple[Cell, ...], ...]
+    rows: tuple[tuple[ConfusionCell, ...], ...]
     totals: tuple[int, ...]
     left_out: int
 
@@ -105,7 +105,7 @@ def confusion(evaluation: SplitEvaluation) -> Confusion:
     return Confusion(
         names=tuple(evaluation.classes[i].name for i in shown),
         rows=tuple(
-            tuple(Cell(counts[i][j], counts[i][j] / totals[i] if totals[i] else 0.0, i == j) for j in shown)
+            tuple(ConfusionCell(counts[i][j], counts[i][j] / totals[i] if totals[i] else 0.0, i == j) for j in shown)
             for i in shown
         ),
         totals=tuple(totals.values()),

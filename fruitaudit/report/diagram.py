@@ -15,7 +15,7 @@ _SILENT = ("Dropout", "Activation", "ReLU", "BatchNormalization", "InputLayer", 
 
 
 @dataclass(frozen=True)
-class Block:
+class DiagramBlock:
     """One volume or bar: its words, and its geometry in SVG units. `depth` is 0 for a vector."""
 
     kind: str
@@ -36,7 +36,7 @@ class Block:
 
 @dataclass(frozen=True)
 class Diagram:
-    blocks: tuple[Block, ...]
+    blocks: tuple[DiagramBlock, ...]
     width: int
     height: int
     note: str
@@ -72,7 +72,7 @@ def _join(layers: Sequence[LayerRow], key: object, *, only_silent: bool = False)
     return stages
 
 
-def _block(index: int, stage: Sequence[LayerRow], largest: int) -> Block:
+def _block(index: int, stage: Sequence[LayerRow], largest: int) -> DiagramBlock:
     first, shape = stage[0], stage[-1].output_shape
     width, height, depth = _size(shape, largest)
     left = index * PITCH + (PITCH - width - depth) / 2
@@ -81,7 +81,7 @@ def _block(index: int, stage: Sequence[LayerRow], largest: int) -> Block:
     # Filters and units are the last axis of the shape, which is printed below.
     detail = f"{len(stage)} layers" if kind == "Stage" else first.brief
     top = (HEIGHT - height + depth) / 2
-    return Block(kind, detail, _shape(shape), names, _family(kind), left, top, width, height, depth)
+    return DiagramBlock(kind, detail, _shape(shape), names, _family(kind), left, top, width, height, depth)
 
 
 def _size(shape: Sequence[int | None], largest: int) -> tuple[float, float, float]:

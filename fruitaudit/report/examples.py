@@ -18,7 +18,7 @@ TOGETHER, FIELD = "together", "field"
 
 
 @dataclass(frozen=True)
-class Cell:
+class ExampleCell:
     """One picture, None where the file is missing; `answer` is right where it is the true class."""
 
     src: str | None
@@ -32,15 +32,15 @@ class Cell:
 
 
 @dataclass(frozen=True)
-class Strip:
+class ExampleStrip:
     """One change on all example images; None where an image has no such picture."""
 
     title: str
     says: str
-    cells: tuple[Cell | None, ...]
+    cells: tuple[ExampleCell | None, ...]
 
 
-def example_strips(folder: Folder, diagnosis: Diagnosis, gap: Decomposition) -> list[Strip]:
+def example_strips(folder: Folder, diagnosis: Diagnosis, gap: Decomposition) -> list[ExampleStrip]:
     """As photographed, under each change that counts or costs much, under all, and what the field shows instead."""
     rows = [e for e in diagnosis.examples if e.field_split == gap.field_split]
     by_factor = {factor: [e for e in rows if e.factor == factor] for factor in dict.fromkeys(e.factor for e in rows)}
@@ -49,22 +49,22 @@ def example_strips(folder: Folder, diagnosis: Diagnosis, gap: Decomposition) -> 
               for s in in_order(gap) if s.counts or abs(s.points.value) >= WORTH]  # fmt: skip
     wanted += [(TOGETHER, "All at once", f"{percent(gap.transformed.value)} right"),
                (FIELD, f"A photo of {gap.field_split}", f"{percent(gap.field.value)} right")]  # fmt: skip
-    drawn = [Strip(title, says, _cells(folder, ids, by_factor[factor])) for factor, title, says in wanted
+    drawn = [ExampleStrip(title, says, _cells(folder, ids, by_factor[factor])) for factor, title, says in wanted
              if factor in by_factor]  # fmt: skip
     if not drawn:
         return []
     before = tuple(_cell(folder, e.before, e, e.answer_before) for e in _first(ids, rows))
-    return [Strip(f"As in {gap.lab_split}", f"{percent(gap.lab.value)} right", before), *drawn]
+    return [ExampleStrip(f"As in {gap.lab_split}", f"{percent(gap.lab.value)} right", before), *drawn]
 
 
 def _first(ids: Sequence[str], rows: Sequence[Example]) -> list[Example]:
     return [next(e for e in rows if e.sample_id == i) for i in ids]
 
 
-def _cells(folder: Folder, ids: Sequence[str], rows: Sequence[Example]) -> tuple[Cell | None, ...]:
+def _cells(folder: Folder, ids: Sequence[str], rows: Sequence[Example]) -> tuple[ExampleCell | None, ...]:
     of = {e.sample_id: e for e in rows}
     return tuple(_cell(folder, of[i].after, of[i], of[i].answer_after) if i in of else None for i in ids)
 
 
-def _cell(folder: Folder, file: str, example: Example, answer: str) -> Cell:
-    return Cell(folder.photograph(file, SIDE), example.sample_id, example.true_class, answer)
+def _cell(folder: Folder, file: str, example: Example, answer: str) -> ExampleCell:
+    return ExampleCell(folder.photograph(file, SIDE), example.sample_id, example.true_class, answer)

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 
 from fruitaudit.records.diagnosis import (
     Check,
+    DataCheck,
+    DataCheckNotRun,
     Diagnosis,
     Effect,
     EffectNotRun,
-    Listing,
-    ListingNotRun,
     PreprocessingTrial,
 )
 from fruitaudit.report.points import between, points
@@ -107,19 +107,19 @@ def _verdict(trials: Sequence[PreprocessingTrial], splits: Sequence[str]) -> Ite
 class DataChecks:
     """Checks of the data that found something, that found nothing, and that could not be made."""
 
-    found: tuple[Listing, ...]
-    clean: tuple[Listing, ...]
-    not_run: tuple[ListingNotRun, ...]
+    found: tuple[DataCheck, ...]
+    clean: tuple[DataCheck, ...]
+    not_run: tuple[DataCheckNotRun, ...]
 
 
-def data_checks(listings: Sequence[Listing | ListingNotRun]) -> DataChecks:
+def data_checks(listings: Sequence[DataCheck | DataCheckNotRun]) -> DataChecks:
     """What concerns the largest share of its images first."""
-    done = [x for x in listings if isinstance(x, Listing)]
+    done = [x for x in listings if isinstance(x, DataCheck)]
     found = sorted((x for x in done if x.total), key=lambda x: -x.total / max(1, x.n))
     return DataChecks(
         tuple(found),
         tuple(x for x in done if not x.total),
-        tuple(x for x in listings if isinstance(x, ListingNotRun)),
+        tuple(x for x in listings if isinstance(x, DataCheckNotRun)),
     )
 
 

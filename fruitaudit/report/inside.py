@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from fruitaudit.records.data import FloatArray
-from fruitaudit.records.evidence import Counterfactuals, FeatureMaps, FilterBank, Filters, Synthetic
+from fruitaudit.records.evidence import Counterfactuals, FeatureMaps, FilterBank, LayerFilters, Synthetic
 from fruitaudit.records.explanations import OF_THE_MODEL, ExplanationNotRun, ExplanationRow
 from fruitaudit.records.states import NotRun
 from fruitaudit.report.figures import Scale, draw_map, draw_pixels, pixels_of, scale_of
@@ -51,7 +51,7 @@ class MadeUp:
 
 
 @dataclass(frozen=True)
-class Block:
+class InsideBlock:
     """What one method shows. `key` is the picture that feature maps or reconstructions are about."""
 
     row: ExplanationRow
@@ -64,7 +64,7 @@ class Block:
     reason: str = ""
 
 
-def blocks(folder: Folder) -> tuple[list[Block], list[ExplanationNotRun]]:
+def blocks(folder: Folder) -> tuple[list[InsideBlock], list[ExplanationNotRun]]:
     """All that is drawn, about the model first, and what was asked about the model but did not run."""
     rows = folder.results.explanations
     done = [row for row in rows if isinstance(row, ExplanationRow)]
@@ -73,22 +73,22 @@ def blocks(folder: Folder) -> tuple[list[Block], list[ExplanationNotRun]]:
     return [block for row in wanted for block in _blocks(folder, row)], not_run
 
 
-def _blocks(folder: Folder, row: ExplanationRow) -> Iterator[Block]:
+def _blocks(folder: Folder, row: ExplanationRow) -> Iterator[InsideBlock]:
     shown = folder.shown(row)
     match shown:
         case NotRun():
-            yield Block(row, reason=shown.reason)
-        case Filters():
-            yield Block(row, mosaics=tuple(map(_bank, shown.layers)))
+            yield InsideBlock(row, reason=shown.reason)
+        case LayerFilters():
+            yield InsideBlock(row, mosaics=tuple(map(_bank, shown.layers)))
         case Synthetic():
-            yield Block(row, layers=_made_up(shown, folder.results.model.class_names, bgr=folder.bgr))
+            yield InsideBlock(row, layers=_made_up(shown, folder.results.model.class_names, bgr=folder.bgr))
         case FeatureMaps():
             for index, sample_id in enumerate(row.sample_ids[:IMAGES]):
                 if sample_id in folder.pictures:
                     [(key, true, _)] = keys_of(folder, [sample_id])
-                    yield Block(row, f"{true}, {sample_id}", tuple(_features(shown, index)), key=key)
+                    yield InsideBlock(row, f"{true}, {sample_id}", tuple(_features(shown, index)), key=key)
         case Counterfactuals(reconstructions=made) if made is not None:
-            yield Block(row, pairs=_reconstructions(folder, row, shown, made))
+            yield InsideBlock(row, pairs=_reconstructions(folder, row, shown, made))
 
 
 def _bank(bank: FilterBank) -> Mosaic:

@@ -14,7 +14,7 @@ from fruitaudit.records.explanations import Explanation, ExplanationNotRun, Expl
 from fruitaudit.records.numbers import decimals
 from fruitaudit.records.results import Picture, Results
 from fruitaudit.records.states import NotRun
-from fruitaudit.records.trust import MethodVerdict, Reading
+from fruitaudit.records.trust import MethodVerdict, Readability
 from fruitaudit.report.comparison import Partner, advice_of, anchor_of, image_anchor, lead_of, partners_of, question_of
 from fruitaudit.report.figures import Scale, scale_of
 from fruitaudit.report.folder import Folder
@@ -26,7 +26,7 @@ OPEN = 3
 """Images a group shown at once; the others open on request."""
 ONE_ROW = 3
 """Up to so many views stand in one row with the photograph; more stand in rows beside it."""
-READINGS: tuple[Reading | None, ...] = ("read", "with_care", None, "do_not_read")
+READINGS: tuple[Readability | None, ...] = ("read", "with_care", None, "do_not_read")
 """The order in which methods stand: those that may be read first, those that must not be read last."""
 MAX_SPAN = 3
 """Columns that one method may fill; more views stand in further rows."""

@@ -16,7 +16,7 @@ CONTRASTS = 6
 
 
 @dataclass(frozen=True)
-class Strip:
+class SheetStrip:
     """Some images of one class of one split. `hits` of `support` were given the right class."""
 
     split: str
@@ -28,16 +28,16 @@ class Strip:
 
 
 @dataclass(frozen=True)
-class Sheet:
+class ContactSheet:
     """A row a class, a strip a split (None where the class has no images there); `left_out` classes are not shown."""
 
     splits: tuple[tuple[str, str], ...]
     """(name, role)."""
-    rows: tuple[tuple[str, tuple[Strip | None, ...]], ...]
+    rows: tuple[tuple[str, tuple[SheetStrip | None, ...]], ...]
     left_out: int
 
 
-def contact_sheet(folder: Folder) -> Sheet:
+def contact_sheet(folder: Folder) -> ContactSheet:
     """The sheet in the order of the results, or the worst classes of it within the budget."""
     drawn = {(row.class_name, row.split): row for row in folder.results.contact_sheet}
     roles = {e.split: str(e.role) for e in folder.results.evaluations}
@@ -50,10 +50,10 @@ def contact_sheet(folder: Folder) -> Sheet:
         for name in names
         if name in kept
     )
-    return Sheet(splits, rows, len(names) - len(rows))
+    return ContactSheet(splits, rows, len(names) - len(rows))
 
 
-def contrasts(folder: Folder) -> list[tuple[str, Strip, Strip]]:
+def contrasts(folder: Folder) -> list[tuple[str, SheetStrip, SheetStrip]]:
     """(class, lab, field) of the classes that do worst in the field: one picture each, for the first page."""
     evaluations = by_importance(folder.results.evaluations)
     field = next((e.split for e in evaluations if e.role == "field"), None)
@@ -75,7 +75,7 @@ def _worst(folder: Folder, limit: int) -> list[ClassRow]:
     return worst_classes(ranked[0], limit) if ranked else []
 
 
-def _strip(folder: Folder, row: SheetRow | None, role: str, limit: int | None = None) -> Strip | None:
+def _strip(folder: Folder, row: SheetRow | None, role: str, limit: int | None = None) -> SheetStrip | None:
     if row is None:
         return None
     classes = [c for e in folder.results.evaluations if e.split == row.split for c in e.classes]
@@ -83,4 +83,4 @@ def _strip(folder: Folder, row: SheetRow | None, role: str, limit: int | None = 
     named = zip(row.thumbnails[:limit], row.sample_ids[:limit], strict=True)
     pictures = tuple((folder.photograph(file, SIDE), sample_id) for file, sample_id in named)
     hits, support = (counted.hits, counted.support) if counted else (0, 0)
-    return Strip(row.split, role, pictures, hits, support)
+    return SheetStrip(row.split, role, pictures, hits, support)

@@ -22,7 +22,7 @@ _CHOSEN = {"false_positive": "chosen-fp", "false_negative": "chosen-fn", "confus
 
 
 @dataclass(frozen=True)
-class Row:
+class PredictionRow:
     """One image. `mark` is "hit", "chosen-fp", "chosen-fn" or ""; `cells` whole percents, None where it would be 0."""
 
     sample_id: str
@@ -44,7 +44,7 @@ class PredictionTable:
 
     classes: tuple[str, ...]
     has_rest: bool
-    rows: tuple[Row, ...]
+    rows: tuple[PredictionRow, ...]
     total: int
     n_field: int
     shown_field: int
@@ -100,14 +100,14 @@ def prediction_table(frame: pd.DataFrame, results: Results) -> PredictionTable:
 
 def _rows(
     shown: pd.DataFrame, cells: np.ndarray, classes: Sequence[str], groups: dict[str, list[Group]]
-) -> tuple[Row, ...]:
+) -> tuple[PredictionRow, ...]:
     place = {name: i for i, name in enumerate(classes)}
     rows = []
     for record, values in zip(shown.to_dict("records"), cells, strict=True):
         mine = groups.get(str(record["sample_id"]), [])
         chosen = next((_CHOSEN[group.kind] for group in mine if group.kind in _CHOSEN), "")
         rows.append(
-            Row(
+            PredictionRow(
                 sample_id=str(record["sample_id"]),
                 split=str(record["split"]),
                 true=str(record["true"]),

@@ -9,7 +9,15 @@ from typing import Any
 
 from fruitaudit.records.numbers import count
 from fruitaudit.records.states import Estimate, NotRun, Quantity
-from fruitaudit.records.trust import Beside, Localization, MethodTrust, MethodVerdict, Reading, TrustNotRun, TrustReport
+from fruitaudit.records.trust import (
+    ControlComparison,
+    Localization,
+    MethodTrust,
+    MethodVerdict,
+    Readability,
+    TrustNotRun,
+    TrustReport,
+)
 from fruitaudit.report.words import number, percent, tight
 from fruitaudit.trust.rules import INVISIBLE_NOISE, ORDER, STEADY, WORDS
 
@@ -24,11 +32,11 @@ Get = Callable[[MethodTrust], Quantity]
 
 
 @dataclass(frozen=True)
-class Row:
+class TrustRow:
     """One method in a panel: `at`, `low`, `high` are places on the axis, 0..1; None where nothing was measured."""
 
     title: str
-    reading: Reading
+    reading: Readability
     at: float | None
     low: float | None
     high: float | None
@@ -36,23 +44,23 @@ class Row:
 
 
 @dataclass(frozen=True)
-class Panel:
+class TestPanel:
     """One figure for every method. `zero` is the place of the line that counts, `against` what it stands for."""
 
     title: str
     says: str
-    rows: tuple[Row, ...]
+    rows: tuple[TrustRow, ...]
     ticks: tuple[tuple[float, str], ...]
     zero: float
     against: str
 
 
 @dataclass(frozen=True)
-class Curve:
+class RandomizationCurve:
     """Rank correlation per depth of destruction, as polyline and band in a box of 1 x 1, y down."""
 
     title: str
-    reading: Reading
+    reading: Readability
     points: tuple[tuple[float, float], ...]
     band: tuple[tuple[float, float], ...]
     noise: float | None
@@ -61,7 +69,7 @@ class Curve:
 
 
 @dataclass(frozen=True)
-class Cell:
+class TrustCell:
     """One pair of methods: `strength` 0..1 of its colour."""
 
     text: str
@@ -91,12 +99,12 @@ def views(report: TrustReport) -> dict[str, Any]:
     }
 
 
-Tested = list[tuple[MethodTrust, MethodVerdict]]
+TestedMethods = list[tuple[MethodTrust, MethodVerdict]]
 
 
 def _panel(
-    title: str, says: str, tested: Tested, get: Get, ends: tuple[float, float], zero: float, against: str
-) -> Panel:
+    title: str, says: str, tested: TestedMethods, get: Get, ends: tuple[float, float], zero: float, against: str
+) -> TestPanel:
     """`ends` of the axis; where nothing lies below 0 it begins there."""
     quantities = [get(m) for m, _ in tested]
     low, high = ends
@@ -104,7 +112,7 @@ def _panel(
         low = 0.0
     ticks = tuple(((t - low) / (high - low), f"{t:g}".replace("-", "\u2212")) for t in (low, (low + high) / 2, high))
     rows = tuple(_row(m, v, q, low, high) for (m, v), q in zip(tested, quantities, strict=True))
-    return Panel(title, says, rows, ticks, (zero - low) / (high - low), against)
+    return TestPanel(title, says, rows, ticks, (zero - low) / (high - low), against)
 
 
 def _least(q: Quantity) -> float:
@@ -113,14 +121,14 @@ def _least(q: Quantity) -> float:
     return q.value if q.low is None else q.low
 
 
-def _row(m: MethodTrust, v: MethodVerdict, q: Quantity, low: float, high: float) -> Row:
+def _row(m: MethodTrust, v: MethodVerdict, q: Quantity, low: float, high: float) -> TrustRow:
     if isinstance(q, NotRun):
-        return Row(m.title, v.reading, None, None, None, q.reason)
+        return TrustRow(m.title, v.reading, None, None, None, q.reason)
 
     def place(value: float | None) -> float | None:
         return None if value is None else min(1.0, max(0.0, (value - low) / (high - low)))
 
-    return Row(m.title, v.reading, place(q.value), place(q.low), place(q.high), said(q))
+    return TrustRow(m.title, v.reading, place(q.value), place(q.low), place(q.high), said(q))
 
 
 def said(q: Quantity, *, share: bool = False) -> str:
@@ -128,7 +136,7 @@ def said(q: Quantity, *, share: bool = False) -> str:
     return q.reason if isinstance(q, NotRun) else tight(q.short_text(share=share))
 
 
-def _curve(m: MethodTrust, v: MethodVerdict) -> Curve | None:
+def _curve(m: MethodTrust, v: MethodVerdict) -> RandomizationCurve | None:
     """None where fewer than two depths could be compared."""
     if isinstance(m.randomization, NotRun):
         return None
@@ -143,7 +151,7 @@ def _curve(m: MethodTrust, v: MethodVerdict) -> Curve | None:
     noise = next((c.spearman for c in m.changes if (c.kind, c.strength) == ("noise", INVISIBLE_NOISE)), None)
     first, last = number(qs[0].value), number(qs[-1].value)
     text = f"{m.title}: rank correlation {first} with the output layer drawn anew, {last} with all layers"
-    return Curve(
+    return RandomizationCurve(
         m.title,
         v.reading,
         ((0.0, 0.0), *((a, _height(q.value)) for a, q in zip(x, qs, strict=True))),
@@ -158,12 +166,12 @@ def _height(correlation: float) -> float:
     return (1 - correlation) / 2
 
 
-def _gains(test: str, title: str, says: str, tested: Tested) -> Panel:
+def _gains(test: str, title: str, says: str, tested: TestedMethods) -> TestPanel:
     """Gain over the strongest control: the one that the method beats by least."""
 
     def least(m: MethodTrust) -> Quantity:
         found = m.faithfulness.get(test, NotRun("it was not run", "not_asked"))
-        if not isinstance(found, Beside):
+        if not isinstance(found, ControlComparison):
             return found
         gains = [gain for gain in found.gains.values() if isinstance(gain, Estimate)]
         return min(gains, key=lambda g: g.value) if gains else NotRun("no control could be compared")
@@ -174,11 +182,11 @@ def _gains(test: str, title: str, says: str, tested: Tested) -> Panel:
     return _panel(title, says, tested, least, (-reach, reach), 0, "as good as the best map that knows nothing")
 
 
-def _kinds(tested: Tested) -> list[tuple[str, float]]:
+def _kinds(tested: TestedMethods) -> list[tuple[str, float]]:
     return list(dict.fromkeys((c.kind, c.strength) for m, _ in tested for c in m.changes))
 
 
-def _change(tested: Tested, kind: str, strength: float) -> Panel:
+def _change(tested: TestedMethods, kind: str, strength: float) -> TestPanel:
     def get(m: MethodTrust) -> Quantity:
         missing = NotRun("not tried with this method", "not_asked")
         return next((c.spearman for c in m.changes if (c.kind, c.strength) == (kind, strength)), missing)
@@ -190,7 +198,7 @@ def _change(tested: Tested, kind: str, strength: float) -> Panel:
     )
 
 
-def _labels(tested: Tested) -> list[Panel]:
+def _labels(tested: TestedMethods) -> list[TestPanel]:
     """Only where a copy was trained on shuffled labels."""
     if not any(isinstance(m.label_randomization, Estimate) for m, _ in tested):
         return []
@@ -198,14 +206,14 @@ def _labels(tested: Tested) -> list[Panel]:
     return [_panel("Shuffled labels", says, tested, lambda m: m.label_randomization, (-1, 1), 0, "nothing in common")]
 
 
-def _chance(tested: Tested) -> list[Panel]:
+def _chance(tested: TestedMethods) -> list[TestPanel]:
     return [_panel("Another seed", "likeness of the maps of two runs", tested, lambda m: m.seeds, (-1, 1), STEADY,
                    "chance decides below this")]  # fmt: skip
 
 
-def _classes(tested: Tested) -> list[Panel]:
+def _classes(tested: TestedMethods) -> list[TestPanel]:
     def own_tile(m: MethodTrust) -> Quantity:
-        return m.grid_pointing.own if isinstance(m.grid_pointing, Beside) else m.grid_pointing
+        return m.grid_pointing.own if isinstance(m.grid_pointing, ControlComparison) else m.grid_pointing
 
     return [
         _panel("Another class", "likeness of the maps of two classes; lower is better", tested, lambda m: m.other_class,
@@ -215,7 +223,7 @@ def _classes(tested: Tested) -> list[Panel]:
     ]  # fmt: skip
 
 
-def _edges(tested: Tested) -> list[Panel]:
+def _edges(tested: TestedMethods) -> list[TestPanel]:
     def trained(m: MethodTrust) -> Quantity:
         return m.edges if isinstance(m.edges, NotRun) else m.edges.trained
 
@@ -229,7 +237,7 @@ def _edges(tested: Tested) -> list[Panel]:
     ]
 
 
-def _objects(tested: Tested) -> list[Panel]:
+def _objects(tested: TestedMethods) -> list[TestPanel]:
     """Where masks exist: share of the evidence on the object, and hits of the highest value."""
     if not any(not isinstance(m.localization, NotRun) for m, _ in tested):
         return []
@@ -259,7 +267,7 @@ class Table:
     """Name, and for each further column the figure and what belongs to it in small print."""
 
 
-def _reliance(report: TrustReport, tested: Tested) -> list[Table]:
+def _reliance(report: TrustReport, tested: TestedMethods) -> list[Table]:
     """Where masks exist: by group that is explained, and by class on the images of these tests."""
     columns = ("Background's share of the image", *(m.title for m, _ in tested))
     groups = []
@@ -296,7 +304,7 @@ def _part(q: Quantity | None, missing: str) -> tuple[str, str]:
     return number(q.value, share=True), tight(", ".join(details))
 
 
-def _agreement(report: TrustReport, titles: dict[str, str]) -> list[tuple[str, list[Cell]]]:
+def _agreement(report: TrustReport, titles: dict[str, str]) -> list[tuple[str, list[TrustCell]]]:
     """(method, its row): empty for a single method."""
     table = report.agreement
     if len(table.methods) < 2:
@@ -305,7 +313,7 @@ def _agreement(report: TrustReport, titles: dict[str, str]) -> list[tuple[str, l
     return [(titles[table.methods[i]], [_cell(table.spearman[i][j]) for j in order]) for i in order]
 
 
-def _cell(q: Quantity) -> Cell:
+def _cell(q: Quantity) -> TrustCell:
     if isinstance(q, NotRun):
-        return Cell("–", 0.0)
-    return Cell(f"{q.value:.2f}".replace("-", "\u2212"), max(0.0, q.value))
+        return TrustCell("–", 0.0)
+    return TrustCell(f"{q.value:.2f}".replace("-", "\u2212"), max(0.0, q.value))

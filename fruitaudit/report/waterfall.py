@@ -12,20 +12,20 @@ from fruitaudit.records.states import Estimate
 from fruitaudit.report.points import between, points, within_unit
 from fruitaudit.report.words import listing, percent
 
-Kind = Literal["lab", "cost", "loss", "open", "sum", "rest", "field"]
+BarKind = Literal["lab", "cost", "loss", "open", "sum", "rest", "field"]
 ROW = 50
 """Height of a step in pixels: a line of words and a bar."""
 
 
 @dataclass(frozen=True)
-class Step:
+class WaterfallBar:
     """A bar from `start` to `end`, 0..1; `low` and `high` are the interval of its end.
 
     `kind` is "lab", "sum" or "field" for an accuracy, "cost" for what experimenting costs by itself, "loss" for a
     cause that counts, "open" for one that does not, "rest" for what stays unexplained.
     """
 
-    kind: Kind
+    kind: BarKind
     label: str
     start: float
     end: float
@@ -45,7 +45,7 @@ class Step:
 class Waterfall:
     """All steps, and the ends of the axis: 0 to 1 unless a step leaves that range."""
 
-    steps: tuple[Step, ...]
+    steps: tuple[WaterfallBar, ...]
     left: float
     right: float
     title: str
@@ -54,7 +54,7 @@ class Waterfall:
         """Where a value stands on the axis, in percent of its width."""
         return f"{100 * (value - self.left) / (self.right - self.left):.2f}%"
 
-    def wide(self, step: Step) -> str:
+    def wide(self, step: WaterfallBar) -> str:
         """Width of a step's bar, in percent of the axis."""
         return f"{100 * abs(step.end - step.start) / (self.right - self.left):.2f}%"
 
@@ -78,7 +78,7 @@ def in_order(gap: Decomposition) -> list[GapShare]:
     return sorted(gap.shares, key=lambda share: (not share.counts, -share.points.value))
 
 
-def _steps(gap: Decomposition) -> Iterator[Step]:
+def _steps(gap: Decomposition) -> Iterator[WaterfallBar]:
     yield _total("lab", f"Accuracy on {gap.lab_split}", gap.lab)
     at = gap.lab.value
     if abs(gap.recomposition.value) >= 0.0005:
@@ -94,16 +94,16 @@ def _steps(gap: Decomposition) -> Iterator[Step]:
     yield _total("field", f"Accuracy on {gap.field_split}", gap.field)
 
 
-def _total(kind: Kind, label: str, accuracy: Estimate) -> Step:
+def _total(kind: BarKind, label: str, accuracy: Estimate) -> WaterfallBar:
     low, high = within_unit(accuracy) or (None, None)
     spread = "" if low is None or high is None else f"{tenths(low)} to {tenths(high)}"
-    return Step(kind, label, 0.0, accuracy.value, low, high, percent(accuracy.value), spread)
+    return WaterfallBar(kind, label, 0.0, accuracy.value, low, high, percent(accuracy.value), spread)
 
 
-def _loss(kind: Kind, label: str, start: float, lost: Estimate, why: str = "") -> Step:
+def _loss(kind: BarKind, label: str, start: float, lost: Estimate, why: str = "") -> WaterfallBar:
     low = None if lost.high is None else start - lost.high
     high = None if lost.low is None else start - lost.low
     said = points(0.0 - lost.value, signed=True)
     negative = Estimate(-lost.value, lost.n, None if lost.high is None else -lost.high,
                         None if lost.low is None else -lost.low)  # fmt: skip
-    return Step(kind, label, start, start - lost.value, low, high, said, between(negative, signed=True), why)
+    return WaterfallBar(kind, label, start, start - lost.value, low, high, said, between(negative, signed=True), why)

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from fruitaudit.records.data import IntArray
+from fruitaudit.records.data import BoolArray, DoubleArray, IntArray
 from fruitaudit.records.states import NotRun
 
 FEWEST_GROUPS = 5
@@ -19,9 +19,6 @@ SKEWED_FROM = 10
 """Groups from which the end of an interval away from one half takes the normal quantile."""
 
 Z = NormalDist().inv_cdf(0.975)
-
-Flags = npt.NDArray[np.bool_]
-Values = npt.NDArray[np.float64]
 
 
 def few_groups(n_groups: int) -> NotRun | None:
@@ -63,7 +60,7 @@ class DesignEffect:
     n_high: float
 
 
-def design_effect(hits: Flags, groups: IntArray) -> DesignEffect:
+def design_effect(hits: BoolArray, groups: IntArray) -> DesignEffect:
     """Of the share p of hits (N,) in `groups` (N,), by the variance of the ratio estimator over groups.
 
     With x_g hits of m_g images and e_g = x_g - p m_g: v = G / (G - 1) sum e_g^2 / n^2, design effect
@@ -88,7 +85,9 @@ def design_effect(hits: Flags, groups: IntArray) -> DesignEffect:
     )
 
 
-def effective_numbers(hits: Values, sizes: npt.NDArray[np.integer[Any]]) -> tuple[Values, Values, Values]:
+def effective_numbers(
+    hits: DoubleArray, sizes: npt.NDArray[np.integer[Any]]
+) -> tuple[DoubleArray, DoubleArray, DoubleArray]:
     """`n_effective`, `n_low` and `n_high` of `DesignEffect`, each (R,), of R draws of hits (R, G) in groups (G,)."""
     from scipy.stats import t
 

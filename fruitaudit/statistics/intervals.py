@@ -9,9 +9,9 @@ from math import hypot, sqrt
 
 import numpy as np
 
-from fruitaudit.records.data import IntArray
+from fruitaudit.records.data import BoolArray, IntArray
 from fruitaudit.records.states import Estimate, NotRun, Quantity
-from fruitaudit.statistics.groups import Flags, Z, design_effect, few_groups, few_groups_note
+from fruitaudit.statistics.groups import Z, design_effect, few_groups, few_groups_note
 
 
 def ends_of_wilson(share: float, n: float) -> tuple[float, float]:
@@ -40,12 +40,12 @@ def wilson(successes: int, n: int, *, note: str = "") -> Estimate:
     return Estimate(successes / n, n, low, high, successes=successes, interval="Wilson", note=note)
 
 
-def proportion(hits: Flags, groups: IntArray | None = None, *, otherwise: str = "there are no images") -> Quantity:
+def proportion(hits: BoolArray, groups: IntArray | None = None, *, otherwise: str = "there are no images") -> Quantity:
     """The share of the images (N,) that are hits, or NotRun with the reason `otherwise` where there are none."""
     return share_of(hits, groups) if len(hits) else NotRun(otherwise, "no_images")
 
 
-def share_of(hits: Flags, groups: IntArray | None = None) -> Estimate:
+def share_of(hits: BoolArray, groups: IntArray | None = None) -> Estimate:
     """The share of the images (N,), N >= 1, that are hits, with its interval.
 
     With `groups` (N,) it is Wilson's on the effective number of images (`statistics.groups`); under five groups there

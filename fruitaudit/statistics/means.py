@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-from fruitaudit.records.data import IntArray
+from fruitaudit.records.data import DoubleArray, IntArray
 from fruitaudit.records.states import Estimate
 from fruitaudit.runtime.streams import Streams
 from fruitaudit.statistics.bootstrap import tail, unit_counts
@@ -19,11 +19,10 @@ OPTIMISTIC = "every image counts as its own source, so the interval is optimisti
 SHARE, CHANGE = (0.0, 1.0), (-1.0, 1.0)
 """What is possible for a share of images, and for a difference of two."""
 
-Values = npt.NDArray[np.float64]
 Range = tuple[float, float]
 
 
-def weights(sources: IntArray, streams: Streams, *purpose: str) -> Values:
+def weights(sources: IntArray, streams: Streams, *purpose: str) -> DoubleArray:
     """(R, N): how much each image counts in each resample of the sources; rows sum to 1."""
     units, n_units = numbered(sources)
     counts = unit_counts(n_units, streams.rng("source bootstrap", *purpose), RESAMPLES)[units].T
@@ -60,7 +59,7 @@ def difference_of_means(
 
 
 def spanned(
-    value: float, spread: Values, sources: Sequence[IntArray], known: bool, possible: Range | None = None
+    value: float, spread: DoubleArray, sources: Sequence[IntArray], known: bool, possible: Range | None = None
 ) -> Estimate:
     """The figure with the interval of its resamples (R,), of one or two independent sets of sources.
 

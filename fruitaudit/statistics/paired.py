@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 
-from fruitaudit.records.data import IntArray
-from fruitaudit.statistics.groups import Flags, few_groups, numbered
+from fruitaudit.records.data import BoolArray, IntArray
+from fruitaudit.statistics.groups import few_groups, numbered
 
 
-def mcnemar(one: Flags, other: Flags, groups: IntArray | None = None) -> float | None:
+def mcnemar(one: BoolArray, other: BoolArray, groups: IntArray | None = None) -> float | None:
     """Probability, 0..1, that images (N,) of two kinds are at least as unequal in number by chance (two-sided).
 
     Images of both kinds or of neither do not count. With `groups` (N,) whole groups are the units: Student's t of the

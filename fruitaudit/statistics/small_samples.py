@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import numpy as np
-import numpy.typing as npt
 
-from fruitaudit.records.data import IntArray
+from fruitaudit.records.data import DoubleArray, IntArray
 from fruitaudit.records.states import Estimate, NotRun, Quantity
 from fruitaudit.runtime.streams import Streams
 from fruitaudit.statistics.bootstrap import tail, unit_counts
 from fruitaudit.statistics.groups import few_groups, few_groups_note, numbered
-
-Scores = npt.NDArray[np.float64]
 
 RESAMPLES = 4000
 FEWEST = 6
@@ -24,7 +21,7 @@ LEAST_SHARE = 0.5
 
 
 def mean_over_images(
-    scores: Scores, streams: Streams, *, note: str = "", within: tuple[float, float] = (-np.inf, np.inf),
+    scores: DoubleArray, streams: Streams, *, note: str = "", within: tuple[float, float] = (-np.inf, np.inf),
     groups: IntArray | None = None,
 ) -> Quantity:  # fmt: skip
     """Mean of (N,) scores with its expanded percentile interval; NaN scores are left out and counted in the note.
@@ -65,7 +62,7 @@ def mean_over_images(
                     n_groups=n_groups)  # fmt: skip
 
 
-def _of_student(scores: Scores, units: IntArray, n_units: int, within: tuple[float, float]) -> tuple[float, float]:
+def _of_student(scores: DoubleArray, units: IntArray, n_units: int, within: tuple[float, float]) -> tuple[float, float]:
     """Ends by Student's t, of the ratio estimator over units: images, or groups of them."""
     from scipy.stats import t
 

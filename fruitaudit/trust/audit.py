@@ -10,9 +10,9 @@ import numpy as np
 from fruitaudit.attribution.base import Method, background_of
 from fruitaudit.audit.choice import methods_of
 from fruitaudit.audit.code import trust_code
-from fruitaudit.audit.explaining import Explainer, Row, targets_of
+from fruitaudit.audit.explaining import Explainer, ExplanationResult, targets_of
 from fruitaudit.audit.groups import worst_split
-from fruitaudit.audit.steps import Step
+from fruitaudit.audit.steps import StepProgress
 from fruitaudit.config.schema import Config
 from fruitaudit.models.base import WithScores
 from fruitaudit.providers.registry import build
@@ -47,9 +47,9 @@ def trust_of(
     config: Config,
     explainer: Explainer,
     groups: Sequence[Group],
-    rows: Sequence[Row],
+    rows: Sequence[ExplanationResult],
     predictions: Mapping[str, Predictions],
-    step: Step,
+    step: StepProgress,
 ) -> tuple[TrustReport | NotRun, tuple[ExplanationCost, ...]]:
     """Test the audit's methods on images drawn of the split that is explained. Costs are told of a fresh run only.
 
@@ -91,7 +91,7 @@ def trust_of(
 
 
 def _reliance_of(
-    explainer: Explainer, groups: Sequence[Group], rows: Sequence[Row], methods: Iterable[str]
+    explainer: Explainer, groups: Sequence[Group], rows: Sequence[ExplanationResult], methods: Iterable[str]
 ) -> tuple[GroupReliance, ...]:
     """Of the groups with masks, from the maps that were stored."""
 

@@ -10,10 +10,18 @@ import numpy as np
 from fruitaudit.errors import CannotExplain
 from fruitaudit.models.base import WithScores
 from fruitaudit.providers.registry import explains_of
-from fruitaudit.records.data import FloatArray, IntArray
+from fruitaudit.records.data import DoubleArray, FloatArray, IntArray
 from fruitaudit.records.explanations import Targets
 from fruitaudit.records.states import Estimate, NotRun, Quantity
-from fruitaudit.records.trust import Beside, Change, Depth, EdgeLikeness, Localization, Randomization, SettingSpread
+from fruitaudit.records.trust import (
+    ControlComparison,
+    Depth,
+    EdgeLikeness,
+    Localization,
+    Randomization,
+    SettingSpread,
+    StabilityRow,
+)
 from fruitaudit.statistics.intervals import share_of
 from fruitaudit.statistics.small_samples import CORRELATION, mean_over_images
 from fruitaudit.trust.bench import FAITHFULNESS, LOWER_IS_BETTER, Bench
@@ -25,7 +33,7 @@ from fruitaudit.trust.localization import localization
 from fruitaudit.trust.mosaics import grid_pointing
 from fruitaudit.trust.plan import Allowance, variants
 from fruitaudit.trust.randomization import depth, steps
-from fruitaudit.trust.similarity import Scores, ranks_pixels, spearman
+from fruitaudit.trust.similarity import ranks_pixels, spearman
 from fruitaudit.trust.subject import Subject
 
 FEWEST_PAIRS = 4
@@ -33,7 +41,7 @@ FEWEST_PAIRS = 4
 
 
 @dataclass(frozen=True)
-class Tested:
+class MethodUnderTest:
     """A method, its share of the budget, and its maps of the first images: what every axis starts from."""
 
     subject: Subject
@@ -46,7 +54,7 @@ class Tested:
         return self.maps[: self.allowance.repeated]
 
 
-def _mean(correlations: Scores, bench: Bench, *, note: str = "") -> Quantity:
+def _mean(correlations: DoubleArray, bench: Bench, *, note: str = "") -> Quantity:
     return mean_over_images(
         correlations, bench.streams, note=note, within=CORRELATION, groups=bench.groups(len(correlations))
     )
@@ -57,12 +65,12 @@ def telling(maps: FloatArray, groups: IntArray | None = None) -> Estimate:
     return share_of(ranks_pixels(maps), groups)
 
 
-def faithfulness(bench: Bench, tested: Tested) -> dict[str, Beside | NotRun]:
+def faithfulness(bench: Bench, tested: MethodUnderTest) -> dict[str, ControlComparison | NotRun]:
     """Every test of faithfulness, beside the controls."""
     return {test: _faithfulness(bench, tested, test) for test in FAITHFULNESS}
 
 
-def _faithfulness(bench: Bench, tested: Tested, test: str) -> Beside | NotRun:
+def _faithfulness(bench: Bench, tested: MethodUnderTest, test: str) -> ControlComparison | NotRun:
     try:
         own, controls = bench.scores(test, tested.maps, explains_of(tested.subject.method, bench.model))
     except CannotExplain as reason:
@@ -72,7 +80,7 @@ def _faithfulness(bench: Bench, tested: Tested, test: str) -> Beside | NotRun:
     )
 
 
-def randomization(bench: Bench, tested: Tested) -> tuple[Randomization | NotRun, FloatArray | NotRun]:
+def randomization(bench: Bench, tested: MethodUnderTest) -> tuple[Randomization | NotRun, FloatArray | NotRun]:
     """Similarity of the maps per depth of destruction, and the maps of the network of which nothing is left."""
     network, allowance = bench.network, tested.allowance
     if isinstance(network, NotRun):
@@ -90,7 +98,7 @@ def randomization(bench: Bench, tested: Tested) -> tuple[Randomization | NotRun,
     return Randomization(tuple(found[True]), tuple(found[False]), len(network.layers)), last
 
 
-def on_copy(bench: Bench, tested: Tested, copy: WithScores | NotRun) -> Quantity:
+def on_copy(bench: Bench, tested: MethodUnderTest, copy: WithScores | NotRun) -> Quantity:
     """Rank correlation of the maps' magnitudes with those of another network of the same kind."""
     if isinstance(copy, NotRun):
         return copy
@@ -98,12 +106,12 @@ def on_copy(bench: Bench, tested: Tested, copy: WithScores | NotRun) -> Quantity
     return maps if isinstance(maps, NotRun) else _mean(spearman(abs(tested.few), abs(maps)), bench)
 
 
-def changes(bench: Bench, tested: Tested) -> tuple[Change, ...]:
+def changes(bench: Bench, tested: MethodUnderTest) -> tuple[StabilityRow, ...]:
     """The maps after every small change of the images that leaves the prediction as it is."""
     return tuple(_change(bench, tested, changed) for changed in bench.changes(tested.allowance))
 
 
-def _change(bench: Bench, tested: Tested, changed: Changed) -> Change:
+def _change(bench: Bench, tested: MethodUnderTest, changed: Changed) -> StabilityRow:
     n = len(tested.few)
     rows = np.flatnonzero(changed.kept[:n])
     after = np.full(tested.few.shape, np.nan, np.float32)
@@ -111,12 +119,12 @@ def _change(bench: Bench, tested: Tested, changed: Changed) -> Change:
         targets = Targets(bench.targets.classes[rows])
         maps = tested.subject.maps(bench.model, changed.images.select(rows), targets)
         if isinstance(maps, NotRun):
-            return Change(changed.kind, changed.strength, len(rows), n, maps, maps)
+            return StabilityRow(changed.kind, changed.strength, len(rows), n, maps, maps)
         after[rows] = maps
     return stability(bench.first(n)[0], changed.first(n), tested.few, after, bench.streams)
 
 
-def seeds(bench: Bench, tested: Tested) -> Quantity:
+def seeds(bench: Bench, tested: MethodUnderTest) -> Quantity:
     """Mean rank correlation of the maps with those of other seeds."""
     found = []
     for k in range(tested.allowance.seeds):
@@ -130,7 +138,7 @@ def seeds(bench: Bench, tested: Tested) -> Quantity:
     return _mean(np.mean(found, axis=0), bench)
 
 
-def settings(bench: Bench, tested: Tested) -> tuple[SettingSpread, ...]:
+def settings(bench: Bench, tested: MethodUnderTest) -> tuple[SettingSpread, ...]:
     """Rank correlation of the maps with those under another value of each option."""
     n = min(tested.allowance.settings, len(tested.maps))
     found = []
@@ -141,14 +149,14 @@ def settings(bench: Bench, tested: Tested) -> tuple[SettingSpread, ...]:
     return tuple(found)
 
 
-def other_class(bench: Bench, tested: Tested) -> Quantity:
+def other_class(bench: Bench, tested: MethodUnderTest) -> Quantity:
     """Rank correlation of the maps with those of the most probable other class of the same images."""
     n = len(tested.few)
     maps = tested.subject.maps(bench.model, bench.first(n)[0], Targets(bench.other_classes.classes[:n]))
     return maps if isinstance(maps, NotRun) else _mean(spearman(tested.few, maps), bench)
 
 
-def pointing_game(bench: Bench, tested: Tested) -> Beside | NotRun:
+def pointing_game(bench: Bench, tested: MethodUnderTest) -> ControlComparison | NotRun:
     """The grid pointing game, beside the controls on the same mosaics."""
     if bench.mosaics is None:
         return NotRun(
@@ -166,14 +174,14 @@ def pointing_game(bench: Bench, tested: Tested) -> Beside | NotRun:
     return beside(grid_pointing(mosaics, maps), scores, bench.streams)
 
 
-def edges(bench: Bench, tested: Tested, redrawn: FloatArray | NotRun) -> EdgeLikeness:
+def edges(bench: Bench, tested: MethodUnderTest, redrawn: FloatArray | NotRun) -> EdgeLikeness:
     """Likeness to Sobel edges, with what was learned and without."""
     return edge_likeness(
         bench.controls[EDGES][: len(tested.few)], tested.few, redrawn, bench.streams, bench.groups(len(tested.few))
     )
 
 
-def on_object(bench: Bench, tested: Tested, class_names: Sequence[str]) -> Localization | NotRun:
+def on_object(bench: Bench, tested: MethodUnderTest, class_names: Sequence[str]) -> Localization | NotRun:
     """Evidence on the object, where masks exist."""
     n = len(tested.maps)
     masks = bench.first(n)[0].masks

@@ -14,20 +14,19 @@ import numpy as np
 from fruitaudit.errors import CannotExplain
 from fruitaudit.models.base import WithScores
 from fruitaudit.models.copies import Reinitialisable
-from fruitaudit.records.data import FloatArray, Images, IntArray
+from fruitaudit.records.data import DoubleArray, FloatArray, Images, IntArray
 from fruitaudit.records.explanations import Explains, Targets
 from fruitaudit.records.states import NotRun
 from fruitaudit.runtime.streams import Streams
 from fruitaudit.statistics.groups import first_of
-from fruitaudit.trust.changes import Changed, Kind, change
+from fruitaudit.trust.changes import Changed, ChangeKind, change
 from fruitaudit.trust.controls import control_maps
 from fruitaudit.trust.deletion import deletion, insertion
 from fruitaudit.trust.mosaics import Mosaics, make_mosaics
 from fruitaudit.trust.mu_fidelity import Effects, mu_fidelity, subset_effects
 from fruitaudit.trust.neighbours import neighbours
-from fruitaudit.trust.plan import OTHER_CHANGES, Allowance, Budget
+from fruitaudit.trust.plan import OTHER_CHANGES, Allowance, TestBudget
 from fruitaudit.trust.road import road
-from fruitaudit.trust.similarity import Scores
 
 LOWER_IS_BETTER = frozenset({"deletion"})
 FAITHFULNESS = ("deletion", "insertion", "road", "mu_fidelity", "neighbours")
@@ -41,11 +40,11 @@ class Bench:
     images: Images
     targets: Targets
     streams: Streams
-    budget: Budget
+    budget: TestBudget
     redraw: Callable[[], Reinitialisable]
     features: Callable[[FloatArray], FloatArray]
-    _changed: dict[tuple[Kind, float], Changed] = field(default_factory=dict)
-    _controls: dict[tuple[str, str, int, str], Scores] = field(default_factory=dict)
+    _changed: dict[tuple[ChangeKind, float], Changed] = field(default_factory=dict)
+    _controls: dict[tuple[str, str, int, str], DoubleArray] = field(default_factory=dict)
 
     def first(self, n: int) -> tuple[Images, Targets]:
         """The first n images and their targets."""
@@ -88,7 +87,7 @@ class Bench:
                 self._changed[kind, strength] = change(self.model, self.images, kind, strength, self.streams)
         return [self._changed[key] for key in kinds]
 
-    def scores(self, test: str, maps: FloatArray, explains: Explains) -> tuple[Scores, dict[str, Scores]]:
+    def scores(self, test: str, maps: FloatArray, explains: Explains) -> tuple[DoubleArray, dict[str, DoubleArray]]:
         """Scores of maps of the first images in a test of faithfulness, and those of the controls beside them.
 
         Raises CannotExplain where the model lacks what the test needs.
@@ -106,7 +105,7 @@ class Bench:
             controls[name] = self._controls[key][:n]
         return self._score(test, maps, explains), controls
 
-    def _score(self, test: str, maps: FloatArray, explains: Explains) -> Scores:
+    def _score(self, test: str, maps: FloatArray, explains: Explains) -> DoubleArray:
         if test == "mu_fidelity":
             if explains not in self._effects.drops:
                 raise CannotExplain(f"mu-fidelity compares with a drop of the score, and the method explains the "

@@ -4,28 +4,27 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from fruitaudit.records.data import IntArray
+from fruitaudit.records.data import DoubleArray, IntArray
 from fruitaudit.records.states import NotRun
-from fruitaudit.records.trust import Beside
+from fruitaudit.records.trust import ControlComparison
 from fruitaudit.runtime.streams import Streams
 from fruitaudit.statistics.small_samples import mean_over_images
-from fruitaudit.trust.similarity import Scores
 
 
 def beside(
-    own: Scores,
-    controls: Mapping[str, Scores],
+    own: DoubleArray,
+    controls: Mapping[str, DoubleArray],
     streams: Streams,
     *,
     higher_is_better: bool = True,
     groups: IntArray | None = None,
-) -> Beside | NotRun:
+) -> ControlComparison | NotRun:
     """Means of the method and of each control on the same images, and the mean paired gain over each control."""
     mean = mean_over_images(own, streams, groups=groups)
     if isinstance(mean, NotRun):
         return mean
     sign = 1 if higher_is_better else -1
-    return Beside(
+    return ControlComparison(
         mean,
         {name: mean_over_images(scores, streams, groups=groups) for name, scores in controls.items()},
         {name: mean_over_images(sign * (own - scores), streams, groups=groups) for name, scores in controls.items()},

@@ -9,21 +9,21 @@ import numpy as np
 import numpy.typing as npt
 
 from fruitaudit.models.base import WithScores
-from fruitaudit.records.data import FloatArray, Images
+from fruitaudit.records.data import DoubleArray, FloatArray, Images
 from fruitaudit.records.states import NotRun, Quantity
-from fruitaudit.records.trust import Change
+from fruitaudit.records.trust import StabilityRow
 from fruitaudit.runtime.streams import Streams
 from fruitaudit.statistics.small_samples import CORRELATION, mean_over_images
-from fruitaudit.trust.similarity import Scores, ranks_pixels, spearman
+from fruitaudit.trust.similarity import ranks_pixels, spearman
 
-Kind = Literal["noise", "shift", "jpeg"]
+ChangeKind = Literal["noise", "shift", "jpeg"]
 
 
 @dataclass(frozen=True)
 class Changed:
     """The images after one kind of change; `kept` (N,) where the model still names the same class."""
 
-    kind: Kind
+    kind: ChangeKind
     strength: float
     images: Images
     kept: npt.NDArray[np.bool_]
@@ -33,14 +33,16 @@ class Changed:
         return Changed(self.kind, self.strength, self.images.select(slice(0, n)), self.kept[:n])
 
 
-def change(model: WithScores, images: Images, kind: Kind, strength: float, streams: Streams) -> Changed:
+def change(model: WithScores, images: Images, kind: ChangeKind, strength: float, streams: Streams) -> Changed:
     """`noise` of this share of the range, `shift` by this many pixels right and down, `jpeg` of this quality."""
     made = {"noise": _noisy, "shift": _shifted, "jpeg": _jpeg}[kind](images, strength, streams)
     before, after = (model.probabilities(values).argmax(axis=1) for values in (images.values, made))
     return Changed(kind, strength, replace(images, values=made), before == after)
 
 
-def stability(images: Images, changed: Changed, maps: FloatArray, maps_after: FloatArray, streams: Streams) -> Change:
+def stability(
+    images: Images, changed: Changed, maps: FloatArray, maps_after: FloatArray, streams: Streams
+) -> StabilityRow:
     """Rank correlation of the maps before and after, and the relative change of the map per change of the image.
 
     L = (|m(x') - m(x)| / |m(x)|) / (|x' - x| / |x|), x in 0..1 colour; a shift is undone in the map first.
@@ -56,23 +58,23 @@ def stability(images: Images, changed: Changed, maps: FloatArray, maps_after: Fl
         before, after = before[:, :-by, :-by], after[:, by:, by:]
     if not len(rows):
         nothing = NotRun("the prediction changes on every image", "no_images")
-        return Change(changed.kind, changed.strength, 0, len(images), nothing, nothing)
+        return StabilityRow(changed.kind, changed.strength, 0, len(images), nothing, nothing)
     relative: Quantity = NotRun("a shift is no small change of the pixels' values", "not_applicable")
     if changed.kind != "shift":
         x, x_after = (i.unit()[rows] for i in (images, changed.images))
         relative = mean_over_images(_relative(before, after) / _norm(x_after - x) * _norm(x), streams, groups=groups)
     alike = mean_over_images(spearman(before, after), streams, within=CORRELATION, groups=groups)
-    return Change(changed.kind, changed.strength, len(rows), len(images), alike, relative)
+    return StabilityRow(changed.kind, changed.strength, len(rows), len(images), alike, relative)
 
 
-def _relative(before: FloatArray, after: FloatArray) -> Scores:
+def _relative(before: FloatArray, after: FloatArray) -> DoubleArray:
     usable = ranks_pixels(before) & ranks_pixels(after)
     scores = np.full(len(before), np.nan)
     scores[usable] = _norm(after[usable] - before[usable]) / _norm(before[usable])
     return scores
 
 
-def _norm(arrays: FloatArray) -> Scores:
+def _norm(arrays: FloatArray) -> DoubleArray:
     """(N, ...) -> (N,)."""
     return np.sqrt((arrays.astype(np.float64) ** 2).sum(axis=tuple(range(1, arrays.ndim))))
 

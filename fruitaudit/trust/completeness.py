@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 
+from fruitaudit.records.data import DoubleArray
 from fruitaudit.records.explanations import Explanation, Maps, Segments
-from fruitaudit.trust.similarity import Scores
 
 
-def completeness(explanation: Explanation) -> Scores | None:
+def completeness(explanation: Explanation) -> DoubleArray | None:
     """|what it shares out - what it promises| / |what it promises|, (N,); 0 is exact. None without a promise.
 
     A promise is a diagnostic of the method: "score_difference" F(x) - F(b), or "score" F(x) with "kept_inside", the

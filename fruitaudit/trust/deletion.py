@@ -7,16 +7,15 @@ import numpy as np
 from fruitaudit.attribution.fills import colour
 from fruitaudit.attribution.passes import rows
 from fruitaudit.models.base import WithScores
-from fruitaudit.records.data import FloatArray, Images, IntArray
+from fruitaudit.records.data import DoubleArray, FloatArray, Images, IntArray
 from fruitaudit.records.explanations import Targets
 from fruitaudit.runtime.streams import Streams
 from fruitaudit.trust.ordering import Places, places, score_telling
-from fruitaudit.trust.similarity import Scores
 
 STEPS = 16
 
 
-def deletion(model: WithScores, images: Images, targets: Targets, maps: FloatArray, streams: Streams) -> Scores:
+def deletion(model: WithScores, images: Images, targets: Targets, maps: FloatArray, streams: Streams) -> DoubleArray:
     """Area under the probability while pixels turn grey from the highest value down, (N,), 0..1; lower is better.
 
     AUC of p_k over the share of pixels removed, by the trapezoid rule in 16 steps.
@@ -27,7 +26,7 @@ def deletion(model: WithScores, images: Images, targets: Targets, maps: FloatArr
     return _area(model, images, targets, maps, streams, before=images.values, after=fill)
 
 
-def insertion(model: WithScores, images: Images, targets: Targets, maps: FloatArray, streams: Streams) -> Scores:
+def insertion(model: WithScores, images: Images, targets: Targets, maps: FloatArray, streams: Streams) -> DoubleArray:
     """Area under the probability while a blurred image turns sharp from the highest value down; higher is better.
 
     Paper: Petsiuk, Das, Saenko 2018, arXiv:1806.07421, alg. 1.
@@ -53,8 +52,8 @@ def _area(
     *,
     before: FloatArray,
     after: FloatArray,
-) -> Scores:
-    def score(telling: IntArray) -> Scores:
+) -> DoubleArray:
+    def score(telling: IntArray) -> DoubleArray:
         order = places(maps[telling], images.select(telling), streams)
         curves = along(model, before[telling], after[telling], targets.classes[telling], order)
         return (curves.sum(axis=1) - (curves[:, 0] + curves[:, -1]) / 2) / STEPS
@@ -62,7 +61,7 @@ def _area(
     return score_telling(maps, score)
 
 
-def along(model: WithScores, before: FloatArray, after: FloatArray, classes: IntArray, order: Places) -> Scores:
+def along(model: WithScores, before: FloatArray, after: FloatArray, classes: IntArray, order: Places) -> DoubleArray:
     """(N, STEPS + 1): probability of the class while `before` becomes `after` in equal parts, in this order."""
     counts = np.linspace(0, order[0].size, STEPS + 1).round().astype(np.int64)
     curves = np.empty((len(before), len(counts)))

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import numpy.typing as npt
 
-from fruitaudit.records.data import FloatArray, IntArray
+from fruitaudit.records.data import DoubleArray, FloatArray, IntArray
 from fruitaudit.records.states import NotRun
 from fruitaudit.records.trust import Localization
 from fruitaudit.runtime.streams import Streams
@@ -15,17 +15,16 @@ from fruitaudit.statistics.small_samples import SHARE, mean_over_images
 from fruitaudit.trust.beside import beside
 from fruitaudit.trust.mosaics import share_inside
 from fruitaudit.trust.ordering import score_telling
-from fruitaudit.trust.similarity import Scores
 
 
-def pointing(maps: FloatArray, masks: npt.NDArray[np.bool_]) -> Scores:
+def pointing(maps: FloatArray, masks: npt.NDArray[np.bool_]) -> DoubleArray:
     """Whether the highest value lies inside the mask, (N,), 0..1; of several highest pixels, their share inside.
 
     Paper: Zhang, Bargal, Lin, Brandt, Shen, Sclaroff 2016, arXiv:1608.00507, sec. 4.1.
     Differs from the paper: no tolerance of 15 pixels around the mask.
     """
 
-    def score(telling: IntArray) -> Scores:
+    def score(telling: IntArray) -> DoubleArray:
         chosen = maps[telling]
         highest = chosen == chosen.max(axis=(1, 2), keepdims=True)
         return (highest & masks[telling]).sum(axis=(1, 2)) / highest.sum(axis=(1, 2))

@@ -9,11 +9,10 @@ import numpy.typing as npt
 
 from fruitaudit.attribution.fills import colour
 from fruitaudit.models.base import WithScores
-from fruitaudit.records.data import FloatArray, Images, IntArray
+from fruitaudit.records.data import DoubleArray, FloatArray, Images, IntArray
 from fruitaudit.records.explanations import Targets
 from fruitaudit.runtime.streams import Streams
 from fruitaudit.trust.ordering import score_telling
-from fruitaudit.trust.similarity import Scores
 
 CHANCE = 0.25
 
@@ -69,15 +68,15 @@ def make_mosaics(model: WithScores, images: Images, classes: IntArray, streams: 
     return Mosaics(chosen, Targets(targets[seen]), tiles[own[seen]], len(targets))
 
 
-def grid_pointing(mosaics: Mosaics, maps: FloatArray) -> Scores:
+def grid_pointing(mosaics: Mosaics, maps: FloatArray) -> DoubleArray:
     """Share of the positive evidence that lies in the tile of the class, (M,), 0..1; chance 0.25."""
     return share_inside(maps, mosaics.tile)
 
 
-def share_inside(maps: FloatArray, area: npt.NDArray[np.bool_]) -> Scores:
+def share_inside(maps: FloatArray, area: npt.NDArray[np.bool_]) -> DoubleArray:
     """Share of the positive values of each map that lies inside its area, (N,); NaN where there are none."""
 
-    def score(telling: IntArray) -> Scores:
+    def score(telling: IntArray) -> DoubleArray:
         positive = np.maximum(maps[telling].astype(np.float64), 0)
         total, inside = positive.sum(axis=(1, 2)), (positive * area[telling]).sum(axis=(1, 2))
         return np.divide(inside, total, out=np.full(len(telling), np.nan), where=total > 0)

@@ -10,11 +10,10 @@ import numpy.typing as npt
 from fruitaudit.attribution.fills import colour
 from fruitaudit.attribution.passes import rows
 from fruitaudit.models.base import WithScores
-from fruitaudit.records.data import FloatArray, Images, IntArray
+from fruitaudit.records.data import DoubleArray, FloatArray, Images, IntArray
 from fruitaudit.records.explanations import Explains, Targets
 from fruitaudit.runtime.streams import Streams
 from fruitaudit.trust.ordering import score_telling
-from fruitaudit.trust.similarity import Scores
 
 CELLS = 9
 """Cells a side of the grid that subsets are made of."""
@@ -65,7 +64,7 @@ def _scores(model: WithScores, values: FloatArray, classes: IntArray) -> dict[st
     return {"logit": logits[each, classes], "probability": powers[each, classes] / powers.sum(axis=1)}
 
 
-def mu_fidelity(effects: Effects, maps: FloatArray, explains: Explains) -> Scores:
+def mu_fidelity(effects: Effects, maps: FloatArray, explains: Explains) -> DoubleArray:
     """Correlation over subsets S of the evidence inside S with the drop of the score without S, (N,), -1..1.
 
     corr_S( sum_{i in S} g_i , f(x) - f(x with S grey) ),  f the logit or probability that the method explains.
@@ -73,7 +72,7 @@ def mu_fidelity(effects: Effects, maps: FloatArray, explains: Explains) -> Score
     Differs from the paper: subsets are made of the cells of a 9 x 9 grid, as single pixels hide next to nothing.
     """
 
-    def score(telling: IntArray) -> Scores:
+    def score(telling: IntArray) -> DoubleArray:
         n_cells = effects.hidden.shape[-1]
         sums = np.stack([np.bincount(effects.cell.ravel(), m.ravel(), n_cells) for m in maps[telling]])
         evidence = np.einsum("nsc,nc->ns", effects.hidden[telling].astype(np.float64), sums)
@@ -82,7 +81,7 @@ def mu_fidelity(effects: Effects, maps: FloatArray, explains: Explains) -> Score
     return score_telling(maps, score)
 
 
-def _pearson(a: npt.NDArray[np.float64], b: npt.NDArray[np.float64]) -> Scores:
+def _pearson(a: npt.NDArray[np.float64], b: npt.NDArray[np.float64]) -> DoubleArray:
     a, b = (values - values.mean(axis=1, keepdims=True) for values in (a, b))
     lengths = np.linalg.norm(a, axis=1) * np.linalg.norm(b, axis=1)
     # Differences that are rounding errors of the model correlate with nothing.

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 
-from fruitaudit.records.data import FloatArray
-from fruitaudit.trust.similarity import Scores, standard_ranks
+from fruitaudit.records.data import DoubleArray, FloatArray
+from fruitaudit.trust.similarity import standard_ranks
 
 FEWEST = 4
 
 
-def neighbours(features: FloatArray, maps: FloatArray) -> Scores:
+def neighbours(features: FloatArray, maps: FloatArray) -> DoubleArray:
     """How much more an image's map resembles that of the most similar image than those of the others, (N,), -2..2.
 
     s_i = rho(|m_i|, |m_nn(i)|) - mean_{j not i, nn(i)} rho(|m_i|, |m_j|), nn by cosine of the features (N, D) that

@@ -7,9 +7,9 @@ from collections.abc import Callable
 import numpy as np
 import numpy.typing as npt
 
-from fruitaudit.records.data import FloatArray, Images, IntArray
+from fruitaudit.records.data import DoubleArray, FloatArray, Images, IntArray
 from fruitaudit.runtime.streams import Streams
-from fruitaudit.trust.similarity import Scores, ranks_pixels
+from fruitaudit.trust.similarity import ranks_pixels
 
 Places = npt.NDArray[np.int32]
 """(N, H, W): 0 for the pixel with the highest value of its map, H * W - 1 for the lowest."""
@@ -25,7 +25,7 @@ def places(maps: FloatArray, images: Images, streams: Streams) -> Places:
     return found
 
 
-def score_telling(maps: FloatArray, score: Callable[[IntArray], Scores]) -> Scores:
+def score_telling(maps: FloatArray, score: Callable[[IntArray], DoubleArray]) -> DoubleArray:
     """(N,): what `score` says of the rows whose map tells pixels apart; NaN for the others."""
     scores = np.full(len(maps), np.nan)
     rows = np.flatnonzero(ranks_pixels(maps))

@@ -15,11 +15,11 @@ from fruitaudit.records.passes import Passes
 from fruitaudit.records.states import NotRun
 from fruitaudit.records.trust import TrustLevel
 from fruitaudit.trust import deletion, mu_fidelity, road
-from fruitaudit.trust.changes import Kind
+from fruitaudit.trust.changes import ChangeKind
 from fruitaudit.trust.controls import CONTROLS
 from fruitaudit.trust.randomization import steps
 
-OTHER_CHANGES: tuple[tuple[Kind, float], ...] = (("shift", 1.0), ("jpeg", 90.0))
+OTHER_CHANGES: tuple[tuple[ChangeKind, float], ...] = (("shift", 1.0), ("jpeg", 90.0))
 """Beside noise of every strength: by one pixel; at a quality that nobody tells from the original."""
 
 
@@ -48,7 +48,7 @@ class Allowance:
 
 
 @dataclass(frozen=True)
-class Budget:
+class TestBudget:
     """A level: `cheap` for methods of at most `cheap_passes` an explanation, `dear` for the others.
 
     A dear method's options are made smaller until an explanation takes about `most_passes`.
@@ -62,21 +62,21 @@ class Budget:
     most_passes: int = 200
 
 
-LEVELS: dict[TrustLevel, Budget] = {
-    "quick": Budget(
+LEVELS: dict[TrustLevel, TestBudget] = {
+    "quick": TestBudget(
         Allowance(16, 8, 3, 3, (0.02,), 1, 16, 4),
         Allowance(8, 8, 2, 0, (0.02,), 1, 8, 2),
         road_images=8,
         mosaics=8,
         most_passes=100,
     ),
-    "standard": Budget(
+    "standard": TestBudget(
         Allowance(32, 16, 6, 6, (0.01, 0.02, 0.05), 2, 32, 8),
         Allowance(8, 8, 2, 0, (0.02,), 1, 8, 4),
         road_images=16,
         mosaics=12,
     ),
-    "full": Budget(
+    "full": TestBudget(
         Allowance(100, 32, 12, 12, (0.01, 0.02, 0.05), 4, 64, 16),
         Allowance(32, 16, 6, 6, (0.01, 0.02, 0.05), 2, 32, 8),
         road_images=32,
@@ -95,7 +95,7 @@ class Trial:
     allowance: Allowance
 
 
-def trial(method: Method, model: WithScores, budget: Budget) -> Trial:
+def trial(method: Method, model: WithScores, budget: TestBudget) -> Trial:
     """The method within the budget. Raises CannotExplain where it does not fit this model."""
     if reason := why_not_offered(method.registration, model):
         raise CannotExplain(reason)
@@ -173,7 +173,7 @@ def filling_seconds(methods: int, level: TrustLevel, *, images: int, shape: Shap
     return fills * SECONDS_A_FILL * min(shape[0] * shape[1], road.MOST_PIXELS) / 10_000
 
 
-def _passes(tested: Trial, budget: Budget, model: WithScores, images: int, layers: int) -> Passes:
+def _passes(tested: Trial, budget: TestBudget, model: WithScores, images: int, layers: int) -> Passes:
     share = tested.allowance
     n, few = (min(most, images) for most in (share.images, share.repeated))
     repeats = len(steps(_names(layers), cascading=share.cascading, independent=share.independent))
@@ -189,7 +189,7 @@ def _passes(tested: Trial, budget: Budget, model: WithScores, images: int, layer
     return total
 
 
-def _shared(budget: Budget, images: int) -> Passes:
+def _shared(budget: TestBudget, images: int) -> Passes:
     n = min(budget.cheap.images, images)
     changes = 2 * (len({*budget.cheap.noise, *budget.dear.noise}) + len(OTHER_CHANGES))
     shared = Passes(forward=n * (1 + mu_fidelity.SUBSETS + 1 + changes + 1) + budget.mosaics * 5)

@@ -19,14 +19,14 @@ from fruitaudit.trust.similarity import spearman, ssim
 
 
 @dataclass(frozen=True)
-class Step:
+class RandomizationStep:
     """Layers to draw anew at once."""
 
     cascading: bool
     layers: tuple[str, ...]
 
 
-def steps(layers: Sequence[str], *, cascading: int, independent: int) -> tuple[Step, ...]:
+def steps(layers: Sequence[str], *, cascading: int, independent: int) -> tuple[RandomizationStep, ...]:
     """At most so many steps of each kind, evenly spaced over the layers, the first and the last among them.
 
     The cascade's last step draws every layer anew.
@@ -34,8 +34,8 @@ def steps(layers: Sequence[str], *, cascading: int, independent: int) -> tuple[S
     depths = _spread(len(layers), cascading)
     # A cascade of one step is everything; layers one at a time begin at the output.
     depths = depths if len(depths) != 1 else [len(layers)]
-    down = (Step(True, tuple(layers[:depth])) for depth in depths)
-    alone = (Step(False, (layers[depth - 1],)) for depth in _spread(len(layers), independent))
+    down = (RandomizationStep(True, tuple(layers[:depth])) for depth in depths)
+    alone = (RandomizationStep(False, (layers[depth - 1],)) for depth in _spread(len(layers), independent))
     return (*down, *alone)
 
 

@@ -8,11 +8,10 @@ import numpy as np
 import numpy.typing as npt
 
 from fruitaudit.models.base import WithScores
-from fruitaudit.records.data import FloatArray, Images, IntArray
+from fruitaudit.records.data import DoubleArray, FloatArray, Images, IntArray
 from fruitaudit.records.explanations import Targets
 from fruitaudit.runtime.streams import Streams
 from fruitaudit.trust.ordering import places, score_telling
-from fruitaudit.trust.similarity import Scores
 
 SHARES = (0.1, 0.3, 0.5)
 NOISE = 0.01
@@ -24,7 +23,7 @@ NEIGHBOURS = tuple(
 """Offset and weight of the eight pixels around one."""
 
 
-def road(model: WithScores, images: Images, targets: Targets, maps: FloatArray, streams: Streams) -> Scores:
+def road(model: WithScores, images: Images, targets: Targets, maps: FloatArray, streams: Streams) -> DoubleArray:
     """Probability kept without the least important pixels minus that without the most important ones, (N,), -1..1.
 
     mean over s in 10 %, 30 %, 50 % of  p_k(x without its lowest s) - p_k(x without its highest s);  0 at chance.
@@ -36,7 +35,7 @@ def road(model: WithScores, images: Images, targets: Targets, maps: FloatArray, 
     of images above 128 x 128 pixels what is filled in is solved for blocks of pixels.
     """
 
-    def score(telling: IntArray) -> Scores:
+    def score(telling: IntArray) -> DoubleArray:
         chosen, classes = images.select(telling), targets.classes[telling]
         order = places(maps[telling], chosen, streams)
         noise = _noise(chosen, streams)

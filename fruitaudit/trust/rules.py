@@ -9,7 +9,7 @@ from __future__ import annotations
 from fruitaudit.attribution.base import INCOMPLETE
 from fruitaudit.records.numbers import number
 from fruitaudit.records.states import Estimate, NotRun, Quantity
-from fruitaudit.records.trust import Beside, MethodTrust, MethodVerdict, Reading, Reason
+from fruitaudit.records.trust import ControlComparison, MethodTrust, MethodVerdict, Readability, Reason
 from fruitaudit.trust.controls import CENTRE
 
 TELLING, HALF = 0.9, 0.5
@@ -24,8 +24,8 @@ ENOUGH = 16
 """Images with which a test of faithfulness that is not won counts against the method, and not against the images."""
 CONTROL = {"random": "noise", "edges": "edges", "intensity": "contrast", "centre": "a spot in the middle"}
 JUDGED = {"deletion": "deletion", "insertion": "insertion", "road": "ROAD", "mu_fidelity": "mu-fidelity"}
-WORDS: dict[Reading, str] = {"read": "Read", "with_care": "Read with care", "do_not_read": "Do not read"}
-ORDER: tuple[Reading, ...] = ("read", "with_care", "do_not_read")
+WORDS: dict[Readability, str] = {"read": "Read", "with_care": "Read with care", "do_not_read": "Do not read"}
+ORDER: tuple[Readability, ...] = ("read", "with_care", "do_not_read")
 
 RULES = {
     "telling": f"A method whose maps are empty, constant or not finite on more than {1 - TELLING:.0%} of the images is "
@@ -84,7 +84,7 @@ def _weights(m: MethodTrust) -> Reason:
     return Reason("weights", reading, sentence, numbers)
 
 
-def _depends(everything: Quantity, unsigned: Quantity, output: Quantity, noise: Quantity) -> tuple[Reading, str]:
+def _depends(everything: Quantity, unsigned: Quantity, output: Quantity, noise: Quantity) -> tuple[Readability, str]:
     # A map that is only turned into its inverse has kept what it shows.
     if max(_low(everything), _low(unsigned)) > KEPT:
         return "do_not_read", "Its maps hardly change when all that the model learned is destroyed."
@@ -97,7 +97,7 @@ def _depends(everything: Quantity, unsigned: Quantity, output: Quantity, noise: 
 
 def _controls(m: MethodTrust) -> Reason:
     tests = {name: m.faithfulness.get(key, NotRun("it was not run", "not_asked")) for key, name in JUDGED.items()}
-    ran = {name: test for name, test in tests.items() if isinstance(test, Beside)}
+    ran = {name: test for name, test in tests.items() if isinstance(test, ControlComparison)}
     if not ran:
         why = next(test.reason for test in tests.values() if isinstance(test, NotRun))
         return Reason("controls", "with_care", "Whether its maps are faithful to the model could not be measured.", why)
@@ -109,7 +109,7 @@ def _controls(m: MethodTrust) -> Reason:
     return Reason("controls", reading, sentence, numbers)
 
 
-def _faithful(ran: int, won: int, lost: dict[str, list[str]], images: int) -> tuple[Reading, str]:
+def _faithful(ran: int, won: int, lost: dict[str, list[str]], images: int) -> tuple[Readability, str]:
     """`lost` names the controls that do better, by test."""
     better = " and ".join(CONTROL[name] for name in CONTROL if any(name in to for to in lost.values()))
     # A spot in the middle knows where objects are put: to lose to it alone, and once, is no fault.
@@ -126,11 +126,11 @@ def _faithful(ran: int, won: int, lost: dict[str, list[str]], images: int) -> tu
     return "read", f"In {won} of {ran} tests it finds what the model needs better than maps that know nothing of it."
 
 
-def _wins(test: Beside) -> bool:
+def _wins(test: ControlComparison) -> bool:
     return not _loses_to(test) and all(_low(gain) > 0 for name, gain in test.gains.items() if name != CENTRE)
 
 
-def _loses_to(test: Beside) -> list[str]:
+def _loses_to(test: ControlComparison) -> list[str]:
     return [name for name, gain in test.gains.items() if isinstance(gain, Estimate) and _high(gain) < 0]
 
 
@@ -165,14 +165,14 @@ def _completeness(m: MethodTrust) -> Reason:
 
 def _class(m: MethodTrust) -> Reason:
     noise, mosaics = _under_noise(m), m.grid_pointing
-    share = mosaics.own if isinstance(mosaics, Beside) else mosaics
+    share = mosaics.own if isinstance(mosaics, ControlComparison) else mosaics
     numbers = f"rank correlation with the maps of another class {_said(m.other_class)}, under noise {_said(noise)}; " \
               f"share of the evidence on the class's quarter of a mosaic {_said(share)}"  # fmt: skip
     if isinstance(m.other_class, NotRun) or isinstance(noise, NotRun):
         return Reason("class", "with_care", "Whether its maps speak of the class could not be told.", numbers)
     if _low(m.other_class) >= _high(noise):
         return Reason("class", "with_care", "Its maps are the same whatever class is asked for.", numbers)
-    if isinstance(mosaics, Beside) and not all(_points(gain) for gain in mosaics.gains.values()):
+    if isinstance(mosaics, ControlComparison) and not all(_points(gain) for gain in mosaics.gains.values()):
         sentence = "Among four images in one, it hardly finds the one of the class that is asked for."
         return Reason("class", "with_care", sentence, numbers)
     return Reason("class", "read", "Its maps speak of the class that is asked for.", numbers)

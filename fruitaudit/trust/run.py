@@ -132,7 +132,7 @@ def _one(
         if promised is None
         else mean_over_images(promised, bench.streams, groups=first_of(bench.images.groups, len(promised)))
     )
-    tested = axes.Tested(subject, chosen.allowance, maps)
+    tested = axes.MethodUnderTest(subject, chosen.allowance, maps)
     try:
         record = _measure(bench, tested, chosen, adds_up, class_names, shuffled)
     except AuditError:
@@ -146,7 +146,7 @@ def _one(
 
 def _measure(
     bench: Bench,
-    tested: axes.Tested,
+    tested: axes.MethodUnderTest,
     chosen: Trial,
     adds_up: Quantity | None,
     class_names: Sequence[str],

@@ -5,10 +5,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from fruitaudit.records.data import FloatArray
-
-Scores = npt.NDArray[np.float64]
-"""(N,): one number an image, NaN where it is undefined."""
+from fruitaudit.records.data import DoubleArray, FloatArray
 
 WINDOW = 7
 """Side of the window of `ssim`, in pixels."""
@@ -20,7 +17,7 @@ def ranks_pixels(maps: FloatArray) -> npt.NDArray[np.bool_]:
     return np.isfinite(flat).all(axis=1) & (flat.max(axis=1, initial=-np.inf) > flat.min(axis=1, initial=np.inf))
 
 
-def spearman(a: FloatArray, b: FloatArray) -> Scores:
+def spearman(a: FloatArray, b: FloatArray) -> DoubleArray:
     """Rank correlation over the pixels of each pair of maps, (N,), -1..1; ties get their mean rank."""
     return np.einsum("np,np->n", standard_ranks(a), standard_ranks(b))
 
@@ -38,7 +35,7 @@ def standard_ranks(maps: FloatArray) -> npt.NDArray[np.float64]:
     return ranks / np.linalg.norm(ranks, axis=1, keepdims=True)
 
 
-def ssim(a: FloatArray, b: FloatArray) -> Scores:
+def ssim(a: FloatArray, b: FloatArray) -> DoubleArray:
     """Structural similarity of each pair of maps, (N,), -1..1, after each map is divided by its largest magnitude.
 
     Mean over windows of (2 m_a m_b + c1) (2 s_ab + c2) / ((m_a^2 + m_b^2 + c1) (s_a^2 + s_b^2 + c2)),

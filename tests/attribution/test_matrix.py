@@ -18,7 +18,7 @@ from analytic_models import Linear
 from fruitaudit.attribution.fills import hidden
 from fruitaudit.attribution.methods.integrated_gradients import IntegratedGradients
 from fruitaudit.attribution.registry import native_methods
-from fruitaudit.records.evidence import Counterfactuals, FeatureMaps, Filters, Neighbours, Synthetic
+from fruitaudit.records.evidence import Counterfactuals, FeatureMaps, LayerFilters, Neighbours, Synthetic
 from fruitaudit.records.explanations import Maps, Segments
 from fruitaudit.records.states import NotRun
 
@@ -124,7 +124,7 @@ def shown(cell, kind, model):
         case FeatureMaps():
             assert made.layers
             return [(m.values, (n, *m.values.shape[1:3], len(m.channels))) for m in made.layers]
-        case Filters():
+        case LayerFilters():
             assert made.layers
             return [(bank.values[None], (1, *bank.shape[:2], *bank.values.shape[2:])) for bank in made.layers]
         case Synthetic():

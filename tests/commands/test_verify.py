@@ -17,9 +17,9 @@ from zoo import KINDS
 
 from fruitaudit.commands.progress import Quiet
 from fruitaudit.commands.verify import (
-    Agreement,
     Figures,
     NotCompared,
+    ProviderAgreement,
     correlations,
     figures_of,
     print_verified,
@@ -58,7 +58,7 @@ def config_of(folder: Path, kind: str, **more: Any) -> Config:
 
 
 @pytest.fixture(scope="module")
-def rows(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Agreement | NotCompared]:
+def rows(tmp_path_factory: pytest.TempPathFactory) -> dict[str, ProviderAgreement | NotCompared]:
     config = config_of(tmp_path_factory.mktemp("verify"), "sequential",
                        methods=[{"smoothgrad": {"samples": 3, "noise": 0.0}},
                                 {"integrated_gradients": {"steps": "auto"}},
@@ -67,7 +67,7 @@ def rows(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Agreement | NotC
     return {f"{row.method}@{row.provider}": row for row in verify(config, 3, Quiet())}
 
 
-def test_every_provider_has_a_row(rows: dict[str, Agreement | NotCompared]) -> None:
+def test_every_provider_has_a_row(rows: dict[str, ProviderAgreement | NotCompared]) -> None:
     assert set(rows) == {f"{name}@{provider}" for name, provider in all_methods() if provider != "native"}
 
 
@@ -215,11 +215,15 @@ def test_the_readme_tells_every_field_of_the_json() -> None:
     text = (Path(__file__).resolve().parents[1] / "README.md").read_text(encoding="utf-8")
     table = text[text.index("`fruitaudit verify --json`") :].split("\n\n")[1]
     told = {name.strip("`") for line in table.splitlines()[2:] for name in line.split("|")[1].strip().split(", ")}
-    assert told == {field.name for row in (Agreement, Figures, NotCompared) for field in dataclasses.fields(row)}
+    assert told == {
+        field.name for row in (ProviderAgreement, Figures, NotCompared) for field in dataclasses.fields(row)
+    }
 
 
 def test_printed_as_text_and_as_json(rows: dict[str, Any], capsys: pytest.CaptureFixture[str]) -> None:
-    maps = Agreement("a", "b", (0.5, None, 0.7), (None,) * 3, "wrong by a lot", ("logit", "probability"), {"stride": 4})
+    maps = ProviderAgreement(
+        "a", "b", (0.5, None, 0.7), (None,) * 3, "wrong by a lot", ("logit", "probability"), {"stride": 4}
+    )
     finds = Figures("c", "d", {"PN median L1": (8.25, None), "PN found": (6.0, 0.0)}, "")
     some = [rows["saliency@tf-keras-vis"], maps, finds]
     print_verified(some, as_json=False)

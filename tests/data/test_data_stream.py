@@ -14,7 +14,7 @@ from PIL import Image
 from fruitaudit.config.schema import SplitSettings
 from fruitaudit.data.preprocess import Preprocessor
 from fruitaudit.data.splits import Split, open_split
-from fruitaudit.data.stream import Reading, read_images, stream
+from fruitaudit.data.stream import StreamSummary, read_images, stream
 from fruitaudit.errors import DataError
 from fruitaudit.records.data import BadFile, ColourNote
 
@@ -41,7 +41,7 @@ def folder(tmp_path: Path) -> Path:
 
 
 def test_full_batches_in_order_whatever_is_broken(folder: Path) -> None:
-    split, reading = split_of(folder), Reading()
+    split, reading = split_of(folder), StreamSummary()
     gone = next(s for s in split.samples if s.id == "s/a/02.png")
     gone.path.unlink()
     batches = list(stream(split, FIT, 8, reading))
@@ -64,7 +64,7 @@ def test_full_batches_in_order_whatever_is_broken(folder: Path) -> None:
 
 def test_fingerprint_is_of_ids_labels_and_contents(folder: Path) -> None:
     def fingerprint(path: Path = folder, batch: int = 8, names: tuple[str, ...] = NAMES) -> str:
-        reading = Reading()
+        reading = StreamSummary()
         split = open_split(SplitSettings(name="s", path=path, role="test"), names)
         list(stream(split, FIT, batch, reading))
         return reading.fingerprint
@@ -85,7 +85,7 @@ def test_fingerprint_is_of_ids_labels_and_contents(folder: Path) -> None:
 
 
 def test_conversions_of_a_grey_model(folder: Path) -> None:
-    reading = Reading()
+    reading = StreamSummary()
     list(stream(split_of(folder), Preprocessor(6, 6, 1, "stretch", "area", "0-1"), 8, reading))
     assert reading.conversions == (ColourNote("colour reduced to grey", 40),)
 
@@ -93,7 +93,7 @@ def test_conversions_of_a_grey_model(folder: Path) -> None:
 def test_npz_rows_stream_like_files(tmp_path: Path) -> None:
     images = np.random.default_rng(0).integers(0, 256, (70, 6, 6, 3), dtype=np.uint8)
     np.savez_compressed(tmp_path / "s.npz", x=images, y=np.arange(70) % 2)
-    split, reading = split_of(tmp_path / "s.npz"), Reading()
+    split, reading = split_of(tmp_path / "s.npz"), StreamSummary()
     values = np.concatenate([b.values for b in stream(split, FIT, 16, reading)])
     np.testing.assert_array_equal(values, images)
     assert reading.bad == []
@@ -113,7 +113,7 @@ def test_read_images(folder: Path) -> None:
 
 def test_a_pipe_is_not_waited_for(folder: Path) -> None:
     os.mkfifo(folder / "a" / "pipe.png")
-    reading = Reading()
+    reading = StreamSummary()
     assert sum(len(b.samples) for b in stream(split_of(folder), FIT, 16, reading)) == reading.n_used
     assert ("a/pipe.png", "not a regular file") in [(bad.name, bad.reason) for bad in reading.bad]
 

@@ -20,7 +20,7 @@ from fruitaudit.demo.fruit.scene import Light, Scene
 from fruitaudit.diagnosis.budget import BUDGETS
 from fruitaudit.diagnosis.cost import cost
 from fruitaudit.diagnosis.factors.base import Change
-from fruitaudit.diagnosis.gap.contrast import Contrast
+from fruitaudit.diagnosis.gap.contrast import SplitPair
 from fruitaudit.diagnosis.gap.measuring import Factors, measure_factors
 from fruitaudit.diagnosis.images.layers import Layers
 from fruitaudit.diagnosis.run import diagnose
@@ -53,7 +53,7 @@ def dimmed(layers: Layers, _: np.ndarray) -> Layers:
 def test_the_passes_foretold_are_an_upper_bound_and_near(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A field that differs in six factors, so that all 64 subsets are tried, and files that are made smaller."""
 
-    def six(contrast: Contrast) -> Factors:
+    def six(contrast: SplitPair) -> Factors:
         found = measure_factors(contrast)
         return replace(found, changes=found.changes | {"noise": Change("noise", "half as bright", dimmed)})
 

@@ -11,7 +11,7 @@ from fruitaudit.diagnosis.data_checks.labels import neighbour_votes
 from fruitaudit.diagnosis.data_checks.shift import hedges_g, properties
 from fruitaudit.diagnosis.factors.noise import noise_of
 from fruitaudit.diagnosis.images.sharpness import blur_metric
-from fruitaudit.records.diagnosis import Listing
+from fruitaudit.records.diagnosis import DataCheck
 from fruitaudit.records.evaluation import Predictions
 from fruitaudit.records.states import Estimate, NotRun
 
@@ -66,13 +66,13 @@ def test_odd_files_starved_classes_and_small_splits_are_listed() -> None:
         row.name: row for row in check_data([], {"test": material(pixels, labels)}, {"test": predictions(labels)})
     }
     odd = listed["odd files"]
-    assert isinstance(odd, Listing)
+    assert isinstance(odd, DataCheck)
     assert {row[0]: row[1] for row in odd.rows} == {"test/0": "dark", "test/1": "flat", "test/2": "blurred"}
     starved = listed["starved classes"]
-    assert isinstance(starved, Listing)
+    assert isinstance(starved, DataCheck)
     assert starved.rows == (("d", "2", "100 %"),)
     small = listed["split size"]
-    assert isinstance(small, Listing)
+    assert isinstance(small, DataCheck)
     assert small.rows == (("d", "2"),)
 
 

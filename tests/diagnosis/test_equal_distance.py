@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 from diagnosis.worlds import COLOURS, SIDE, contrast, discs
 
-from fruitaudit.diagnosis.gap.change import Answers, changed
-from fruitaudit.diagnosis.gap.contrast import Contrast
+from fruitaudit.diagnosis.gap.change import PredictionCache, changed
+from fruitaudit.diagnosis.gap.contrast import SplitPair
 from fruitaudit.diagnosis.gap.controls import Disturb, control_answers, distances, framed, patterned
 from fruitaudit.diagnosis.gap.decomposition import decompose
 from fruitaudit.diagnosis.gap.effects import measure_effects
@@ -53,12 +53,12 @@ class AfraidOfTheDark(Model):
         return pixels.mean(axis=(1, 2, 3)) < 170
 
 
-def world(model: Model, field: np.ndarray = DARK) -> tuple[Contrast, Factors, Answers]:
+def world(model: Model, field: np.ndarray = DARK) -> tuple[SplitPair, Factors, PredictionCache]:
     pair = contrast(field)
     for one in (pair.lab, pair.field):
         object.__setattr__(one.material, "predicted", model.predicted(one.material.pixels))
     factors = measure_factors(pair)
-    return pair, factors, Answers(model, pair.lab, tuple(factors.changes.values()))
+    return pair, factors, PredictionCache(model, pair.lab, tuple(factors.changes.values()))
 
 
 @pytest.mark.parametrize("disturb", [framed, patterned])

@@ -10,7 +10,7 @@ import pytest
 from diagnosis.worlds import COLOURS, contrast, discs
 from PIL import Image
 
-from fruitaudit.diagnosis.gap.contrast import Contrast
+from fruitaudit.diagnosis.gap.contrast import SplitPair
 from fruitaudit.diagnosis.gap.examples import draw_examples, example_rows
 from fruitaudit.diagnosis.gap.measuring import Factors, measure_factors
 from fruitaudit.records.diagnosis import Decomposition, GapShare
@@ -29,7 +29,7 @@ class NearestColour:
 
 
 @pytest.fixture(scope="module")
-def darker() -> tuple[Contrast, Factors]:
+def darker() -> tuple[SplitPair, Factors]:
     pair = contrast((discs(seed=5)[0] * np.array([0.75, 0.55, 0.5])).astype(np.uint8))
     return pair, measure_factors(pair)
 

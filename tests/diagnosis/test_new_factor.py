@@ -14,9 +14,9 @@ from diagnosis.worlds import COLOURS, contrast, discs
 from fruitaudit.config.claims import parse_claim
 from fruitaudit.diagnosis import factors as package
 from fruitaudit.diagnosis.claims import judge_claims
-from fruitaudit.diagnosis.evidence import Evidence
+from fruitaudit.diagnosis.evidence import DiagnosisEvidence
 from fruitaudit.diagnosis.factors import registry
-from fruitaudit.diagnosis.gap.change import Answers, in_order
+from fruitaudit.diagnosis.gap.change import PredictionCache, in_order
 from fruitaudit.diagnosis.gap.decomposition import decompose
 from fruitaudit.diagnosis.gap.effects import measure_effects
 from fruitaudit.diagnosis.gap.measuring import measure_factors
@@ -73,7 +73,7 @@ def test_it_is_measured_undone_found_and_mended() -> None:
     assert list(factors.changes) == ["vignette"], factors.changes
     blur = factors.changes["vignette"].__class__("blur", "none", lambda layers, _: layers)
     assert [change.factor for change in in_order([factors.changes["vignette"], blur])] == ["blur", "vignette"]
-    answers = Answers(model, pair.lab, tuple(factors.changes.values()))
+    answers = PredictionCache(model, pair.lab, tuple(factors.changes.values()))
     effects = list(measure_effects(answers, pair, factors))
     made = {(e.factor, e.direction): e for e in effects if isinstance(e, Effect)}
     assert made["vignette", "toward_field"].title == "Dark corners"
@@ -83,7 +83,7 @@ def test_it_is_measured_undone_found_and_mended() -> None:
     assert isinstance(gap, Decomposition)
     assert [(s.factor, s.title, s.counts) for s in gap.shares] == [("vignette", "Dark corners", True)]
     told = {s.material.split: predictions(s.material.labels, s.material.predicted) for s in (pair.lab, pair.field)}
-    [finding] = rank(Evidence([], [], [], effects, [gap], {"field": factors}, [], [], told, "test"))
+    [finding] = rank(DiagnosisEvidence([], [], [], effects, [gap], {"field": factors}, [], [], told, "test"))
     assert finding.slug == "vignette"
     assert finding.sentence.startswith("Dark corners of the photos: this explains 75 points")
     assert finding.remedy.sentence == "Take another lens; measured: corners darker by 7 of 255."

@@ -13,7 +13,7 @@ from fruitaudit.config.scales import APPLICATIONS
 from fruitaudit.data.preprocess import Preprocessor
 from fruitaudit.diagnosis.attacks.adversarial import Target
 from fruitaudit.diagnosis.attacks.turning import IMAGES, Negatives, negatives_of, smallest, turn_answers
-from fruitaudit.diagnosis.images.material import Eye
+from fruitaudit.diagnosis.images.material import PixelClassifier
 from fruitaudit.records.data import Sample
 from fruitaudit.records.diagnosis import Turn, TurnNotFound
 from fruitaudit.records.evidence import Counterfactual, Counterfactuals
@@ -46,8 +46,10 @@ class Linear:
         return (sign * W / self.span).astype(np.float32)
 
 
-def eye(scale: str = "0-1") -> Eye:
-    return Eye(Linear(255.0 if scale == "0-255" else 1.0), Preprocessor(SIDE, SIDE, 3, "stretch", "area", scale))
+def eye(scale: str = "0-1") -> PixelClassifier:
+    return PixelClassifier(
+        Linear(255.0 if scale == "0-255" else 1.0), Preprocessor(SIDE, SIDE, 3, "stretch", "area", scale)
+    )
 
 
 def grey(*levels: int) -> np.ndarray:

@@ -11,11 +11,11 @@ from fruitaudit.diagnosis.attacks.adversarial import LINF, attack
 from fruitaudit.diagnosis.attacks.shortcuts import find_shortcuts
 from fruitaudit.diagnosis.data_checks.preparation import try_preparations
 from fruitaudit.diagnosis.factors import registry
-from fruitaudit.diagnosis.gap.change import Answers, predictions
+from fruitaudit.diagnosis.gap.change import PredictionCache, predictions
 from fruitaudit.diagnosis.gap.decomposition import decompose
 from fruitaudit.diagnosis.gap.effects import measure_effects
 from fruitaudit.diagnosis.gap.measuring import measure_factors
-from fruitaudit.diagnosis.images.material import Eye
+from fruitaudit.diagnosis.images.material import PixelClassifier
 from fruitaudit.records.diagnosis import Decomposition, Effect
 from fruitaudit.records.states import Estimate, NotRun
 from fruitaudit.runtime.streams import Streams
@@ -25,7 +25,7 @@ STREAMS = Streams(9)
 NAMES = ("red", "green", "yellow", "violet")
 
 
-def eye(weights: np.ndarray, bias: np.ndarray) -> Eye:
+def eye(weights: np.ndarray, bias: np.ndarray) -> PixelClassifier:
     """softmax(mean over pixels of (image @ weights) + bias), on 0..1."""
     from fruitaudit.models.keras.backend import keras
     from fruitaudit.models.keras.classifier import Classifier
@@ -34,25 +34,25 @@ def eye(weights: np.ndarray, bias: np.ndarray) -> Eye:
     dense = layers.Dense(4, activation="softmax")
     network = keras.Sequential([keras.Input((SIDE, SIDE, 3)), layers.GlobalAveragePooling2D(), dense])
     dense.set_weights([weights.astype(np.float32), bias.astype(np.float32)])
-    return Eye(Classifier.from_network(network), Preprocessor(SIDE, SIDE, 3, "stretch", "area", "0-1"))
+    return PixelClassifier(Classifier.from_network(network), Preprocessor(SIDE, SIDE, 3, "stretch", "area", "0-1"))
 
 
 @pytest.fixture(scope="module")
-def nearest_colour() -> Eye:
+def nearest_colour() -> PixelClassifier:
     """Names the class whose mean picture is nearest: 2 m.x - |m|^2, scaled to be sure of itself."""
     means = np.stack([PIXELS[label == LABELS].mean(axis=(0, 1, 2)) for label in range(4)]) / 255
     return eye(400 * means.T, -200 * (means**2).sum(axis=1))
 
 
-def answered(model: Eye, pixels: np.ndarray, split: str = "test"):
+def answered(model: PixelClassifier, pixels: np.ndarray, split: str = "test"):
     return material(pixels, LABELS, split, model.predicted(pixels))
 
 
-def test_the_model_is_right_in_the_lab(nearest_colour: Eye) -> None:
+def test_the_model_is_right_in_the_lab(nearest_colour: PixelClassifier) -> None:
     assert answered(nearest_colour, PIXELS).correct.mean() == 1
 
 
-def test_swapped_channels_and_names_are_found_on_the_lab_itself(nearest_colour: Eye) -> None:
+def test_swapped_channels_and_names_are_found_on_the_lab_itself(nearest_colour: PixelClassifier) -> None:
     trials = {
         t.setting: t for t in try_preparations(nearest_colour, answered(nearest_colour, PIXELS[..., ::-1]), STREAMS)
     }
@@ -63,18 +63,18 @@ def test_swapped_channels_and_names_are_found_on_the_lab_itself(nearest_colour: 
     assert (order.accuracy.value, order.gain.value) == (1, 1)
 
 
-def test_a_right_pipeline_gains_nothing(nearest_colour: Eye) -> None:
+def test_a_right_pipeline_gains_nothing(nearest_colour: PixelClassifier) -> None:
     trials = list(try_preparations(nearest_colour, answered(nearest_colour, PIXELS), STREAMS))
     assert max(t.gain.value for t in trials) == 0
 
 
-def test_light_alone_explains_a_gap_that_light_alone_made(nearest_colour: Eye) -> None:
+def test_light_alone_explains_a_gap_that_light_alone_made(nearest_colour: PixelClassifier) -> None:
     field = (discs(seed=5)[0] * np.array([0.75, 0.55, 0.5])).astype(np.uint8)
     pair = contrast(field)
     for one in (pair.lab, pair.field):
         object.__setattr__(one.material, "predicted", nearest_colour.predicted(one.material.pixels))
     factors = measure_factors(pair)
-    answers = Answers(nearest_colour, pair.lab, tuple(factors.changes.values()))
+    answers = PredictionCache(nearest_colour, pair.lab, tuple(factors.changes.values()))
     effects = list(measure_effects(answers, pair, factors))
     gap = decompose(answers, pair, factors, effects)
     assert isinstance(gap, Decomposition)
@@ -88,16 +88,16 @@ def test_light_alone_explains_a_gap_that_light_alone_made(nearest_colour: Eye) -
     assert gap.lab.value - rest == pytest.approx(gap.field.value)
 
 
-def test_where_there_is_no_gap_nothing_is_divided(nearest_colour: Eye) -> None:
+def test_where_there_is_no_gap_nothing_is_divided(nearest_colour: PixelClassifier) -> None:
     pair = contrast(discs(seed=5)[0])
     for one in (pair.lab, pair.field):
         object.__setattr__(one.material, "predicted", nearest_colour.predicted(one.material.pixels))
-    gap = decompose(Answers(nearest_colour, pair.lab, ()), pair, measure_factors(pair), [])
+    gap = decompose(PredictionCache(nearest_colour, pair.lab, ()), pair, measure_factors(pair), [])
     assert isinstance(gap, NotRun)
     assert "no gap" in gap.reason
 
 
-def test_subsets_share_their_beginnings_and_order_does_not_matter(nearest_colour: Eye) -> None:
+def test_subsets_share_their_beginnings_and_order_does_not_matter(nearest_colour: PixelClassifier) -> None:
     field = (discs(seed=5)[0] * np.array([0.75, 0.55, 0.5])).astype(np.uint8)
     pair = contrast(field)
     change = measure_factors(pair).changes["light"]
@@ -131,7 +131,7 @@ def test_a_mark_in_the_corner_is_a_shortcut_and_a_plain_model_has_none() -> None
     assert list(find_shortcuts(model, plain, NAMES, STREAMS)) == []
 
 
-def test_fgsm_turns_a_linear_model_exactly_where_algebra_says(nearest_colour: Eye) -> None:
+def test_fgsm_turns_a_linear_model_exactly_where_algebra_says(nearest_colour: PixelClassifier) -> None:
     """An epsilon changes the margin of two classes by eps * sum |w_a - w_b| (pixels at neither end of the range)."""
     grey = np.clip(PIXELS.astype(int), 20, 235).astype(np.uint8)
     curves = {(c.attack, c.norm): c for c in attack(nearest_colour, answered(nearest_colour, grey), 40, STREAMS)}
@@ -151,7 +151,7 @@ def test_fgsm_turns_a_linear_model_exactly_where_algebra_says(nearest_colour: Ey
     assert all(p.value <= f.value for p, f in zip(pgd.accuracy, fgsm.accuracy, strict=True))
 
 
-def test_remedies_name_layers_that_keras_has(nearest_colour: Eye) -> None:
+def test_remedies_name_layers_that_keras_has(nearest_colour: PixelClassifier) -> None:
     from fruitaudit.models.keras.backend import keras
 
     field = (discs(seed=5)[0] * np.array([0.75, 0.55, 0.5])).astype(np.uint8)
@@ -168,11 +168,11 @@ def test_remedies_name_layers_that_keras_has(nearest_colour: Eye) -> None:
     assert built >= 6
 
 
-def test_estimates_are_numbers_with_denominators(nearest_colour: Eye) -> None:
+def test_estimates_are_numbers_with_denominators(nearest_colour: PixelClassifier) -> None:
     pair = contrast((discs(seed=5)[0] * 0.6).astype(np.uint8))
     object.__setattr__(pair.lab.material, "predicted", nearest_colour.predicted(pair.lab.material.pixels))
     factors = measure_factors(pair)
-    answers = Answers(nearest_colour, pair.lab, tuple(factors.changes.values()))
+    answers = PredictionCache(nearest_colour, pair.lab, tuple(factors.changes.values()))
     effects = [e for e in measure_effects(answers, pair, factors) if isinstance(e, Effect)]
     assert effects
     assert all(isinstance(e.change, Estimate) and e.change.n == len(COLOURS) * 10 for e in effects)

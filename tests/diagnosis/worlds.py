@@ -7,9 +7,9 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from fruitaudit.diagnosis.gap.contrast import Contrast, Side
+from fruitaudit.diagnosis.gap.contrast import MaskedSplit, SplitPair
 from fruitaudit.diagnosis.images.masks import find_masks
-from fruitaudit.diagnosis.images.material import Material
+from fruitaudit.diagnosis.images.material import SplitSample
 from fruitaudit.records.data import Sample
 from fruitaudit.runtime.streams import Streams
 
@@ -37,10 +37,10 @@ def discs(
 
 def material(
     pixels: np.ndarray, labels: np.ndarray, split: str = "test", predicted: np.ndarray | None = None
-) -> Material:
+) -> SplitSample:
     n = len(pixels)
     samples = tuple(Sample(f"{split}/{i}", int(label), Path(f"{split}{i}.png")) for i, label in enumerate(labels))
-    return Material(
+    return SplitSample(
         split=split,
         role="field" if split == "field" else "test",
         samples=samples,
@@ -56,12 +56,12 @@ def material(
     )
 
 
-def side(pixels: np.ndarray, labels: np.ndarray, split: str = "test") -> Side:
+def side(pixels: np.ndarray, labels: np.ndarray, split: str = "test") -> MaskedSplit:
     made = material(pixels, labels, split)
-    return Side(made, find_masks(made))
+    return MaskedSplit(made, find_masks(made))
 
 
-def contrast(field: np.ndarray, lab: np.ndarray | None = None) -> Contrast:
+def contrast(field: np.ndarray, lab: np.ndarray | None = None) -> SplitPair:
     """Discs in the lab, `field` pixels (of the same number and labels) in the field."""
     pixels, labels = discs()
-    return Contrast.of(side(pixels if lab is None else lab, labels), side(field, labels, "field"), Streams(9))
+    return SplitPair.of(side(pixels if lab is None else lab, labels), side(field, labels, "field"), Streams(9))

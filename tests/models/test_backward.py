@@ -135,7 +135,9 @@ def test_a_block_is_linear_in_its_weights_with_one_bias(layer):
 
     def look(x, logits):
         made = [
-            step for step in blocks.with_blocks(backward.steps_between(x, logits)) if isinstance(step, blocks.Block)
+            step
+            for step in blocks.with_blocks(backward.steps_between(x, logits))
+            if isinstance(step, blocks.TracedBlock)
         ]
         found.append([(block.kind, [step.op.type for step in block.before]) for block in made])
         block = made[0]

@@ -14,7 +14,7 @@ from planted.kit import MODELS, Pictures, load_model
 from fruitaudit.audit.opening import open_inputs
 from fruitaudit.audit.prediction import predict
 from fruitaudit.config.load import load_config
-from fruitaudit.diagnosis.budget import Budget
+from fruitaudit.diagnosis.budget import SampleSizes
 from fruitaudit.diagnosis.run import diagnose
 from fruitaudit.records.diagnosis import Diagnosis, Effect
 from fruitaudit.runtime.cache import StageCache
@@ -49,7 +49,7 @@ def diagnosed(world: World, folder: Path) -> Outcome:
         split.name: predict(opened, split, cache, fail_on_bad=True, advance=lambda _: None).predictions
         for split in opened.splits
     }
-    budget = Budget(images=128, checked=800, attacked=0)
+    budget = SampleSizes(images=128, checked=800, attacked=0)
     return Outcome(world, diagnose(opened, predictions, streams, budget), time.process_time() - begin)
 
 

@@ -12,7 +12,7 @@ from PIL import Image
 from report.conftest import NAMES, RUN, SCRIPT, SIDE, browser, make_results, outside  # noqa: F401
 from trust.by_hand import GOOD, beside
 
-from fruitaudit.rating.choosing import Panel, Sheet, make_sheet
+from fruitaudit.rating.choosing import RatedPanel, RatingSheet, make_sheet
 from fruitaudit.rating.sheet import render_sheet
 from fruitaudit.records.explanations import ExplanationRow, Group, Maps, Segments
 from fruitaudit.records.packing import pack
@@ -43,7 +43,7 @@ class Audit:
     def folder(self) -> Folder:
         return open_folder(self.path)
 
-    def sheet(self, seed: int = 9, pictures: int = 10) -> Sheet:
+    def sheet(self, seed: int = 9, pictures: int = 10) -> RatingSheet:
         return make_sheet(self.folder, seed, pictures)
 
     def page(self, seed: int = 9, pictures: int = 10) -> str:
@@ -59,7 +59,7 @@ class Audit:
         return path
 
 
-def knowing(panel: Panel) -> int:
+def knowing(panel: RatedPanel) -> int:
     """A rater who knows the verdicts and sees through the controls."""
     return {"saliency": 5, "lime": 4, "occlusion": 3}.get(panel.source.method, 1)
 

@@ -13,6 +13,8 @@ from PIL import Image
 from fruitaudit.records.diagnosis import (
     AttackCurve,
     ClaimResult,
+    DataCheck,
+    DataCheckNotRun,
     Decomposition,
     Diagnosis,
     Distance,
@@ -23,8 +25,6 @@ from fruitaudit.records.diagnosis import (
     FeatureShift,
     GapCheck,
     GapShare,
-    Listing,
-    ListingNotRun,
     PreprocessingTrial,
     Shift,
     Shortcut,
@@ -102,10 +102,10 @@ TRIALS = (
 )
 FULL = Diagnosis(
     listings=(
-        Listing("duplicates across", "test", 120, 60, f"60 of 120 repeat {SCRIPT}.", ("image", "repeats"),
+        DataCheck("duplicates across", "test", 120, 60, f"60 of 120 repeat {SCRIPT}.", ("image", "repeats"),
                 ((SCRIPT, "b.png"),), other="train"),
-        Listing("odd files", "test", 120, 0, "Of 120 images, odd ones: none."),
-        ListingNotRun("shared groups", "test", NotRun("test has no group_id"), "train"),
+        DataCheck("odd files", "test", 120, 0, "Of 120 images, odd ones: none."),
+        DataCheckNotRun("shared groups", "test", NotRun("test has no group_id"), "train"),
     ),
     shifts=(
         Shift("contrast", "deviation", "test", "store", 52.0, 48.0, estimate(-0.5)),

@@ -14,7 +14,7 @@ from fruitaudit.records.evidence import (
     FeatureLayer,
     FeatureMaps,
     FilterBank,
-    Filters,
+    LayerFilters,
     Neighbours,
     Synthetic,
     Unit,
@@ -84,7 +84,7 @@ def test_filters_and_made_up_images_are_about_the_model(show):
     two = PICTURES[:2]
     made = Synthetic(units, two, LOW, HIGH, np.array([9.5, 30.0], np.float32), np.array([7.25, 20.0], np.float32),
                      ("lab/a", "lab/b"), two)  # fmt: skip
-    inside = section(show(("filters", OF_THE_MODEL, Filters((bank,))), ("amax", OF_THE_MODEL, made)))
+    inside = section(show(("filters", OF_THE_MODEL, LayerFilters((bank,))), ("amax", OF_THE_MODEL, made)))
     assert "16 filters of 2 × 2 over 3 inputs; 4 shown, 3 inputs each" in inside
     assert "9.5, photograph 7.25" in inside
     # The filters, a made-up image alone, and that of a class neuron beside its strongest photograph.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from fruitaudit.records.passes import Passes
 from fruitaudit.records.states import Estimate, NotRun
-from fruitaudit.records.trust import Beside, Change, Depth, EdgeLikeness, MethodTrust, Randomization
+from fruitaudit.records.trust import ControlComparison, Depth, EdgeLikeness, MethodTrust, Randomization, StabilityRow
 from fruitaudit.trust.controls import CONTROLS
 
 GONE = NotRun("the method failed")
@@ -17,7 +17,7 @@ def at(value, half=0.05, n=32):
 def beside(gain, centre=None):
     gains = {name: at(gain) for name in CONTROLS}
     gains["centre"] = at(gain if centre is None else centre)
-    return Beside(at(0.5), {name: at(0.5 - gain) for name in CONTROLS}, gains)
+    return ControlComparison(at(0.5), {name: at(0.5 - gain) for name in CONTROLS}, gains)
 
 
 def depth(value):
@@ -27,7 +27,7 @@ def depth(value):
 
 def changes(noise=0.95, shift=0.9, jpeg=0.9):
     kinds = (("noise", 0.02, noise), ("noise", 0.05, 0.1), ("shift", 1.0, shift), ("jpeg", 90.0, jpeg))
-    return tuple(Change(k, s, 30, 32, q if isinstance(q, NotRun) else at(q), GONE) for k, s, q in kinds)
+    return tuple(StabilityRow(k, s, 30, 32, q if isinstance(q, NotRun) else at(q), GONE) for k, s, q in kinds)
 
 
 GOOD = MethodTrust(

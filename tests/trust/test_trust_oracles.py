@@ -33,14 +33,14 @@ from fruitaudit.records.trust import MethodTrust
 from fruitaudit.trust import axes
 from fruitaudit.trust.bench import FAITHFULNESS, LOWER_IS_BETTER, Bench
 from fruitaudit.trust.completeness import completeness
-from fruitaudit.trust.plan import Allowance, Budget
+from fruitaudit.trust.plan import Allowance, TestBudget
 from fruitaudit.trust.subject import Subject
 
 SIDE, OBJECT, N = 24, 10, 16
 COLOURS = np.array([[1, 1, 1], [1, -1, -1], [-1, 1, -1], [-1, -1, 1]])
 """White, red, green and blue, seen from grey: each speaks against the three others."""
 ALLOWANCE = Allowance(N, N, 2, 2, (0.02,), 3, 64, N)
-BUDGET = Budget(ALLOWANCE, ALLOWANCE, road_images=N, mosaics=12)
+BUDGET = TestBudget(ALLOWANCE, ALLOWANCE, road_images=N, mosaics=12)
 RIGHT, INVERTED, NOISE, DICE, EDGES = Right(), Right(sign=-1.0), Noise(), Dice(), Edges()
 SHARE = (OBJECT / SIDE) ** 2
 
@@ -193,7 +193,7 @@ def score(row: Row, method: Fake, bench: Bench) -> float:
         type(method).calls = 0
     subject = Subject("fake", method, STREAMS)
     maps = subject.maps(bench.model, bench.images, bench.targets)
-    return row.score(bench, axes.Tested(subject, ALLOWANCE, maps))
+    return row.score(bench, axes.MethodUnderTest(subject, ALLOWANCE, maps))
 
 
 def cases(rows: dict[str, Row]) -> list:
@@ -229,6 +229,6 @@ def test_the_table_has_every_axis() -> None:
     assert {c.kind for c in axes.changes(BENCHES["objects"], _tested(RIGHT))} <= set(rows)
 
 
-def _tested(method: Fake) -> axes.Tested:
+def _tested(method: Fake) -> axes.MethodUnderTest:
     bench, subject = BENCHES["objects"], Subject("fake", method, STREAMS)
-    return axes.Tested(subject, ALLOWANCE, subject.maps(bench.model, bench.images, bench.targets))
+    return axes.MethodUnderTest(subject, ALLOWANCE, subject.maps(bench.model, bench.images, bench.targets))

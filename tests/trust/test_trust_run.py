@@ -19,7 +19,7 @@ from fruitaudit.models.keras.classifier import Classifier
 from fruitaudit.records.data import Images
 from fruitaudit.records.explanations import Targets
 from fruitaudit.records.states import Estimate, NotRun
-from fruitaudit.records.trust import Beside, MethodTrust, TrustNotRun, TrustReport
+from fruitaudit.records.trust import ControlComparison, MethodTrust, TrustNotRun, TrustReport
 from fruitaudit.report.artefacts import dump
 from fruitaudit.runtime.streams import Streams
 from fruitaudit.trust.plan import LEVELS, cost, trial
@@ -152,7 +152,7 @@ def test_the_gradient_changes_with_the_weights_and_is_measured_on_every_axis(mea
     assert m.images == 16
     curve = [d.spearman.value for d in m.randomization.cascading]
     assert curve[-1] < 0.7
-    assert all(isinstance(test, Beside) for test in m.faithfulness.values())
+    assert all(isinstance(test, ControlComparison) for test in m.faithfulness.values())
     assert m.faithfulness["road"].own.n == LEVELS["quick"].road_images
     assert isinstance(m.localization.inside.own, Estimate)
     assert m.localization.object_share.value == pytest.approx(144 / 1024)

@@ -8,7 +8,7 @@ import numpy as np
 from pydantic import Field
 from pydantic.dataclasses import dataclass
 
-from fruitaudit.attribution.ascent import Ascent, Canvas, Fourier, Pixels, Units, colours_of
+from fruitaudit.attribution.ascent import Ascent, Fourier, ImageParameters, Pixels, Units, colours_of
 from fruitaudit.attribution.base import OPTIONS, Diagnostic, Model, Passes, Registration, Shape
 from fruitaudit.attribution.convolutions import chosen
 from fruitaudit.errors import CannotExplain
@@ -23,7 +23,7 @@ LAYERS = 4
 
 
 @dataclasses.dataclass(frozen=True)
-class Part:
+class AscentPart:
     """Units of one layer, or of the output where `convolution` is None."""
 
     convolution: Convolution | None
@@ -99,7 +99,7 @@ class ActivationMaximization:
     def __call__(self, model: Model, images: Images, targets: Targets, streams: Streams) -> Synthetic:
         real = real_images(images)
         ascent = Ascent(self.steps, self.step_size, self.jitter, self.total_variation, self.l2)
-        canvas: Canvas = Pixels(model.input_shape)
+        canvas: ImageParameters = Pixels(model.input_shape)
         if self.parameterization == "fourier":
             canvas = Fourier(model.input_shape, colours_of(real, images))
         shifts = ascent.shifts(streams.rng("activation_maximization", "jitter"))
@@ -107,7 +107,7 @@ class ActivationMaximization:
         units, made = list[Unit](), list[FloatArray]()
         for part in parts:
             for rows in (slice(i, i + model.batch_size) for i in range(0, len(part.which), model.batch_size)):
-                some = Part(part.convolution, part.which[rows], part.real[:, rows])
+                some = AscentPart(part.convolution, part.which[rows], part.real[:, rows])
                 draws = [streams.rng("activation_maximization", unit.name) for unit in some.units()]
                 start = np.stack([canvas.start(rng) for rng in draws])
                 made.append(ascent.climb(model, images, canvas, some.to_excite(), start, shifts))
@@ -116,16 +116,16 @@ class ActivationMaximization:
             raise CannotExplain("activation maximization was asked for no filter and no class; set filters or classes")
         return beside_real_images(model, parts, tuple(units), np.concatenate(made), images, real)
 
-    def parts(self, model: Model, real: FloatArray) -> list[Part]:
+    def parts(self, model: Model, real: FloatArray) -> list[AscentPart]:
         """The units asked for, layer by layer, the classes last; `real` (M, H, W, C) images are fed to choose them."""
         shown = self._shown(model)
         responses = model.channel_means(real, shown)
-        parts = [Part(None, np.arange(min(self.classes, model.n_classes), dtype=np.int64), responses.logits)]
+        parts = [AscentPart(None, np.arange(min(self.classes, model.n_classes), dtype=np.int64), responses.logits)]
         for convolution, response in zip(shown, responses.layers, strict=True):
             order = np.argsort(-response.mean(axis=0), kind="stable")
             if self.choose == "first":
                 order = np.arange(len(order))
-            parts.insert(-1, Part(convolution, order[: self.filters].astype(np.int64), response))
+            parts.insert(-1, AscentPart(convolution, order[: self.filters].astype(np.int64), response))
         return [replace(part, real=part.real[:, part.which]) for part in parts]
 
     def _shown(self, model: Model) -> list[Convolution]:
@@ -147,7 +147,7 @@ class ActivationMaximization:
 
 
 def beside_real_images(
-    model: Model, parts: list[Part], units: tuple[Unit, ...], made: FloatArray, images: Images, real: Background
+    model: Model, parts: list[AscentPart], units: tuple[Unit, ...], made: FloatArray, images: Images, real: Background
 ) -> Synthetic:
     """What was made up for the units of `parts`, with the responses to it and to the strongest real images."""
     shown = [part.convolution for part in parts if part.convolution is not None]

@@ -8,7 +8,7 @@ from pydantic.dataclasses import dataclass
 
 from fruitaudit.attribution.base import OPTIONS, Model, Passes, Registration, Shape
 from fruitaudit.attribution.cem_autoencoder import fitting_autoencoder
-from fruitaudit.attribution.cem_finds import DIAGNOSTICS, Finds, Mode, counterfactuals
+from fruitaudit.attribution.cem_finds import DIAGNOSTICS, CemMode, Finds, counterfactuals
 from fruitaudit.attribution.cem_rows import Rows
 from fruitaudit.attribution.cem_search import Search, leads
 from fruitaudit.attribution.fills import Fill, colour
@@ -137,7 +137,7 @@ class Cem:
         )
         rows, n = self._rows(model, images, nothing, targets), len(images)
         nearest = search(model, rows)
-        halves: tuple[tuple[Mode, slice], ...] = (("PN", slice(n)), ("PP", slice(n, None)))
+        halves: tuple[tuple[CemMode, slice], ...] = (("PN", slice(n)), ("PP", slice(n, None)))
         finds = [
             Finds(
                 mode=mode,

@@ -10,13 +10,13 @@ from fruitaudit.attribution.base import OPTIONS, Model, Passes, Registration, Sh
 from fruitaudit.attribution.convolutions import chosen, convolutions
 from fruitaudit.records.data import Images
 from fruitaudit.records.evidence import FilterBank
-from fruitaudit.records.evidence import Filters as FiltersRecord
+from fruitaudit.records.evidence import LayerFilters as FiltersRecord
 from fruitaudit.records.explanations import Targets
 from fruitaudit.runtime.streams import Streams
 
 
 @dataclass(frozen=True, config=OPTIONS)
-class Filters:
+class LayerFilters:
     """The weights of the convolutions as they are: edges and colours in the first layer, mixtures of those later.
 
     W^l of shape (kh, kw, in, out),  Z^l = W^l * A^(l-1) + b^l.
@@ -68,4 +68,4 @@ class Filters:
         return Passes()
 
 
-METHODS = (Filters,)
+METHODS = (LayerFilters,)

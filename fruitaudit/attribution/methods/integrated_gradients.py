@@ -4,7 +4,6 @@ import dataclasses
 from typing import Annotated, ClassVar, Literal
 
 import numpy as np
-import numpy.typing as npt
 from pydantic import Field
 from pydantic.dataclasses import dataclass
 
@@ -23,11 +22,10 @@ from fruitaudit.attribution.fills import blurred, colour
 from fruitaudit.attribution.passes import add_per_image, rows, runs
 from fruitaudit.attribution.scores import gradients_of, pick
 from fruitaudit.errors import CannotExplain
-from fruitaudit.records.data import FloatArray, Images, IntArray
+from fruitaudit.records.data import DoubleArray, FloatArray, Images, IntArray
 from fruitaudit.records.explanations import Maps, Targets
 from fruitaudit.runtime.streams import Streams
 
-Doubles = npt.NDArray[np.float64]
 FIRST, MOST = 16, 1024
 """Steps that `auto` begins with, and where it gives up."""
 ENOUGH = 0.01
@@ -137,9 +135,9 @@ class _Way:
     start: FloatArray
     away: FloatArray
     targets: Targets
-    gain: Doubles
+    gain: DoubleArray
 
-    def sums(self, at: Doubles, of: IntArray | None = None) -> Doubles:
+    def sums(self, at: DoubleArray, of: IntArray | None = None) -> DoubleArray:
         """(N, H, W, C) sum of the gradients at these t, of all images or of these."""
         of = np.arange(len(self.away)) if of is None else of
         shares = at.astype(np.float32)[:, None, None, None]
@@ -153,11 +151,11 @@ class _Way:
             add_per_image(totals, image, gradients_of(self.model, path, self.targets.select(of[image])))
         return totals
 
-    def maps(self, means: Doubles) -> Doubles:
+    def maps(self, means: DoubleArray) -> DoubleArray:
         """(N, H, W) of the mean gradients on the way."""
         return (self.away * means).sum(axis=-1)
 
-    def diagnostics(self, means: Doubles) -> dict[str, FloatArray]:
+    def diagnostics(self, means: DoubleArray) -> dict[str, FloatArray]:
         """By name, (N,) each."""
         gap = abs(self.maps(means).sum(axis=(1, 2)) - self.gain)
         error = gap / np.maximum(abs(self.gain), np.finfo(np.float32).eps)

@@ -5,27 +5,23 @@ from math import comb
 from typing import Annotated, ClassVar
 
 import numpy as np
-import numpy.typing as npt
 from pydantic import Field
 from pydantic.dataclasses import dataclass
 
 from fruitaudit.attribution.base import OPTIONS, SCORE_DIFFERENCE, Diagnostic, Model, Passes, Registration, Shape, Sum
 from fruitaudit.attribution.fills import Hide
-from fruitaudit.attribution.scores import Score, scores_of
+from fruitaudit.attribution.scores import ExplainedScore, scores_of
 from fruitaudit.attribution.superpixels import (
     Labels,
     Segmentation,
-    Shown,
     hidden_superpixels,
     segments_of,
     shown_in_part,
     superpixels,
 )
-from fruitaudit.records.data import FloatArray, Images, IntArray
+from fruitaudit.records.data import BoolArray, DoubleArray, FloatArray, Images, IntArray
 from fruitaudit.records.explanations import Segments, Targets
 from fruitaudit.runtime.streams import Streams
-
-Doubles = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True, config=OPTIONS)
@@ -77,7 +73,7 @@ class KernelShap:
     segmentation: Segmentation = "quickshift"
     kernel: Annotated[float, Field(ge=1)] | None = None
     hide: Hide = "mean"
-    explains: Score = "probability"
+    explains: ExplainedScore = "probability"
 
     def __call__(self, model: Model, images: Images, targets: Targets, streams: Streams) -> Segments:
         segments, values, fits = [], [], []
@@ -92,7 +88,7 @@ class KernelShap:
             fits.append((scores[1] - scores[0], exact, len(values[-1])))
         return segments_of(segments, values, ("score_difference", "exact", "superpixels"), fits)
 
-    def _scores(self, model: Model, image: Images, target: Targets, labels: Labels, shown: Shown) -> FloatArray:
+    def _scores(self, model: Model, image: Images, target: Targets, labels: Labels, shown: BoolArray) -> FloatArray:
         """(n,) the score of one image with each of the coalitions shown."""
         filled = hidden_superpixels(image, labels, self.hide)
         batches = shown_in_part(image.values[0], filled, labels, shown, model.batch_size)
@@ -105,7 +101,7 @@ class KernelShap:
         return Passes(forward=n_images * self.samples)
 
 
-def coalitions(n_players: int, samples: int, rng: np.random.Generator) -> tuple[Shown, Doubles, bool]:
+def coalitions(n_players: int, samples: int, rng: np.random.Generator) -> tuple[BoolArray, DoubleArray, bool]:
     """(n, S) who is shown, first nobody, then all; the weight of each of the others (n - 2,); whether all are there."""
     ends = np.array([[False] * n_players, [True] * n_players])
     mass = np.array([1 / (s * (n_players - s)) for s in range(1, n_players)])  # of all coalitions of a size
@@ -130,7 +126,7 @@ def coalitions(n_players: int, samples: int, rng: np.random.Generator) -> tuple[
     return np.concatenate(shown), np.concatenate([np.empty(0), *weights]), True
 
 
-def _drawn(n_players: int, sizes: IntArray, mass: Doubles, n: int, rng: np.random.Generator) -> Shown:
+def _drawn(n_players: int, sizes: IntArray, mass: DoubleArray, n: int, rng: np.random.Generator) -> BoolArray:
     """(n, S) coalitions of these sizes, drawn with the mass of each size, every second one the rest of the last."""
     pairs = -(-n // 2)
     chosen = rng.choice(sizes, pairs, p=mass / mass.sum())
@@ -138,7 +134,7 @@ def _drawn(n_players: int, sizes: IntArray, mass: Doubles, n: int, rng: np.rando
     return np.stack([shown, ~shown], axis=1).reshape(-1, n_players)[:n]
 
 
-def shapley_values(shown: Shown, weights: Doubles, scores: FloatArray) -> Doubles:
+def shapley_values(shown: BoolArray, weights: DoubleArray, scores: FloatArray) -> DoubleArray:
     """(S,) solution of the weighted least squares; the first two coalitions are nobody and all.
 
     Their sum is given, so that the last value is the rest. Where there are fewer coalitions than superpixels, the

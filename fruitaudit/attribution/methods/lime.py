@@ -9,7 +9,7 @@ from pydantic.dataclasses import dataclass
 
 from fruitaudit.attribution.base import OPTIONS, Diagnostic, Model, Passes, Registration, Shape
 from fruitaudit.attribution.fills import Hide
-from fruitaudit.attribution.scores import Score, scores_of
+from fruitaudit.attribution.scores import ExplainedScore, scores_of
 from fruitaudit.attribution.superpixels import (
     Labels,
     Segmentation,
@@ -91,7 +91,7 @@ class Lime:
     segmentation: Segmentation = "quickshift"
     kernel: Annotated[float, Field(ge=1)] | None = None
     hide: Hide = "mean"
-    explains: Score = "probability"
+    explains: ExplainedScore = "probability"
 
     def __call__(self, model: Model, images: Images, targets: Targets, streams: Streams) -> Segments:
         segments, rows, fits = [], [], []

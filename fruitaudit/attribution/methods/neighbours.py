@@ -6,7 +6,6 @@ from math import prod
 from typing import Annotated, ClassVar, Literal
 
 import numpy as np
-import numpy.typing as npt
 from pydantic import Field
 from pydantic.dataclasses import dataclass
 
@@ -14,12 +13,11 @@ from fruitaudit.attribution.base import OPTIONS, Diagnostic, Model, Passes, Regi
 from fruitaudit.attribution.cams import activations
 from fruitaudit.attribution.patches import best_patches
 from fruitaudit.errors import CannotExplain
-from fruitaudit.records.data import FloatArray, Images, IntArray
+from fruitaudit.records.data import DoubleArray, FloatArray, Images, IntArray
 from fruitaudit.records.evidence import Neighbours
 from fruitaudit.records.explanations import Targets
 from fruitaudit.runtime.streams import Streams
 
-Numbers = npt.NDArray[np.float64]
 CENTRE = 64
 """Reference images whose mean activation is taken for what every image has."""
 ALWAYS = 100_000_000
@@ -114,7 +112,7 @@ class NearestNeighbours:
             notes=(f"among {len(candidates)} of {known.population} reference images",),
         )
 
-    def _compared(self, ours: _Pictures, theirs: _Pictures, width: int) -> tuple[Numbers, Numbers]:
+    def _compared(self, ours: _Pictures, theirs: _Pictures, width: int) -> tuple[DoubleArray, DoubleArray]:
         """(N, M) and (M, M) distances of (N, width) and (M, width) features, of which a block and a batch are held."""
         n, m, size = len(ours.values), len(theirs.values), _at_once(ours.model, width)
         distances, between = np.empty((n, m)), np.empty((m, m))
@@ -135,7 +133,7 @@ class NearestNeighbours:
         """How many features there are."""
         return model.features(np.empty((0, *model.input_shape), np.float32), self.layer).shape[1]
 
-    def _comparable(self, features: FloatArray) -> Numbers:
+    def _comparable(self, features: FloatArray) -> DoubleArray:
         """(N, D); of length 1 where angles are compared, so that |a - b|^2 / 2 = 1 - cos."""
         wide = features.astype(np.float64)
         if self.metric == "cosine":
@@ -143,7 +141,7 @@ class NearestNeighbours:
             wide /= np.where(lengths > 0, lengths, 1)
         return wide
 
-    def _distances(self, a: Numbers, b: Numbers) -> Numbers:
+    def _distances(self, a: DoubleArray, b: DoubleArray) -> DoubleArray:
         if self.metric == "cosine":
             return np.maximum(1 - a @ b.T, 0)
         # Row by row: the squares of all would take as much memory as they do.
@@ -211,7 +209,7 @@ def _boxes(
     return boxes
 
 
-def medoids(between: Numbers, labels: IntArray) -> IntArray:
+def medoids(between: DoubleArray, labels: IntArray) -> IntArray:
     """Row of each class's medoid, of (M, M) distances."""
     found = []
     for label in np.unique(labels):

@@ -9,7 +9,7 @@ from pydantic.dataclasses import dataclass
 from fruitaudit.attribution.base import OPTIONS, Model, Passes, Registration, Shape
 from fruitaudit.attribution.fills import Hide, hidden
 from fruitaudit.attribution.passes import rows
-from fruitaudit.attribution.scores import Score, scores_of
+from fruitaudit.attribution.scores import ExplainedScore, scores_of
 from fruitaudit.errors import CannotExplain
 from fruitaudit.records.data import FloatArray, Images, IntArray
 from fruitaudit.records.explanations import Maps, Targets
@@ -53,7 +53,7 @@ class Occlusion:
     patch: Annotated[int, Field(ge=1)] = 8
     stride: Annotated[int, Field(ge=1)] | None = None
     fill: Hide = "grey"
-    explains: Score = "probability"
+    explains: ExplainedScore = "probability"
 
     def __post_init__(self) -> None:
         if self.stride is not None and self.stride > self.patch:

@@ -7,20 +7,17 @@ from collections.abc import Iterable, Iterator
 from typing import Annotated, ClassVar
 
 import numpy as np
-import numpy.typing as npt
 from pydantic import Field
 from pydantic.dataclasses import dataclass
 
 from fruitaudit.attribution.base import OPTIONS, SCORE_DIFFERENCE, Model, Passes, Registration, Shape, Sum
 from fruitaudit.attribution.fills import Hide, hidden
 from fruitaudit.attribution.passes import ahead, in_turn, runs, shown_or_hidden
-from fruitaudit.attribution.scores import Score, scores_of
-from fruitaudit.records.data import FloatArray, Images, IntArray
+from fruitaudit.attribution.scores import ExplainedScore, scores_of
+from fruitaudit.records.data import BoolArray, DoubleArray, FloatArray, Images, IntArray
 from fruitaudit.records.explanations import Maps, Targets
 from fruitaudit.runtime.streams import Streams
 
-Shown = npt.NDArray[np.bool_]
-Doubles = npt.NDArray[np.float64]
 ROUND = 32
 """Tiles of an image that are split at once, whatever the batch size: the choice of the next ones waits for these."""
 
@@ -64,7 +61,7 @@ class PartitionShap:
 
     samples: Annotated[int, Field(ge=4)] = 500
     hide: Hide = "blur"
-    explains: Score = "probability"
+    explains: ExplainedScore = "probability"
 
     def __call__(self, model: Model, images: Images, targets: Targets, streams: Streams) -> Maps:
         # As many trees at once as the model takes images: every tile keeps its context, which is as large as a map.
@@ -73,11 +70,11 @@ class PartitionShap:
         maps, gains = (np.concatenate(parts).astype(np.float32) for parts in zip(*made, strict=True))
         return Maps(maps, {"score_difference": gains})
 
-    def _maps(self, model: Model, images: Images, targets: Targets) -> tuple[Doubles, Doubles]:
+    def _maps(self, model: Model, images: Images, targets: Targets) -> tuple[DoubleArray, DoubleArray]:
         """(N, H, W), and the gain (N,) that each adds up to."""
         filled = hidden(images, self.hide)
 
-        def score(image: IntArray, shown: list[Shown]) -> FloatArray:
+        def score(image: IntArray, shown: list[BoolArray]) -> FloatArray:
             made = ahead(_masked(images.values, filled, image, shown, model.batch_size))
             return np.concatenate([scores_of(model, v, targets.select(i), self.explains) for i, v in made])
 
@@ -107,7 +104,7 @@ class _Tile:
     left: int
     height: int
     width: int
-    shown: Shown
+    shown: BoolArray
     low: float
     high: float
     weight: float
@@ -130,14 +127,14 @@ class _Tile:
         cut = -(-self.width // 2)
         return (self.top, self.left, self.height, cut), (self.top, self.left + cut, self.height, self.width - cut)
 
-    def with_half(self, half: int) -> Shown:
+    def with_half(self, half: int) -> BoolArray:
         """The context, and one half of the tile."""
         top, left, height, width = self.halves[half]
         shown = self.shown.copy()
         shown[top : top + height, left : left + width] = True
         return shown
 
-    def split(self, shown: tuple[Shown, Shown], scores: Doubles) -> Iterator[_Tile]:
+    def split(self, shown: tuple[BoolArray, BoolArray], scores: DoubleArray) -> Iterator[_Tile]:
         """Both halves without and with the other one; `shown` and `scores` are those with each half only."""
         for half, other in ((0, 1), (1, 0)):
             yield _Tile(*self.halves[half], self.shown, self.low, scores[half], self.weight / 2)
@@ -167,7 +164,7 @@ class _Tree:
         self.left -= n
         return [heapq.heappop(self.heap)[-1] for _ in range(n)]
 
-    def spread(self, shape: tuple[int, int]) -> Doubles:
+    def spread(self, shape: tuple[int, int]) -> DoubleArray:
         """(H, W): the effect of each tile divided evenly among its pixels."""
         values = np.zeros(shape)
         for tile in (*self.pixels, *(tile for *_, tile in self.heap)):
@@ -176,7 +173,7 @@ class _Tree:
 
 
 def _masked(
-    values: FloatArray, filled: FloatArray, image: IntArray, shown: list[Shown], batch_size: int
+    values: FloatArray, filled: FloatArray, image: IntArray, shown: list[BoolArray], batch_size: int
 ) -> Iterator[tuple[IntArray, FloatArray]]:
     """Batches of images (B, H, W, C) of which only some pixels are shown, and which image each one is."""
     space = in_turn(min(batch_size, len(shown)), *values.shape[1:])

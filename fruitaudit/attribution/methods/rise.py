@@ -10,7 +10,7 @@ from pydantic.dataclasses import dataclass
 from fruitaudit.attribution.base import OPTIONS, Model, Passes, Registration, Shape
 from fruitaudit.attribution.fills import Hide, hidden
 from fruitaudit.attribution.passes import ahead, bilinear, in_turn, rows, runs
-from fruitaudit.attribution.scores import Score, scores_of
+from fruitaudit.attribution.scores import ExplainedScore, scores_of
 from fruitaudit.records.data import FloatArray, Images, IntArray
 from fruitaudit.records.explanations import Maps, Targets
 from fruitaudit.runtime.streams import Streams
@@ -59,7 +59,7 @@ class Rise:
     cells: Annotated[int, Field(ge=1)] = 7
     shown: Annotated[float, Field(gt=0, lt=1)] = 0.5
     fill: Hide = "grey"
-    explains: Score = "probability"
+    explains: ExplainedScore = "probability"
 
     def __call__(self, model: Model, images: Images, targets: Targets, streams: Streams) -> Maps:
         # Scores are counted from the first of each image on, so that float32 keeps the digits of their differences.

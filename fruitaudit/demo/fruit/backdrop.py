@@ -7,14 +7,14 @@ from collections.abc import Callable
 import cv2
 import numpy as np
 
-from fruitaudit.demo.fruit.scene import Background
+from fruitaudit.demo.fruit.scene import Backdrop
 from fruitaudit.records.data import FloatArray
 
 SIDE = 200
 Rng = np.random.Generator
 
 
-def backdrop(kind: Background, rng: Rng, side: int) -> FloatArray:
+def backdrop(kind: Backdrop, rng: Rng, side: int) -> FloatArray:
     """(side, side, 3) sRGB 0..1."""
     if kind == "white":
         return np.ones((side, side, 3), np.float32)

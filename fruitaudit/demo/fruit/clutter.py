@@ -9,7 +9,7 @@ import numpy as np
 
 from fruitaudit.demo.fruit.bodies import rod
 from fruitaudit.demo.fruit.casting import Pose
-from fruitaudit.demo.fruit.material import Canvas, Material, paint
+from fruitaudit.demo.fruit.material import Canvas, Surface, paint
 from fruitaudit.demo.fruit.shade import Surfaces
 from fruitaudit.records.data import FloatArray
 
@@ -46,7 +46,7 @@ def add_hand(surfaces: Surfaces, pose: Pose, rng: Rng) -> None:
         canvas = Canvas(hit, pose.radius, int(rng.integers(2**31)), 0.0)
         red = tuple(int(v * f) for v, f in zip(tone, (0.95, 0.72, 0.68), strict=True))
         albedo = paint(tone, (red, 0.25 + 0.15 * canvas.haze(0.8)))
-        surfaces.add(hit, Material(albedo, 0.0, 0.08, 10), pose, fruit=False)
+        surfaces.add(hit, Surface(albedo, 0.0, 0.08, 10), pose, fruit=False)
 
 
 def lay_board(side: int, rng: Rng) -> tuple[FloatArray, FloatArray]:

@@ -17,7 +17,7 @@ Colour = tuple[int, ...]
 
 
 @dataclass(frozen=True)
-class Material:
+class Surface:
     """What light meets at each of N points of a surface."""
 
     albedo: FloatArray
@@ -77,10 +77,10 @@ class Canvas:
         return np.abs(np.roll(self.quirks, layer)[:3]) * np.float32(0.37) + np.float32(0.11 * layer)
 
 
-Skin = Callable[[Canvas], Material]
+Skin = Callable[[Canvas], Surface]
 
 
-def wet(material: Material, canvas: Canvas, wetness: float) -> Material:
+def wet(material: Surface, canvas: Canvas, wetness: float) -> Surface:
     """The same skin with drops on it: small lenses, each with its own highlight, on a darker and shinier ground."""
     if wetness <= 0:
         return material

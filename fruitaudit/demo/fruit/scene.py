@@ -9,9 +9,9 @@ import numpy as np
 
 from fruitaudit.runtime.streams import Streams
 
-Background = Literal["white", "crate", "paper", "shelf", "fruit", "tiles", "cardboard"]
+Backdrop = Literal["white", "crate", "paper", "shelf", "fruit", "tiles", "cardboard"]
 Clutter = Literal["none", "hand", "board", "tag"]
-BACKGROUNDS: tuple[Background, ...] = get_args(Background)
+BACKGROUNDS: tuple[Backdrop, ...] = get_args(Backdrop)
 CLUTTERS: tuple[Clutter, ...] = get_args(Clutter)
 
 
@@ -42,7 +42,7 @@ class Scene:
     """Makes the specimen, and whatever else is random in the picture, each in its own stream."""
     angles: tuple[float, float, float]
     """Degrees: spin about the fruit's axis, tilt of its stem towards the camera, roll in the picture."""
-    background: Background = "white"
+    background: Backdrop = "white"
     light: Light = Light()
     blur: float = 0.0
     """Standard deviation in hundredths of the picture's side."""

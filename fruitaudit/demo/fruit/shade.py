@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 
 from fruitaudit.demo.fruit.casting import Hit, Pose
-from fruitaudit.demo.fruit.material import Material
+from fruitaudit.demo.fruit.material import Surface
 from fruitaudit.records.data import FloatArray
 
 
@@ -43,7 +43,7 @@ class Surfaces:
         """(side, side) bool: where there is a surface."""
         return self.z > -np.inf
 
-    def add(self, hit: Hit, material: Material, pose: Pose, *, fruit: bool = True) -> None:
+    def add(self, hit: Hit, material: Surface, pose: Pose, *, fruit: bool = True) -> None:
         """Lay a part, of the fruit or not, into the picture where it is nearer than what is there."""
         normals = _relief(hit, material.height, pose.radius, self.side)
         nearer = hit.z > self.z[hit.rows, hit.columns]

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import numpy as np
 
-from fruitaudit.demo.fruit.material import Canvas, Colour, Material, Skin, paint, step
+from fruitaudit.demo.fruit.material import Canvas, Colour, Skin, Surface, paint, step
 from fruitaudit.demo.fruit.trimmings import TRIMMINGS
 from fruitaudit.records.data import FloatArray
 
 CALYX: Colour = (62, 50, 32)
 
 
-def material_of(class_name: str, skin: str, canvas: Canvas) -> Material:
+def material_of(class_name: str, skin: str, canvas: Canvas) -> Surface:
     """The material of a part: the class's own skin, or wood, paper, calyx ... that several share."""
     return _SKINS[class_name](canvas) if skin == "skin" else TRIMMINGS[skin](canvas)
 
@@ -30,7 +30,7 @@ def _hollow(c: Canvas, end: float = 0.0, width: float = 0.42, depth: float = 0.4
     return 1 - depth * np.exp(-(((c.hit.along - end) / width) ** 2))
 
 
-def _apple_golden(c: Canvas) -> Material:
+def _apple_golden(c: Canvas) -> Surface:
     ripe = c.ripeness + 0.15 * c.quirks[4]
     albedo = paint(
         (234, 206, 70),
@@ -41,10 +41,10 @@ def _apple_golden(c: Canvas) -> Material:
         ((142, 108, 58), step(0.42, 0.12, c.hit.along + 0.1 * c.clouds(1.5, 3)) * 0.8),
         (CALYX, _tuft(c)),
     )
-    return Material(albedo, 0.0, 0.22, 22, shade=_hollow(c))
+    return Surface(albedo, 0.0, 0.22, 22, shade=_hollow(c))
 
 
-def _apple_granny(c: Canvas) -> Material:
+def _apple_granny(c: Canvas) -> Surface:
     albedo = paint(
         (112, 178, 40),
         ((150, 196, 62), 0.4 + 0.3 * c.clouds(0.4, 1) + 0.15 * c.quirks[4]),
@@ -54,10 +54,10 @@ def _apple_granny(c: Canvas) -> Material:
         ((160, 150, 80), step(0.32, 0.08, c.hit.along) * 0.8),
         (CALYX, _tuft(c)),
     )
-    return Material(albedo, 0.0, 0.5, 60, shade=_hollow(c))
+    return Surface(albedo, 0.0, 0.5, 60, shade=_hollow(c))
 
 
-def _apple_red(c: Canvas) -> Material:
+def _apple_red(c: Canvas) -> Surface:
     stripes = c.streaks(1.1, 5.0, 1)
     albedo = paint(
         (172, 22, 30),
@@ -69,10 +69,10 @@ def _apple_red(c: Canvas) -> Material:
         ((150, 116, 62), step(0.34, 0.12, c.hit.along + 0.06 * c.clouds(1.5, 3)) * 0.85),
         (CALYX, _tuft(c)),
     )
-    return Material(albedo, 0.0, 0.42, 45, shade=_hollow(c))
+    return Surface(albedo, 0.0, 0.42, 45, shade=_hollow(c))
 
 
-def _avocado(c: Canvas) -> Material:
+def _avocado(c: Canvas) -> Surface:
     pebbles = c.blobs(1.3, 1)
     albedo = paint(
         (60, 72, 38),
@@ -83,10 +83,10 @@ def _avocado(c: Canvas) -> Material:
         ((20, 24, 16), step(0.4, 2.0, -pebbles) * 0.55),
         ((116, 98, 62), step(1.6, 2.4, c.clouds(1.0, 4)) * 0.6),
     )
-    return Material(albedo, 0.016 * pebbles, 0.22, 18)
+    return Surface(albedo, 0.016 * pebbles, 0.22, 18)
 
 
-def _banana(c: Canvas) -> Material:
+def _banana(c: Canvas) -> Surface:
     s, ripe = c.hit.along, c.ripeness
     ridges = np.cos(5 * c.hit.around + 0.6)
     ends = np.maximum(step(0.2, 0.03, s), step(0.78, 0.93, s))
@@ -100,13 +100,13 @@ def _banana(c: Canvas) -> Material:
         ((96, 68, 40), step(1.2, 2.4, c.clouds(1.1, 4) + 0.8 * ripe) * 0.6),
         ((58, 42, 28), step(0.05, 0.02, s) + step(0.965, 0.985, s)),
     )
-    return Material(albedo, 0.022 * ridges, 0.22, 16)
+    return Surface(albedo, 0.022 * ridges, 0.22, 16)
 
 
 def _citrus(base: Colour, light: Colour, blush: Colour, pore: float, fineness: float, gloss: float) -> Skin:
     """Oil glands as pits; green where unripe, `blush` in blotches."""
 
-    def skin(c: Canvas) -> Material:
+    def skin(c: Canvas) -> Surface:
         pits = step(0.8, 2.0, c.blobs(fineness, 1))
         albedo = paint(
             base,
@@ -116,12 +116,12 @@ def _citrus(base: Colour, light: Colour, blush: Colour, pore: float, fineness: f
             ((150, 96, 44), step(2.3, 3.0, c.clouds(1.1, 6) + 0.9 * c.ripeness) * 0.5),
             (tuple(int(0.72 * v) for v in base), pits * 0.4),
         )
-        return Material(albedo, -pore * pits, gloss, 26, shade=_hollow(c, depth=0.3, width=0.3))
+        return Surface(albedo, -pore * pits, gloss, 26, shade=_hollow(c, depth=0.3, width=0.3))
 
     return skin
 
 
-def _mango(c: Canvas) -> Material:
+def _mango(c: Canvas) -> Surface:
     side = c.hit.body[0] * 0.75 + c.up * 0.55 + 0.2 * c.haze(0.4, 1) + 0.05 * c.clouds(0.6, 2) + 0.1 * c.quirks[4]
     red = side + 1.5 * min(c.ripeness, 0) + 0.35 * max(c.ripeness, 0)
     albedo = paint(
@@ -132,10 +132,10 @@ def _mango(c: Canvas) -> Material:
         ((240, 214, 140), _lenticels(c, 1.7, 1.5) * 0.7),
         ((66, 46, 28), step(1.9, 2.6, c.clouds(1.3, 6) + 0.9 * max(c.ripeness, 0)) * 0.8),
     )
-    return Material(albedo, 0.0, 0.32, 28)
+    return Surface(albedo, 0.0, 0.32, 28)
 
 
-def _nectarine(c: Canvas) -> Material:
+def _nectarine(c: Canvas) -> Surface:
     blush = (
         0.7 * c.haze(0.4, 1)
         + 0.18 * c.clouds(0.7, 3)
@@ -152,10 +152,10 @@ def _nectarine(c: Canvas) -> Material:
         ((106, 12, 36), step(0.3, 1.9, red) * 0.9),
         ((246, 200, 120), _lenticels(c, 2.0, 1.9) * 0.45),
     )
-    return Material(albedo, 0.0, 0.5, 55, shade=_hollow(c, depth=0.55))
+    return Surface(albedo, 0.0, 0.5, 55, shade=_hollow(c, depth=0.55))
 
 
-def _peach(c: Canvas) -> Material:
+def _peach(c: Canvas) -> Surface:
     blush = (
         0.8 * c.haze(0.4, 1)
         + 0.1 * c.clouds(0.7, 3)
@@ -171,13 +171,13 @@ def _peach(c: Canvas) -> Material:
         ((190, 200, 110), -0.8 * min(c.ripeness, 0) * step(0.6, -0.6, blush)),
     )
     albedo = albedo * (1 + 0.03 * c.blobs(2.6, 3))[:, None]
-    return Material(albedo, 0.0, 0.03, 6, fuzz=0.55, shade=_hollow(c, depth=0.6))
+    return Surface(albedo, 0.0, 0.03, 6, fuzz=0.55, shade=_hollow(c, depth=0.6))
 
 
 def _onion(base: Colour, dark: Colour, pale: Colour, veins: float) -> Skin:
     """Papery: meridian veins, paler shoulders, flakes of lost skin, satin gloss."""
 
-    def skin(c: Canvas) -> Material:
+    def skin(c: Canvas) -> Surface:
         lines = c.streaks(2.2, 9.0, 1)
         neck = step(0.8, 1.15, c.up)
         flakes = step(1.3, 1.7, c.clouds(0.6, 3) + 0.3 * c.quirks[5])
@@ -191,12 +191,12 @@ def _onion(base: Colour, dark: Colour, pale: Colour, veins: float) -> Skin:
             ((186, 140, 84), neck * 0.85),
             ((150, 112, 66), step(-0.7, -0.86, c.up) * 0.7),
         )
-        return Material(albedo, 0.006 * lines, 0.3, 20)
+        return Surface(albedo, 0.006 * lines, 0.3, 20)
 
     return skin
 
 
-def _pear(c: Canvas) -> Material:
+def _pear(c: Canvas) -> Surface:
     ripe = c.ripeness + 0.15 * c.quirks[4]
     albedo = paint(
         (182, 192, 78),
@@ -209,10 +209,10 @@ def _pear(c: Canvas) -> Material:
         ((148, 112, 60), step(0.86, 1.2, c.up + 0.12 * c.clouds(1.2, 3)) * 0.6),
         ((140, 104, 58), step(1.6, 2.8, c.clouds(0.7, 4) + 0.7 * ripe) * 0.6),
     )
-    return Material(albedo, 0.0, 0.2, 18, shade=_hollow(c, np.pi, 0.25))
+    return Surface(albedo, 0.0, 0.2, 18, shade=_hollow(c, np.pi, 0.25))
 
 
-def _pomegranate(c: Canvas) -> Material:
+def _pomegranate(c: Canvas) -> Surface:
     mottle = c.clouds(0.55, 1) + 0.6 * c.quirks[4] * 0.3
     albedo = paint(
         (182, 38, 52),
@@ -222,10 +222,10 @@ def _pomegranate(c: Canvas) -> Material:
         ((122, 82, 56), step(1.4, 2.2, c.clouds(1.2, 3) + 0.6 * max(c.ripeness, 0)) * 0.7),
         ((236, 180, 150), _lenticels(c, 2.2, 1.7) * 0.4),
     )
-    return Material(albedo, 0.007 * c.clouds(0.5, 4) + 0.002 * c.blobs(2.2, 5), 0.3, 22)
+    return Surface(albedo, 0.007 * c.clouds(0.5, 4) + 0.002 * c.blobs(2.2, 5), 0.3, 22)
 
 
-def _tomato(c: Canvas) -> Material:
+def _tomato(c: Canvas) -> Surface:
     ripe = c.ripeness + 0.1 * c.quirks[4]
     albedo = paint(
         (204, 32, 20),
@@ -234,7 +234,7 @@ def _tomato(c: Canvas) -> Material:
         ((140, 160, 52), step(0.0, 1.8, c.haze(0.4, 2) - 3.0 * ripe - 1.6 - 0.6 * c.hit.along)),
         ((150, 14, 16), 0.8 * max(ripe, 0) + 0 * c.up),
     )
-    return Material(albedo, 0.0, 0.62, 75, shade=_hollow(c, width=0.5, depth=0.4))
+    return Surface(albedo, 0.0, 0.62, 75, shade=_hollow(c, width=0.5, depth=0.4))
 
 
 _SKINS: dict[str, Skin] = {

@@ -7,11 +7,10 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
-import numpy.typing as npt
 
-from fruitaudit.diagnosis.images.material import Eye, Material
+from fruitaudit.diagnosis.images.material import PixelClassifier, SplitSample
 from fruitaudit.models.base import offering
-from fruitaudit.records.data import ByteArray, FloatArray, IntArray
+from fruitaudit.records.data import BoolArray, ByteArray, FloatArray, IntArray
 from fruitaudit.records.diagnosis import AttackCurve
 from fruitaudit.records.passes import Passes
 from fruitaudit.records.states import Estimate, NotRun, Quantity
@@ -25,7 +24,6 @@ STEPS = 5
 _STEP = 2.5
 """Length of all steps together, in units of epsilon."""
 
-Flags = npt.NDArray[np.bool_]
 
 _ATTACKS: tuple[tuple[str, Literal["Linf", "L2"], tuple[float, ...]], ...] = (
     ("FGSM", "Linf", LINF), ("PGD", "Linf", LINF), ("PGD", "L2", L2),
@@ -36,12 +34,12 @@ _ATTACKS: tuple[tuple[str, Literal["Linf", "L2"], tuple[float, ...]], ...] = (
 class Target:
     """What an attack starts from: images `unit` (N, H, W, C) from black 0 to white 1, and the answers to be turned."""
 
-    eye: Eye
+    eye: PixelClassifier
     unit: FloatArray
     labels: IntArray
 
     @classmethod
-    def of(cls, eye: Eye, pixels: ByteArray, labels: IntArray) -> Target:
+    def of(cls, eye: PixelClassifier, pixels: ByteArray, labels: IntArray) -> Target:
         """Of 8-bit RGB pixels (N, H, W, 3)."""
         values, (low, span) = eye.preprocessor.scaled(eye.channels(pixels)), _range(eye)
         return cls(eye, ((values - low) / span).astype(np.float32), labels)
@@ -67,17 +65,17 @@ class Target:
         """(N,) what the model says."""
         return self.eye.classifier.probabilities(self.values(unit)).argmax(axis=1)
 
-    def holds(self, unit: FloatArray) -> Flags:
+    def holds(self, unit: FloatArray) -> BoolArray:
         """(N,) whether the answer is still the label."""
         return np.asarray(self.answers(unit) == self.labels)
 
 
-def _range(eye: Eye) -> tuple[FloatArray, FloatArray]:
+def _range(eye: PixelClassifier) -> tuple[FloatArray, FloatArray]:
     low = eye.preprocessor.low
     return low, (eye.preprocessor.high - low).astype(np.float32)
 
 
-def attack(eye: Eye, material: Material, limit: int, streams: Streams) -> Iterator[AttackCurve]:
+def attack(eye: PixelClassifier, material: SplitSample, limit: int, streams: Streams) -> Iterator[AttackCurve]:
     """FGSM and PGD in Linf, PGD in L2, on up to `limit` images. Raises CannotExplain without a gradient.
 
     FGSM: x + eps sign(g). PGD: repeated steps along sign(g) (Linf) or g / |g| (L2), each projected back into the ball
@@ -115,7 +113,7 @@ def passes(n_images: int) -> Passes:
     return Passes(n_images * (2 + len(LINF) + climbs * (STEPS + 2)), n_images * (1 + climbs * STEPS))
 
 
-def _pgd(target: Target, start: FloatArray, epsilon: float, *, linf: bool) -> Flags:
+def _pgd(target: Target, start: FloatArray, epsilon: float, *, linf: bool) -> BoolArray:
     """Which answers hold at the first point and at the last."""
     points = list(climb(target, start, np.full(len(start), epsilon, np.float32), STEPS, linf=linf))
     return target.holds(points[0]) & target.holds(points[-1])
@@ -147,7 +145,7 @@ def into_ball(x: FloatArray, epsilon: FloatArray) -> FloatArray:
     return x * np.minimum(1, epsilon / np.maximum(lengths(x), 1e-12)).astype(np.float32)
 
 
-def _half(clean: Flags, strengths: tuple[float, ...], survived: list[Flags]) -> Quantity:
+def _half(clean: BoolArray, strengths: tuple[float, ...], survived: list[BoolArray]) -> Quantity:
     """The strength at which half of the right answers are lost."""
     unharmed = int(clean.sum())
     if not unharmed:

@@ -10,11 +10,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
-import numpy.typing as npt
 
-from fruitaudit.diagnosis.gap.contrast import Side
-from fruitaudit.diagnosis.images.material import Eye
-from fruitaudit.records.data import ByteArray, IntArray
+from fruitaudit.diagnosis.gap.contrast import MaskedSplit
+from fruitaudit.diagnosis.images.material import PixelClassifier
+from fruitaudit.records.data import BoolArray, ByteArray, IntArray
 from fruitaudit.records.diagnosis import Shortcut
 from fruitaudit.runtime.streams import Streams
 from fruitaudit.statistics.intervals import share_of
@@ -30,7 +29,6 @@ _MORE = 1.5
 FRAME = 0.06
 """Width of the frame, in image sides."""
 
-Flags = npt.NDArray[np.bool_]
 Box = tuple[int, int, int, int]
 
 
@@ -39,7 +37,7 @@ class Region:
     """`pixels` (H, W); `box` for a cell, None for the frame."""
 
     name: str
-    pixels: Flags
+    pixels: BoolArray
     box: Box | None
 
 
@@ -52,7 +50,9 @@ class _Swap:
     called: IntArray
 
 
-def find_shortcuts(eye: Eye, side: Side, names: Sequence[str], streams: Streams) -> Iterator[Shortcut]:
+def find_shortcuts(
+    eye: PixelClassifier, side: MaskedSplit, names: Sequence[str], streams: Streams
+) -> Iterator[Shortcut]:
     """The shortcuts found, each class and region at most once; the strongest region of a class only."""
     found: dict[str, Shortcut] = {}
     for region in (*regions(side.material.pixels.shape[1:3]), None):
@@ -82,7 +82,7 @@ def regions(shape: tuple[int, int]) -> list[Region]:
 
 
 def _of_region(
-    eye: Eye, side: Side, region: Region | None, names: Sequence[str], streams: Streams
+    eye: PixelClassifier, side: MaskedSplit, region: Region | None, names: Sequence[str], streams: Streams
 ) -> Iterator[Shortcut]:
     material, name = side.material, BACKGROUND if region is None else region.name
     other, own = (_swap(eye, side, region, foreign, streams) for foreign in (True, False))
@@ -112,21 +112,21 @@ def _of_region(
 
 
 @dataclass(frozen=True)
-class _Told:
+class _RegionOutcome:
     """Which answers a region turned, of which `recipients`, and which the control turned, of `of_control`."""
 
-    hits: Flags
+    hits: BoolArray
     recipients: IntArray
-    control: Flags
+    control: BoolArray
     of_control: IntArray
     sentence: str
 
 
-def _groups(side: Side, rows: IntArray) -> IntArray | None:
+def _groups(side: MaskedSplit, rows: IntArray) -> IntArray | None:
     return None if side.material.groups is None else side.material.groups[rows]
 
 
-def _inserted(side: Side, other: _Swap, own: _Swap, label: int) -> _Told | None:
+def _inserted(side: MaskedSplit, other: _Swap, own: _Swap, label: int) -> _RegionOutcome | None:
     """The class's region in images of other classes: do they become the class?"""
     labels, predicted = side.material.labels, side.material.predicted
     rows = (labels[other.donors] == label) & (predicted[other.recipients] != label)
@@ -134,21 +134,21 @@ def _inserted(side: Side, other: _Swap, own: _Swap, label: int) -> _Told | None:
     if not rows.any() or not len(control):
         return None
     sentence = "The {region} of {name}, put into images of other classes, turns {percent} of their answers into {name}"
-    return _Told(other.called[rows] == label, other.recipients[rows], control, own.recipients, sentence)
+    return _RegionOutcome(other.called[rows] == label, other.recipients[rows], control, own.recipients, sentence)
 
 
-def _removed(side: Side, other: _Swap, own: _Swap, label: int) -> _Told | None:
+def _removed(side: MaskedSplit, other: _Swap, own: _Swap, label: int) -> _RegionOutcome | None:
     """Other classes' region in images of the class: are they still known?"""
     labels, predicted = side.material.labels, side.material.predicted
     rows, same = ((labels[s.recipients] == label) & (predicted[s.recipients] == label) for s in (other, own))
     if not rows.any() or not same.any():
         return None
     sentence = "With the {region} of other classes, {percent} of the images of {name} are no longer known"
-    return _Told(other.called[rows] != label, other.recipients[rows], own.called[same] != label,
+    return _RegionOutcome(other.called[rows] != label, other.recipients[rows], own.called[same] != label,
                  own.recipients[same], sentence)  # fmt: skip
 
 
-def _swap(eye: Eye, side: Side, region: Region | None, other: bool, streams: Streams) -> _Swap:
+def _swap(eye: PixelClassifier, side: MaskedSplit, region: Region | None, other: bool, streams: Streams) -> _Swap:
     material = side.material
     free = side.sure if region is None else side.sure[~_hits(side, region)]
     recipients, donors = [], []
@@ -170,7 +170,7 @@ def _swap(eye: Eye, side: Side, region: Region | None, other: bool, streams: Str
     return _Swap(to, of, eye.predicted(pixels))
 
 
-def _hits(side: Side, region: Region) -> Flags:
+def _hits(side: MaskedSplit, region: Region) -> BoolArray:
     """(S,) of the sure images: whether the object reaches into the region by more than a twentieth of it."""
     return side.masks.values[side.sure][:, region.pixels].mean(axis=1) > 0.05
 

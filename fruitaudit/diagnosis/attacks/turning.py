@@ -14,7 +14,7 @@ from fruitaudit.config.scales import APPLICATIONS
 from fruitaudit.diagnosis.attacks.adversarial import L2 as L2_TRIED
 from fruitaudit.diagnosis.attacks.adversarial import LINF, Target, climb
 from fruitaudit.diagnosis.gap.examples import write_picture
-from fruitaudit.diagnosis.images.material import Eye, read_photos, rgb_fitter
+from fruitaudit.diagnosis.images.material import PixelClassifier, read_photos, rgb_fitter
 from fruitaudit.records.data import ByteArray, FloatArray
 from fruitaudit.records.diagnosis import Turn, Turned, TurnNotFound
 from fruitaudit.records.evidence import Counterfactual, Counterfactuals
@@ -53,7 +53,7 @@ def negatives_of(row: ExplanationRow, explanation: Explanation) -> Iterator[Nega
                 yield Negatives(row.method, row.sample_ids, row.target_classes, part, explanation.low, explanation.high)
 
 
-def turn_answers(opened: Opened, eye: Eye, negatives: Sequence[Negatives], out: Path) -> Iterator[Turned]:
+def turn_answers(opened: Opened, eye: PixelClassifier, negatives: Sequence[Negatives], out: Path) -> Iterator[Turned]:
     """Attacks on up to 12 images that have a pertinent negative, evenly of all groups; pictures go to `out`."""
     ids = _drawn(negatives)
     photos = list(read_photos([opened.samples[i] for i in ids], rgb_fitter(opened.preprocessor)))
@@ -118,7 +118,7 @@ def _between(image: FloatArray, found: FloatArray, share: FloatArray) -> FloatAr
 class _Image:
     """One image (H, W, C) from black 0 to white 1, what the model says of it, and where its pictures go."""
 
-    eye: Eye
+    eye: PixelClassifier
     sample_id: str
     said: str
     unit: FloatArray
@@ -153,7 +153,7 @@ class _Image:
         )
 
 
-def _picture(eye: Eye, unit: FloatArray) -> ByteArray:
+def _picture(eye: PixelClassifier, unit: FloatArray) -> ByteArray:
     """(H, W, C) 0..1 in the model's order of channels -> (H, W, 3) uint8 RGB."""
     pixels = np.rint(np.clip(unit, 0, 1) * 255).astype(np.uint8)
     if pixels.shape[-1] == 1:

@@ -13,9 +13,8 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from fruitaudit.diagnosis.gap.contrast import Values
-from fruitaudit.diagnosis.images.material import Material
-from fruitaudit.records.data import ByteArray, FloatArray, IntArray
+from fruitaudit.diagnosis.images.material import SplitSample
+from fruitaudit.records.data import ByteArray, DoubleArray, FloatArray, IntArray
 
 SIDE = 16
 _COPIES = 64
@@ -28,13 +27,13 @@ _ALIKE_BY_NATURE = 0.01
 class Prints:
     """Of N images: `digests` of their pixels, `thumbs` (N, D) float32, `hashes` (N, 64) float32 of -1 and 1."""
 
-    material: Material
+    material: SplitSample
     digests: tuple[str, ...]
     thumbs: FloatArray
     hashes: FloatArray
 
     @classmethod
-    def of(cls, material: Material) -> Prints:
+    def of(cls, material: SplitSample) -> Prints:
         digests = tuple(hashlib.sha256(image.tobytes()).hexdigest() for image in material.pixels)
         return cls(material, digests, thumbs(material.pixels), hashes(material.pixels))
 
@@ -54,7 +53,7 @@ class Pairs:
     first: IntArray
     second: IntArray
     exact: np.ndarray
-    distance: Values
+    distance: DoubleArray
 
 
 def thumbs(pixels: ByteArray) -> FloatArray:

@@ -10,9 +10,9 @@ import numpy as np
 
 from fruitaudit.data.splits import Split
 from fruitaudit.diagnosis.data_checks.duplicates import Pairs, Prints, calibrate, near_pairs
-from fruitaudit.diagnosis.images.material import Material
+from fruitaudit.diagnosis.images.material import SplitSample
 from fruitaudit.diagnosis.images.sharpness import blur_metric
-from fruitaudit.records.diagnosis import Listing, ListingNotRun
+from fruitaudit.records.diagnosis import DataCheck, DataCheckNotRun
 from fruitaudit.records.evaluation import Predictions
 from fruitaudit.records.states import NotRun
 from fruitaudit.statistics.intervals import share_of
@@ -29,8 +29,8 @@ _DARK, _FLAT, _BLURRED = 25.0, 4.0, 0.75
 
 
 def check_data(
-    splits: Sequence[Split], materials: Mapping[str, Material], predictions: Mapping[str, Predictions]
-) -> Iterator[Listing | ListingNotRun]:
+    splits: Sequence[Split], materials: Mapping[str, SplitSample], predictions: Mapping[str, Predictions]
+) -> Iterator[DataCheck | DataCheckNotRun]:
     """All checks that need no experiment."""
     prints = {name: Prints.of(material) for name, material in materials.items()}
     yield from _duplicates(prints)
@@ -41,7 +41,7 @@ def check_data(
         yield _odd_files(materials[name])
 
 
-def _duplicates(prints: Mapping[str, Prints]) -> Iterator[Listing]:
+def _duplicates(prints: Mapping[str, Prints]) -> Iterator[DataCheck]:
     limits = calibrate(list(prints.values()))
     names = list(prints)
     for i, one in enumerate(names):
@@ -50,14 +50,14 @@ def _duplicates(prints: Mapping[str, Prints]) -> Iterator[Listing]:
             yield _pairs_listing(prints[one].material, prints[other].material, pairs, limits.thumb)
 
 
-def _pairs_listing(one: Material, other: Material, pairs: Pairs, limit: float) -> Listing:
+def _pairs_listing(one: SplitSample, other: SplitSample, pairs: Pairs, limit: float) -> DataCheck:
     within = one is other
     order = np.argsort(pairs.distance, kind="stable")
     rows = [(one.ids[pairs.first[k]], other.ids[pairs.second[k]], "exact" if pairs.exact[k] else "near",
              f"{pairs.distance[k]:.1f}") for k in order[:ROWS]]  # fmt: skip
     where = "have a repetition within it" if within else f"repeat an image of {other.split}"
     drawn = "" if len(other) == other.population else f"; {len(other)} of its {other.population} images were compared"
-    return Listing(
+    return DataCheck(
         name="duplicates" if within else "duplicates across",
         split=one.split,
         other="" if within else other.split,
@@ -72,19 +72,19 @@ def _pairs_listing(one: Material, other: Material, pairs: Pairs, limit: float) -
     )
 
 
-def _shared_groups(splits: Sequence[Split]) -> Iterator[Listing | ListingNotRun]:
+def _shared_groups(splits: Sequence[Split]) -> Iterator[DataCheck | DataCheckNotRun]:
     for i, one in enumerate(splits):
         for other in splits[:i]:
             ours, theirs = ([s.group_id for s in split.samples if s.group_id] for split in (one, other))
             if not ours or not theirs:
-                yield ListingNotRun("shared groups", one.name, other=other.name, reason=NotRun(
+                yield DataCheckNotRun("shared groups", one.name, other=other.name, reason=NotRun(
                     f"{one.name if not ours else other.name} has no group_id; add the column to the manifest to see "
                     "whether one object was photographed for both", code="not_applicable"))  # fmt: skip
                 continue
             shared = Counter(ours) & Counter(theirs)
             named = sorted(set(shared))
             touched = [s for s in one.samples if s.group_id in shared]
-            yield Listing(
+            yield DataCheck(
                 "shared groups", one.name, len(one.samples), len(touched),
                 f"{len(touched)} of {len(one.samples)} images of {one.name} show an object or scene (group_id) that "
                 f"{other.name} shows too; {len(named)} groups are shared.",
@@ -95,14 +95,14 @@ def _shared_groups(splits: Sequence[Split]) -> Iterator[Listing | ListingNotRun]
             )  # fmt: skip
 
 
-def _balance(told: Predictions) -> Listing:
+def _balance(told: Predictions) -> DataCheck:
     """Classes with less than a quarter of the median number of images."""
     counts = np.bincount(told.labels, minlength=len(told.class_names))
     present = counts[counts > 0]
     median = float(np.median(present)) if len(present) else 0.0
     starved = [c for c in np.argsort(counts, kind="stable") if counts[c] < _STARVED * median]
     rows = tuple((told.class_names[c], str(counts[c]), _recall(told, int(c))) for c in starved)
-    return Listing(
+    return DataCheck(
         "starved classes", told.split, len(told.labels), len(starved),
         f"{len(starved)} of {len(counts)} classes of {told.split} have less than a quarter of the median, "
         f"{median:.0f}.",
@@ -115,7 +115,7 @@ def _recall(told: Predictions, label: int) -> str:
     return f"{100 * float((told.predicted[own] == label).mean()):.0f} %" if own.any() else "no images"
 
 
-def _size(told: Predictions) -> Listing:
+def _size(told: Predictions) -> DataCheck:
     """Classes whose recall cannot be told, and whether the accuracy can."""
     counts = np.bincount(told.labels, minlength=len(told.class_names))
     few = [c for c in np.argsort(counts, kind="stable") if counts[c] < _FEW]
@@ -124,7 +124,7 @@ def _size(told: Predictions) -> Listing:
     width = (accuracy.high or 1.0) - (accuracy.low or 0.0)
     too_small = width > _WIDE
     verdict = "too small to say how accurate the model is" if too_small else "large enough for the accuracy"
-    return Listing(
+    return DataCheck(
         "split size", told.split, n, len(few),
         f"{told.split} is {verdict} (interval {100 * width:.0f} points wide); {len(few)} of {len(counts)} classes have "
         f"fewer than {_FEW} images, too few for their recall.",
@@ -132,7 +132,7 @@ def _size(told: Predictions) -> Listing:
     )  # fmt: skip
 
 
-def _odd_files(material: Material) -> Listing:
+def _odd_files(material: SplitSample) -> DataCheck:
     """Tiny, dark, flat or blurred images, each with the measure that says so."""
     side = float(np.sqrt(np.prod(material.pixels.shape[1:3])))
     found = []
@@ -149,7 +149,7 @@ def _odd_files(material: Material) -> Listing:
             found.append((i, "blurred", f"blur metric {blurred:.2f}"))
     kinds = Counter(kind for _, kind, _ in found)
     told = ", ".join(f"{n} {kind}" for kind, n in kinds.most_common()) or "none"
-    return Listing(
+    return DataCheck(
         "odd files", material.split, len(material), len(found),
         f"Of {len(material)} images of {material.split} looked at, odd ones: {told}.",
         ("image", "what", "measure"), tuple((material.ids[i], kind, how) for i, kind, how in found[:ROWS]),

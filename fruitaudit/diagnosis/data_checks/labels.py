@@ -7,10 +7,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from fruitaudit.diagnosis.gap.contrast import Values
-from fruitaudit.diagnosis.images.material import Eye, Material
-from fruitaudit.records.data import FloatArray, IntArray
-from fruitaudit.records.diagnosis import Listing
+from fruitaudit.diagnosis.images.material import PixelClassifier, SplitSample
+from fruitaudit.records.data import DoubleArray, FloatArray, IntArray
+from fruitaudit.records.diagnosis import DataCheck
 from fruitaudit.records.evaluation import Predictions
 from fruitaudit.records.states import Estimate
 from fruitaudit.statistics.intervals import wilson
@@ -52,7 +51,7 @@ class LabelCheck:
     `looked` and `wrong` (2, K): row 0 counts images by their label, row 1 by the class of most of their neighbours.
     """
 
-    listing: Listing
+    listing: DataCheck
     doubts: tuple[Doubt, ...]
     looked: IntArray
     wrong: IntArray
@@ -74,7 +73,11 @@ class LabelCheck:
 
 
 def check_labels(
-    eye: Eye, material: Material, features: FloatArray, told: Predictions, train: tuple[Material, FloatArray] | None
+    eye: PixelClassifier,
+    material: SplitSample,
+    features: FloatArray,
+    told: Predictions,
+    train: tuple[SplitSample, FloatArray] | None,
 ) -> LabelCheck:
     """Labels that the model and the image's neighbours contradict; `train` are training images with their features.
 
@@ -100,7 +103,7 @@ def check_labels(
     names = told.class_names
     lines = [(material.ids[i], names[labels[i]], names[other[i]], f"{probabilities[i, other[i]]:.2f}",
               f"{votes[i, other[i]]:.1f}") for i in rows[:ROWS]]  # fmt: skip
-    listing = Listing(
+    listing = DataCheck(
         "doubtful labels", material.split, len(material), len(rows),
         f"{len(rows)} of {len(material)} labels of {material.split} look wrong: the model is sure of another class, "
         f"and so are nearly all of the {NEIGHBOURS} nearest images."
@@ -120,7 +123,11 @@ def check_labels(
 
 
 def _nearest(
-    material: Material, features: FloatArray, rows: IntArray, train: tuple[Material, FloatArray], names: Sequence[str]
+    material: SplitSample,
+    features: FloatArray,
+    rows: IntArray,
+    train: tuple[SplitSample, FloatArray],
+    names: Sequence[str],
 ) -> list[Neighbour | None]:
     """For each of the rows the nearest training image that is not the image itself."""
     shown, theirs = train
@@ -134,7 +141,7 @@ def _unit(features: FloatArray) -> FloatArray:
     return features / np.maximum(np.linalg.norm(features, axis=1, keepdims=True), 1e-9)
 
 
-def neighbour_votes(features: FloatArray, labels: IntArray, n_classes: int) -> Values:
+def neighbour_votes(features: FloatArray, labels: IntArray, n_classes: int) -> DoubleArray:
     """(N, K): the share of each image's 10 nearest other images, by cosine, that carry each label."""
     likeness = _unit(features) @ _unit(features).T
     np.fill_diagonal(likeness, -np.inf)

@@ -9,7 +9,7 @@ import numpy as np
 
 from fruitaudit.data.decode import BadImage, decode, read_bytes
 from fruitaudit.data.preprocess import Preprocessor
-from fruitaudit.diagnosis.images.material import Eye, Material, rgb_fitter
+from fruitaudit.diagnosis.images.material import PixelClassifier, SplitSample, rgb_fitter
 from fruitaudit.errors import AuditError
 from fruitaudit.records.data import ByteArray, IntArray
 from fruitaudit.records.diagnosis import PreprocessingTrial, Setting
@@ -33,7 +33,7 @@ class Tried:
     predicted: IntArray
 
 
-def try_preparations(eye: Eye, material: Material, streams: Streams) -> Iterator[PreprocessingTrial]:
+def try_preparations(eye: PixelClassifier, material: SplitSample, streams: Streams) -> Iterator[PreprocessingTrial]:
     """Channel order, scale, resize, interpolation, class order: accuracy of each, paired with the given way."""
     for tried in (*_values(eye, material), *_geometry(eye, material), *_class_orders(material)):
         right = tried.predicted == material.labels
@@ -48,7 +48,7 @@ def try_preparations(eye: Eye, material: Material, streams: Streams) -> Iterator
         )
 
 
-def _values(eye: Eye, material: Material) -> Iterator[Tried]:
+def _values(eye: PixelClassifier, material: SplitSample) -> Iterator[Tried]:
     pixels = eye.channels(material.pixels)
     given = eye.preprocessor
     if given.channels == 3:
@@ -62,7 +62,7 @@ def _values(eye: Eye, material: Material) -> Iterator[Tried]:
         yield Tried("scale", _SCALE_NAMES.get(scale, scale), called)
 
 
-def _geometry(eye: Eye, material: Material) -> Iterator[Tried]:
+def _geometry(eye: PixelClassifier, material: SplitSample) -> Iterator[Tried]:
     """Only where files have another size than the model: there is nothing to resize otherwise."""
     height, width = material.pixels.shape[1:3]
     if (material.sizes == (height, width)).all():
@@ -78,7 +78,9 @@ def _geometry(eye: Eye, material: Material) -> Iterator[Tried]:
         yield Tried(setting, value, eye.predicted(pixels))
 
 
-def _refit(material: Material, ways: dict[tuple[Setting, str], Preprocessor]) -> dict[tuple[Setting, str], ByteArray]:
+def _refit(
+    material: SplitSample, ways: dict[tuple[Setting, str], Preprocessor]
+) -> dict[tuple[Setting, str], ByteArray]:
     """Each file decoded once and fitted in every way."""
     found: dict[tuple[Setting, str], list[ByteArray]] = {way: [] for way in ways}
     for sample in material.samples:
@@ -91,7 +93,7 @@ def _refit(material: Material, ways: dict[tuple[Setting, str], Preprocessor]) ->
     return {way: np.stack(images) for way, images in found.items()}
 
 
-def _class_orders(material: Material) -> Iterator[Tried]:
+def _class_orders(material: SplitSample) -> Iterator[Tried]:
     """The assignment of names to outputs that fits best, found on one half of the images and judged on the other.
 
     Kuhn 1955, Nav. Res. Logist. 2, 83-97 (the Hungarian method), on the confusion matrix; both halves take turns.

@@ -8,10 +8,10 @@ from dataclasses import replace
 import cv2
 import numpy as np
 
-from fruitaudit.diagnosis.gap.contrast import Contrast, Side, Values
-from fruitaudit.diagnosis.images.material import Material
+from fruitaudit.diagnosis.gap.contrast import MaskedSplit, SplitPair
+from fruitaudit.diagnosis.images.material import SplitSample
 from fruitaudit.diagnosis.images.sharpness import blur_metric
-from fruitaudit.records.data import FloatArray, IntArray
+from fruitaudit.records.data import DoubleArray, FloatArray, IntArray
 from fruitaudit.records.diagnosis import Distance, FeatureShift, Shift
 from fruitaudit.records.states import Estimate, NotRun, Quantity
 from fruitaudit.runtime.streams import Streams
@@ -35,7 +35,7 @@ UNITS = {
 }
 
 
-def measure_shift(contrast: Contrast) -> Iterator[Shift]:
+def measure_shift(contrast: SplitPair) -> Iterator[Shift]:
     """Every property of the field beside the lab's."""
     lab, field = properties(contrast.lab), properties(contrast.field)
     names = contrast.lab.material.split, contrast.field.material.split
@@ -49,7 +49,7 @@ def measure_shift(contrast: Contrast) -> Iterator[Shift]:
         yield Shift(name, unit, *names, here, there, hedges_g(ours, theirs, of if known else None))
 
 
-def properties(side: Side) -> dict[str, Values]:
+def properties(side: MaskedSplit) -> dict[str, DoubleArray]:
     """By name of `UNITS`, (N,); NaN where an image has none."""
     rows = [_of_image(image) for image in side.material.pixels]
     found = {name: np.array([row[name] for row in rows]) for name in rows[0]}
@@ -73,7 +73,7 @@ def _of_image(image: np.ndarray) -> dict[str, float]:
     }
 
 
-def hedges_g(ours: Values, theirs: Values, groups: Sequence[IntArray] | None = None) -> Quantity:
+def hedges_g(ours: DoubleArray, theirs: DoubleArray, groups: Sequence[IntArray] | None = None) -> Quantity:
     """(mean(theirs) - mean(ours)) / pooled deviation, corrected for small samples; 95 % interval by its normal limit.
 
     g = J d, J = 1 - 3 / (4 m - 1), m = n1 + n2 - 2; variance (n1 + n2) / (n1 n2) + g^2 / (2 (n1 + n2)).
@@ -103,7 +103,7 @@ def hedges_g(ours: Values, theirs: Values, groups: Sequence[IntArray] | None = N
 
 
 def _between_groups(
-    g: float, variance: float, usual: float, off: Sequence[Values], groups: Sequence[IntArray]
+    g: float, variance: float, usual: float, off: Sequence[DoubleArray], groups: Sequence[IntArray]
 ) -> Estimate:
     """Hedges' g with the variance of its means taken between groups; `off` are deviations from each mean."""
     from scipy.stats import t
@@ -119,7 +119,7 @@ def _between_groups(
 
 
 def measure_feature_shift(
-    lab: Material, lab_features: FloatArray, field: Material, field_features: FloatArray, streams: Streams
+    lab: SplitSample, lab_features: FloatArray, field: SplitSample, field_features: FloatArray, streams: Streams
 ) -> FeatureShift:
     """Cross-validated two-sample classifier: logistic regression on the 32 main directions of the model's features.
 
@@ -152,7 +152,7 @@ def measure_feature_shift(
     return FeatureShift(lab.split, field.split, auc, tuple(most_lab), tuple(most_field))
 
 
-def _auc(scores: Values, y: np.ndarray, lab: Material, field: Material, streams: Streams) -> Estimate:
+def _auc(scores: DoubleArray, y: np.ndarray, lab: SplitSample, field: SplitSample, streams: Streams) -> Estimate:
     wins = np.sign(scores[y == 1][:, None] - scores[y == 0][None]) / 2 + 0.5
     ours, theirs = (weights(m.sources, streams, "auc", m.split) for m in (lab, field))
     spread = ((theirs @ wins) * ours).sum(axis=1)
@@ -161,8 +161,8 @@ def _auc(scores: Values, y: np.ndarray, lab: Material, field: Material, streams:
 
 
 def nearest_training(
-    names: Sequence[str], train: Material, train_features: FloatArray, lab: tuple[Material, FloatArray],
-    field: tuple[Material, FloatArray],
+    names: Sequence[str], train: SplitSample, train_features: FloatArray, lab: tuple[SplitSample, FloatArray],
+    field: tuple[SplitSample, FloatArray],
 ) -> tuple[Distance, ...]:  # fmt: skip
     """Every error of the field with the nearest training image of its true class; farthest first.
 
@@ -187,8 +187,8 @@ def nearest_training(
 
 
 def to_own_class(
-    material: Material, features: FloatArray, train: Material, train_features: FloatArray
-) -> tuple[Values, np.ndarray]:
+    material: SplitSample, features: FloatArray, train: SplitSample, train_features: FloatArray
+) -> tuple[DoubleArray, np.ndarray]:
     """(N,) cosine distance to, and row of, the nearest training image of the same class; inf where there is none."""
     a, b = (f / np.maximum(np.linalg.norm(f, axis=1, keepdims=True), 1e-9) for f in (features, train_features))
     distances = np.where(material.labels[:, None] == train.labels[None], 1 - a @ b.T, np.inf).astype(np.float64)

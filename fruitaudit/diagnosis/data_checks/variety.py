@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from fruitaudit.diagnosis.data_checks.shift import to_own_class
-from fruitaudit.diagnosis.images.material import Material
+from fruitaudit.diagnosis.images.material import SplitSample
 from fruitaudit.records.data import FloatArray, IntArray
 from fruitaudit.records.states import Estimate
 from fruitaudit.statistics.intervals import difference, share_of
@@ -35,8 +35,8 @@ class Variety:
 
 
 def find_varieties(
-    names: Sequence[str], train: tuple[Material, FloatArray], lab: tuple[Material, FloatArray],
-    field: tuple[Material, FloatArray],
+    names: Sequence[str], train: tuple[SplitSample, FloatArray], lab: tuple[SplitSample, FloatArray],
+    field: tuple[SplitSample, FloatArray],
 ) -> Iterator[Variety]:  # fmt: skip
     """Classes far from training, whose recall falls by 20 points or more, where most others are near."""
     usual, _ = to_own_class(*lab, *train)
@@ -61,5 +61,5 @@ def find_varieties(
         yield Variety(names[label], material.split, drop, rank, float(np.median(near)), effect, ids)
 
 
-def _recall(material: Material, rows: IntArray) -> Estimate:
+def _recall(material: SplitSample, rows: IntArray) -> Estimate:
     return share_of(material.correct[rows] > 0, None if material.groups is None else material.groups[rows])

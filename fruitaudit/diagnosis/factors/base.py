@@ -14,14 +14,14 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypeVar, cast
 
-from fruitaudit.diagnosis.gap.contrast import Contrast
+from fruitaudit.diagnosis.gap.contrast import SplitPair
 from fruitaudit.diagnosis.images.layers import Layers
 from fruitaudit.records.data import IntArray
 from fruitaudit.records.diagnosis import Remedy
 from fruitaudit.records.states import NotRun
 
 T = TypeVar("T")
-Kind = Literal["cause", "probe"]
+FactorKind = Literal["cause", "probe"]
 Stage = Literal["object", "place", "surroundings", "light", "camera"]
 STAGES: tuple[Stage, ...] = ("object", "place", "surroundings", "light", "camera")
 """The order in which changes are applied: as a picture comes about."""
@@ -78,14 +78,14 @@ class Factor:
     """What may follow `cause:` and means this factor, beside its own name; several factors may share one."""
     of_few: tuple[str, str] | None = None
     """Slug and sentence of the finding where only few classes are changed; `{}` is put in for their names."""
-    kind: Kind = "cause"
+    kind: FactorKind = "cause"
 
 
 @dataclass(frozen=True)
 class Measurements:
     """A lab split beside a field split, and what was measured of them so far: each thing once."""
 
-    contrast: Contrast
+    contrast: SplitPair
     factors: Mapping[str, Factor]
     _known: dict[Callable[[Measurements], Any], Any] = field(default_factory=dict, compare=False, repr=False)
 
@@ -105,7 +105,7 @@ def no_difference(what: str) -> NotRun:
     return NotRun(f"the field does not differ from the lab in this: {what}", code="no_difference")
 
 
-def without_masks(contrast: Contrast) -> NotRun | None:
+def without_masks(contrast: SplitPair) -> NotRun | None:
     """Why something that needs the object's mask cannot be undone; None where it can."""
     if contrast.field.separable:
         return None

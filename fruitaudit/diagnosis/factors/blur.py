@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 
 from fruitaudit.diagnosis.factors.base import TRAIN, Change, Factor, Measurements, no_difference
-from fruitaudit.diagnosis.gap.contrast import Side
+from fruitaudit.diagnosis.gap.contrast import MaskedSplit
 from fruitaudit.diagnosis.images.layers import Layers
 from fruitaudit.diagnosis.images.sharpness import blur_metric
 from fruitaudit.records.data import FloatArray, IntArray
@@ -37,11 +37,11 @@ def measure(measurements: Measurements) -> Change | NotRun:
     return Change("blur", dose, apply)
 
 
-def _blur_metrics(side: Side) -> list[float]:
+def _blur_metrics(side: MaskedSplit) -> list[float]:
     return [blur_metric(image.astype(np.float32), _region(side, i)) for i, image in enumerate(side.material.pixels)]
 
 
-def _region(side: Side, i: int) -> np.ndarray:
+def _region(side: MaskedSplit, i: int) -> np.ndarray:
     """The object with its outline; the whole image where there is no sure mask."""
     mask = side.masks.values[i]
     if i not in side.sure:

@@ -13,8 +13,8 @@ import numpy as np
 import numpy.typing as npt
 
 from fruitaudit.diagnosis.factors.base import Measurements
-from fruitaudit.diagnosis.gap.contrast import Contrast, Side, Values, class_medians
-from fruitaudit.records.data import IntArray
+from fruitaudit.diagnosis.gap.contrast import MaskedSplit, SplitPair, class_medians
+from fruitaudit.records.data import DoubleArray, IntArray
 
 LEAST_GAIN = 0.05
 """Smallest |log gain| worth a change: 5 % of brightness."""
@@ -38,10 +38,10 @@ class ObjectColours:
     `cielab` and `spread` (N, 3) are mean and deviation in CIELAB.
     """
 
-    rgb: Values
-    contrast: Values
-    cielab: Values
-    spread: Values
+    rgb: DoubleArray
+    contrast: DoubleArray
+    cielab: DoubleArray
+    spread: DoubleArray
 
 
 @dataclass(frozen=True)
@@ -52,20 +52,20 @@ class ColourShift:
     sides; `lab` and `field` (K, 3) their mean colours, the field's with the gain taken out.
     """
 
-    gain: Values
-    behind: Values
+    gain: DoubleArray
+    behind: DoubleArray
     turn: float
     classes: IntArray
-    lab: Values
-    field: Values
+    lab: DoubleArray
+    field: DoubleArray
 
     @property
-    def chroma_shift(self) -> Values:
+    def chroma_shift(self) -> DoubleArray:
         """(K,) distance of the mean chromas, in CIELAB units."""
         return np.asarray(np.linalg.norm(chroma(self.field) - chroma(self.lab), axis=1), np.float64)
 
 
-def object_colours(side: Side, *, inner: bool = True) -> ObjectColours:
+def object_colours(side: MaskedSplit, *, inner: bool = True) -> ObjectColours:
     """Over the best guess of the object, sure or not; over the whole image where there is no guess.
 
     `inner`: over its inner part only. Else over all of it but the outline: what a photo filled with objects shows.
@@ -109,7 +109,7 @@ def _within(mask: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
     return eroded if eroded.any() else np.ones_like(mask)
 
 
-def colour_shift(contrast: Contrast, lab: ObjectColours, field: ObjectColours) -> ColourShift:
+def colour_shift(contrast: SplitPair, lab: ObjectColours, field: ObjectColours) -> ColourShift:
     """Light and hue, told apart: the turn of hue after which one gain fits all classes best, if that is much better."""
     labels, there = contrast.lab.material.labels, contrast.field.material.labels
     classes = np.intersect1d(labels, there)
@@ -126,13 +126,13 @@ def colour_shift(contrast: Contrast, lab: ObjectColours, field: ObjectColours) -
     return ColourShift(gain, behind, float(turn), classes, ours, np.clip(theirs / np.exp(gain), 0, 255))
 
 
-def _fit(ours: Values, theirs: Values) -> tuple[Values, float]:
+def _fit(ours: DoubleArray, theirs: DoubleArray) -> tuple[DoubleArray, float]:
     ratio = np.log(theirs + DARK) - np.log(ours + DARK)
     gain = np.median(ratio, axis=0)
     return gain, float(np.abs(ratio - gain).mean())
 
 
-def _background_gain(contrast: Contrast) -> Values | None:
+def _background_gain(contrast: SplitPair) -> DoubleArray | None:
     """(3,) log gain from the lab's to the field's background, where both are uniform; else None."""
     colours = []
     for side in (contrast.lab, contrast.field):
@@ -144,12 +144,12 @@ def _background_gain(contrast: Contrast) -> Values | None:
     return np.log(colours[1] + DARK) - np.log(colours[0] + DARK)
 
 
-def _same_surface(anchor: Values, gain: Values) -> bool:
+def _same_surface(anchor: DoubleArray, gain: DoubleArray) -> bool:
     """The background has not changed at all, so less light is ruled out; more of it might be hidden by white."""
     return bool(np.abs(anchor).max() < LEAST_GAIN and gain.min() < LEAST_GAIN)
 
 
-def turned(rgb: Values, degrees: float) -> Values:
+def turned(rgb: DoubleArray, degrees: float) -> DoubleArray:
     """(K, 3) colours with their hue turned about the grey axis (in YIQ, which keeps the luminance)."""
     to_yiq = np.array([[0.299, 0.587, 0.114], [0.596, -0.274, -0.322], [0.211, -0.523, 0.312]])
     c, s = np.cos(np.radians(degrees)), np.sin(np.radians(degrees))
@@ -157,7 +157,7 @@ def turned(rgb: Values, degrees: float) -> Values:
     return np.clip(rgb @ turn.T, 0, 255)
 
 
-def chroma(rgb: Values) -> Values:
+def chroma(rgb: DoubleArray) -> DoubleArray:
     """(K, 3) 8-bit colours -> (K, 2), a* and b* of CIELAB."""
     lab = cv2.cvtColor(np.asarray(rgb, np.float32)[None] / 255, cv2.COLOR_RGB2LAB)
     return lab[0, :, 1:].astype(np.float64)

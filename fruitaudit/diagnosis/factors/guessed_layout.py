@@ -16,8 +16,8 @@ import numpy as np
 from fruitaudit.diagnosis.factors.base import Change, Measurements
 from fruitaudit.diagnosis.factors.placing import PILE, scale_change, several_change
 from fruitaudit.diagnosis.gap.change import changed
-from fruitaudit.diagnosis.gap.contrast import Contrast, Values
-from fruitaudit.records.data import ByteArray
+from fruitaudit.diagnosis.gap.contrast import SplitPair
+from fruitaudit.records.data import ByteArray, DoubleArray
 from fruitaudit.records.states import NotRun
 
 SCALES = (1.0, 0.7, 0.5, 0.35, 0.25)
@@ -58,14 +58,14 @@ def changes_seen(measurements: Measurements) -> dict[str, Change | NotRun]:
     return {factor: found.get(factor, none) for factor in ("scale", "several")}
 
 
-def immovable(contrast: Contrast) -> NotRun | None:
+def immovable(contrast: SplitPair) -> NotRun | None:
     """Why the lab's objects cannot be laid out in another way; None where they can."""
     if contrast.lab.separable:
         return None
     return NotRun(f"no object can be moved or repeated without its mask: {contrast.lab.masks.text}", code="no_masks")
 
 
-def guess_layout(contrast: Contrast, others: tuple[Change, ...]) -> GuessedLayout:
+def guess_layout(contrast: SplitPair, others: tuple[Change, ...]) -> GuessedLayout:
     """Of 5 sizes, each once and as a pile; `others` (`_ALSO`) are done to every candidate."""
     rows = np.linspace(0, len(contrast.lab.material) - 1, _TRIED).astype(np.int64)
     field = _moments(contrast.field.material.pixels)
@@ -79,7 +79,7 @@ def guess_layout(contrast: Contrast, others: tuple[Change, ...]) -> GuessedLayou
     return GuessedLayout(*min(distances, key=lambda key: distances[key]))
 
 
-def _changes(contrast: Contrast, layout: GuessedLayout) -> tuple[Change, ...]:
+def _changes(contrast: SplitPair, layout: GuessedLayout) -> tuple[Change, ...]:
     """The layout as changes: every object between 0.8 and 1.25 of the guessed size."""
     ids, n = contrast.lab.material.ids, len(contrast.lab.material)
     vary = np.array([contrast.streams.rng("guessed scale", i).uniform(0.8, 1.25) for i in ids])
@@ -93,12 +93,12 @@ def _changes(contrast: Contrast, layout: GuessedLayout) -> tuple[Change, ...]:
     return found
 
 
-def changes_of(contrast: Contrast, layout: GuessedLayout) -> dict[str, Change]:
+def changes_of(contrast: SplitPair, layout: GuessedLayout) -> dict[str, Change]:
     """By factor, those of `scale` and `several` that the guessed layout needs."""
     return {change.factor: change for change in _changes(contrast, layout)}
 
 
-def _moments(pixels: ByteArray) -> Values:
+def _moments(pixels: ByteArray) -> DoubleArray:
     """(N, 2 * bands): log energy of up to four bands of a Laplacian pyramid, over the middle and over the rim."""
     rows = []
     for image in pixels:

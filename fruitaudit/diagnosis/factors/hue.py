@@ -19,7 +19,7 @@ from fruitaudit.diagnosis.factors.colours import (
     turned,
 )
 from fruitaudit.diagnosis.gap.change import changed
-from fruitaudit.diagnosis.gap.contrast import Contrast, Side
+from fruitaudit.diagnosis.gap.contrast import MaskedSplit, SplitPair
 from fruitaudit.diagnosis.images.layers import Layers
 from fruitaudit.records.data import FloatArray, IntArray
 from fruitaudit.records.diagnosis import Remedy
@@ -37,12 +37,12 @@ def measure(measurements: Measurements) -> Change | NotRun:
         return _transfer_of(contrast, lab, field, measurements.once(shift))
     side = contrast.lab
     pixels = changed(side, [wetness], np.arange(len(side.material)))
-    wet = replace(contrast, lab=Side(replace(side.material, pixels=pixels), side.masks))
+    wet = replace(contrast, lab=MaskedSplit(replace(side.material, pixels=pixels), side.masks))
     lab = object_colours(wet.lab)
     return _transfer_of(wet, lab, field, colour_shift(wet, lab, field))
 
 
-def _transfer_of(contrast: Contrast, lab: ObjectColours, field: ObjectColours, apart: ColourShift) -> Change | NotRun:
+def _transfer_of(contrast: SplitPair, lab: ObjectColours, field: ObjectColours, apart: ColourShift) -> Change | NotRun:
     """Mean and deviation of each class's colours in CIELAB made the field's, light taken out; on the object only.
 
     Paper: Reinhard, Ashikhmin, Gooch, Shirley 2001, IEEE Comput. Graph. Appl. 21(5), eq. 10-12.
@@ -76,7 +76,7 @@ class _Transfer:
     new: FloatArray
 
 
-def _transfer(contrast: Contrast, lab: ObjectColours, field: ObjectColours, apart: ColourShift, k: int) -> _Transfer:
+def _transfer(contrast: SplitPair, lab: ObjectColours, field: ObjectColours, apart: ColourShift, k: int) -> _Transfer:
     ours = contrast.lab.material.labels == apart.classes[k]
     theirs = contrast.field.material.labels == apart.classes[k]
     # The field's mean with its light taken out; deviations are hardly touched by a gain near one.

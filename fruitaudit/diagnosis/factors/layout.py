@@ -9,8 +9,8 @@ import numpy as np
 import numpy.typing as npt
 
 from fruitaudit.diagnosis.factors.base import Measurements
-from fruitaudit.diagnosis.gap.contrast import Side, Values
-from fruitaudit.records.data import ByteArray
+from fruitaudit.diagnosis.gap.contrast import MaskedSplit
+from fruitaudit.records.data import ByteArray, DoubleArray
 
 
 @dataclass(frozen=True)
@@ -21,9 +21,9 @@ class Layout:
     sides from the middle; `count` is the number of parts, told apart by gaps and by edges.
     """
 
-    side: Values
-    centre: Values
-    count: Values
+    side: DoubleArray
+    centre: DoubleArray
+    count: DoubleArray
 
 
 def layouts(measurements: Measurements) -> tuple[Layout, Layout]:
@@ -31,7 +31,7 @@ def layouts(measurements: Measurements) -> tuple[Layout, Layout]:
     return layout_of(measurements.contrast.lab), layout_of(measurements.contrast.field)
 
 
-def layout_of(side: Side) -> Layout:
+def layout_of(side: MaskedSplit) -> Layout:
     """NaN where the mask is not sure."""
     n = len(side.material)
     sides, centres, counts = np.full(n, np.nan), np.full((n, 2), np.nan), np.full(n, np.nan)

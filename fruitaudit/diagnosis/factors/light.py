@@ -8,9 +8,9 @@ import numpy as np
 
 from fruitaudit.diagnosis.factors.base import TRAIN, Change, Factor, Measurements, no_difference
 from fruitaudit.diagnosis.factors.colours import DARK, LEAST_GAIN, ObjectColours, colours, shift
-from fruitaudit.diagnosis.gap.contrast import Side, Values, class_medians, excess_spread
+from fruitaudit.diagnosis.gap.contrast import MaskedSplit, class_medians, excess_spread
 from fruitaudit.diagnosis.images.layers import Layers
-from fruitaudit.records.data import FloatArray, IntArray
+from fruitaudit.records.data import DoubleArray, FloatArray, IntArray
 from fruitaudit.records.diagnosis import Remedy
 from fruitaudit.records.states import NotRun
 
@@ -53,7 +53,7 @@ def measure(measurements: Measurements) -> Change | NotRun:
     return Change("light", dose, apply)
 
 
-def _exposure(of: ObjectColours, side: Side, classes: IntArray) -> Values:
+def _exposure(of: ObjectColours, side: MaskedSplit, classes: IntArray) -> DoubleArray:
     """(N,) log brightness of each object about the median of its class."""
     bright = np.log(of.rgb.mean(axis=1) + DARK)
     labels = side.material.labels

@@ -9,15 +9,15 @@ import numpy as np
 import numpy.typing as npt
 
 from fruitaudit.diagnosis.factors.base import Change
-from fruitaudit.diagnosis.gap.contrast import Contrast, Values
+from fruitaudit.diagnosis.gap.contrast import SplitPair
 from fruitaudit.diagnosis.images.layers import Layers
-from fruitaudit.records.data import FloatArray, IntArray
+from fruitaudit.records.data import DoubleArray, FloatArray, IntArray
 
 PILE = 99
 """Copies of an object by which the whole picture is filled with it."""
 
 
-def scale_change(scales: Values, offsets: Values, dose: str, notes: tuple[str, ...] = ()) -> Change:
+def scale_change(scales: DoubleArray, offsets: DoubleArray, dose: str, notes: tuple[str, ...] = ()) -> Change:
     """`scales` (N,), `offsets` (N, 2) in image sides, of each lab image."""
 
     def apply(layers: Layers, rows: IntArray) -> Layers:
@@ -49,7 +49,7 @@ def _placed(
     )
 
 
-def several_change(contrast: Contrast, extra: IntArray, dose: str, notes: tuple[str, ...] = ()) -> Change:
+def several_change(contrast: SplitPair, extra: IntArray, dose: str, notes: tuple[str, ...] = ()) -> Change:
     """`extra` (N,) further copies; `PILE` fills the picture."""
     material = contrast.lab.material
     rngs = [contrast.streams.rng("several objects", sample_id) for sample_id in material.ids]
@@ -63,7 +63,7 @@ def several_change(contrast: Contrast, extra: IntArray, dose: str, notes: tuple[
     return Change("several", dose, apply, notes)
 
 
-def _repeated(image: FloatArray, alpha: FloatArray, extra: int, places: Values) -> tuple[FloatArray, FloatArray]:
+def _repeated(image: FloatArray, alpha: FloatArray, extra: int, places: DoubleArray) -> tuple[FloatArray, FloatArray]:
     if extra == 0:
         return image, alpha
     rows, columns = (np.flatnonzero(alpha.max(axis=axis) > 0.5) for axis in (1, 0))
@@ -90,7 +90,7 @@ def _repeated(image: FloatArray, alpha: FloatArray, extra: int, places: Values) 
 
 
 def _tiled(
-    image: FloatArray, alpha: FloatArray, shape: tuple[int, int], place: Values
+    image: FloatArray, alpha: FloatArray, shape: tuple[int, int], place: DoubleArray
 ) -> tuple[FloatArray, FloatArray]:
     """The object's box repeated in rows, every other one shifted by half a box, from a random beginning."""
     h, w = alpha.shape

@@ -8,9 +8,9 @@ import numpy.typing as npt
 
 from fruitaudit.diagnosis.factors.base import Change, Factor, Measurements, no_difference, without_masks
 from fruitaudit.diagnosis.factors.colours import core_of, shift
-from fruitaudit.diagnosis.gap.contrast import Contrast, Side, Values, class_medians
+from fruitaudit.diagnosis.gap.contrast import MaskedSplit, SplitPair, class_medians
 from fruitaudit.diagnosis.images.layers import Layers, fill
-from fruitaudit.records.data import ByteArray, FloatArray, IntArray
+from fruitaudit.records.data import ByteArray, DoubleArray, FloatArray, IntArray
 from fruitaudit.records.diagnosis import Remedy
 from fruitaudit.records.states import NotRun
 
@@ -62,7 +62,7 @@ def glint_of(image: ByteArray, inside: npt.NDArray[np.bool_]) -> float:
     return float(np.quantile(np.median(saturation) - saturation, 0.99))
 
 
-def _skins(side: Side) -> Values:
+def _skins(side: MaskedSplit) -> DoubleArray:
     """(N, 2) glint and log median luminance of each object; NaN where it is too small or its mask not sure."""
     found = np.full((len(side.material), 2), np.nan)
     for i in side.sure:
@@ -74,7 +74,7 @@ def _skins(side: Side) -> Values:
     return found
 
 
-def _glints(contrast: Contrast, i: int) -> FloatArray:
+def _glints(contrast: SplitPair, i: int) -> FloatArray:
     """(H, W) 0..1 where the object of image i would shine: its brightest tenth, and drops at random."""
     image, mask = contrast.lab.material.pixels[i], contrast.lab.masks.values[i]
     grey = cv2.GaussianBlur(cv2.cvtColor(image, cv2.COLOR_RGB2GRAY).astype(np.float32), (0, 0), 0.015 * contrast.side)
@@ -91,7 +91,7 @@ def _wet(image: FloatArray, glints: FloatArray, dark: float, strength: float) ->
     return wet + (255 - wet) * (np.float32(strength) * glints[..., None])
 
 
-def _matching(contrast: Contrast, places: list[FloatArray], dark: float, wanted: float) -> float:
+def _matching(contrast: SplitPair, places: list[FloatArray], dark: float, wanted: float) -> float:
     """The strength at which lab objects glint as much as wanted, by interpolation between ten."""
     side = contrast.lab
     rows = side.sure[:: max(1, len(side.sure) // _TRIED)]

@@ -13,10 +13,10 @@ import numpy as np
 
 from fruitaudit.diagnosis.factors import registry
 from fruitaudit.diagnosis.factors.base import Change
-from fruitaudit.diagnosis.gap.contrast import Side, Values
+from fruitaudit.diagnosis.gap.contrast import MaskedSplit
 from fruitaudit.diagnosis.images.layers import Layers
-from fruitaudit.diagnosis.images.material import Eye
-from fruitaudit.records.data import ByteArray, IntArray
+from fruitaudit.diagnosis.images.material import PixelClassifier
+from fruitaudit.records.data import ByteArray, DoubleArray, IntArray
 
 CHUNK = 64
 """Images in memory as layers at once."""
@@ -26,11 +26,11 @@ T = TypeVar("T")
 
 
 @dataclass(frozen=True)
-class Answers:
+class PredictionCache:
     """What the model calls the images of one side under subsets of the changes; each subset is tried once."""
 
-    eye: Eye
-    side: Side
+    eye: PixelClassifier
+    side: MaskedSplit
     changes: tuple[Change, ...]
     _known: dict[Subset, IntArray] = field(default_factory=dict)
 
@@ -42,13 +42,15 @@ class Answers:
             self._known.update(predictions(self.eye, self.side, self.changes, new))
         return {subset: self._known[subset] for subset in wanted}
 
-    def right(self, subsets: Iterable[Subset]) -> dict[Subset, Values]:
+    def right(self, subsets: Iterable[Subset]) -> dict[Subset, DoubleArray]:
         """(N,) by subset, 1.0 where the model is right, else 0.0."""
         labels = self.side.material.labels
         return {subset: (said == labels).astype(np.float64) for subset, said in self.called(subsets).items()}
 
 
-def predictions(eye: Eye, side: Side, changes: Sequence[Change], subsets: Sequence[Subset]) -> dict[Subset, IntArray]:
+def predictions(
+    eye: PixelClassifier, side: MaskedSplit, changes: Sequence[Change], subsets: Sequence[Subset]
+) -> dict[Subset, IntArray]:
     """What the model calls every image under each subset of the changes: (N,) by subset.
 
     Changes that several subsets begin with are made once.
@@ -91,7 +93,7 @@ def _walk(
         _walk(first.apply(layers, rows), rows, rest, with_it, leaf)
 
 
-def changed(side: Side, changes: Sequence[Change], rows: IntArray) -> ByteArray:
+def changed(side: MaskedSplit, changes: Sequence[Change], rows: IntArray) -> ByteArray:
     """The pictures of these rows under all of the changes."""
     layers = side.cutouts[rows]
     for change in in_order(changes):

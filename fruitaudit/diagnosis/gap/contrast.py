@@ -6,12 +6,11 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
-import numpy.typing as npt
 
 from fruitaudit.diagnosis.images.layers import Cutouts
 from fruitaudit.diagnosis.images.masks import Masks
-from fruitaudit.diagnosis.images.material import Material
-from fruitaudit.records.data import IntArray
+from fruitaudit.diagnosis.images.material import SplitSample
+from fruitaudit.records.data import DoubleArray, IntArray
 from fruitaudit.runtime.streams import Streams
 
 ENOUGH = 12
@@ -19,14 +18,12 @@ ENOUGH = 12
 SHARE = 0.3
 """Smallest share of images with a sure mask: fewer would be a choice of the easy ones."""
 
-Values = npt.NDArray[np.float64]
-
 
 @dataclass(frozen=True)
-class Side:
+class MaskedSplit:
     """One split with its masks."""
 
-    material: Material
+    material: SplitSample
     masks: Masks
 
     @cached_property
@@ -44,19 +41,19 @@ class Side:
 
 
 @dataclass(frozen=True)
-class Contrast:
+class SplitPair:
     """`partner` (N_lab,): the field image, of the same class where there is one, whose statistics each lab image takes.
 
     All changes of one lab image come from one field image, so that what occurs together in the field stays together.
     """
 
-    lab: Side
-    field: Side
+    lab: MaskedSplit
+    field: MaskedSplit
     streams: Streams
     partner: IntArray
 
     @classmethod
-    def of(cls, lab: Side, field: Side, streams: Streams) -> Contrast:
+    def of(cls, lab: MaskedSplit, field: MaskedSplit, streams: Streams) -> SplitPair:
         """Partners are drawn with the seed: images with a sure mask first, all of them about equally often."""
         rng = streams.rng("diagnosis partners", lab.material.split, field.material.split)
         pool = field.sure if field.separable else np.arange(len(field.material))
@@ -75,14 +72,14 @@ class Contrast:
         return float(np.sqrt(height * width))
 
 
-def class_medians(values: Values, labels: IntArray, classes: IntArray) -> Values:
+def class_medians(values: DoubleArray, labels: IntArray, classes: IntArray) -> DoubleArray:
     """(N, ...) -> (K, ...): the median of each class; NaN where it has no finite value."""
     rows = [values[labels == c] for c in classes]
     empty = np.full(values.shape[1:], np.nan)
     return np.array([np.nanmedian(r, axis=0) if np.isfinite(r).any() else empty for r in rows])
 
 
-def excess_spread(lab: Values, field: Values) -> float:
+def excess_spread(lab: DoubleArray, field: DoubleArray) -> float:
     """Share, 0..1, of the field's deviations that the lab does not show already: sqrt(1 - var_lab / var_field).
 
     0 up to half more variance: so much differs between two draws of the same few images.

@@ -13,11 +13,11 @@ import numpy as np
 
 from fruitaudit.diagnosis.factors.base import Change
 from fruitaudit.diagnosis.gap.change import changed, in_chunks
-from fruitaudit.diagnosis.gap.contrast import Contrast
-from fruitaudit.diagnosis.images.material import Eye
+from fruitaudit.diagnosis.gap.contrast import SplitPair
+from fruitaudit.diagnosis.images.material import PixelClassifier
 from fruitaudit.records.data import ByteArray, FloatArray, IntArray
 
-Disturb = Callable[[Contrast, IntArray, FloatArray], ByteArray]
+Disturb = Callable[[SplitPair, IntArray, FloatArray], ByteArray]
 """(contrast, rows, distances of 255) -> the lab images of these rows (N, H, W, 3), each at its root mean square
 distance from what it was, or as near to that as black and white allow."""
 _COARSE = 12
@@ -25,7 +25,7 @@ _COARSE = 12
 _TRIES = 6
 
 
-def control_answers(eye: Eye, contrast: Contrast, changes: Sequence[Change], disturb: Disturb) -> IntArray:
+def control_answers(eye: PixelClassifier, contrast: SplitPair, changes: Sequence[Change], disturb: Disturb) -> IntArray:
     """(N,) what the model calls the lab images, each disturbed as far as the changes together take it."""
     lab = contrast.lab
 
@@ -42,7 +42,7 @@ def distances(one: ByteArray, other: ByteArray) -> FloatArray:
     return np.sqrt((apart * apart).mean(axis=(1, 2, 3)))
 
 
-def framed(contrast: Contrast, rows: IntArray, distance: FloatArray) -> ByteArray:
+def framed(contrast: SplitPair, rows: IntArray, distance: FloatArray) -> ByteArray:
     """A frame, from the border inwards: each of its values black or white, whichever is farther. Nothing is random.
 
     It spares what most pictures show in their middle, so that a model breaks by it only if size alone breaks it.
@@ -60,7 +60,7 @@ def framed(contrast: Contrast, rows: IntArray, distance: FloatArray) -> ByteArra
     return np.where(inside.reshape(len(rows), height, width, 1), farthest, images)
 
 
-def patterned(contrast: Contrast, rows: IntArray, distance: FloatArray) -> ByteArray:
+def patterned(contrast: SplitPair, rows: IntArray, distance: FloatArray) -> ByteArray:
     """A random smooth pattern of colour over the whole picture, the object too, drawn for each image alone."""
     images = contrast.lab.material.pixels[rows].astype(np.float32)
     patterns = np.stack([_pattern(contrast, i, images.shape[1:3]) for i in rows])
@@ -73,7 +73,7 @@ def patterned(contrast: Contrast, rows: IntArray, distance: FloatArray) -> ByteA
     return moved.astype(np.uint8)
 
 
-def _pattern(contrast: Contrast, row: int, shape: tuple[int, int]) -> FloatArray:
+def _pattern(contrast: SplitPair, row: int, shape: tuple[int, int]) -> FloatArray:
     """(H, W, 3), root mean square 1."""
     rng = contrast.streams.rng("control", contrast.lab.material.ids[row])
     cells = rng.normal(size=(_COARSE, _COARSE, 3)).astype(np.float32)

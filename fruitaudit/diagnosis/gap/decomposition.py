@@ -9,8 +9,8 @@ import numpy as np
 
 from fruitaudit.diagnosis.factors import registry
 from fruitaudit.diagnosis.factors.base import Change
-from fruitaudit.diagnosis.gap.change import Answers, Subset, all_subsets
-from fruitaudit.diagnosis.gap.contrast import Contrast, Values
+from fruitaudit.diagnosis.gap.change import PredictionCache, Subset, all_subsets
+from fruitaudit.diagnosis.gap.contrast import SplitPair
 from fruitaudit.diagnosis.gap.controls import control_answers, framed, patterned
 from fruitaudit.diagnosis.gap.gap_checks import (
     LEAST,
@@ -23,7 +23,8 @@ from fruitaudit.diagnosis.gap.gap_checks import (
 )
 from fruitaudit.diagnosis.gap.measuring import Factors
 from fruitaudit.diagnosis.gap.shapley import EXACT_UP_TO, ORDERS, beginnings, draw_orders, shares, shares_of_orders
-from fruitaudit.diagnosis.images.material import Material
+from fruitaudit.diagnosis.images.material import SplitSample
+from fruitaudit.records.data import DoubleArray
 from fruitaudit.records.diagnosis import Decomposition, Effect, EffectNotRun, GapCheck, GapShare
 from fruitaudit.records.states import Estimate, NotRun
 from fruitaudit.statistics.means import SHARE, difference_of_means, mean_of
@@ -33,7 +34,7 @@ _INERT = 0.01
 
 
 def decompose(
-    answers: Answers, contrast: Contrast, factors: Factors, effects: Sequence[Effect | EffectNotRun]
+    answers: PredictionCache, contrast: SplitPair, factors: Factors, effects: Sequence[Effect | EffectNotRun]
 ) -> Decomposition | NotRun:
     """Shapley shares of the gap over the factors that do something, each with an interval over sources.
 
@@ -55,22 +56,22 @@ def decompose(
 class _Game:
     """`right` (N,) by subset, 0 or 1; `shares` (N,) by factor: each image's fall divided among the factors."""
 
-    right: dict[Subset, Values]
-    shares: dict[str, Values]
+    right: dict[Subset, DoubleArray]
+    shares: dict[str, DoubleArray]
     method: str
 
 
-def _both(contrast: Contrast) -> tuple[Material, Material]:
+def _both(contrast: SplitPair) -> tuple[SplitSample, SplitSample]:
     return contrast.lab.material, contrast.field.material
 
 
-def _gap(contrast: Contrast) -> Estimate:
+def _gap(contrast: SplitPair) -> Estimate:
     lab, field = contrast.lab.material, contrast.field.material
     known = lab.sources_known or field.sources_known
     return difference_of_means(lab.correct, lab.sources, field.correct, field.sources, known, contrast.streams, "gap")
 
 
-def _players(answers: Answers, factors: Factors) -> list[Change]:
+def _players(answers: PredictionCache, factors: Factors) -> list[Change]:
     """Factors that change at least a point, alone or after all others; the strongest first."""
     changes = list(factors.changes.values())
     names = frozenset(factors.changes)
@@ -86,7 +87,7 @@ def _players(answers: Answers, factors: Factors) -> list[Change]:
     return sorted(strong, key=strength, reverse=True)
 
 
-def _play(answers: Answers, contrast: Contrast, players: Sequence[Change]) -> _Game:
+def _play(answers: PredictionCache, contrast: SplitPair, players: Sequence[Change]) -> _Game:
     names = [c.factor for c in players]
     everything = frozenset(names)
     orders = [] if len(names) <= EXACT_UP_TO else draw_orders(names, contrast.streams.rng("shapley orders", *names))
@@ -101,7 +102,7 @@ def _play(answers: Answers, contrast: Contrast, players: Sequence[Change]) -> _G
 
 
 def _record(
-    answers: Answers, contrast: Contrast, gap: Estimate, players: Sequence[Change], game: _Game,
+    answers: PredictionCache, contrast: SplitPair, gap: Estimate, players: Sequence[Change], game: _Game,
     effects: Sequence[Effect | EffectNotRun],
 ) -> Decomposition:  # fmt: skip
     lab, field = _both(contrast)
@@ -131,7 +132,7 @@ def _record(
     )
 
 
-def _unexplained(contrast: Contrast, whole: Values) -> Estimate:
+def _unexplained(contrast: SplitPair, whole: DoubleArray) -> Estimate:
     """Accuracy of the transformed lab minus that of the field: what no factor here accounts for."""
     lab, field = _both(contrast)
     known = lab.sources_known or field.sources_known
@@ -139,8 +140,8 @@ def _unexplained(contrast: Contrast, whole: Values) -> Estimate:
 
 
 def _share(
-    answers: Answers, contrast: Contrast, change: Change, names: Subset, game: _Game, checks: Sequence[GapCheck],
-    effects: Sequence[Effect | EffectNotRun],
+    answers: PredictionCache, contrast: SplitPair, change: Change, names: Subset, game: _Game,
+    checks: Sequence[GapCheck], effects: Sequence[Effect | EffectNotRun],
 ) -> GapShare:  # fmt: skip
     name, lab = change.factor, contrast.lab.material
     alone = game.right[frozenset()] - game.right[frozenset([name])]

@@ -9,10 +9,10 @@ import numpy.typing as npt
 
 from fruitaudit.diagnosis.factors import registry
 from fruitaudit.diagnosis.factors.base import Change, Factor
-from fruitaudit.diagnosis.gap.change import CHUNK, Answers, changed
-from fruitaudit.diagnosis.gap.contrast import Contrast, Side
+from fruitaudit.diagnosis.gap.change import CHUNK, PredictionCache, changed
+from fruitaudit.diagnosis.gap.contrast import MaskedSplit, SplitPair
 from fruitaudit.diagnosis.gap.measuring import Factors
-from fruitaudit.diagnosis.images.material import Eye
+from fruitaudit.diagnosis.images.material import PixelClassifier
 from fruitaudit.records.diagnosis import Direction, Effect, EffectNotRun
 from fruitaudit.records.states import Estimate, NotRun
 from fruitaudit.statistics.means import CHANGE, SHARE, Range, mean_of
@@ -21,7 +21,7 @@ SHOWN = 8
 """Sample ids named with an effect."""
 
 
-def measure_effects(answers: Answers, contrast: Contrast, factors: Factors) -> Iterator[Effect | EffectNotRun]:
+def measure_effects(answers: PredictionCache, contrast: SplitPair, factors: Factors) -> Iterator[Effect | EffectNotRun]:
     """All factors toward the field, all that can be undone, all probes. `answers` under the changes of the lab."""
     answers.called(frozenset([name]) for name in factors.changes)  # all at once
     for factor in registry.suspects():
@@ -35,12 +35,12 @@ def measure_effects(answers: Answers, contrast: Contrast, factors: Factors) -> I
         yield _row(_answers_to(probe, answers.eye, contrast.lab), contrast, probe, factor, "probe")
 
 
-def _answers_to(change: Change | NotRun, eye: Eye, side: Side) -> Answers:
-    return Answers(eye, side, (change,) if isinstance(change, Change) else ())
+def _answers_to(change: Change | NotRun, eye: PixelClassifier, side: MaskedSplit) -> PredictionCache:
+    return PredictionCache(eye, side, (change,) if isinstance(change, Change) else ())
 
 
 def _row(
-    answers: Answers, contrast: Contrast, change: Change | NotRun, factor: Factor, direction: Direction
+    answers: PredictionCache, contrast: SplitPair, change: Change | NotRun, factor: Factor, direction: Direction
 ) -> Effect | EffectNotRun:
     if isinstance(change, Change):
         return measure_effect(answers, contrast, change, direction)
@@ -48,7 +48,7 @@ def _row(
     return EffectNotRun(factor.name, factor.title, direction, answers.side.material.split, change, there)
 
 
-def measure_effect(answers: Answers, contrast: Contrast, change: Change, direction: Direction) -> Effect:
+def measure_effect(answers: PredictionCache, contrast: SplitPair, change: Change, direction: Direction) -> Effect:
     """Accuracy with and without one change, on the same images; sources are resampled, not images."""
     material, streams = answers.side.material, contrast.streams
     subset = frozenset([change.factor])
@@ -77,7 +77,7 @@ def measure_effect(answers: Answers, contrast: Contrast, change: Change, directi
     )
 
 
-def pixel_distance(side: Side, change: Change) -> float:
+def pixel_distance(side: MaskedSplit, change: Change) -> float:
     """Root mean square difference, 0..1, that the change makes in up to 64 images."""
     rows = np.unique(np.linspace(0, len(side.material) - 1, CHUNK).astype(np.int64))
     new = changed(side, [change], rows).astype(np.float64)

@@ -11,9 +11,9 @@ from PIL import Image
 
 from fruitaudit.diagnosis.factors.base import Change
 from fruitaudit.diagnosis.gap.change import changed
-from fruitaudit.diagnosis.gap.contrast import Contrast
+from fruitaudit.diagnosis.gap.contrast import SplitPair
 from fruitaudit.diagnosis.gap.measuring import Factors
-from fruitaudit.diagnosis.images.material import Eye
+from fruitaudit.diagnosis.images.material import PixelClassifier
 from fruitaudit.records.data import ByteArray, IntArray
 from fruitaudit.records.diagnosis import Decomposition, Example
 from fruitaudit.runtime.files import atomic
@@ -23,7 +23,12 @@ TOGETHER, FIELD = "together", "field"
 
 
 def draw_examples(
-    eye: Eye, contrast: Contrast, factors: Factors, gap: Decomposition, class_names: Sequence[str], out: Path
+    eye: PixelClassifier,
+    contrast: SplitPair,
+    factors: Factors,
+    gap: Decomposition,
+    class_names: Sequence[str],
+    out: Path,
 ) -> Iterator[Example]:
     """Every factor of the decomposition on the same lab images, then all of them together, then the field itself.
 
@@ -54,7 +59,7 @@ def draw_examples(
             )
 
 
-def example_rows(contrast: Contrast) -> IntArray:
+def example_rows(contrast: SplitPair) -> IntArray:
     """(4,) or fewer rows of the lab, drawn with the seed: right answers with a sure mask first, one image a class."""
     material = contrast.lab.material
     fit = np.isin(np.arange(len(material)), contrast.lab.sure) + material.correct

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from fruitaudit.diagnosis.gap.contrast import Contrast, Values
-from fruitaudit.records.data import FloatArray, IntArray
+from fruitaudit.diagnosis.gap.contrast import SplitPair
+from fruitaudit.records.data import DoubleArray, FloatArray, IntArray
 from fruitaudit.records.diagnosis import Decision, Effect, GapCheck
 from fruitaudit.records.states import Estimate
 from fruitaudit.statistics.means import CHANGE, Range, mean_of, spanned, weights
@@ -19,7 +19,7 @@ _RECOMPOSED = 0.05
 """Largest loss of accuracy by cutting out and putting back at which shares may still be claimed."""
 
 
-def lab_mean(contrast: Contrast, values: Values | FloatArray, purpose: str, possible: Range = CHANGE) -> Estimate:
+def lab_mean(contrast: SplitPair, values: DoubleArray | FloatArray, purpose: str, possible: Range = CHANGE) -> Estimate:
     """Mean of (N,) values of the lab's images; sources are resampled."""
     lab = contrast.lab.material
     key = ("decomposition", lab.split, purpose)
@@ -72,7 +72,7 @@ def believe(trial: ShareTrial, checks: Sequence[GapCheck]) -> tuple[bool, Decisi
     return True, "undone", f"undoing it in {where} regains {won:.1f} points; {sizes}"
 
 
-def recomposition_check(contrast: Contrast, put_back: Values) -> GapCheck:
+def recomposition_check(contrast: SplitPair, put_back: DoubleArray) -> GapCheck:
     """`put_back` (N,) 1 where the model is right on a lab image that was cut out and put back unchanged."""
     cost = lab_mean(contrast, contrast.lab.material.correct - put_back, "recomposed")
     return GapCheck(
@@ -81,7 +81,7 @@ def recomposition_check(contrast: Contrast, put_back: Values) -> GapCheck:
     )  # fmt: skip
 
 
-def control_check(contrast: Contrast, changed: Values, framed: Values, patterned: Values) -> GapCheck:
+def control_check(contrast: SplitPair, changed: DoubleArray, framed: DoubleArray, patterned: DoubleArray) -> GapCheck:
     """Passed if all changes together surely cost more than a frame that takes every image as far.
 
     `changed`, `framed` and `patterned` (N,) 1 where the model is right. A strong pattern over the object breaks nearly
@@ -97,7 +97,7 @@ def control_check(contrast: Contrast, changed: Values, framed: Values, patterned
     )  # fmt: skip
 
 
-def similarity_check(contrast: Contrast, transformed: IntArray, control: IntArray, n_classes: int) -> GapCheck:
+def similarity_check(contrast: SplitPair, transformed: IntArray, control: IntArray, n_classes: int) -> GapCheck:
     """Passed if the changed lab's confusion matrix is surely more like the field's than the control's is."""
     lab, field = contrast.lab.material, contrast.field.material
     ours = weights(lab.sources, contrast.streams, "similarity", lab.split)
@@ -118,8 +118,12 @@ def similarity_check(contrast: Contrast, transformed: IntArray, control: IntArra
 
 
 def _similarity(
-    one: tuple[IntArray, IntArray], other: tuple[IntArray, IntArray], w_one: Values, w_other: Values, n_classes: int
-) -> Values:
+    one: tuple[IntArray, IntArray],
+    other: tuple[IntArray, IntArray],
+    w_one: DoubleArray,
+    w_other: DoubleArray,
+    n_classes: int,
+) -> DoubleArray:
     """(R,): one minus the mean total variation distance of the rows of two confusion matrices, classes in both."""
     a, b = (_confusions(*pair, w, n_classes) for pair, w in ((one, w_one), (other, w_other)))
     both = np.intersect1d(one[0], other[0])
@@ -127,7 +131,7 @@ def _similarity(
     return 1 - np.nanmean(tv, axis=1)
 
 
-def _confusions(labels: IntArray, called: IntArray, w: Values, n_classes: int) -> Values:
+def _confusions(labels: IntArray, called: IntArray, w: DoubleArray, n_classes: int) -> DoubleArray:
     """(R, K, K) row-normalised; NaN rows where a resample holds no image of a class."""
     cells = np.zeros((len(labels), n_classes * n_classes))
     cells[np.arange(len(labels)), labels * n_classes + called] = 1

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from fruitaudit.diagnosis.factors import registry
 from fruitaudit.diagnosis.factors.base import Change, Measurements
-from fruitaudit.diagnosis.gap.contrast import Contrast
+from fruitaudit.diagnosis.gap.contrast import SplitPair
 from fruitaudit.records.diagnosis import Remedy
 from fruitaudit.records.states import NotRun
 
@@ -35,7 +35,7 @@ class Factors:
         return make(self.measurements, change.dose if change else "")
 
 
-def measure_factors(contrast: Contrast) -> Factors:
+def measure_factors(contrast: SplitPair) -> Factors:
     """Every cause at the field's dose."""
     measurements = Measurements(contrast, registry.factors())
     found = {factor.name: measurements.change(factor.name) for factor in registry.suspects()}

@@ -12,9 +12,9 @@ from collections.abc import Mapping, Sequence
 from math import factorial
 
 import numpy as np
-import numpy.typing as npt
 
-Values = npt.NDArray[np.float64]
+from fruitaudit.records.data import DoubleArray
+
 Subset = frozenset[str]
 
 EXACT_UP_TO = 6
@@ -22,7 +22,7 @@ ORDERS = 24
 """Orders drawn where there are more players than that."""
 
 
-def shares(players: Sequence[str], value: Mapping[Subset, Values]) -> dict[str, Values]:
+def shares(players: Sequence[str], value: Mapping[Subset, DoubleArray]) -> dict[str, DoubleArray]:
     """Exact: `value` of every subset, (N,) each (one game an image) -> each player's share, (N,)."""
     p = len(players)
     found = {}
@@ -38,7 +38,7 @@ def shares(players: Sequence[str], value: Mapping[Subset, Values]) -> dict[str, 
     return found
 
 
-def shares_of_orders(orders: Sequence[Sequence[str]], value: Mapping[Subset, Values]) -> dict[str, Values]:
+def shares_of_orders(orders: Sequence[Sequence[str]], value: Mapping[Subset, DoubleArray]) -> dict[str, DoubleArray]:
     """The mean, over the orders, of what each player adds when it comes in; `value` of every beginning of an order."""
     total = {player: np.zeros_like(np.asarray(value[frozenset()], np.float64)) for player in orders[0]}
     for order in orders:

@@ -10,10 +10,9 @@ import numpy as np
 import numpy.typing as npt
 
 from fruitaudit.diagnosis.images.masks import SURE, Masks
-from fruitaudit.diagnosis.images.material import Material
-from fruitaudit.records.data import ByteArray, FloatArray, IntArray
+from fruitaudit.diagnosis.images.material import SplitSample
+from fruitaudit.records.data import BoolArray, ByteArray, FloatArray, IntArray
 
-Flags = npt.NDArray[np.bool_]
 _SOFT = 0.7
 """Standard deviation, in pixels, of the blur that softens a mask's edge."""
 _APART = 20.0
@@ -65,7 +64,7 @@ class Cutouts:
     backgrounds: ByteArray
 
     @classmethod
-    def of(cls, material: Material, masks: Masks) -> Cutouts:
+    def of(cls, material: SplitSample, masks: Masks) -> Cutouts:
         """An unsure mask gives one opaque layer over itself."""
         objects, backgrounds = np.empty_like(material.pixels), np.empty_like(material.pixels)
         alpha = np.empty(material.pixels.shape[:3], np.float32)
@@ -79,7 +78,7 @@ class Cutouts:
         return Layers(objects, self.alpha[rows], backgrounds)
 
 
-def _cut(image: ByteArray, mask: Flags, sure: bool) -> tuple[FloatArray, FloatArray, FloatArray]:
+def _cut(image: ByteArray, mask: BoolArray, sure: bool) -> tuple[FloatArray, FloatArray, FloatArray]:
     pixels = image.astype(np.float32)
     if not sure:
         return pixels, np.ones(mask.shape, np.float32), pixels
@@ -95,7 +94,7 @@ def _cut(image: ByteArray, mask: Flags, sure: bool) -> tuple[FloatArray, FloatAr
     return objects, alpha, backgrounds
 
 
-def _matte(pixels: FloatArray, objects: FloatArray, backgrounds: FloatArray, mask: Flags) -> FloatArray:
+def _matte(pixels: FloatArray, objects: FloatArray, backgrounds: FloatArray, mask: BoolArray) -> FloatArray:
     """(H, W) how much of each pixel is object: (I - B) . (F - B) / |F - B|^2; the softened mask where F is near B."""
     apart = objects - backgrounds
     size = (apart * apart).sum(axis=2)
@@ -104,7 +103,7 @@ def _matte(pixels: FloatArray, objects: FloatArray, backgrounds: FloatArray, mas
     return np.clip(np.where(size >= _APART**2, mixed, soft), 0, 1).astype(np.float32)
 
 
-def fill(image: FloatArray, known: Flags) -> FloatArray:
+def fill(image: FloatArray, known: BoolArray) -> FloatArray:
     """Pixels that are not `known` from the known ones around them, smoothly. (H, W, 3) -> (H, W, 3).
 
     Paper: Gortler et al. 1996, SIGGRAPH, "The Lumigraph", section 3.4.1 (pull-push).

@@ -11,11 +11,11 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from fruitaudit.diagnosis.images.material import Material
+from fruitaudit.diagnosis.images.material import SplitSample
 from fruitaudit.records.data import ByteArray, FloatArray, IntArray
 
-Origin = Literal["data", "uniform", "grabcut"]
-_ORIGINS: dict[Origin, str] = {"data": "the data", "uniform": "its uniform background", "grabcut": "GrabCut"}
+MaskOrigin = Literal["data", "uniform", "grabcut"]
+_ORIGINS: dict[MaskOrigin, str] = {"data": "the data", "uniform": "its uniform background", "grabcut": "GrabCut"}
 
 SURE = 0.8
 """Confidence from which an object may be cut out."""
@@ -38,7 +38,7 @@ class Masks:
 
     values: npt.NDArray[np.bool_]
     confidence: FloatArray
-    origins: tuple[Origin, ...]
+    origins: tuple[MaskOrigin, ...]
 
     @property
     def sure(self) -> IntArray:
@@ -57,7 +57,7 @@ class Masks:
         return Masks(self.values[rows], self.confidence[rows], tuple(self.origins[i] for i in rows))
 
 
-def find_masks(material: Material) -> Masks:
+def find_masks(material: SplitSample) -> Masks:
     """The object of each image. The data's mask is taken as given; the others must earn their confidence."""
     with ThreadPoolExecutor(min(2, os.cpu_count() or 1), thread_name_prefix="masks") as pool:
         found = list(pool.map(_mask, material.pixels, material.own_masks))
@@ -68,7 +68,7 @@ def find_masks(material: Material) -> Masks:
     )
 
 
-def _mask(image: ByteArray, own: ByteArray | None) -> tuple[npt.NDArray[np.bool_], float, Origin]:
+def _mask(image: ByteArray, own: ByteArray | None) -> tuple[npt.NDArray[np.bool_], float, MaskOrigin]:
     if own is not None and 0 < own.mean() < 1:
         return own.astype(bool), 1.0, "data"
     mask, confidence = by_uniform_background(image)

@@ -29,7 +29,7 @@ _FULL_QUALITY = 100
 
 
 @dataclass(frozen=True)
-class Eye:
+class PixelClassifier:
     """The model, asked about 8-bit RGB pixels that already have its height and width."""
 
     classifier: WithScores
@@ -66,7 +66,7 @@ class Photo:
 
 
 @dataclass(frozen=True)
-class Material:
+class SplitSample:
     """N images drawn from one split. `pixels` (N, H, W, 3) uint8; `labels`, `predicted` (N,); `population` in all.
 
     `sources` (N,) numbers the physical object or scene of each image where the data says so (`group_id`); otherwise
@@ -103,7 +103,7 @@ class Material:
     def ids(self) -> tuple[str, ...]:
         return tuple(sample.id for sample in self.samples)
 
-    def select(self, rows: IntArray) -> Material:
+    def select(self, rows: IntArray) -> SplitSample:
         """The images of these rows."""
         return replace(
             self,
@@ -123,7 +123,7 @@ def rgb_fitter(preprocessor: Preprocessor) -> Preprocessor:
     return replace(preprocessor, channels=3, scale="0-255")
 
 
-def draw(opened: Opened, predictions: Predictions, limit: int, streams: Streams) -> Material:
+def draw(opened: Opened, predictions: Predictions, limit: int, streams: Streams) -> SplitSample:
     """Up to `limit` images of a split, spread evenly over its classes, and what the model says about them.
 
     Only images that the audit could read are drawn, so that nothing here fails on a bad file.
@@ -136,8 +136,8 @@ def draw(opened: Opened, predictions: Predictions, limit: int, streams: Streams)
     samples, photos = [samples[i] for i in kept], [photos[i] for i in kept]
     sources, known = number_sources(samples)
     pixels = np.stack([photo.fitted for photo in photos if photo is not None])
-    eye = Eye(opened.classifier, opened.preprocessor)
-    return Material(
+    eye = PixelClassifier(opened.classifier, opened.preprocessor)
+    return SplitSample(
         split=predictions.split,
         role=predictions.role,
         samples=tuple(samples),

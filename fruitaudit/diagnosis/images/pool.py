@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from fruitaudit.audit.opening import Opened
-from fruitaudit.diagnosis.images.material import Eye, Material, draw, drawn_rows
+from fruitaudit.diagnosis.images.material import PixelClassifier, SplitSample, draw, drawn_rows
 from fruitaudit.models.base import offering
 from fruitaudit.records.data import FloatArray, IntArray
 from fruitaudit.records.evaluation import Predictions
@@ -19,15 +19,15 @@ from fruitaudit.runtime.streams import Streams
 class Pool:
     """Up to so many images of each split; experiments take some of them."""
 
-    eye: Eye
+    eye: PixelClassifier
     predictions: Mapping[str, Predictions]
     streams: Streams
-    materials: Mapping[str, Material]
+    materials: Mapping[str, SplitSample]
     _features: dict[str, FloatArray] = field(default_factory=dict)
 
     @classmethod
     def of(cls, opened: Opened, predictions: Mapping[str, Predictions], limit: int, streams: Streams) -> Pool:
-        eye = Eye(opened.classifier, opened.preprocessor)
+        eye = PixelClassifier(opened.classifier, opened.preprocessor)
         return cls(eye, predictions, streams, {n: draw(opened, p, limit, streams) for n, p in predictions.items()})
 
     def rows(self, split: str, limit: int) -> IntArray:

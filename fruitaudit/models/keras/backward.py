@@ -24,7 +24,7 @@ _SHAPES = {"Shape", "ShapeN", "Rank", "Size", "ZerosLike", "OnesLike"}
 
 
 @dataclass(frozen=True)
-class Step:
+class TracedOperation:
     """One operation on the way from the images to the scores."""
 
     op: Any
@@ -51,12 +51,12 @@ class Step:
 
 _SAID = {"StatefulPartitionedCall": "StatefulPartitionedCall (a function that could not be unfolded)"}
 
-Rule = Callable[[Step, Signals], Signals]
+Rule = Callable[[TracedOperation, Signals], Signals]
 """From the signals at the outputs of an operation to those at its `needed` inputs."""
-Rules = Mapping[str, Rule]
+BackwardRules = Mapping[str, Rule]
 
 
-def steps_between(images: Any, scores: Any, partner: tuple[Any, Any] | None = None) -> list[Step]:
+def steps_between(images: Any, scores: Any, partner: tuple[Any, Any] | None = None) -> list[TracedOperation]:
     """The operations that lead from `images` to `scores`, each after those that it depends on.
 
     `partner`: images and scores of another trace of the same network, to be walked in step with the first.
@@ -66,7 +66,7 @@ def steps_between(images: Any, scores: Any, partner: tuple[Any, Any] | None = No
     if [(op.type, needed) for op, needed in found] != [(op.type, needed) for op, needed in others]:
         raise CannotExplain("two traces of this model differ in their operations, so that no reference can be "
                             "compared with an image; use integrated_gradients instead")  # fmt: skip
-    return [Step(op, other, needed) for (op, needed), (other, _) in zip(found, others, strict=True)]
+    return [TracedOperation(op, other, needed) for (op, needed), (other, _) in zip(found, others, strict=True)]
 
 
 def _between(images: Any, scores: Any) -> list[tuple[Any, tuple[int, ...]]]:
@@ -97,7 +97,7 @@ def _in_order(op: Any, seen: set[Any], inputs_of: Callable[[Any], Sequence[Any]]
             stack += [(t.op, False) for t in inputs_of(op)]
 
 
-def require_rules(steps: Sequence[Step], rules: Rules, title: str, instead: str) -> None:
+def require_rules(steps: Sequence[TracedOperation], rules: BackwardRules, title: str, instead: str) -> None:
     """Raises CannotExplain with the operations that have no rule, and the method to use instead."""
     missing = sorted({step.kind for step in steps} - rules.keys())
     if missing:
@@ -107,7 +107,7 @@ def require_rules(steps: Sequence[Step], rules: Rules, title: str, instead: str)
         raise CannotExplain(f"the model's scores do not depend on its images by any known operation; use {instead}")
 
 
-def walk_back(steps: Sequence[Step], scores: Any, signal: Any, images: Any, rules: Rules) -> Any:
+def walk_back(steps: Sequence[TracedOperation], scores: Any, signal: Any, images: Any, rules: BackwardRules) -> Any:
     """The signal that arrives at `images` when `signal` starts at `scores`; zero where none arrives."""
     arrived: dict[Any, list[Any]] = {scores.ref(): [signal]}
     for step in reversed(steps):
@@ -143,7 +143,7 @@ def transposed(op: Any, inputs: Sequence[Any], signals: Signals, needed: Sequenc
     return [s if s is None else tf.convert_to_tensor(s) for s in found]
 
 
-def gradient(step: Step, signals: Signals) -> Signals:
+def gradient(step: TracedOperation, signals: Signals) -> Signals:
     """The ordinary chain rule."""
     found = _without_values(step.op, step.needed[0], signals[0]) if len(step.needed) == 1 else None
     if found is None:
@@ -193,26 +193,26 @@ def attributes(op: Any, *names: str) -> dict[str, Any]:
     return {name: value.decode() if isinstance(value, bytes) else value for name, value in found.items()}
 
 
-def relu_gradient(step: Step, signals: Signals) -> Signals:
+def relu_gradient(step: TracedOperation, signals: Signals) -> Signals:
     """The same for a ReLU, without computing it again."""
     return [tf.raw_ops.ReluGrad(gradients=signals[0], features=step.op.outputs[0])]
 
 
-def pooling_gradient(step: Step, signals: Signals) -> Signals:
+def pooling_gradient(step: TracedOperation, signals: Signals) -> Signals:
     """The same for pooling by maximum, without computing it again."""
     known = attributes(step.op, "ksize", "strides", "padding", "explicit_paddings", "data_format")
     [x], [y], [signal] = step.op.inputs, step.op.outputs, signals
     return [tf.raw_ops.MaxPoolGrad(orig_input=x, orig_output=y, grad=signal, **known)]
 
 
-def passed_on(step: Step, signals: Signals) -> Signals:
+def passed_on(step: TracedOperation, signals: Signals) -> Signals:
     """Each input gets what arrived at the output of the same number, which it equals."""
     return [signals[i] if i < len(signals) else None for i in step.needed]
 
 
-UNCHANGED: Rules = dict.fromkeys(("Identity", "PreventGradient", "EnsureShape"), passed_on)
+UNCHANGED: BackwardRules = dict.fromkeys(("Identity", "PreventGradient", "EnsureShape"), passed_on)
 """Outputs equal inputs."""
-LOOKED_THROUGH: Rules = dict.fromkeys(("IdentityN", "StopGradient"), passed_on)
+LOOKED_THROUGH: BackwardRules = dict.fromkeys(("IdentityN", "StopGradient"), passed_on)
 """Outputs equal inputs, although their gradient is written by hand (swish) or withheld: what they are is walked."""
 
 MOVES = ("Reshape", "Squeeze", "ExpandDims", "Transpose", "Pack", "Unpack", "ConcatV2", "Split", "SplitV", "Slice",

@@ -14,7 +14,7 @@ from typing import Any
 
 from fruitaudit.models.keras import backward
 from fruitaudit.models.keras.backend import tf
-from fruitaudit.models.keras.backward import Step, replay
+from fruitaudit.models.keras.backward import TracedOperation, replay
 
 _DATA_AND_WEIGHTS = {"Conv2D": (0, 1), "DepthwiseConv2dNative": (0, 1), "MatMul": (0, 1), "Conv2DBackpropInput": (2, 1)}
 _ADDS = ("BiasAdd", "AddV2", "Add", "Sub")
@@ -22,15 +22,15 @@ _SCALES = ("Mul", "RealDiv")
 
 
 @dataclass(frozen=True)
-class Block(Step):
+class TracedBlock(TracedOperation):
     """`op` is its last operation."""
 
-    before: tuple[Step, ...]
+    before: tuple[TracedOperation, ...]
     """Padding, and what lays every second place of an image side by side where the convolution is dilated by 2."""
-    weighted: Step
-    undilated: Step | None
+    weighted: TracedOperation
+    undilated: TracedOperation | None
     """What lays them back."""
-    after: tuple[Step, ...]
+    after: tuple[TracedOperation, ...]
 
     @property
     def kind(self) -> str:
@@ -78,24 +78,24 @@ class Block(Step):
         return tf.gradients(self.linear(values, weights), values, signal)[0]
 
 
-def _again(step: Step, value: Any) -> Any:
+def _again(step: TracedOperation, value: Any) -> Any:
     inputs = list(step.op.inputs)
     inputs[step.needed[0]] = value
     return replay(step.op, inputs)[0]
 
 
-def with_blocks(steps: Sequence[Step]) -> list[Step]:
-    """The same steps, with each weighted layer as one `Block`."""
+def with_blocks(steps: Sequence[TracedOperation]) -> list[TracedOperation]:
+    """The same steps, with each weighted layer as one `TracedBlock`."""
     reads = Counter(t.ref() for step in steps for t in step.inputs)
     makers = {t.ref(): step for step in steps for t in step.op.outputs}
     readers = {t.ref(): step for step in steps for t in step.inputs}
 
-    def alone(found: dict[Any, Step], tensor: Any, *kinds: str) -> Step | None:
+    def alone(found: dict[Any, TracedOperation], tensor: Any, *kinds: str) -> TracedOperation | None:
         """Who makes or reads a tensor that only one step reads, if it is of these kinds."""
         step = found.get(tensor.ref()) if reads[tensor.ref()] == 1 else None
         return step if step and (step.op.type in kinds or not kinds) else None
 
-    blocks: dict[int, Block] = {}
+    blocks: dict[int, TracedBlock] = {}
     gone: set[int] = set()
     for step in filter(_is_weighted, steps):
         dilating = alone(makers, step.inputs[0], "SpaceToBatchND")
@@ -108,17 +108,19 @@ def with_blocks(steps: Sequence[Step]) -> list[Step]:
             parts.append(after)
         gone |= {id(part) for part in (*before, step, *parts)}
         last = parts[-1]
-        blocks[id(last)] = Block(last.op, last.partner, last.needed, tuple(before), step, undilated, tuple(parts[1:]))
+        blocks[id(last)] = TracedBlock(
+            last.op, last.partner, last.needed, tuple(before), step, undilated, tuple(parts[1:])
+        )
     return [blocks.get(id(step), step) for step in steps if id(step) in blocks or id(step) not in gone]
 
 
-def _is_weighted(step: Step) -> bool:
+def _is_weighted(step: TracedOperation) -> bool:
     places = _DATA_AND_WEIGHTS.get(step.op.type)
     plain = step.op.type != "MatMul" or not (step.op.get_attr("transpose_a") or step.op.get_attr("transpose_b"))
     return places is not None and step.needed == places[:1] and plain
 
 
-def _is_of_channels(step: Step) -> bool:
+def _is_of_channels(step: TracedOperation) -> bool:
     """Whether an operation adds one number to each channel, or multiplies it by one."""
     if len(step.needed) != 1 or step.op.type not in (*_ADDS, *_SCALES):
         return False

@@ -11,7 +11,7 @@ import numpy as np
 from fruitaudit.errors import CannotExplain
 from fruitaudit.models.keras import taps
 from fruitaudit.models.keras.backend import keras
-from fruitaudit.models.layers import Layer, Role
+from fruitaudit.models.layers import Layer, LayerRole
 from fruitaudit.records.data import FloatArray
 
 _FUNCTIONS = re.compile(
@@ -65,12 +65,12 @@ def weights(call: taps.Call) -> tuple[FloatArray, FloatArray | None]:
     return numbers, None if bias is None else np.asarray(bias, dtype=np.float32)
 
 
-def _role(call: taps.Call) -> Role:
+def _role(call: taps.Call) -> LayerRole:
     if isinstance(call.layer, _CONVOLUTIONS):
         return "convolution"
     if _FUNCTIONS.fullmatch(call.kind):
         return "activation"
-    kinds: dict[str, Role] = {
+    kinds: dict[str, LayerRole] = {
         "BatchNormalization": "normalization",
         "Dense": "dense",
         "GlobalAveragePooling2D": "global average pooling",

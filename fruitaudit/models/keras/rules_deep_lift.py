@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from fruitaudit.errors import CannotExplain
 from fruitaudit.models.keras import backward, rules_maxima
 from fruitaudit.models.keras.backend import tf
-from fruitaudit.models.keras.backward import Rules, Signals, Step, transposed
+from fruitaudit.models.keras.backward import BackwardRules, Signals, TracedOperation, transposed
 
 if TYPE_CHECKING:
     from fruitaudit.models.keras.classifier import Classifier
@@ -45,13 +45,13 @@ def require_batch_axis(model: Classifier) -> None:
     tf.function(run, autograph=False).get_concrete_function(tf.TensorSpec((_N, *model.input_shape), tf.float32))
 
 
-def _compares(step: Step) -> bool:
+def _compares(step: TracedOperation) -> bool:
     """Whether the rule looks at both traces, or only at this one: the rule of linear operations."""
     rule = RULES.get(step.op.type)
     return rule not in (backward.gradient, backward.passed_on, _product) or (rule is _product and len(step.needed) > 1)
 
 
-def _midpoint(step: Step, signals: Signals) -> Signals:
+def _midpoint(step: TracedOperation, signals: Signals) -> Signals:
     """The gradient halfway, exact for whatever is at most quadratic."""
     inputs = list(step.op.inputs)
     for i in step.needed:
@@ -59,11 +59,11 @@ def _midpoint(step: Step, signals: Signals) -> Signals:
     return transposed(step.op, inputs, signals, step.needed)
 
 
-def _product(step: Step, signals: Signals) -> Signals:
+def _product(step: TracedOperation, signals: Signals) -> Signals:
     return (backward.gradient if len(step.needed) == 1 else _midpoint)(step, signals)
 
 
-def _piecewise(step: Step, signals: Signals) -> Signals:
+def _piecewise(step: TracedOperation, signals: Signals) -> Signals:
     """`_rescale` of ReLUs, whose slope is exact in float32 however near the two are; nothing where they are equal."""
     [signal], [x], [r] = signals, step.op.inputs, step.partner.inputs
     return [_by_slope(step.op.type, signal, x, r)]
@@ -78,7 +78,7 @@ def _by_slope(kind: str, signal: Any, x: Any, r: Any) -> Any:
 _by_slope_fused = tf.function(_by_slope, autograph=False, jit_compile=True)
 
 
-def _piecewise_fused(step: Step, signals: Signals) -> Signals:
+def _piecewise_fused(step: TracedOperation, signals: Signals) -> Signals:
     """The same numbers in one sweep through memory, where they are many."""
     [signal], [x], [r] = signals, step.op.inputs, step.partner.inputs
     if (x.shape[1:].num_elements() or 0) < _LARGE or tf.config.list_physical_devices("GPU"):
@@ -86,7 +86,7 @@ def _piecewise_fused(step: Step, signals: Signals) -> Signals:
     return [_by_slope_fused(step.op.type, signal, x, r)]
 
 
-def _rescale(step: Step, signals: Signals) -> Signals:
+def _rescale(step: TracedOperation, signals: Signals) -> Signals:
     """m (f(x) - f(r)) / (x - r), with a constant for every other input of the operation."""
     [signal], [i] = signals, step.needed
     x, r, y, q = step.op.inputs[i], step.partner.inputs[i], step.op.outputs[0], step.partner.outputs[0]
@@ -97,14 +97,14 @@ def _rescale(step: Step, signals: Signals) -> Signals:
     return [signal * tf.where(near, derivative, (y - q) / tf.where(near, tf.ones_like(x - r), x - r))]
 
 
-def _one_input(rule: backward.Rule, step: Step, signals: Signals) -> Signals:
+def _one_input(rule: backward.Rule, step: TracedOperation, signals: Signals) -> Signals:
     if len(step.needed) != 1:
         raise CannotExplain(f"DeepLIFT has no rule for {step.op.type} of two values in this model; use "
                             "integrated_gradients instead")  # fmt: skip
     return rule(step, signals)
 
 
-def _quotient(step: Step, signals: Signals) -> Signals:
+def _quotient(step: TracedOperation, signals: Signals) -> Signals:
     """a / b as a times 1 / b."""
     if step.needed == (0,):
         return backward.gradient(step, signals)
@@ -120,7 +120,7 @@ def _summed_to(values: Any, like: Any) -> Any:
     return tf.reshape(tf.reduce_sum(values, axes), tf.shape(like))
 
 
-def _softmax(step: Step, signals: Signals) -> Signals:
+def _softmax(step: TracedOperation, signals: Signals) -> Signals:
     """e_k / sum e, e = exp(z): each e_k by its share, and through the sum."""
     [signal], e, e_r, slope = signals, *_exponentials(step)
     total, total_r = (tf.reduce_sum(v, -1, keepdims=True) for v in (e, e_r))
@@ -128,7 +128,7 @@ def _softmax(step: Step, signals: Signals) -> Signals:
     return [(signal * (1 / total + 1 / total_r) / 2 + through_sum) * slope]
 
 
-def _log_softmax(step: Step, signals: Signals) -> Signals:
+def _log_softmax(step: TracedOperation, signals: Signals) -> Signals:
     """z_k - log(sum e), e = exp(z)."""
     [signal], e, e_r, slope = signals, *_exponentials(step)
     total, total_r = (tf.reduce_sum(v, -1, keepdims=True) for v in (e, e_r))
@@ -136,7 +136,7 @@ def _log_softmax(step: Step, signals: Signals) -> Signals:
     return [signal - tf.reduce_sum(signal, -1, keepdims=True) * log_slope * slope]
 
 
-def _exponentials(step: Step) -> tuple[Any, Any, Any]:
+def _exponentials(step: TracedOperation) -> tuple[Any, Any, Any]:
     """exp(z) of both traces and (exp(z) - exp(z_r)) / (z - z_r), all divided by the same number a row."""
     [z], [z_r] = step.op.inputs, step.partner.inputs
     z, z_r = z + tf.zeros_like(z_r), z_r + tf.zeros_like(z)
@@ -159,7 +159,7 @@ def _alone(rule: backward.Rule) -> backward.Rule:
     return lambda step, signals: _one_input(rule, step, signals)
 
 
-RULES: Rules = {
+RULES: BackwardRules = {
     **backward.UNCHANGED,
     **backward.LOOKED_THROUGH,
     **dict.fromkeys((*backward.MOVES, *backward.SUMS), backward.gradient),
@@ -172,7 +172,7 @@ RULES: Rules = {
     "Softmax": _softmax,
     "LogSoftmax": _log_softmax,
 }
-FUSED_RULES: Rules = {**RULES, **dict.fromkeys(("Relu", "Relu6"), _piecewise_fused)}
+FUSED_RULES: BackwardRules = {**RULES, **dict.fromkeys(("Relu", "Relu6"), _piecewise_fused)}
 """The same with ReLUs that XLA compiles for each shape, which takes as long as it saves in about a hundred passes."""
 
 

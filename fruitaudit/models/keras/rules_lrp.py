@@ -23,8 +23,8 @@ from typing import Any
 from fruitaudit.errors import CannotExplain
 from fruitaudit.models.keras import backward
 from fruitaudit.models.keras.backend import tf
-from fruitaudit.models.keras.backward import Rules, Signals, Step
-from fruitaudit.models.keras.blocks import Block, does_not_go_below_zero, with_blocks
+from fruitaudit.models.keras.backward import BackwardRules, Signals, TracedOperation
+from fruitaudit.models.keras.blocks import TracedBlock, does_not_go_below_zero, with_blocks
 from fruitaudit.models.rules import LrpRule
 
 TITLE, INSTEAD = "layer-wise relevance propagation", "integrated_gradients"
@@ -55,25 +55,29 @@ class Propagation:
         # Only ReLUs read these: where they are not above 0, nothing comes back to them.
         not_by_relus = {t.ref() for step in placed if step.kind not in ("Relu", "Relu6") for t in step.inputs}
         self._cut_off = {t.ref() for step in placed for t in step.op.outputs} - not_by_relus - {scores.ref()}
-        table: Rules = {**_RULES, **dict.fromkeys(("dense", "convolution"), self._block), "preparation": _prepared}
+        table: BackwardRules = {
+            **_RULES,
+            **dict.fromkeys(("dense", "convolution"), self._block),
+            "preparation": _prepared,
+        }
         backward.require_rules(placed, table, TITLE, INSTEAD)
         return backward.walk_back(placed, scores, seed, images, {k: self._at_border(r) for k, r in table.items()})
 
-    def _placed(self, step: Step) -> Step:
+    def _placed(self, step: TracedOperation) -> TracedOperation:
         """A step that only prepares the images, marked as such."""
         prepares = (len(step.needed) == 1 and step.kind in _PREPARES) or step.kind in (
             *backward.MOVES,
             *_RESIZES,
             "Identity",
         )
-        if isinstance(step, Block) or not prepares or not all(t.ref() in self._prepared for t in step.inputs):
+        if isinstance(step, TracedBlock) or not prepares or not all(t.ref() in self._prepared for t in step.inputs):
             return step
         self._prepared |= {t.ref() for t in step.op.outputs}
         if len(step.needed) == 1:
             self._prepare_range(step)
         return _Preparation(step.op, step.partner, step.needed)
 
-    def _prepare_range(self, step: Step) -> None:
+    def _prepare_range(self, step: TracedOperation) -> None:
         [i] = step.needed
         low, high = self._range[step.op.inputs[i].ref()]
         ends = [
@@ -85,9 +89,9 @@ class Propagation:
     def _at_border(self, rule: backward.Rule) -> backward.Rule:
         """The rule, with m turned into R where it reaches the images or what prepares them."""
 
-        def bordered(step: Step, signals: Signals) -> Signals:
+        def bordered(step: TracedOperation, signals: Signals) -> Signals:
             found = rule(step, signals)
-            if step.kind == "preparation" or (isinstance(step, Block) and self._is_first(step)):
+            if step.kind == "preparation" or (isinstance(step, TracedBlock) and self._is_first(step)):
                 return found
             return [
                 s if s is None or t.ref() not in self._prepared else s * t
@@ -96,11 +100,11 @@ class Propagation:
 
         return bordered
 
-    def _is_first(self, block: Block) -> bool:
+    def _is_first(self, block: TracedBlock) -> bool:
         return block.inputs[0].ref() in self._prepared
 
-    def _block(self, step: Step, signals: Signals) -> Signals:
-        assert isinstance(step, Block)
+    def _block(self, step: TracedOperation, signals: Signals) -> Signals:
+        assert isinstance(step, TracedBlock)
         first = self._is_first(step)
         rule = self.rules["first" if first else step.kind]
         a, (w, b), z = step.inputs[0], step.parameters(), step.op.outputs[0]
@@ -124,12 +128,12 @@ class Propagation:
             bias = tf.reshape(bias, (1, -1))
         self.absorbed.append(tf.reduce_sum(tf.reshape(shares * bias, (self._n_images, -1)), axis=1))
 
-    def _epsilon(self, block: Block, a: Any, w: Any, b: Any, z: Any, relevance: Any, epsilon: float) -> Any:
+    def _epsilon(self, block: TracedBlock, a: Any, w: Any, b: Any, z: Any, relevance: Any, epsilon: float) -> Any:
         share = _divided(relevance, z, epsilon)
         self._take(share, b)
         return block.back(share, w)
 
-    def _gamma(self, block: Block, a: Any, w: Any, b: Any, z: Any, relevance: Any, gamma: float) -> Any:
+    def _gamma(self, block: TracedBlock, a: Any, w: Any, b: Any, z: Any, relevance: Any, gamma: float) -> Any:
         positive = tf.cast(z >= 0, z.dtype)
         more = positive * _signed_part(block, a, w, b, 1) + (1 - positive) * _signed_part(block, a, w, b, -1)
         share = _divided(relevance, z + gamma * more)
@@ -138,7 +142,7 @@ class Propagation:
         up, down = share * positive, share * (1 - positive)
         return block.back(share, w) + gamma * (_signed_back(block, a, w, up, 1) + _signed_back(block, a, w, down, -1))
 
-    def _alpha(self, block: Block, a: Any, w: Any, b: Any, z: Any, relevance: Any, alpha: float) -> Any:
+    def _alpha(self, block: TracedBlock, a: Any, w: Any, b: Any, z: Any, relevance: Any, alpha: float) -> Any:
         made = 0.0
         for factor, sign in ((alpha, 1), (1 - alpha, -1)):
             if factor:
@@ -151,10 +155,10 @@ class Propagation:
                 made = made + _signed_back(block, a, w, share, sign)
         return made
 
-    def _z_plus(self, block: Block, a: Any, w: Any, b: Any, z: Any, relevance: Any, _: float) -> Any:
+    def _z_plus(self, block: TracedBlock, a: Any, w: Any, b: Any, z: Any, relevance: Any, _: float) -> Any:
         return self._alpha(block, a, w, b, z, relevance, 1.0)
 
-    def _flat(self, block: Block, a: Any, w: Any, relevance: Any) -> Any:
+    def _flat(self, block: TracedBlock, a: Any, w: Any, relevance: Any) -> Any:
         ones = tf.ones_like(w)
         some = a if block.weighted.op.type == "Conv2DBackpropInput" else a[:1]  # that one knows the number of images
         count = block.linear(tf.ones_like(some), ones)
@@ -163,7 +167,7 @@ class Propagation:
             return block.back(tf.reduce_sum(share, -1, keepdims=True), ones[..., :1])
         return block.back(share, ones)
 
-    def _box(self, block: Block, a: Any, w: Any, relevance: Any) -> Any:
+    def _box(self, block: TracedBlock, a: Any, w: Any, relevance: Any) -> Any:
         if a.ref() not in self._range:
             raise CannotExplain("the box rule does not know the lowest and highest values of this model's first "
                                 "layer; use the rule flat instead")  # fmt: skip
@@ -183,13 +187,13 @@ _OF_BLOCKS: dict[str, Callable[..., Any]] = {
 }
 
 
-class _Preparation(Step):
+class _Preparation(TracedOperation):
     @property
     def kind(self) -> str:
         return "preparation"
 
 
-def _prepared(step: Step, signals: Signals) -> Signals:
+def _prepared(step: TracedOperation, signals: Signals) -> Signals:
     """Relevance of a prepared value is that of the value; moved and mixed values take theirs along, share by share."""
     return [signals[0]] if step.op.type in (*_PREPARES, "Identity") else backward.gradient(step, signals)
 
@@ -205,26 +209,26 @@ def _divided(relevance: Any, by: Any, epsilon: float = 0.0) -> Any:
     return tf.cast(tf.math.divide_no_nan(tf.cast(relevance, tf.float32), wide), by.dtype)
 
 
-def _signed_part(block: Block, a: Any, w: Any, b: Any, sign: int) -> Any:
+def _signed_part(block: TracedBlock, a: Any, w: Any, b: Any, sign: int) -> Any:
     """sum_j (a_j w_jk)+ + b_k+, or with `sign` -1 the sum of the negative parts."""
     same, other = sign * tf.nn.relu(sign * w), -sign * tf.nn.relu(-sign * w)
     found = block.linear(tf.nn.relu(a), same) + sign * tf.nn.relu(sign * b)
     return found if does_not_go_below_zero(a) else found + block.linear(-tf.nn.relu(-a), other)
 
 
-def _signed_back(block: Block, a: Any, w: Any, share: Any, sign: int) -> Any:
+def _signed_back(block: TracedBlock, a: Any, w: Any, share: Any, sign: int) -> Any:
     """m at a, where only positive (`sign` 1) or negative contributions count."""
     same, other = sign * tf.nn.relu(sign * w), -sign * tf.nn.relu(-sign * w)
     found = block.back(share, same)
     return found if does_not_go_below_zero(a) else tf.where(a < 0, block.back(share, other), found)
 
 
-def _activation(step: Step, signals: Signals) -> Signals:
+def _activation(step: TracedOperation, signals: Signals) -> Signals:
     """Relevance passes through unchanged: m y / x."""
     return [signals[0] * _divided(step.op.outputs[0], step.op.inputs[0])]
 
 
-def _product(step: Step, signals: Signals) -> Signals:
+def _product(step: TracedOperation, signals: Signals) -> Signals:
     """By a constant: the gradient. By a gate: all relevance to what it gates (Arras 2019, arXiv:1909.12114)."""
     if len(step.needed) == 1:
         return backward.gradient(step, signals)
@@ -242,13 +246,13 @@ def _is_gate(tensor: Any) -> bool:
     return op.type in _GATES
 
 
-def _quotient(step: Step, signals: Signals) -> Signals:
+def _quotient(step: TracedOperation, signals: Signals) -> Signals:
     if step.needed != (0,):
         raise CannotExplain(f"{TITLE} has no rule for RealDiv by a signal in this model; use {INSTEAD} instead")
     return backward.gradient(step, signals)
 
 
-_RULES: Rules = {
+_RULES: BackwardRules = {
     **backward.UNCHANGED,
     "IdentityN": backward.passed_on,
     **dict.fromkeys((*backward.MOVES, *backward.SUMS, "Max"), backward.gradient),

@@ -16,7 +16,15 @@ from typing import Any, cast
 import numpy as np
 
 from fruitaudit.models.keras.backend import tf
-from fruitaudit.models.keras.backward import OF_ONE_NUMBER, UNCHANGED, Signals, Step, attributes, replay, transposed
+from fruitaudit.models.keras.backward import (
+    OF_ONE_NUMBER,
+    UNCHANGED,
+    Signals,
+    TracedOperation,
+    attributes,
+    replay,
+    transposed,
+)
 
 MAXIMA = ("MaxPool", "Max")
 _PADDINGS = {
@@ -30,10 +38,10 @@ _ON_EACH = {*UNCHANGED, *OF_ONE_NUMBER, "Relu", "Relu6", "Cast", "BiasAdd", "Add
 
 
 @dataclass(frozen=True)
-class Maximum(Step):
+class Maximum(TracedOperation):
     """A maximum, together with the ReLU before it where nothing else reads that."""
 
-    relu: Step | None
+    relu: TracedOperation | None
     reference: int
     """Which trace is the reference's: 0 that of `op`, 1 that of `partner`."""
     even: bool
@@ -48,7 +56,7 @@ class Maximum(Step):
         return super().partner_inputs if self.relu is None else self.relu.partner_inputs
 
 
-def maximum(step: Step, signals: Signals) -> Signals:
+def maximum(step: TracedOperation, signals: Signals) -> Signals:
     """m (y - q) / (x - r) at one place of each window, for maxima y and q; a ReLU before them is part of y and q."""
     step = cast("Maximum", step)
     [signal], [x], [r], [i] = signals, step.inputs, step.partner_inputs, step.needed
@@ -87,7 +95,7 @@ def _sums(op: Any, values: Any) -> Any:
     return tf.raw_ops.AvgPool(value=values, **attributes(op, "ksize", "strides", "padding", "data_format"))
 
 
-def joined(steps: Sequence[Step], colour: Any = None) -> list[Step]:
+def joined(steps: Sequence[TracedOperation], colour: Any = None) -> list[TracedOperation]:
     """The same steps, with maxima joined to the ReLU before them.
 
     `colour`: the partner's picture, where that is the reference and of one colour; left out, it is the image.
@@ -101,14 +109,16 @@ def joined(steps: Sequence[Step], colour: Any = None) -> list[Step]:
     return [step for step in made if id(step) not in gone]
 
 
-def _maximum(step: Step, relus: dict[Any, Step], readers: Counter[Any], reference: int, even: set[Any]) -> Maximum:
+def _maximum(
+    step: TracedOperation, relus: dict[Any, TracedOperation], readers: Counter[Any], reference: int, even: set[Any]
+) -> Maximum:
     read = step.inputs[0].ref()
     relu = relus.get(read) if readers[read] == 1 else None
     is_even = step.op.type == "MaxPool" and step.partner_inputs[0].ref() in even
     return Maximum(step.op, step.partner, step.needed, relu, reference, is_even)
 
 
-def _even(steps: Iterable[Step], colour: Any) -> set[Any]:
+def _even(steps: Iterable[TracedOperation], colour: Any) -> set[Any]:
     """Tensors of the partner's trace in which all places hold the same values, one a channel, as its picture does."""
     even = {colour.ref()}
     for step in steps:
@@ -117,7 +127,7 @@ def _even(steps: Iterable[Step], colour: Any) -> set[Any]:
     return even
 
 
-def _keeps_even(step: Step) -> bool:
+def _keeps_even(step: TracedOperation) -> bool:
     """Known to: windows that reach over no edge, and operations on each value with the same numbers at every place."""
     op = step.partner
     if op.type in _PADDINGS:

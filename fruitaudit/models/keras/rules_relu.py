@@ -9,30 +9,30 @@ from typing import TYPE_CHECKING, Any
 
 from fruitaudit.models.keras import backward
 from fruitaudit.models.keras.backend import tf
-from fruitaudit.models.keras.backward import Rules, Signals, Step
+from fruitaudit.models.keras.backward import BackwardRules, Signals, TracedOperation
 
 if TYPE_CHECKING:
     from fruitaudit.models.keras.classifier import Classifier
 
 
-def _guided(step: Step, signals: Signals) -> Signals:
+def _guided(step: TracedOperation, signals: Signals) -> Signals:
     """1[x > 0] 1[g > 0] g, the first as far as the ReLU has a slope there."""
     return backward.gradient(step, _deconvolved(step, signals))
 
 
-def _deconvolved(step: Step, signals: Signals) -> Signals:
+def _deconvolved(step: TracedOperation, signals: Signals) -> Signals:
     """1[g > 0] g."""
     return [tf.nn.relu(signals[0])]
 
 
 _RELUS = ("Relu", "Relu6")
-_LINEAR: Rules = {
+_LINEAR: BackwardRules = {
     **backward.UNCHANGED,
     **dict.fromkeys(
         (*backward.MOVES, *backward.SUMS, *backward.WEIGHTED, "Mul", "RealDiv", "MaxPool", "Max"), backward.gradient
     ),
 }
-_TABLES: dict[str, tuple[str, Rules]] = {
+_TABLES: dict[str, tuple[str, BackwardRules]] = {
     "guided": ("Guided backpropagation", {**_LINEAR, **dict.fromkeys(_RELUS, _guided)}),
     "deconvolution": ("Deconvolution", {**_LINEAR, **dict.fromkeys(_RELUS, _deconvolved)}),
 }
