@@ -111,7 +111,7 @@ def audited(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
         {
             "model": {
                 "path": path,
-                "trust": not path.suffix,
+                "allow_code": not path.suffix,
                 "classes": [f"class_{k}" for k in range(n_classes)],
                 "preprocessing": {
                     "resize": "stretch",
