@@ -6,7 +6,8 @@ from collections.abc import Iterator
 
 from fruitaudit.diagnosis.data_checks.labels import WORKSHEET
 from fruitaudit.diagnosis.evidence import DiagnosisEvidence, points
-from fruitaudit.records.diagnosis import CauseFinding, DataCheck, DataCheckNotRun, Remedy
+from fruitaudit.records.data_checks import DataCheck, DataCheckNotRun
+from fruitaudit.records.diagnosis import CauseFinding, Remedy
 from fruitaudit.statistics.intervals import difference, share_of, wilson
 
 REPEATED = 0.05

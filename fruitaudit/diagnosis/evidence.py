@@ -8,15 +8,9 @@ from dataclasses import dataclass
 from fruitaudit.diagnosis.data_checks.labels import LabelCheck
 from fruitaudit.diagnosis.data_checks.variety import Variety
 from fruitaudit.diagnosis.gap.measuring import Factors
-from fruitaudit.records.diagnosis import (
-    DataCheck,
-    DataCheckNotRun,
-    Decomposition,
-    Effect,
-    EffectNotRun,
-    PreprocessingTrial,
-    Shortcut,
-)
+from fruitaudit.records.attacks import Shortcut
+from fruitaudit.records.data_checks import DataCheck, DataCheckNotRun, PreprocessingTrial
+from fruitaudit.records.diagnosis import Decomposition, Effect, EffectNotRun
 from fruitaudit.records.evaluation import Predictions
 
 

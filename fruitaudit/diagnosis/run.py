@@ -30,25 +30,18 @@ from fruitaudit.diagnosis.images.material import SplitSample
 from fruitaudit.diagnosis.images.pool import Pool
 from fruitaudit.diagnosis.ranking import rank
 from fruitaudit.errors import CannotExplain
+from fruitaudit.records.attacks import AttackCurve, Shortcut, Turned
 from fruitaudit.records.conditions import Claim
 from fruitaudit.records.data import FloatArray
+from fruitaudit.records.data_checks import DataCheck, DataCheckNotRun, Distance, FeatureShift, PreprocessingTrial, Shift
 from fruitaudit.records.diagnosis import (
-    AttackCurve,
-    DataCheck,
-    DataCheckNotRun,
     Decomposition,
     Diagnosis,
-    Distance,
     Effect,
     EffectNotRun,
     Example,
     Experiment,
     ExperimentNotRun,
-    FeatureShift,
-    PreprocessingTrial,
-    Shift,
-    Shortcut,
-    Turned,
 )
 from fruitaudit.records.evaluation import Predictions
 from fruitaudit.records.states import NotRun

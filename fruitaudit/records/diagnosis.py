@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from fruitaudit.records.attacks import AttackCurve, Shortcut, Turned
+from fruitaudit.records.data_checks import DataCheck, DataCheckNotRun, Distance, FeatureShift, PreprocessingTrial, Shift
 from fruitaudit.records.states import Estimate, NotRun, Quantity
 
 Direction = Literal["toward_field", "undo_in_field", "probe"]
@@ -14,10 +16,6 @@ Experiment = Literal[
     "experiments", "field_experiments", "shortcuts", "attacks", "pertinent_negatives", "labels", "feature_space",
     "nearest_training_image", "decomposition",
 ]  # fmt: skip
-Check = Literal[
-    "duplicates", "duplicates across", "shared groups", "starved classes", "split size", "odd files", "doubtful labels"
-]
-Setting = Literal["channel order", "scale", "resize", "interpolation", "class order"]
 _UNMEASURED = NotRun("this audit was made by a version of fruitaudit that did not measure it", "not_asked")
 
 
@@ -110,173 +108,6 @@ class Decomposition:
     checks: tuple[GapCheck, ...]
     method: str
     state: Literal["done"] = "done"
-
-
-@dataclass(frozen=True)
-class DataCheck:
-    """A check of the data: how many of `n` images it concerns, and the first of them.
-
-    `rows` are lines of a worksheet under `columns`, worst first; `total` counts them all. `other` is the split that
-    `split` was compared with, where it was. `exact` of the repetitions are equal pixel by pixel. `too_small` says of
-    the size of a split that its accuracy cannot be told.
-    """
-
-    name: Check
-    split: str
-    n: int
-    total: int
-    sentence: str
-    columns: tuple[str, ...] = ()
-    rows: tuple[tuple[str, ...], ...] = ()
-    sample_ids: tuple[str, ...] = ()
-    other: str = ""
-    exact: int = 0
-    too_small: bool = False
-
-    @property
-    def where(self) -> str:
-        """The split, or both."""
-        return f"{self.split} in {self.other}" if self.other else self.split
-
-
-@dataclass(frozen=True)
-class DataCheckNotRun:
-    """A check of the data that could not be made."""
-
-    name: Check
-    split: str
-    reason: NotRun
-    other: str = ""
-    state: Literal["not_run"] = "not_run"
-
-    @property
-    def where(self) -> str:
-        """The split, or both."""
-        return f"{self.split} in {self.other}" if self.other else self.split
-
-
-@dataclass(frozen=True)
-class Shift:
-    """One property on two splits: medians (None without images that have it), and Hedges' g.
-
-    Hedges' g is the difference of means over the pooled deviation, corrected for few images.
-    """
-
-    property: str
-    unit: str
-    lab_split: str
-    field_split: str
-    lab: float | None
-    field: float | None
-    effect: Quantity
-
-
-@dataclass(frozen=True)
-class FeatureShift:
-    """How well a classifier of the model's features tells two splits apart, cross-validated: 0.5 is not at all.
-
-    `most_lab` and `most_field` are the images by which it tells them.
-    """
-
-    lab_split: str
-    field_split: str
-    auc: Quantity
-    most_lab: tuple[str, ...] = ()
-    most_field: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True)
-class Distance:
-    """One wrong answer and the training image of its true class that is nearest to it in the model's features.
-
-    `rank` is the share, 0..1, of right answers' distances that are smaller: near 1, training showed nothing like it.
-    """
-
-    sample_id: str
-    true_class: str
-    predicted_class: str
-    nearest: str
-    distance: float
-    rank: float
-
-
-@dataclass(frozen=True)
-class PreprocessingTrial:
-    """Accuracy on one split under another way of preparing the same files; `gain` is paired with the given way."""
-
-    setting: Setting
-    value: str
-    split: str
-    accuracy: Estimate
-    gain: Estimate
-
-
-@dataclass(frozen=True)
-class Shortcut:
-    """A region outside the object whose replacement changes many answers, or that gives a class away by itself.
-
-    `flips` is the share of `n` images whose answer changes; `control` the same for an equal region elsewhere.
-    """
-
-    region: str
-    split: str
-    class_name: str
-    flips: Estimate
-    control: Estimate
-    box: tuple[int, int, int, int] | None
-    """Top, left, bottom, right in pixels of the model's input; None for the whole background."""
-    sample_ids: tuple[str, ...]
-    sentence: str
-    kind: Literal["cell", "frame", "background"] = "cell"
-
-
-@dataclass(frozen=True)
-class AttackCurve:
-    """Accuracy on `n` images after an attack of each strength `epsilon` (0..1 of the range from black to white)."""
-
-    attack: str
-    norm: Literal["Linf", "L2"]
-    split: str
-    epsilon: tuple[float, ...]
-    accuracy: tuple[Estimate, ...]
-    median_epsilon: Quantity
-    """Smallest strength, among those tried, at which half of the right answers are lost."""
-
-
-@dataclass(frozen=True)
-class Turn:
-    """The smallest change that one way found to turn an answer: what the model then says, and how large it is.
-
-    Norms are of the change, each value from 0 (black) to 1 (white). `picture` is a PNG under the output folder.
-    """
-
-    by: str
-    picture: str
-    answer: str
-    l1: float
-    l2: float
-    linf: float
-    state: Literal["done"] = "done"
-
-
-@dataclass(frozen=True)
-class TurnNotFound:
-    """A way that found no change of this image."""
-
-    by: str
-    reason: NotRun
-    state: Literal["not_run"] = "not_run"
-
-
-@dataclass(frozen=True)
-class Turned:
-    """One image, the model's `answer`, and the smallest changes that turn it: by attacks and by CEM, side by side."""
-
-    sample_id: str
-    true_class: str
-    answer: str
-    picture: str
-    ways: tuple[Turn | TurnNotFound, ...]
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from fruitaudit.records.diagnosis import AttackCurve, Diagnosis, Turn, Turned, TurnNotFound
+from fruitaudit.records.attacks import AttackCurve, Turn, Turned, TurnNotFound
+from fruitaudit.records.diagnosis import Diagnosis
 from fruitaudit.records.numbers import count
 from fruitaudit.records.states import Estimate
 from fruitaudit.report.charts import LOUD, points

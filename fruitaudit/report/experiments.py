@@ -5,15 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from fruitaudit.records.diagnosis import (
-    Check,
-    DataCheck,
-    DataCheckNotRun,
-    Diagnosis,
-    Effect,
-    EffectNotRun,
-    PreprocessingTrial,
-)
+from fruitaudit.records.data_checks import Check, DataCheck, DataCheckNotRun, PreprocessingTrial
+from fruitaudit.records.diagnosis import Diagnosis, Effect, EffectNotRun
 from fruitaudit.report.points import between, points
 
 LISTINGS: dict[Check, str] = {

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from fruitaudit.records.diagnosis import Diagnosis, FeatureShift, Shift
+from fruitaudit.records.data_checks import FeatureShift, Shift
+from fruitaudit.records.diagnosis import Diagnosis
 from fruitaudit.records.states import Estimate, NotRun
 from fruitaudit.report.folder import Folder
 from fruitaudit.report.words import significant

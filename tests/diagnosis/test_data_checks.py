@@ -11,7 +11,7 @@ from fruitaudit.diagnosis.data_checks.labels import neighbour_votes
 from fruitaudit.diagnosis.data_checks.shift import hedges_g, properties
 from fruitaudit.diagnosis.factors.noise import noise_of
 from fruitaudit.diagnosis.images.sharpness import blur_metric
-from fruitaudit.records.diagnosis import DataCheck
+from fruitaudit.records.data_checks import DataCheck
 from fruitaudit.records.evaluation import Predictions
 from fruitaudit.records.states import Estimate, NotRun
 

@@ -14,8 +14,8 @@ from fruitaudit.data.preprocess import Preprocessor
 from fruitaudit.diagnosis.attacks.adversarial import Target
 from fruitaudit.diagnosis.attacks.turning import IMAGES, Negatives, negatives_of, smallest, turn_answers
 from fruitaudit.diagnosis.images.material import PixelClassifier
+from fruitaudit.records.attacks import Turn, TurnNotFound
 from fruitaudit.records.data import Sample
-from fruitaudit.records.diagnosis import Turn, TurnNotFound
 from fruitaudit.records.evidence import Counterfactual, Counterfactuals
 from fruitaudit.records.explanations import ExplanationRow
 

@@ -10,27 +10,18 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from fruitaudit.records.attacks import AttackCurve, Shortcut, Turn, Turned, TurnNotFound
+from fruitaudit.records.data_checks import DataCheck, DataCheckNotRun, Distance, FeatureShift, PreprocessingTrial, Shift
 from fruitaudit.records.diagnosis import (
-    AttackCurve,
     ClaimResult,
-    DataCheck,
-    DataCheckNotRun,
     Decomposition,
     Diagnosis,
-    Distance,
     Effect,
     EffectNotRun,
     Example,
     ExperimentNotRun,
-    FeatureShift,
     GapCheck,
     GapShare,
-    PreprocessingTrial,
-    Shift,
-    Shortcut,
-    Turn,
-    Turned,
-    TurnNotFound,
 )
 from fruitaudit.records.numbers import tenths
 from fruitaudit.records.states import Estimate, NotRun

@@ -10,8 +10,8 @@ import numpy as np
 
 from fruitaudit.diagnosis.images.material import PixelClassifier, SplitSample
 from fruitaudit.models.base import offering
+from fruitaudit.records.attacks import AttackCurve
 from fruitaudit.records.data import BoolArray, ByteArray, FloatArray, IntArray
-from fruitaudit.records.diagnosis import AttackCurve
 from fruitaudit.records.passes import Passes
 from fruitaudit.records.states import Estimate, NotRun, Quantity
 from fruitaudit.runtime.streams import Streams

@@ -13,8 +13,8 @@ import numpy as np
 
 from fruitaudit.diagnosis.gap.contrast import MaskedSplit
 from fruitaudit.diagnosis.images.material import PixelClassifier
+from fruitaudit.records.attacks import Shortcut
 from fruitaudit.records.data import BoolArray, ByteArray, IntArray
-from fruitaudit.records.diagnosis import Shortcut
 from fruitaudit.runtime.streams import Streams
 from fruitaudit.statistics.intervals import share_of
 

@@ -15,8 +15,8 @@ from fruitaudit.diagnosis.attacks.adversarial import L2 as L2_TRIED
 from fruitaudit.diagnosis.attacks.adversarial import LINF, Target, climb
 from fruitaudit.diagnosis.gap.examples import write_picture
 from fruitaudit.diagnosis.images.material import PixelClassifier, read_photos, rgb_fitter
+from fruitaudit.records.attacks import Turn, Turned, TurnNotFound
 from fruitaudit.records.data import ByteArray, FloatArray
-from fruitaudit.records.diagnosis import Turn, Turned, TurnNotFound
 from fruitaudit.records.evidence import Counterfactual, Counterfactuals
 from fruitaudit.records.explanations import Explanation, ExplanationRow
 from fruitaudit.records.passes import Passes

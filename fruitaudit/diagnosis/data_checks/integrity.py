@@ -12,7 +12,7 @@ from fruitaudit.data.splits import Split
 from fruitaudit.diagnosis.data_checks.duplicates import Pairs, Prints, calibrate, near_pairs
 from fruitaudit.diagnosis.images.material import SplitSample
 from fruitaudit.diagnosis.images.sharpness import blur_metric
-from fruitaudit.records.diagnosis import DataCheck, DataCheckNotRun
+from fruitaudit.records.data_checks import DataCheck, DataCheckNotRun
 from fruitaudit.records.evaluation import Predictions
 from fruitaudit.records.states import NotRun
 from fruitaudit.statistics.intervals import share_of

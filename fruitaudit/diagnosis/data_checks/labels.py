@@ -9,7 +9,7 @@ import numpy as np
 
 from fruitaudit.diagnosis.images.material import PixelClassifier, SplitSample
 from fruitaudit.records.data import DoubleArray, FloatArray, IntArray
-from fruitaudit.records.diagnosis import DataCheck
+from fruitaudit.records.data_checks import DataCheck
 from fruitaudit.records.evaluation import Predictions
 from fruitaudit.records.states import Estimate
 from fruitaudit.statistics.intervals import wilson

@@ -12,7 +12,7 @@ from fruitaudit.data.preprocess import Preprocessor
 from fruitaudit.diagnosis.images.material import PixelClassifier, SplitSample, rgb_fitter
 from fruitaudit.errors import AuditError
 from fruitaudit.records.data import ByteArray, IntArray
-from fruitaudit.records.diagnosis import PreprocessingTrial, Setting
+from fruitaudit.records.data_checks import PreprocessingTrial, Setting
 from fruitaudit.runtime.streams import Streams
 from fruitaudit.statistics.means import SHARE, mean_of
 

@@ -12,7 +12,7 @@ from fruitaudit.diagnosis.gap.contrast import MaskedSplit, SplitPair
 from fruitaudit.diagnosis.images.material import SplitSample
 from fruitaudit.diagnosis.images.sharpness import blur_metric
 from fruitaudit.records.data import DoubleArray, FloatArray, IntArray
-from fruitaudit.records.diagnosis import Distance, FeatureShift, Shift
+from fruitaudit.records.data_checks import Distance, FeatureShift, Shift
 from fruitaudit.records.states import Estimate, NotRun, Quantity
 from fruitaudit.runtime.streams import Streams
 from fruitaudit.statistics.groups import few_groups, few_groups_note, numbered
