@@ -9,14 +9,13 @@ from pydantic.dataclasses import dataclass
 from fruitaudit.attribution.base import OPTIONS, Model, Passes, Registration, Shape
 from fruitaudit.attribution.convolutions import chosen, convolutions
 from fruitaudit.records.data import Images
-from fruitaudit.records.evidence import FilterBank
-from fruitaudit.records.evidence import LayerFilters as FiltersRecord
+from fruitaudit.records.evidence import FilterBank, LayerFilters
 from fruitaudit.records.explanations import Targets
 from fruitaudit.runtime.streams import Streams
 
 
 @dataclass(frozen=True, config=OPTIONS)
-class LayerFilters:
+class Filters:
     """The weights of the convolutions as they are: edges and colours in the first layer, mixtures of those later.
 
     W^l of shape (kh, kw, in, out),  Z^l = W^l * A^(l-1) + b^l.
@@ -51,7 +50,7 @@ class LayerFilters:
     channels: Annotated[int, Field(ge=1)] = 16
     filters: Annotated[int, Field(ge=1)] = 64
 
-    def __call__(self, model: Model, images: Images, targets: Targets, streams: Streams) -> FiltersRecord:
+    def __call__(self, model: Model, images: Images, targets: Targets, streams: Streams) -> LayerFilters:
         shown, total = chosen(model, self.layers), len(convolutions(model))
         banks = []
         for convolution in shown:
@@ -60,7 +59,7 @@ class LayerFilters:
             some = np.ascontiguousarray(kernel[:, :, : self.channels, : self.filters])
             banks.append(FilterBank(convolution.path, some, (height, width, inputs, outputs)))
         few = self.layers is None and len(shown) < total
-        return FiltersRecord(
+        return LayerFilters(
             tuple(banks), notes=(f"{len(shown)} of {total} convolutions, evenly spread",) if few else ()
         )
 
@@ -68,4 +67,4 @@ class LayerFilters:
         return Passes()
 
 
-METHODS = (LayerFilters,)
+METHODS = (Filters,)
