@@ -29,7 +29,7 @@ _DISTRIBUTIONS = {
     "yaml": "pyyaml",
 }
 """Distributions whose name is not that of their module."""
-_FOR_TYPES = re.compile(r"^if TYPE_CHECKING:\n(?:[ \t]+[^\n]*\n|\n)+", re.MULTILINE)
+_FOR_TYPES = re.compile(r"^if TYPE_CHECKING:[^\n]*\n(?:[ \t]+[^\n]*\n|\n)+", re.MULTILINE)
 # A parser takes ten times as long as this pattern; the tests compare the two.
 _IMPORT = re.compile(r"^[ \t]*(?:from[ \t]+([\w.]+)[ \t]+)?import[ \t]+(\([^)]*\)|[^\n#]*)", re.MULTILINE)
 _NAME = re.compile(r"^\s*([\w.]+)")
