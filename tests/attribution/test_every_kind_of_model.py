@@ -20,7 +20,10 @@ from fruitaudit.runtime.streams import Streams
 N = matrix.N
 
 
-@pytest.fixture(scope="module", params=matrix.KINDS)
+@pytest.fixture(
+    scope="module",
+    params=[pytest.param(kind, marks=pytest.mark.slow if kind in matrix.ALIKE else ()) for kind in matrix.KINDS],
+)
 def case(request):
     model = matrix.classifier(request.param)
     images = some_images(model.input_shape, n=N, high=zoo.TOP.get(request.param, 1.0))

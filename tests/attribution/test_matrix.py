@@ -49,7 +49,10 @@ NOT_FOUND = {"PN": {"relu6"}, "PP": ROUGH}
 """Where the search is too short for a pertinent negative or positive."""
 
 
-@pytest.fixture(scope="module", params=matrix.KINDS)
+@pytest.fixture(
+    scope="module",
+    params=[pytest.param(kind, marks=pytest.mark.slow if kind in matrix.ALIKE else ()) for kind in matrix.KINDS],
+)
 def opened(request):
     return request.param, matrix.classifier(request.param)
 
