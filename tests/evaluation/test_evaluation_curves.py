@@ -112,7 +112,7 @@ def test_reliability_by_hand() -> None:
     assert (row.low, row.high, row.confidence) == (5 / 15, 6 / 15, pytest.approx(1.08 / 3))
     assert isinstance(row.accuracy, Estimate)
     assert (row.accuracy.successes, row.accuracy.n) == (2, 3)
-    assert (rows[1].confidence, rows[1].accuracy) == (None, NotRun("no prediction has this confidence"))
+    assert (rows[1].confidence, rows[1].accuracy) == (None, NotRun("no prediction has this confidence", "no_images"))
 
 
 def test_coverage_by_hand() -> None:
