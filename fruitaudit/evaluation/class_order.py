@@ -19,7 +19,7 @@ FAR = 0.1
 def judge_class_orders(predictions: Predictions) -> tuple[ClassOrder, ...]:
     """The given order and the best other one: reversed, sorted by name, or shifted in a circle. Empty without images.
 
-    An order is a list of names, one an output of the model; the labels stay what the data says.
+    An order is a list of names, one per output of the model; the labels stay those of the data.
     """
     labels, predicted = predictions.labels, predictions.predicted
     if not len(labels):
@@ -38,17 +38,17 @@ def _order(name: str, predictions: Predictions, right: BoolArray) -> ClassOrder:
 def far_better(orders: Iterable[ClassOrder]) -> ClassOrder | None:
     """The order whose accuracy beats the given one on the same split by 0.1 or more, with no overlap of intervals."""
     orders = tuple(orders)
-    given = {row.split: row for row in orders if row.order == GIVEN}
-    better = [row for row in orders if row.split in given and _beats(row, given[row.split])]
+    given_orders = {row.split: row for row in orders if row.order == GIVEN}
+    better = [row for row in orders if row.split in given_orders and _beats(row, given_orders[row.split])]
     return max(better, key=lambda row: row.accuracy, default=None)
 
 
-def _beats(other: ClassOrder, given: ClassOrder) -> bool:
-    sizes = [row.n if row.n_effective is None else row.n_effective for row in (other, given)]
+def _beats(other: ClassOrder, given_order: ClassOrder) -> bool:
+    sizes = [row.n if row.n_effective is None else row.n_effective for row in (other, given_order)]
     if not all(sizes):
         return False
-    low, high = ends_of_wilson(other.accuracy, sizes[0])[0], ends_of_wilson(given.accuracy, sizes[1])[1]
-    return other.accuracy - given.accuracy >= FAR and low > high
+    low, high = ends_of_wilson(other.accuracy, sizes[0])[0], ends_of_wilson(given_order.accuracy, sizes[1])[1]
+    return other.accuracy - given_order.accuracy >= FAR and low > high
 
 
 def _orders(names: tuple[str, ...]) -> list[tuple[str, IntArray]]:
@@ -58,7 +58,7 @@ def _orders(names: tuple[str, ...]) -> list[tuple[str, IntArray]]:
     by_name = np.array(sorted(range(k), key=lambda i: names[i]), dtype=np.int64)
     candidates = [(GIVEN, identity), ("sorted by name", by_name), ("reversed", identity[::-1])]
     candidates += [(f"shifted by {shift}", np.roll(identity, -shift)) for shift in range(1, k)]
-    seen: dict[bytes, tuple[str, IntArray]] = {}
+    distinct: dict[bytes, tuple[str, IntArray]] = {}
     for name, order in candidates:
-        seen.setdefault(np.ascontiguousarray(order).tobytes(), (name, order))
-    return list(seen.values())
+        distinct.setdefault(np.ascontiguousarray(order).tobytes(), (name, order))
+    return list(distinct.values())

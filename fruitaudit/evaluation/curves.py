@@ -34,8 +34,8 @@ class Sweep:
 
         fpr, tpr, _ = roc_curve(positive, scores, drop_intermediate=False)
         n, n_positive = len(positive), int(positive.sum())
-        found, false = tpr * n_positive, fpr * (n - n_positive)
-        return cls(fpr, tpr, found / np.maximum(found + false, 1), n, n_positive)
+        true_positives, false_positives = tpr * n_positive, fpr * (n - n_positive)
+        return cls(fpr, tpr, true_positives / np.maximum(true_positives + false_positives, 1), n, n_positive)
 
     @property
     def auc(self) -> float:
@@ -102,18 +102,18 @@ def thin(x: Array, y: Array, *, limit: int = MAX_POINTS, tolerance: float = 2e-3
     candidates = np.flatnonzero(np.append(True, (np.diff(cells, axis=0) != 0).any(axis=1)))
     candidates = np.union1d(candidates, [len(x) - 1])
     points = np.stack([x[candidates], y[candidates]], axis=1).astype(np.float64)
-    kept = np.unique([0, len(points) - 1])
-    while 1 < len(kept) < min(limit, len(points)):
-        segment = np.repeat(np.arange(len(kept) - 1), np.diff(kept))
-        a, along = points[kept[:-1]], np.diff(points[kept], axis=0)
+    vertices = np.unique([0, len(points) - 1])
+    while 1 < len(vertices) < min(limit, len(points)):
+        segment = np.repeat(np.arange(len(vertices) - 1), np.diff(vertices))
+        a, along = points[vertices[:-1]], np.diff(points[vertices], axis=0)
         along /= np.maximum(np.hypot(along[:, 0], along[:, 1]), 1e-12)[:, None]
         off, along = points[:-1] - a[segment], along[segment]
         distance = np.abs(along[:, 0] * off[:, 1] - along[:, 1] * off[:, 0])
-        farthest = np.maximum.reduceat(distance, kept[:-1])[segment]
+        farthest = np.maximum.reduceat(distance, vertices[:-1])[segment]
         at = np.flatnonzero((distance == farthest) & (distance > tolerance))
         split = at[np.unique(segment[at], return_index=True)[1]]
         if not len(split):
             break
-        split = split[np.argsort(-distance[split], kind="stable")][: limit - len(kept)]
-        kept = np.union1d(kept, split)
-    return candidates[kept]
+        split = split[np.argsort(-distance[split], kind="stable")][: limit - len(vertices)]
+        vertices = np.union1d(vertices, split)
+    return candidates[vertices]

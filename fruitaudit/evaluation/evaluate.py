@@ -97,9 +97,9 @@ def _true_class_ranks(predictions: Predictions) -> IntArray:
 
 
 def _curves(facts: Facts, names: Sequence[str]) -> tuple[tuple[Curve, ...], tuple[Curve, ...]]:
-    drawn = {c: sweep for c, sweep in facts.sweeps.items() if sweep.n_positive >= DRAWN_FROM}
-    roc = [sweep.roc(names[c]) for c, sweep in drawn.items()]
-    precision_recall = [sweep.precision_recall(names[c]) for c, sweep in drawn.items()]
+    curve_sweeps = {c: sweep for c, sweep in facts.sweeps.items() if sweep.n_positive >= DRAWN_FROM}
+    roc = [sweep.roc(names[c]) for c, sweep in curve_sweeps.items()]
+    precision_recall = [sweep.precision_recall(names[c]) for c, sweep in curve_sweeps.items()]
     if facts.micro:
         roc.append(facts.micro.roc("micro"))
         precision_recall.append(facts.micro.precision_recall("micro"))

@@ -17,7 +17,8 @@ from fruitaudit.statistics.groups import design_effect
 
 @dataclass(frozen=True)
 class Facts:
-    """Per image (N,): `labels`, `predicted`, `correct`, `confidence`, `per_image` scores. Per class (K,): counts.
+    """Per image (N,): `labels`, `predicted`, `correct`, `confidence`, `per_image` scores. Per class (K,): counts of
+    images (`support`), of predictions (`predicted_counts`) and of both (`hits`).
 
     `ranked` are the classes with positives and negatives, `sweeps` theirs; `micro` pools all (image, class) pairs.
     """
@@ -28,7 +29,7 @@ class Facts:
     confidence: FloatArray
     per_image: Mapping[str, Array]
     support: IntArray
-    called: IntArray
+    predicted_counts: IntArray
     hits: IntArray
     sweeps: Mapping[int, Sweep]
     micro: Sweep | None
@@ -40,18 +41,20 @@ class Facts:
         labels, predicted, p = predictions.labels, predictions.predicted, predictions.probabilities
         n, k = p.shape
         correct = predicted == labels
-        support, called, hits = (np.bincount(rows, minlength=k) for rows in (labels, predicted, labels[correct]))
+        support, predicted_counts, hits = (
+            np.bincount(rows, minlength=k) for rows in (labels, predicted, labels[correct])
+        )
         ranked = np.flatnonzero((support > 0) & (support < n)).tolist()
-        own = labels[:, None] == np.arange(k)
+        one_hot = labels[:, None] == np.arange(k)
         confidence = p.max(axis=1)
         per_image = {
             "log_loss": log_loss_per_image(predictions.logits, labels),
             "brier": brier_per_image(p, labels),
             "mean_confidence": confidence.astype(np.float64),
         }
-        sweeps = {c: Sweep.of(p[:, c], own[:, c]) for c in ranked}
-        micro = Sweep.of(p.ravel(), own.ravel()) if n and k > 1 else None
-        return cls(labels, predicted, correct, confidence, per_image, support, called, hits, sweeps, micro,
+        sweeps = {c: Sweep.of(p[:, c], one_hot[:, c]) for c in ranked}
+        micro = Sweep.of(p.ravel(), one_hot.ravel()) if n and k > 1 else None
+        return cls(labels, predicted, correct, confidence, per_image, support, predicted_counts, hits, sweeps, micro,
                    predictions.groups)  # fmt: skip
 
     @property
@@ -71,11 +74,13 @@ class Facts:
     @property
     def occurring(self) -> BoolArray:
         """(K,): classes that occur as a true or a predicted class."""
-        return (self.support > 0) | (self.called > 0)
+        return (self.support > 0) | (self.predicted_counts > 0)
 
     def figures(self) -> dict[str, Array]:
         """All figures by name: scalars () and per-class figures (K,), NaN where undefined."""
-        tally = Tally(*(counts[:, None].astype(np.float64) for counts in (self.support, self.called, self.hits)))
+        tally = Tally(
+            *(counts[:, None].astype(np.float64) for counts in (self.support, self.predicted_counts, self.hits))
+        )
         out = {name: values[..., 0] for name, values in tally.figures(self.occurring).items()}
         out |= {name: np.asarray(values.mean()) for name, values in self.per_image.items()}
         gap = self.confidence.astype(np.float64) - self.correct

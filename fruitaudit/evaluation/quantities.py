@@ -67,11 +67,11 @@ class Quantities:
         return out | {"f1_micro": accuracy, "ece": self._ece()}
 
     def classes(self) -> tuple[ClassRow, ...]:
-        """A row a class, in the model's order."""
+        """One row per class, in the model's order."""
         return tuple(self._class_row(c) for c in range(len(self.class_names)))
 
     def averages(self) -> tuple[AverageRow, ...]:
-        """Macro, micro and weighted means; micro, and weighted recall, equal accuracy (one answer an image)."""
+        """Macro, micro and weighted means; micro, and weighted recall, equal accuracy (one answer per image)."""
         accuracy = self._accuracy()
         macro = (self._scalar(f"{name}_macro", self._macro_note) for name in ("precision", "recall", "f1"))
         precision, f1 = (self._scalar(f"{name}_weighted", _WEIGHTED) for name in ("precision", "f1"))
@@ -132,19 +132,19 @@ class Quantities:
 
     def _class_row(self, c: int) -> ClassRow:
         facts = self.facts
-        support, called, hits = int(facts.support[c]), int(facts.called[c]), int(facts.hits[c])
-        own, answers = facts.labels == c, facts.predicted == c
+        support, n_predicted, hits = int(facts.support[c]), int(facts.predicted_counts[c]), int(facts.hits[c])
+        is_class, is_predicted = facts.labels == c, facts.predicted == c
         return ClassRow(
             name=self.class_names[c],
             support=support,
-            predicted=called,
+            predicted=n_predicted,
             hits=hits,
-            precision=self._within(answers, "never predicted"),
-            recall=self._within(own, "no image of this class" if facts.n else NO_IMAGES),
+            precision=self._within(is_predicted, "never predicted"),
+            recall=self._within(is_class, "no image of this class" if facts.n else NO_IMAGES),
             f1=self._of_class("f1", c),
             auc=self._of_class("auc", c),
             average_precision=self._of_class("average_precision", c),
-            chance=mcnemar(answers & ~own, own & ~answers, facts.groups),
+            chance=mcnemar(is_predicted & ~is_class, is_class & ~is_predicted, facts.groups),
         )
 
     def _of_class(self, name: str, c: int) -> Quantity:
@@ -154,9 +154,9 @@ class Quantities:
             missing = NO_IMAGES if not n else "no image of another class" if support else "no image of this class"
             return NotRun(missing, "undefined" if support else "no_images")
         value, samples = float(self.values[name][c]), self.samples[name][c]
-        own = self.facts.labels == c
-        carried = own if name == "f1" or support <= others else ~own
+        is_class = self.facts.labels == c
+        carried = is_class if name == "f1" or support <= others else ~is_class
         if self.facts.groups is not None and name != "f1":
-            carried = min(own, ~own, key=self.facts.units)
+            carried = min(is_class, ~is_class, key=self.facts.units)
         return estimate(value, samples, n, support=self.facts.units(carried), mirrored=name in _MIRRORED,
                         n_groups=self._n_groups)  # fmt: skip

@@ -56,13 +56,15 @@ class Ranking:
         # float32 holds whole numbers up to 2^24 exactly; counts of groups are scaled and come in float64.
         whole = counts.dtype == np.float32 and self.n_positive + self.n_negative < 1 << 24
         exact = np.dtype(np.float32 if whole else np.float64)
-        found: Array = np.cumsum(positives, axis=0, dtype=exact)
-        false: Array = np.cumsum(negatives, axis=0, dtype=exact)
-        beaten = self.n_negative - false
+        true_positives: Array = np.cumsum(positives, axis=0, dtype=exact)
+        false_positives: Array = np.cumsum(negatives, axis=0, dtype=exact)
+        negatives_below = self.n_negative - false_positives
         if ties:
-            beaten += ties[0] / 2
-        beaten /= self.n_negative
-        false += found
-        found /= np.maximum(false, 1e-9 if not whole else 1)
-        auc, precision = (np.einsum("tb,tb->b", positives, part) / self.n_positive for part in (beaten, found))
+            negatives_below += ties[0] / 2
+        negatives_below /= self.n_negative
+        false_positives += true_positives
+        true_positives /= np.maximum(false_positives, 1e-9 if not whole else 1)
+        auc, precision = (
+            np.einsum("tb,tb->b", positives, part) / self.n_positive for part in (negatives_below, true_positives)
+        )
         return auc, precision

@@ -33,18 +33,18 @@ class SplitStatistic:
         n, k = probabilities.shape
         images = np.arange(n)
         means = {name: float(values.mean()) for name, values in facts.per_image.items()}
-        own = facts.labels[:, None] == np.arange(k)
-        rankings = {c: Ranking.of(probabilities[:, c], own[:, c], images, n) for c in facts.sweeps}
-        micro = Ranking.of(probabilities.ravel(), own.ravel(), np.repeat(images, k), n) if facts.micro else None
+        one_hot = facts.labels[:, None] == np.arange(k)
+        rankings = {c: Ranking.of(probabilities[:, c], one_hot[:, c], images, n) for c in facts.sweeps}
+        micro = Ranking.of(probabilities.ravel(), one_hot.ravel(), np.repeat(images, k), n) if facts.micro else None
         return cls(facts, _sums(facts, means), means, rankings, micro)
 
     def __call__(self, counts: Array) -> dict[str, Array]:
         """counts (N, B) -> scalars (B,) and per-class figures (K, B), by name."""
         facts, k = self.facts, len(self.facts.support)
-        hits, called, gaps, about = np.split(self.sums @ counts, [k, 2 * k, 2 * k + BINS])
-        out = Tally(facts.support[:, None].astype(np.float64), called, hits).figures(facts.occurring)
+        hits, predicted_counts, gaps, centred = np.split(self.sums @ counts, [k, 2 * k, 2 * k + BINS])
+        out = Tally(facts.support[:, None].astype(np.float64), predicted_counts, hits).figures(facts.occurring)
         out["ece"] = ece_of_sums(gaps, facts.n)
-        out |= {name: about[i] / facts.n + mean for i, (name, mean) in enumerate(self.means.items())}
+        out |= {name: centred[i] / facts.n + mean for i, (name, mean) in enumerate(self.means.items())}
         auc, precision = np.full((2, k, counts.shape[1]), np.nan)
         for c, ranking in self.rankings.items():
             auc[c], precision[c] = ranking.figures(counts)
@@ -63,12 +63,12 @@ def _sums(facts: Facts, means: Mapping[str, float]) -> csr_matrix:
     n, k = facts.n, len(facts.support)
     images = np.arange(n)
     # Scores are summed about their mean, so that float32 sums keep their digits.
-    about = [values - means[name] for name, values in facts.per_image.items()]
+    centred = [values - means[name] for name, values in facts.per_image.items()]
     parts = [
         (facts.labels[facts.correct], images[facts.correct], np.ones(int(facts.correct.sum()))),
         (k + facts.predicted, images, np.ones(n)),
         (2 * k + bin_of(facts.confidence), images, facts.confidence - facts.correct),
-        *((np.full(n, 2 * k + BINS + i), images, values) for i, values in enumerate(about)),
+        *((np.full(n, 2 * k + BINS + i), images, values) for i, values in enumerate(centred)),
     ]
     rows, columns, values = (np.concatenate(arrays) for arrays in zip(*parts, strict=True))
-    return csr_matrix((values.astype(np.float32), (rows, columns)), shape=(2 * k + BINS + len(about), n))
+    return csr_matrix((values.astype(np.float32), (rows, columns)), shape=(2 * k + BINS + len(centred), n))

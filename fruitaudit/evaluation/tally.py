@@ -1,4 +1,4 @@
-"""Figures of the confusion matrix, from three counts a class: images, predictions, and both.
+"""Figures of the confusion matrix, from three counts per class: images, predictions, and both.
 
 All functions take a `Tally` whose arrays are (K, B): B is 1 for the figures themselves and the number of resamples
 for their intervals, so that both come from the same lines. NaN stands for a figure that is not defined.

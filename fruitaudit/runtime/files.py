@@ -42,11 +42,11 @@ def staged(out: Path, owned: Sequence[str] = ()) -> Iterator[Path]:
     ConfigError where `out` cannot be such a folder, holds one of these names from elsewhere, or is being filled by
     another audit.
     """
-    made = not out.exists()
-    with _held(out):
+    is_new = not out.exists()
+    with _lock(out):
         _refuse_foreign(out, owned)
-        for left in out.glob(".staging-*"):  # of a run that was killed
-            shutil.rmtree(left, ignore_errors=True)
+        for leftover in out.glob(".staging-*"):  # of a run that was killed
+            shutil.rmtree(leftover, ignore_errors=True)
         staging, old = (Path(tempfile.mkdtemp(dir=out, prefix=".staging-")) for _ in range(2))
         try:
             yield staging
@@ -58,7 +58,7 @@ def staged(out: Path, owned: Sequence[str] = ()) -> Iterator[Path]:
         finally:
             for folder in (staging, old):
                 shutil.rmtree(folder, ignore_errors=True)
-            if made and not any(out.iterdir()):
+            if is_new and not any(out.iterdir()):
                 out.rmdir()
 
 
@@ -67,14 +67,14 @@ def _refuse_foreign(out: Path, owned: Sequence[str]) -> None:
         audited = "fruitaudit_version" in json.loads((out / "results.json").read_text(encoding="utf-8"))
     except (OSError, ValueError, TypeError):
         audited = False
-    there = [name for name in owned if os.path.lexists(out / name)]
-    if there and not audited:
-        raise ConfigError(f"the output folder {out} holds {there[0]}, which no audit wrote and this one would replace; "
-                          "move it away, or name another folder with --out")  # fmt: skip
+    existing = [name for name in owned if os.path.lexists(out / name)]
+    if existing and not audited:
+        raise ConfigError(f"the output folder {out} holds {existing[0]}, which no audit wrote and this one would "
+                          "replace; move it away, or name another folder with --out")  # fmt: skip
 
 
 @contextmanager
-def _held(out: Path) -> Iterator[None]:
+def _lock(out: Path) -> Iterator[None]:
     """Make the folder and keep other audits out of it; the system lets go of it when the process ends, however."""
     try:
         out.mkdir(parents=True, exist_ok=True)

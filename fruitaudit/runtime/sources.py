@@ -38,22 +38,22 @@ _COMMENT = re.compile(r"#[^\n]*")
 
 def code_of(*modules: str) -> dict[str, dict[str, str]]:
     """What a result depends on besides its inputs, where these modules made it: hashes of sources, and versions."""
-    found = closure(modules)
-    libraries = sorted({library for module in found for library in imports_of(module)[1]})
+    modules_used = closure(modules)
+    libraries = sorted({library for module in modules_used for library in imports_of(module)[1]})
     versions = {library: version_of(library) for library in libraries}
     versions["python"] = ".".join(map(str, sys.version_info[:3]))
-    return {"sources": {module: _sha256(module) for module in sorted(found)}, "versions": versions}
+    return {"sources": {module: _sha256(module) for module in sorted(modules_used)}, "versions": versions}
 
 
 def closure(modules: Iterable[str]) -> frozenset[str]:
     """These modules and all of this package that they import, directly or through others."""
-    found, left = set[str](), list(modules)
-    while left:
-        module = left.pop()
-        if module not in found and module not in VALUES_ONLY:
-            found.add(module)
-            left += imports_of(module)[0]
-    return frozenset(found)
+    members, pending = set[str](), list(modules)
+    while pending:
+        module = pending.pop()
+        if module not in members and module not in VALUES_ONLY:
+            members.add(module)
+            pending += imports_of(module)[0]
+    return frozenset(members)
 
 
 def modules_in(package: str) -> tuple[str, ...]:
@@ -70,12 +70,12 @@ def imports_of(module: str) -> tuple[frozenset[str], frozenset[str]]:
     names = set[str]()
     for base, imported in _IMPORT.findall(text):
         listed = _COMMENT.sub("", imported).strip("()").split(",")
-        found = [match[1] for name in listed if (match := _NAME.match(name))]
-        names |= {base, *(f"{base}.{name}" for name in found)} if base else set(found)
-    own = {name for name in names if name in _files()}
-    own |= {parent for name in own for parent in _parents(name)}
+        imported_names = [match[1] for name in listed if (match := _NAME.match(name))]
+        names |= {base, *(f"{base}.{name}" for name in imported_names)} if base else set(imported_names)
+    own_modules = {name for name in names if name in _files()}
+    own_modules |= {parent for name in own_modules for parent in _parents(name)}
     tops = {name.partition(".")[0] for name in names} - {PACKAGE} - sys.stdlib_module_names
-    return frozenset(own), frozenset(tops)
+    return frozenset(own_modules), frozenset(tops)
 
 
 @functools.cache

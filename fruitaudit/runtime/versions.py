@@ -10,10 +10,10 @@ def versions() -> dict[str, str]:
     """Versions of Python and of the packages whose results the audit contains."""
     names = ("fruitaudit", "tensorflow", "keras", "numpy", "scipy", "scikit-learn", "pandas", "opencv-python-headless",
              "pillow", "scikit-image", "lime", "tf-keras-vis", "tf-explain")  # fmt: skip
-    found = {"python": ".".join(map(str, sys.version_info[:3]))}
+    by_name = {"python": ".".join(map(str, sys.version_info[:3]))}
     for name in names:
         try:
-            found[name] = metadata.version(name)
+            by_name[name] = metadata.version(name)
         except metadata.PackageNotFoundError:
-            found[name] = "not installed"
-    return found
+            by_name[name] = "not installed"
+    return by_name

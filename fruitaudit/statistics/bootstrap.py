@@ -55,14 +55,14 @@ def draw(
     """
     units, n_units = (np.arange(len(labels)), len(labels)) if groups is None else numbered(groups)
     if n_units == len(labels):
-        yield from _drawn(labels, rng, resamples, len(labels))
+        yield from _unit_blocks(labels, rng, resamples, len(labels))
         return
     of_unit = _most_frequent(labels, units, n_units)
-    for counts in _drawn(of_unit, rng, resamples, len(labels)):
+    for counts in _unit_blocks(of_unit, rng, resamples, len(labels)):
         yield _weighted_as(labels, counts[units].astype(np.float64))
 
 
-def _drawn(strata: IntArray, rng: np.random.Generator, resamples: int, n_images: int) -> Iterator[FloatArray]:
+def _unit_blocks(strata: IntArray, rng: np.random.Generator, resamples: int, n_images: int) -> Iterator[FloatArray]:
     """Counts (U, B): units drawn with replacement within their strata (U,)."""
     members = [np.flatnonzero(strata == c) for c in np.unique(strata)]
     step = max(1, _BLOCK // max(1, n_images))
@@ -77,7 +77,7 @@ def _drawn(strata: IntArray, rng: np.random.Generator, resamples: int, n_images:
 
 def unit_counts(n_units: int, rng: np.random.Generator, resamples: int) -> npt.NDArray[np.float64]:
     """Counts (U, R) of units, all of one kind, in float64."""
-    blocks = list(_drawn(np.zeros(n_units, np.int64), rng, resamples, n_units))
+    blocks = list(_unit_blocks(np.zeros(n_units, np.int64), rng, resamples, n_units))
     return np.concatenate(blocks, axis=1).astype(np.float64)
 
 

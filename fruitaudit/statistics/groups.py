@@ -1,4 +1,4 @@
-"""Images that come in groups (one object, patient or burst): how much less they tell than as many independent ones."""
+"""Images that come in groups (one object, patient or burst): how many independent images they are worth."""
 
 from __future__ import annotations
 
@@ -81,7 +81,7 @@ def design_effect(hits: BoolArray, groups: IntArray) -> DesignEffect:
     sizes = np.bincount(inverse, minlength=n_groups)
     of_group = np.bincount(inverse, weights=hits.astype(np.float64), minlength=n_groups)
     return DesignEffect(
-        *(float(found[0]) for found in effective_numbers(np.atleast_2d(of_group).astype(np.float64), sizes))
+        *(float(numbers[0]) for numbers in effective_numbers(np.atleast_2d(of_group).astype(np.float64), sizes))
     )
 
 
@@ -99,10 +99,10 @@ def effective_numbers(
     # Where groups do not differ at all the ratio is 0: they tell as much as independent images.
     ratio = n_groups / (n_groups - 1) * total / np.where(varies, n * p * (1 - p), 1.0)
     usual = (Z / t.ppf(0.975, n_groups - 1)) ** 2
-    alike = n * n / float((sizes.astype(np.float64) ** 2).sum())
+    whole_groups = n * n / float((sizes.astype(np.float64) ** 2).sum())
     effective = n / np.maximum(ratio, 1.0)
     rarer = np.where(p[:, None] > 0.5, hits < sizes, hits > 0).sum(axis=1)
-    far = np.where(rarer < FEWEST_GROUPS, np.minimum(effective, alike), effective) * usual
+    far = np.where(rarer < FEWEST_GROUPS, np.minimum(effective, whole_groups), effective) * usual
     near = np.minimum(n, n / np.maximum(ratio, 1e-12) * (usual if n_groups < SKEWED_FROM else 1.0))
-    effective, near, far = (np.where(varies, found, alike) for found in (effective, near, far))
+    effective, near, far = (np.where(varies, values, whole_groups) for values in (effective, near, far))
     return effective, np.where(p > 0.5, far, near), np.where(p > 0.5, near, far)

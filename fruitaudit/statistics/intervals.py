@@ -58,12 +58,12 @@ def share_of(hits: BoolArray, groups: IntArray | None = None) -> Estimate:
     if few := few_groups(n_groups):
         return Estimate(successes / n, n, successes=successes, note=few_groups_note(few), n_groups=n_groups,
                         no_interval=few)  # fmt: skip
-    found = design_effect(hits, groups)
+    effect = design_effect(hits, groups)
     share = successes / n
-    low, high = ends_of_wilson(share, found.n_low)[0], ends_of_wilson(share, found.n_high)[1]
+    low, high = ends_of_wilson(share, effect.n_low)[0], ends_of_wilson(share, effect.n_high)[1]
     name = "Wilson" if n_groups == n else "Wilson on the effective number of images"
     return Estimate(share, n, low, high, successes=successes, interval=name, n_groups=n_groups,
-                    n_effective=found.n_effective, design_effect=n / found.n_effective)  # fmt: skip
+                    n_effective=effect.n_effective, design_effect=n / effect.n_effective)  # fmt: skip
 
 
 def difference(a: Estimate, b: Estimate) -> Estimate:

@@ -30,7 +30,7 @@ def weights(sources: IntArray, streams: Streams, *purpose: str) -> DoubleArray:
 
 
 def mean_of(
-    values: npt.NDArray[np.generic], sources: IntArray, known: bool, streams: Streams, *purpose: str,
+    values: npt.NDArray[np.generic], sources: IntArray, sources_known: bool, streams: Streams, *purpose: str,
     possible: Range = CHANGE,
 ) -> Estimate:  # fmt: skip
     """The mean of (N,) values, with the interval that resampled sources span.
@@ -41,12 +41,12 @@ def mean_of(
     """
     numbers = np.asarray(values, np.float64)
     spread = weights(sources, streams, *purpose) @ numbers
-    return spanned(float(numbers.mean()), spread, (sources,), known, possible)
+    return spanned(float(numbers.mean()), spread, (sources,), sources_known, possible)
 
 
 def difference_of_means(
     a: npt.NDArray[np.generic], a_sources: IntArray, b: npt.NDArray[np.generic], b_sources: IntArray,
-    known: bool, streams: Streams, *purpose: str,
+    sources_known: bool, streams: Streams, *purpose: str,
 ) -> Estimate:  # fmt: skip
     """mean(a) - mean(b) of shares of two independent sets of images; `n` counts the images of both.
 
@@ -55,26 +55,26 @@ def difference_of_means(
     first = weights(a_sources, streams, *purpose, "a") @ np.asarray(a, np.float64)
     second = weights(b_sources, streams, *purpose, "b") @ np.asarray(b, np.float64)
     value = float(np.asarray(a, np.float64).mean() - np.asarray(b, np.float64).mean())
-    return spanned(value, first - second, (a_sources, b_sources), known, CHANGE)
+    return spanned(value, first - second, (a_sources, b_sources), sources_known, CHANGE)
 
 
 def spanned(
-    value: float, spread: DoubleArray, sources: Sequence[IntArray], known: bool, possible: Range | None = None
+    value: float, spread: DoubleArray, sources: Sequence[IntArray], sources_known: bool, possible: Range | None = None
 ) -> Estimate:
     """The figure with the interval of its resamples (R,), of one or two independent sets of sources.
 
-    Where the data names the sources (`known`) the percentiles are widened as Student's t asks, and there is no
+    Where the data names the sources (`sources_known`) the percentiles are widened as Student's t asks, and there is no
     interval under five of them. `possible`: the rule of three holds where every resample agrees.
     """
-    n, counts = sum(map(len, sources)), [len(np.unique(some)) for some in sources]
-    n_groups = sum(counts) if known else None
-    few = few_groups(min(counts)) if known else None
+    n, counts = sum(map(len, sources)), [len(np.unique(numbers)) for numbers in sources]
+    n_groups = sum(counts) if sources_known else None
+    few = few_groups(min(counts)) if sources_known else None
     if few:
         return Estimate(value, n, note=few_groups_note(few), n_groups=n_groups, no_interval=few)
-    share = tail(min(counts)) if known else 0.025
+    share = tail(min(counts)) if sources_known else 0.025
     low, high = np.quantile(spread, [share, 1 - share]).tolist()
     of = f"{counts[0]} sources" if len(counts) == 1 else "sources"
-    name, note = f"bootstrap of {of}, {RESAMPLES} resamples", "" if known else OPTIMISTIC
+    name, note = f"bootstrap of {of}, {RESAMPLES} resamples", "" if sources_known else OPTIMISTIC
     if possible is not None and high - low < 1e-12:
         reach, name = sum(3 / count for count in counts), "rule of three"
         low, high = max(possible[0], value - reach), min(possible[1], value + reach)

@@ -32,15 +32,15 @@ def mean_over_images(
     six images the interval is Student's, cut to `within`, the least and largest value that a score can have.
     Returns NotRun where fewer than half of the scores are defined. No interval, and a note, where all are equal.
     """
-    known = np.isfinite(scores)
-    defined = scores[known]
+    finite = np.isfinite(scores)
+    defined = scores[finite]
     missing, n = len(scores) - len(defined), len(defined)
     if n < max(1.0, LEAST_SHARE * len(scores)):
         return NotRun(f"defined on only {n} of {len(scores)} images: the maps of the others are empty, constant or "
                       "not finite", "too_few_images")  # fmt: skip
     notes = [text for text in (note, f"undefined on {missing} of {len(scores)} images" if missing else "") if text]
     value = float(defined.mean())
-    units, n_units = (np.arange(n), n) if groups is None else numbered(groups[known])
+    units, n_units = (np.arange(n), n) if groups is None else numbered(groups[finite])
     n_groups = None if groups is None else n_units
     few = None if n_groups is None else few_groups(n_groups)
     if few:
