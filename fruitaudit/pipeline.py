@@ -12,7 +12,7 @@ from fruitaudit.audit.explaining import Explainer, explain_all
 from fruitaudit.audit.groups import check_groups, choose_groups
 from fruitaudit.audit.opening import Opened, class_names, open_inputs
 from fruitaudit.audit.pictures import Album
-from fruitaudit.audit.prediction import Predicted, predict
+from fruitaudit.audit.prediction import PredictedSplit, predict
 from fruitaudit.audit.steps import Progress, Steps
 from fruitaudit.config.load import dump_config
 from fruitaudit.config.schema import Config
@@ -125,7 +125,7 @@ class _Story:
             save_results(self.out, results)
         return results
 
-    def _predict(self, opened: Opened, index: int) -> Predicted:
+    def _predict(self, opened: Opened, index: int) -> PredictedSplit:
         split = opened.splits[index]
         fail_on_bad = self.config.on_bad_image == "fail"
         with self.steps.step(f"predict {split.name}", len(split.samples)) as step:

@@ -1,4 +1,4 @@
-"""Runs every method on every group, stores the raw maps, and tells what came out."""
+"""Runs every method on every group and stores the raw maps."""
 
 from __future__ import annotations
 
@@ -28,7 +28,6 @@ from fruitaudit.records.evaluation import Predictions
 from fruitaudit.records.explanations import (
     KINDS,
     OF_THE_MODEL,
-    Asked,
     Explanation,
     ExplanationNotRun,
     ExplanationRow,
@@ -36,6 +35,7 @@ from fruitaudit.records.explanations import (
     Maps,
     Option,
     Segments,
+    TargetRule,
     Targets,
 )
 from fruitaudit.records.packing import Arrays, unpack
@@ -48,16 +48,16 @@ from fruitaudit.runtime.streams import Streams
 ExplanationResult = ExplanationRow | ExplanationNotRun
 
 
-def targets_of(asked: Asked, predictions: Predictions, rows: IntArray) -> Targets:
+def targets_of(rule: TargetRule, predictions: Predictions, rows: IntArray) -> Targets:
     """The classes to explain. A contrast is with the true class on errors, with the runner-up on right answers."""
     predicted, labels = predictions.predicted[rows], predictions.labels[rows]
-    if asked == "predicted":
+    if rule == "predicted":
         return Targets(predicted)
-    if asked == "true":
-        return Targets(labels, asked=asked)
+    if rule == "true":
+        return Targets(labels, rule=rule)
     others = predictions.probabilities[rows].copy()
     others[np.arange(len(rows)), predicted] = -1
-    return Targets(predicted, np.where(predicted == labels, others.argmax(axis=1), labels), asked)
+    return Targets(predicted, np.where(predicted == labels, others.argmax(axis=1), labels), rule)
 
 
 @dataclass(frozen=True)
@@ -71,7 +71,7 @@ class Explainer:
     reference: Predictions | None = None
     """The split that background images are drawn of."""
     interpreters: Mapping[str, Path] = field(default_factory=dict)
-    """Pythons of providers that run in an environment of their own."""
+    """Interpreter path per isolated provider."""
 
     def images(self, sample_ids: Sequence[str]) -> Images:
         """Images to explain, with the masks of their objects."""
@@ -83,10 +83,10 @@ class Explainer:
         """`n` images of the reference split (all of a smaller one), drawn with the seed; None without such a split."""
         if self.reference is None or not len(self.reference.labels):
             return None
-        drawn = self.streams.rng("background", self.reference.split).permutation(len(self.reference.labels))[:n]
-        ids = [self.reference.sample_ids[i] for i in drawn]
+        rows = self.streams.rng("background", self.reference.split).permutation(len(self.reference.labels))[:n]
+        ids = [self.reference.sample_ids[i] for i in rows]
         images = read_images([self.opened.samples[i] for i in ids], self.opened.preprocessor)
-        return Background(images.values, self.reference.labels[drawn], tuple(ids), len(self.reference.labels))
+        return Background(images.values, self.reference.labels[rows], tuple(ids), len(self.reference.labels))
 
     @staticmethod
     def fingerprint(images: Images) -> tuple[object, ...]:
@@ -103,52 +103,50 @@ class Explainer:
     def explain(
         self, group: str, images: Images, targets: Targets, settings: MethodSettings, shared: Shared | None = None
     ) -> tuple[ExplanationResult, bool]:
-        """Run one method on one group and store what it shows in attributions/<group>/<method>.npz.
+        """Run one method on one group and store its explanation in attributions/<group>/<method>.npz.
 
-        `shared`: what methods before it made of the same images. Returns what came out, and whether it came from the
-        cache.
-
+        `shared` caches gradients of the same images. Returns the result, and whether it came from the cache.
         Cached by model, pixels as the model sees them, targets, method with its options, seed and code. A method that
         does not apply or fails costs only itself.
         """
         method = build(settings, self.interpreters)
-        title, wanted = method.registration.title, background_of(method)
+        title, n_background = method.registration.title, background_of(method)
         if not len(images) and method.registration.subject == "image":
             reason = NotRun("no image fits the group's rule", "no_images")
             return ExplanationNotRun(group, settings.spelling, title, reason), False
         if targets.against is not None and method.registration.explains == "activation":
             # What layers answer is the same whatever the class.
             targets = Targets(targets.classes)
-        if wanted:
-            images = replace(images, background=self.background(wanted))
+        if n_background:
+            images = replace(images, background=self.background(n_background))
             if images.background is None:
                 reason = NotRun(
                     f"{title} compares with images that the model knows; add a split with role: reference",
                     "no_reference",
                 )
                 return ExplanationNotRun(group, settings.spelling, title, reason), False
-        asked: dict[str, object] = asdict(method)  # type: ignore[call-overload]
+        options: dict[str, object] = asdict(method)  # type: ignore[call-overload]
         key = {
             "model": self.opened.classifier.sha256,
             "images": self.fingerprint(images),
             "targets": (targets.classes.tolist(), None if targets.against is None else targets.against.tolist()),
-            "method": (settings.spelling, asked),
-            "files": [sha256_of_file(Path(v)) for v in asked.values() if isinstance(v, str) and Path(v).is_file()],
+            "method": (settings.spelling, options),
+            "files": [sha256_of_file(Path(v)) for v in options.values() if isinstance(v, str) and Path(v).is_file()],
             "seed": self.streams.seed,
             "code": maps_code(self.opened.classifier, [method]),
         }
         outcome: list[NotRun] = []
 
         def make() -> Arrays:
-            made = explain_packed(method, self.opened.classifier, images, targets, self.streams, shared)
-            if isinstance(made, NotRun):
-                outcome.append(made)
-                raise _GaveUp
-            return made
+            packed = explain_packed(method, self.opened.classifier, images, targets, self.streams, shared)
+            if isinstance(packed, NotRun):
+                outcome.append(packed)
+                raise _NotCached
+            return packed
 
         try:
             arrays, cached = self.cache.get_or_make(f"maps-{settings.spelling}", key, make)
-        except _GaveUp:
+        except _NotCached:
             return ExplanationNotRun(group, settings.spelling, title, outcome[0]), False
         return self._store(group, images, targets, settings, method, arrays), cached
 
@@ -158,10 +156,10 @@ class Explainer:
         explanation, registration = unpack(arrays), method.registration
         scale, empty = _scale(explanation, images.sample_ids)
         # For maps the option says how colour channels become one; `activations` counts those of a layer by it.
-        own = isinstance(explanation, Maps | Segments)
-        channels = getattr(method, "channels", registration.channels) if own else registration.channels
+        is_map = isinstance(explanation, Maps | Segments)
+        channels = getattr(method, "channels", registration.channels) if is_map else registration.channels
         against = () if targets.against is None else targets.against
-        names, rivals = (tuple(self.opened.class_names[c] for c in some) for some in (targets.classes, against))
+        names, rivals = (tuple(self.opened.class_names[c] for c in classes) for classes in (targets.classes, against))
         file = self._free(f"attributions/{group}/{settings.spelling}")
         stored = {k: v for k, v in arrays.items() if k != "model_passes"}
         ids = {"sample_ids": np.array(images.sample_ids), "targets": np.array(names)}
@@ -177,7 +175,7 @@ class Explainer:
             channels=channels,
             # Channels that are summed keep the sign of the gradient, whatever the method's default does.
             signed=registration.signed or channels == "sum",
-            options={key: _shown(value) for key, value in asdict(method).items()},  # type: ignore[call-overload]
+            options={key: _portable_option(value) for key, value in asdict(method).items()},  # type: ignore[call-overload]
             file=file,
             kind=KINDS[type(explanation)],
             sample_ids=images.sample_ids,
@@ -190,7 +188,7 @@ class Explainer:
             question=registration.question,
             paper=registration.paper,
             caveat=registration.caveat,
-            target=targets.asked,
+            target=targets.rule,
             against_classes=rivals,
         )
 
@@ -222,12 +220,12 @@ def explain_all(
             yield row
 
 
-class _GaveUp(Exception):
+class _NotCached(Exception):
     """Leaves the cache without an entry: what failed once is tried again by the next run."""
 
 
-def _shown(value: Option) -> Option:
-    """An option as the results tell it: a file by its name, because its folder is that of one machine."""
+def _portable_option(value: Option) -> Option:
+    """An option for `results.json`: a file by its name, because its folder is that of one machine."""
     return Path(value).name if isinstance(value, str) and os.sep in value else value
 
 

@@ -1,4 +1,4 @@
-"""Which images are explained: chosen by hand or by rule, out of how many, drawn how."""
+"""Which images are explained: chosen by hand or by rule, out of how many, and how they were drawn."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def choose_groups(config: Config, predictions: Mapping[str, Predictions], stream
         return _auto_groups(list(predictions.values()), config.max_images, streams)
     groups: dict[str, Group] = {}
     for settings in config.groups:
-        group = _by_hand(settings, predictions[settings.split], streams)
+        group = _configured_group(settings, predictions[settings.split], streams)
         if settings.like is not None:
             model = groups[settings.like]
             group = _like(group, predictions[settings.split], model, predictions[model.split], streams)
@@ -43,7 +43,7 @@ def check_groups(config: Config, class_names: Sequence[str]) -> None:
             raise ConfigError(f"group {group.name}: the model has no class {group.class_!r}; {hint}")
 
 
-def _by_hand(settings: GroupSettings, predictions: Predictions, streams: Streams) -> Group:
+def _configured_group(settings: GroupSettings, predictions: Predictions, streams: Streams) -> Group:
     rule, among = "chosen in the config", None
     if settings.per_class is not None:
         among = _per_class(predictions, settings.per_class, streams)
@@ -53,30 +53,32 @@ def _by_hand(settings: GroupSettings, predictions: Predictions, streams: Streams
     return _draw(settings.name, predictions, settings.kind, class_, rule, settings.max_images, streams, among=among)
 
 
-def _like(group: Group, predictions: Predictions, model: Group, theirs: Predictions, streams: Streams) -> Group:
+def _like(
+    group: Group, predictions: Predictions, model: Group, model_predictions: Predictions, streams: Streams
+) -> Group:
     """For each image of `model` one of the same true class among those that fit `group`, none twice."""
-    labels = dict(zip(theirs.sample_ids, theirs.labels.tolist(), strict=True))
-    left = [i for i, fits in enumerate(_fits(predictions, group.kind, ANY)) if fits]
-    left = streams.rng("group", group.name).permutation(left).tolist()
-    drawn = []
+    labels = dict(zip(model_predictions.sample_ids, model_predictions.labels.tolist(), strict=True))
+    candidates = [i for i, fits in enumerate(_fits(predictions, group.kind, ANY)) if fits]
+    candidates = streams.rng("group", group.name).permutation(candidates).tolist()
+    sample_ids = []
     for sample_id in model.sample_ids:
-        row = next((i for i in left if predictions.labels[i] == labels[sample_id]), None)
+        row = next((i for i in candidates if predictions.labels[i] == labels[sample_id]), None)
         if row is not None:
-            left.remove(row)
-            drawn.append(predictions.sample_ids[row])
+            candidates.remove(row)
+            sample_ids.append(predictions.sample_ids[row])
     rule = f"one image of the same class for each of {model.name}"
-    how = f"{len(drawn)} of {len(model.sample_ids)} found, drawn at random with seed {streams.seed}"
-    return replace(group, rule=rule, draw=how, sample_ids=tuple(drawn), control_of=model.name)
+    how = f"{len(sample_ids)} of {len(model.sample_ids)} found, drawn at random with seed {streams.seed}"
+    return replace(group, rule=rule, draw=how, sample_ids=tuple(sample_ids), control_of=model.name)
 
 
 def _per_class(predictions: Predictions, n: int, streams: Streams) -> BoolArray:
     """`n` images of every class; all groups of a split that ask for as many choose among the same ones."""
-    chosen = np.zeros(len(predictions.labels), bool)
+    selected = np.zeros(len(predictions.labels), bool)
     for index, name in enumerate(predictions.class_names):
-        there = np.flatnonzero(predictions.labels == index)
+        rows = np.flatnonzero(predictions.labels == index)
         rng = streams.rng("per class", predictions.split, name)
-        chosen[rng.permutation(there)[:n]] = True
-    return chosen
+        selected[rng.permutation(rows)[:n]] = True
+    return selected
 
 
 def _auto_groups(splits: Sequence[Predictions], max_images: int, streams: Streams) -> tuple[Group, ...]:
@@ -87,13 +89,13 @@ def _auto_groups(splits: Sequence[Predictions], max_images: int, streams: Stream
     others = [p for role in ("test", "reference") for p in splits if p.role == role and len(p.labels)]
     fallback = next((p for p in others if p is not explained), None)
     groups: list[Group] = []
-    for name, kind, true, called, rule in _suspects(explained):
-        error = _draw(name, explained, kind, true if kind != "false_positive" else called, rule, max_images, streams,
-                      called=called)  # fmt: skip
-        control_class = called if kind == "false_positive" else true
+    for name, kind, true, predicted_class, rule in _suspects(explained):
+        # The class whose images the error group shows, and its control beside them.
+        class_ = predicted_class if kind == "false_positive" else true
+        error = _draw(name, explained, kind, class_, rule, max_images, streams, predicted_class=predicted_class)
         groups.append(error)
-        if not any(g.kind == "true_positive" and g.class_name == explained.class_names[control_class] for g in groups):
-            groups.append(_control(error, explained, fallback, control_class, max_images, streams))
+        if not any(g.kind == "true_positive" and g.class_name == explained.class_names[class_] for g in groups):
+            groups.append(_control(error, explained, fallback, class_, max_images, streams))
     return tuple(groups)
 
 
@@ -108,7 +110,7 @@ def _error_rate(predictions: Predictions) -> float:
 
 
 def _suspects(predictions: Predictions) -> list[tuple[str, GroupKind, int, int, str]]:
-    """(name, kind, true class, called class, rule) of the error groups the `auto` rule wants; only ones with errors."""
+    """(name, kind, true class, predicted class, rule) of the error groups of the `auto` rule; only ones with errors."""
     k = len(predictions.class_names)
     confusion = np.zeros((k, k), dtype=int)
     np.add.at(confusion, (predictions.labels, predictions.predicted), 1)
@@ -127,11 +129,11 @@ def _suspects(predictions: Predictions) -> list[tuple[str, GroupKind, int, int, 
     )  # fmt: skip
     ranks = ("largest", "second largest")
     for rank, cell in zip(ranks, np.argsort(-wrong, axis=None, kind="stable")[:2], strict=True):
-        true, called = divmod(int(cell), k)
-        if wrong[true, called]:
+        true, predicted_class = divmod(int(cell), k)
+        if wrong[true, predicted_class]:
             suspects.append(
-                (f"confusion_{ranks.index(rank) + 1}", "confused", true, called, f"the {rank} cell of the confusion "
-                 "matrix off its diagonal")
+                (f"confusion_{ranks.index(rank) + 1}", "confused", true, predicted_class,
+                 f"the {rank} cell of the confusion matrix off its diagonal")
             )  # fmt: skip
     return suspects
 
@@ -166,23 +168,23 @@ def _draw(
     max_images: int,
     streams: Streams,
     *,
-    called: int = ANY,
+    predicted_class: int = ANY,
     among: BoolArray | None = None,
 ) -> Group:
-    names, fits = predictions.class_names, _fits(predictions, kind, class_, called)
+    names, fits = predictions.class_names, _fits(predictions, kind, class_, predicted_class)
     what = "Any class" if class_ == ANY else names[class_]
     titles: dict[GroupKind, str] = {
         "false_negative": f"{what} called something else",
         "false_positive": f"Something else called {what}",
         "true_positive": f"{what}, recognised",
         "misclassified": f"{what}, misclassified",
-        "confused": f"{what} called {names[called]}",
+        "confused": f"{what} called {names[predicted_class]}",
     }
     population: IntArray = np.flatnonzero(fits if among is None else fits & among)
-    drawn = population
+    rows = population
     if len(population) > max_images:
-        drawn = np.sort(streams.rng("group", name).choice(population, max_images, replace=False))
-    how = "all of them" if len(drawn) == len(population) else f"{len(drawn)} drawn at random with seed {streams.seed}"
+        rows = np.sort(streams.rng("group", name).choice(population, max_images, replace=False))
+    how = "all of them" if len(rows) == len(population) else f"{len(rows)} drawn at random with seed {streams.seed}"
     return Group(
         name=name,
         title=f"{titles[kind]} ({predictions.split})",
@@ -192,17 +194,17 @@ def _draw(
         rule=rule,
         draw=how,
         population=len(population),
-        sample_ids=tuple(predictions.sample_ids[i] for i in drawn),
+        sample_ids=tuple(predictions.sample_ids[i] for i in rows),
     )
 
 
-def _fits(predictions: Predictions, kind: GroupKind, class_: int, called: int = ANY) -> BoolArray:
+def _fits(predictions: Predictions, kind: GroupKind, class_: int, predicted_class: int = ANY) -> BoolArray:
     labels, predicted = predictions.labels, predictions.predicted
     fits: dict[GroupKind, BoolArray] = {
         "false_negative": (labels == class_) & (predicted != class_),
         "false_positive": (predicted == class_) & (labels != class_),
         "true_positive": (predicted == labels) & ((labels == class_) | (class_ == ANY)),
         "misclassified": (predicted != labels) & ((labels == class_) | (class_ == ANY)),
-        "confused": (labels == class_) & (predicted == called),
+        "confused": (labels == class_) & (predicted == predicted_class),
     }
     return fits[kind]

@@ -52,14 +52,14 @@ def open_inputs(config: Config, streams: Streams) -> Opened:
     if classifier.n_classes != len(names):
         raise DataError(
             f"{config.model.path.name} has {classifier.n_classes} classes, but {len(names)} are named by {source} "
-            f"({_some(names)}); write the model's classes, in the order of its outputs, under model.classes"
+            f"({_first_names(names)}); write the model's classes, in the order of its outputs, under model.classes"
         )
     limit = None if config.memory is None else bytes_of(config.memory)
     memory = plan_memory(classifier.memory_needs, config.batch_size, limit)
     classifier.batch_size = memory.batch_size
-    judge = next(s for role in ("reference", "test", "field") for s in splits if s.role == role)
+    inference_split = next(s for role in ("reference", "test", "field") for s in splits if s.role == role)
     preprocessor, summary = infer_preprocessing(
-        config.model.preprocessing, classifier.input_shape, judge, classifier.probabilities, streams
+        config.model.preprocessing, classifier.input_shape, inference_split, classifier.probabilities, streams
     )
     return Opened(classifier, names, source, splits, preprocessor, summary, memory)
 
@@ -70,19 +70,19 @@ def class_names(config: Config) -> tuple[tuple[str, ...], str]:
     Without `model.classes`: the labels of the reference splits (then test, then field) in the order in which Keras
     reads class folders, that is sorted by name; numbers in a manifest or NPZ go by number.
     """
-    given = config.model.classes
-    if isinstance(given, tuple):
-        return _distinct(given, "model.classes"), "model.classes"
-    if given is not None:
-        return _distinct(_names_in(given), str(given)), f"model.classes ({given.name})"
+    classes = config.model.classes
+    if isinstance(classes, tuple):
+        return _distinct(classes, "model.classes"), "model.classes"
+    if classes is not None:
+        return _distinct(_names_in(classes), str(classes)), f"model.classes ({classes.name})"
     for role in ("reference", "test", "field"):
         splits = [s for s in config.splits if s.role == role]
         if splits:
-            found = [class_names_of(s) for s in splits]
+            names_by_split = [class_names_of(s) for s in splits]
             # Splits that lack a class only drop it from the order of the fullest one.
-            names = max(found, key=len)
-            if not all(set(some) <= set(names) for some in found):
-                names = tuple(sorted(set().union(*found)))
+            names = max(names_by_split, key=len)
+            if not all(set(split_names) <= set(names) for split_names in names_by_split):
+                names = tuple(sorted(set().union(*names_by_split)))
             return names, f"the labels of {role} split {', '.join(s.name for s in splits)}, in order"
     raise ConfigError("splits: there is none; add at least one")
 
@@ -94,7 +94,7 @@ def _names_in(path: Path) -> tuple[str, ...]:
     except (OSError, ValueError) as error:
         raise ConfigError(f"model.classes: cannot read class names from {path} ({error})") from error
     if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
-        raise ConfigError(f"model.classes: {path} must hold a list of names, one a line or as a JSON list")
+        raise ConfigError(f"model.classes: {path} must hold a list of names, one per line or as a JSON list")
     return tuple(names)
 
 
@@ -105,5 +105,5 @@ def _distinct(names: tuple[str, ...], where: str) -> tuple[str, ...]:
     return names
 
 
-def _some(names: tuple[str, ...]) -> str:
+def _first_names(names: tuple[str, ...]) -> str:
     return ", ".join(names[:4]) + (", …" if len(names) > 4 else "")

@@ -34,7 +34,7 @@ class Album:
     samples: Mapping[str, Sample]
 
     def explained(self, predictions: Mapping[str, Predictions], sample_ids: Sequence[str]) -> tuple[Picture, ...]:
-        """One `Picture` a sample, in the order given."""
+        """One `Picture` per sample, in the order given."""
         rows = {s: (p, i) for p in predictions.values() for i, s in enumerate(p.sample_ids)}
         return tuple(self._picture(sample_id, *rows[sample_id]) for sample_id in sample_ids)
 
@@ -47,8 +47,8 @@ class Album:
             for index, name in enumerate(split.class_names):
                 population = np.flatnonzero(split.labels == index)
                 rng = streams.rng("contact sheet", split.split, name)
-                drawn = np.sort(rng.choice(population, min(per_class, len(population)), replace=False))
-                ids = tuple(split.sample_ids[i] for i in drawn)
+                sample_rows = np.sort(rng.choice(population, min(per_class, len(population)), replace=False))
+                ids = tuple(split.sample_ids[i] for i in sample_rows)
                 files = tuple(self._thumbnail(self.samples[i]) for i in ids)
                 rows.append(SheetRow(split.split, name, len(population), files, ids))
         return tuple(rows)
@@ -56,18 +56,18 @@ class Album:
     def _picture(self, sample_id: str, predictions: Predictions, row: int) -> Picture:
         sample, names = self.samples[sample_id], predictions.class_names
         probabilities = predictions.probabilities[row]
-        shown = list(np.argsort(-probabilities, kind="stable")[:TOP])
-        if sample.label not in shown:
-            shown.append(sample.label)
+        classes = list(np.argsort(-probabilities, kind="stable")[:TOP])
+        if sample.label not in classes:
+            classes.append(sample.label)
         pixels = decode(read_bytes(sample)).pixels
-        seen = self.preprocessor.resized(pixels)
+        resized = self.preprocessor.resized(pixels)
         original, size = self._original(sample, pixels)
         return Picture(
             sample_id=sample_id,
             true_class=names[sample.label],
             predicted_class=names[int(probabilities.argmax())],
-            probabilities={names[i]: float(probabilities[i]) for i in shown},
-            seen=self._write(sample_id, "seen.png", Image.fromarray(seen)),
+            probabilities={names[i]: float(probabilities[i]) for i in classes},
+            seen=self._write(sample_id, "seen.png", Image.fromarray(resized)),
             original=original,
             original_size=size,
         )

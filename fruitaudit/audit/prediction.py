@@ -29,8 +29,8 @@ images ranked by what lies between would give another AUC on another machine."""
 
 
 @dataclass(frozen=True)
-class Predicted:
-    """The model's answers on one split, and what was read of it."""
+class PredictedSplit:
+    """The predictions of one split, and a summary of its files."""
 
     predictions: Predictions
     summary: SplitSummary
@@ -39,7 +39,7 @@ class Predicted:
 
 def predict(
     opened: Opened, split: Split, cache: StageCache, *, fail_on_bad: bool, advance: Callable[[int], None]
-) -> Predicted:
+) -> PredictedSplit:
     """Probabilities and logits of every readable image of a split, in its order.
 
     Cached by the model's bytes, the preprocessing, and each file's name, label, size and time of change. Raises
@@ -54,8 +54,8 @@ def predict(
         "code": predictions_code(opened.classifier),
     }
     arrays, cached = cache.get_or_make(f"predictions-{split.name}", key, lambda: _run(opened, split, advance))
-    read = json.loads(str(arrays["reading"]))
-    bad = (*split.bad, *(BadFile(**row) for row in read["bad"]))
+    reading = json.loads(str(arrays["reading"]))
+    bad = (*split.bad, *(BadFile(**row) for row in reading["bad"]))
     labels = arrays["labels"]
     if bad and fail_on_bad:
         raise DataError(f"split {split.name}: {bad[0].name}: {bad[0].reason}; remove it, or set on_bad_image: skip")
@@ -80,11 +80,11 @@ def predict(
         n_used=len(labels),
         class_counts=tuple(int(n) for n in np.bincount(labels, minlength=len(opened.class_names))),
         bad=bad,
-        conversions=tuple(ColourNote(**row) for row in read["conversions"]),
-        fingerprint=read["fingerprint"],
+        conversions=tuple(ColourNote(**row) for row in reading["conversions"]),
+        fingerprint=reading["fingerprint"],
         notes=split.notes,
     )
-    return Predicted(predictions, summary, cached)
+    return PredictedSplit(predictions, summary, cached)
 
 
 def _group_ids(split: Split, sample_ids: npt.NDArray[Any]) -> tuple[str, ...] | None:
@@ -107,8 +107,8 @@ def _run(opened: Opened, split: Split, advance: Callable[[int], None]) -> Arrays
     reading = StreamSummary()
     ids: list[str] = []
     labels: list[int] = []
-    nothing = np.zeros((0, classifier.n_classes), np.float32)
-    probabilities, logits = [nothing], [nothing]
+    no_scores = np.zeros((0, classifier.n_classes), np.float32)
+    probabilities, logits = [no_scores], [no_scores]
     for batch in stream(split, opened.preprocessor, classifier.batch_size, reading):
         p, z = classifier.scores(batch.values)
         probabilities.append(np.where(p < SMALLEST, np.float32(0), p))
@@ -116,7 +116,7 @@ def _run(opened: Opened, split: Split, advance: Callable[[int], None]) -> Arrays
         ids += [sample.id for sample in batch.samples]
         labels += [sample.label for sample in batch.samples]
         advance(len(batch.samples))
-    told = {
+    reading_record = {
         "bad": [asdict(bad) for bad in reading.bad],
         "conversions": [asdict(note) for note in reading.conversions],
         "fingerprint": reading.fingerprint,
@@ -126,5 +126,5 @@ def _run(opened: Opened, split: Split, advance: Callable[[int], None]) -> Arrays
         "labels": np.array(labels, dtype=np.int64),
         "probabilities": np.concatenate(probabilities),
         "logits": np.concatenate(logits),
-        "reading": np.array(json.dumps(told)),
+        "reading": np.array(json.dumps(reading_record)),
     }

@@ -1,4 +1,4 @@
-"""Wall time, model passes and progress of every step: what `run.json` tells of one execution."""
+"""Wall time, model passes and progress of every step: what `run.json` holds of one execution."""
 
 from __future__ import annotations
 
@@ -53,9 +53,9 @@ class Steps:
         with self.progress.stage(title, total) as advance:
             step = StepProgress(advance)
             yield step
-        made = counter.since(before) if counter and before else None
+        step_passes = counter.since(before) if counter and before else None
         seconds = time.perf_counter() - begin
-        passes = (made.forward, made.gradient) if made else (0, 0)
+        passes = (step_passes.forward, step_passes.gradient) if step_passes else (0, 0)
         self.timings.append(Timing(title, seconds, *passes, cached=step.cached))
 
     def run_info(self, command: str, hashes: dict[str, str]) -> RunInfo:

@@ -13,7 +13,7 @@ from fruitaudit.config.scales import known_scale
 from fruitaudit.config.sizes import known_size
 from fruitaudit.config.spelling import nearest
 from fruitaudit.records.conditions import FigureGate
-from fruitaudit.records.explanations import Asked
+from fruitaudit.records.explanations import TargetRule
 
 Resize = Literal["stretch", "center_crop", "pad"]
 Interpolation = Literal["nearest", "bilinear", "bicubic", "area", "lanczos"]
@@ -237,7 +237,7 @@ class Config(Settings):
         None,
         description="methods for every group; left out: gradient and CAM methods for errors, perturbation for controls",
     )
-    target: Asked = Field(
+    target: TargetRule = Field(
         "predicted",
         description="the class explained; contrast: the one predicted against the true one, or against the runner-up",
     )

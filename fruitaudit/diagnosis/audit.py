@@ -10,7 +10,7 @@ import numpy as np
 
 from fruitaudit.audit.code import diagnosis_code
 from fruitaudit.audit.opening import Opened
-from fruitaudit.audit.prediction import Predicted
+from fruitaudit.audit.prediction import PredictedSplit
 from fruitaudit.audit.steps import StepProgress
 from fruitaudit.config.schema import Config
 from fruitaudit.diagnosis.attacks.turning import Negatives, negatives_of
@@ -26,7 +26,7 @@ from fruitaudit.runtime.streams import Streams
 
 
 def diagnosis_of(
-    config: Config, opened: Opened, predicted: Mapping[str, Predicted], streams: Streams, cache: StageCache,
+    config: Config, opened: Opened, predicted: Mapping[str, PredictedSplit], streams: Streams, cache: StageCache,
     step: StepProgress, out: Path, explanations: Sequence[ExplanationRow | ExplanationNotRun] = (),
 ) -> Diagnosis | NotRun:  # fmt: skip
     """Make the experiments that the config asks for, or read them from the cache; their files go to `out`.

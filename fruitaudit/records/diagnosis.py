@@ -121,7 +121,7 @@ class ClaimResult:
 
 @dataclass(frozen=True)
 class Remedy:
-    """What to do. `layers` are Keras preprocessing layers, one constructor a line; `limits` keep the label true."""
+    """What to do. `layers` are Keras preprocessing layers, one constructor per line; `limits` keep the label true."""
 
     sentence: str
     layers: tuple[str, ...] = ()

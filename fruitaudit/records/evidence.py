@@ -1,4 +1,4 @@
-"""What methods show besides one map an image: the inside of a network, made-up inputs, counterfactuals, neighbours.
+"""What methods show besides one map per image: the inside of a network, made-up inputs, counterfactuals, neighbours.
 
 All pictures are model inputs, so `low` and `high` (C,) say what black and white are; see `records.data.Images`.
 """

@@ -18,7 +18,7 @@ Explains = Literal["logit", "probability", "activation"]
 """What is explained: the class's logit or probability, or what layers answer, whatever the class."""
 Channels = Literal["sum", "l2", "maxabs", "none"]
 Option = float | int | str | bool | list[str] | None
-Asked = Literal["predicted", "true", "contrast"]
+TargetRule = Literal["predicted", "true", "contrast"]
 """The class explained: the one predicted, the true one, or the one predicted against its rival."""
 
 
@@ -48,7 +48,7 @@ class Targets:
 
     classes: IntArray
     against: IntArray | None = None
-    asked: Asked = "predicted"
+    rule: TargetRule = "predicted"
     """By what rule the classes were chosen."""
 
     def __len__(self) -> int:
@@ -56,12 +56,12 @@ class Targets:
 
     def select(self, rows: slice | IntArray) -> Targets:
         """The targets of these images."""
-        return Targets(self.classes[rows], None if self.against is None else self.against[rows], self.asked)
+        return Targets(self.classes[rows], None if self.against is None else self.against[rows], self.rule)
 
 
 @dataclass(frozen=True)
 class Maps:
-    """One attribution map an image: `values` (N, H, W) float32, raw, signed where the method is, unscaled.
+    """One attribution map per image: `values` (N, H, W) float32, raw, signed where the method is, unscaled.
 
     `diagnostics` holds numbers a method knows about its own result, (N,) each, e.g. "completeness_error".
     `parts` are further maps (N, H, W) in the same unit, by name, drawn on the same scale: other classes, other layers.
@@ -77,7 +77,7 @@ class Maps:
 
 @dataclass(frozen=True)
 class Segments:
-    """A local linear model over superpixels (LIME, KernelSHAP), one an image.
+    """A local linear model over superpixels (LIME, KernelSHAP), one per image.
 
     `segments` (N, H, W) int32 numbers the superpixels from 0; `coefficients` (N, S) float32 the weight of each one,
     0 for a superpixel that was not selected, NaN beyond the image's own number of superpixels.
@@ -97,7 +97,7 @@ class Segments:
 
 
 Explanation = Maps | Segments | FeatureMaps | LayerFilters | Synthetic | Counterfactuals | Neighbours
-"""What a method may return; `Maps` and `Segments` have `values` (N, H, W), one map an image."""
+"""What a method may return; `Maps` and `Segments` have `values` (N, H, W), one map per image."""
 ExplanationKind = Literal["maps", "segments", "feature_maps", "filters", "synthetic", "counterfactuals", "neighbours"]
 KINDS: dict[type, ExplanationKind] = {
     Maps: "maps",
@@ -114,7 +114,7 @@ OF_THE_MODEL = "model"
 
 @dataclass(frozen=True)
 class ExplanationRow:
-    """One method on one group, as `results.json` tells it; the maps lie in `file` under the output folder."""
+    """One method on one group, as in `results.json`; the maps lie in `file` under the output folder."""
 
     group: str
     method: str
@@ -135,7 +135,7 @@ class ExplanationRow:
     empty: tuple[str, ...]
     """Samples whose map is zero everywhere or not finite: no evidence, and said so."""
     diagnostics: dict[str, tuple[float | None, ...]]
-    """Numbers of the method about its own maps, one an image; None where they are not finite."""
+    """Numbers of the method about its own maps, one per image; None where they are not finite."""
     notes: tuple[str, ...]
     model_passes: int | None
     """Images that went through the model for this row; None where another library called it, uncounted."""
@@ -144,7 +144,7 @@ class ExplanationRow:
     paper: str = ""
     caveat: str = ""
     """What this provider gets wrong, printed wherever its maps are."""
-    target: Asked = "predicted"
+    target: TargetRule = "predicted"
     against_classes: tuple[str, ...] = ()
     """With target "contrast" the rival of each target class; the maps explain the difference of the two logits."""
     state: Literal["done"] = "done"

@@ -60,4 +60,4 @@ class Finding:
     cause: bool = False
     """Whether an experiment showed it to be a cause."""
     code: tuple[str, ...] = ()
-    """Keras layers that carry out the remedy, one constructor a line."""
+    """Keras layers that carry out the remedy, one constructor per line."""

@@ -126,5 +126,5 @@ class RunInfo:
     hashes: dict[str, str]
     timings: tuple[Timing, ...]
     explanation_costs: tuple[ExplanationCost, ...] = ()
-    """Seconds and passes an explanation took while methods were tested; empty where the cache answered."""
+    """Seconds and passes per explanation while methods were tested; empty where the cache answered."""
     memory: MemoryPlan | None = None

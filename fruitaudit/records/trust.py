@@ -208,11 +208,11 @@ class TrustReport:
 
 @dataclass(frozen=True)
 class ExplanationCost:
-    """Seconds and model passes an explanation, as met while testing; timings belong into `run.json`."""
+    """Seconds and model passes per explanation while testing; timings belong into `run.json`."""
 
     method: str
     explanations: int
     seconds: float
-    """Mean wall seconds an explanation."""
+    """Mean wall seconds per explanation."""
     forward: float
     gradient: float

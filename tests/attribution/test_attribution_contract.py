@@ -149,7 +149,7 @@ def test_the_class_explained_matters(method):
 def test_a_contrast_is_of_logits_or_refused(method):
     """Where it is exact, "A rather than B" is the map of A less that of B; and it never is the map of A alone."""
     model, images = SmallCnn(), some_images((12, 8, 3))
-    targets = Targets(np.full(5, 2), against=np.full(5, 1), asked="contrast")
+    targets = Targets(np.full(5, 2), against=np.full(5, 1), rule="contrast")
     made = explain(quick(method), model, with_background(quick(method), images), targets, STREAMS)
     if not method.registration.contrast:
         assert "cannot tell why one class was preferred to another" in made.reason

@@ -84,7 +84,7 @@ def test_cam_adds_up_to_the_logit():
     bias = np.array([1.0, -2.0, 3.0, 0.5])[targets.classes]
     np.testing.assert_allclose(made.mean(axis=(1, 2)) + bias, model.logits(images.values)[range(5), targets.classes],
                                rtol=1e-4, atol=1e-5)  # fmt: skip
-    contrast = Targets(targets.classes, against=(targets.classes + 1) % 4, asked="contrast")
+    contrast = Targets(targets.classes, against=(targets.classes + 1) % 4, rule="contrast")
     rival = Cam()(model, images, Targets((targets.classes + 1) % 4), Streams(0)).values
     np.testing.assert_allclose(Cam()(model, images, contrast, Streams(0)).values, made - rival, atol=1e-5)
 

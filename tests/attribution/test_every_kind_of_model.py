@@ -60,7 +60,7 @@ def test_why_a_rather_than_b_is_the_difference_of_both(case, name):
     kind, run = case
     options = {"channels": "sum"} if name == "saliency" else {"steps": 64}
     a, b = np.zeros(N, np.int64), np.ones(N, np.int64)
-    made = run(name, Targets(a, against=b, asked="contrast"), **options).values
+    made = run(name, Targets(a, against=b, rule="contrast"), **options).values
     expected = run(name, Targets(a), **options).values - run(name, Targets(b), **options).values
     tolerance = 0.05 if kind == "mixed_float16" else 1e-3
     np.testing.assert_allclose(made, expected, rtol=tolerance, atol=tolerance * abs(expected).max())

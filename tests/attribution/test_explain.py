@@ -64,7 +64,7 @@ def test_a_map_that_is_not_finite_is_passed_on_to_be_named():
 
 @pytest.mark.parametrize("method", [Saliency(), SaliencyByTfExplain(), EigenCam()])
 def test_why_a_rather_than_b_is_never_answered_with_why_a(method):
-    targets = Targets(np.zeros(5, np.int64), against=np.ones(5, np.int64), asked="contrast")
+    targets = Targets(np.zeros(5, np.int64), against=np.ones(5, np.int64), rule="contrast")
     made = explain(method, Linear(), some_images((12, 10, 3)), targets, Streams(0))
     if isinstance(method, Saliency):
         assert isinstance(made, Maps)
