@@ -1,4 +1,4 @@
-"""Do methods say the same about the same images?"""
+"""Rank correlation between methods on the same images."""
 
 from __future__ import annotations
 
@@ -23,6 +23,6 @@ def agreement(maps: Mapping[str, FloatArray], streams: Streams, groups: IntArray
     table = []
     for a in ranks.values():
         pairs = [(a[: len(b)], b[: len(a)]) for b in ranks.values()]
-        alike = [np.einsum("np,np->n", *pair) for pair in pairs]
-        table.append(tuple(mean_over_images(r, streams, groups=first_of(groups, len(r))) for r in alike))
+        correlations = [np.einsum("np,np->n", *pair) for pair in pairs]
+        table.append(tuple(mean_over_images(r, streams, groups=first_of(groups, len(r))) for r in correlations))
     return Agreement(tuple(maps), tuple(table))

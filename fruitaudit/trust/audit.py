@@ -34,13 +34,13 @@ WITHOUT_MAPS = ("inside", "counterfactual", "example", "control")
 
 def tested_methods(config: Config, groups: Sequence[Group]) -> dict[str, Method]:
     """The methods that explain any group and give maps, as the config writes them; of namesakes the first."""
-    found: dict[str, Method] = {}
+    methods: dict[str, Method] = {}
     for group in groups:
         for settings in methods_of(config, group.name, group.kind):
             method = build(settings, config.providers.interpreters)
             if method.registration.family not in WITHOUT_MAPS:
-                found.setdefault(settings.spelling, method)
-    return found
+                methods.setdefault(settings.spelling, method)
+    return methods
 
 
 def trust_of(
@@ -51,9 +51,9 @@ def trust_of(
     predictions: Mapping[str, Predictions],
     step: StepProgress,
 ) -> tuple[TrustReport | NotRun, tuple[ExplanationCost, ...]]:
-    """Test the audit's methods on images drawn of the split that is explained. Costs are told of a fresh run only.
+    """Test the audit's methods on images drawn from the split that is explained. Costs are those of a fresh run only.
 
-    `rows` say what the methods gave on the groups; from these maps comes the background reliance of each group.
+    `rows` are the explanations of the groups; their maps give the background reliance of each group.
     """
     if config.trust == "off":
         return NotRun("the explanations were not tested: the config says trust: off", "off"), ()
@@ -61,10 +61,10 @@ def trust_of(
     if not methods or source is None:
         return NotRun("no method that gives maps was asked for, so there is nothing to test", "not_asked"), ()
     rng = explainer.streams.rng("trust", "images", source.split)
-    drawn = rng.permutation(len(source.labels))[: LEVELS[config.trust].cheap.images]
-    images = explainer.images([source.sample_ids[i] for i in drawn])
-    wanted = max(background_of(method) for method in methods.values())
-    images = replace(images, background=explainer.background(wanted) if wanted else None)
+    image_rows = rng.permutation(len(source.labels))[: LEVELS[config.trust].cheap.images]
+    images = explainer.images([source.sample_ids[i] for i in image_rows])
+    n_background = max(background_of(method) for method in methods.values())
+    images = replace(images, background=explainer.background(n_background) if n_background else None)
     classifier, level = explainer.opened.classifier, config.trust
     key = {
         "model": classifier.sha256,
@@ -79,12 +79,12 @@ def trust_of(
     costs: list[ExplanationCost] = []
 
     def make() -> TrustReport:
-        made: TrustRun = measure(
-            classifier, images, targets_of(config.target, source, drawn), methods, explainer.streams, level,
+        trust_run: TrustRun = measure(
+            classifier, images, targets_of(config.target, source, image_rows), methods, explainer.streams, level,
             class_names=explainer.opened.class_names, shuffled=_shuffled(config, explainer), advance=step.advance,
         )  # fmt: skip
-        costs.extend(made.costs)
-        return made.report
+        costs.extend(trust_run.costs)
+        return trust_run.report
 
     report, step.cached = explainer.cache.record("trust", key, TrustReport, make)
     return replace(report, groups=_reliance_of(explainer, groups, rows, methods)), tuple(costs)
@@ -100,10 +100,10 @@ def _reliance_of(
             maps: FloatArray = stored["maps"]
         return maps
 
-    filled = [(group, explainer.images(group.sample_ids)) for group in groups if group.sample_ids]
-    found = [reliance(group, methods, rows, images.masks, maps_of, explainer.streams, images.groups)
-             for group, images in filled]  # fmt: skip
-    return tuple(of_group for of_group in found if of_group is not None)
+    with_images = [(group, explainer.images(group.sample_ids)) for group in groups if group.sample_ids]
+    reliances = [reliance(group, methods, rows, images.masks, maps_of, explainer.streams, images.groups)
+             for group, images in with_images]  # fmt: skip
+    return tuple(of_group for of_group in reliances if of_group is not None)
 
 
 def _shuffled(config: Config, explainer: Explainer) -> WithScores | NotRun:

@@ -1,4 +1,4 @@
-"""Each axis for one method: makes the maps it needs and measures them. What cannot be measured says why."""
+"""The axes on which one method is tested: each makes the maps it needs, and returns numbers or why there are none."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ from fruitaudit.records.trust import (
 from fruitaudit.statistics.intervals import share_of
 from fruitaudit.statistics.small_samples import CORRELATION, mean_over_images
 from fruitaudit.trust.bench import FAITHFULNESS, LOWER_IS_BETTER, Bench
-from fruitaudit.trust.beside import beside
-from fruitaudit.trust.changes import Changed, stability
+from fruitaudit.trust.changes import ChangedImages, stability
+from fruitaudit.trust.control_comparison import compare_with_controls
 from fruitaudit.trust.controls import EDGES, control_maps
 from fruitaudit.trust.edges import edge_likeness
 from fruitaudit.trust.localization import localization
@@ -60,8 +60,8 @@ def _mean(correlations: DoubleArray, bench: Bench, *, note: str = "") -> Quantit
     )
 
 
-def telling(maps: FloatArray, groups: IntArray | None = None) -> Estimate:
-    """Share of the images whose map tells pixels apart."""
+def usable_share(maps: FloatArray, groups: IntArray | None = None) -> Estimate:
+    """Share of the images whose map ranks pixels: finite and not constant."""
     return share_of(ranks_pixels(maps), groups)
 
 
@@ -72,30 +72,30 @@ def faithfulness(bench: Bench, tested: MethodUnderTest) -> dict[str, ControlComp
 
 def _faithfulness(bench: Bench, tested: MethodUnderTest, test: str) -> ControlComparison | NotRun:
     try:
-        own, controls = bench.scores(test, tested.maps, explains_of(tested.subject.method, bench.model))
+        scores, controls = bench.scores(test, tested.maps, explains_of(tested.subject.method, bench.model))
     except CannotExplain as reason:
         return NotRun(str(reason), "not_applicable")
-    return beside(
-        own, controls, bench.streams, higher_is_better=test not in LOWER_IS_BETTER, groups=bench.groups(len(own))
+    return compare_with_controls(
+        scores, controls, bench.streams, higher_is_better=test not in LOWER_IS_BETTER, groups=bench.groups(len(scores))
     )
 
 
 def randomization(bench: Bench, tested: MethodUnderTest) -> tuple[Randomization | NotRun, FloatArray | NotRun]:
-    """Similarity of the maps per depth of destruction, and the maps of the network of which nothing is left."""
+    """Similarity of the maps per depth of reinitialisation, and the maps of the network reinitialised throughout."""
     network, allowance = bench.network, tested.allowance
     if isinstance(network, NotRun):
         return network, network
     images, targets = bench.first(len(tested.few))
-    found: dict[bool, list[Depth]] = {True: [], False: []}
+    depths: dict[bool, list[Depth]] = {True: [], False: []}
     last: FloatArray | NotRun = NotRun("no layer was drawn anew", "not_asked")
     for step in steps(network.layers, cascading=allowance.cascading, independent=allowance.independent):
         maps = tested.subject.maps(network.reinitialised(step.layers), images, targets)
         if isinstance(maps, NotRun):
-            found[step.cascading].append(Depth(step.layers, maps, maps, maps, maps))
+            depths[step.cascading].append(Depth(step.layers, maps, maps, maps, maps))
         else:
-            found[step.cascading].append(depth(step.layers, tested.few, maps, bench.streams, bench.groups(len(maps))))
+            depths[step.cascading].append(depth(step.layers, tested.few, maps, bench.streams, bench.groups(len(maps))))
         last = maps if step.cascading else last
-    return Randomization(tuple(found[True]), tuple(found[False]), len(network.layers)), last
+    return Randomization(tuple(depths[True]), tuple(depths[False]), len(network.layers)), last
 
 
 def on_copy(bench: Bench, tested: MethodUnderTest, copy: WithScores | NotRun) -> Quantity:
@@ -111,22 +111,22 @@ def changes(bench: Bench, tested: MethodUnderTest) -> tuple[StabilityRow, ...]:
     return tuple(_change(bench, tested, changed) for changed in bench.changes(tested.allowance))
 
 
-def _change(bench: Bench, tested: MethodUnderTest, changed: Changed) -> StabilityRow:
+def _change(bench: Bench, tested: MethodUnderTest, changed: ChangedImages) -> StabilityRow:
     n = len(tested.few)
-    rows = np.flatnonzero(changed.kept[:n])
-    after = np.full(tested.few.shape, np.nan, np.float32)
+    rows = np.flatnonzero(changed.same_prediction[:n])
+    maps_after = np.full(tested.few.shape, np.nan, np.float32)
     if len(rows):
         targets = Targets(bench.targets.classes[rows])
         maps = tested.subject.maps(bench.model, changed.images.select(rows), targets)
         if isinstance(maps, NotRun):
             return StabilityRow(changed.kind, changed.strength, len(rows), n, maps, maps)
-        after[rows] = maps
-    return stability(bench.first(n)[0], changed.first(n), tested.few, after, bench.streams)
+        maps_after[rows] = maps
+    return stability(bench.first(n)[0], changed.first(n), tested.few, maps_after, bench.streams)
 
 
 def seeds(bench: Bench, tested: MethodUnderTest) -> Quantity:
     """Mean rank correlation of the maps with those of other seeds."""
-    found = []
+    correlations = []
     for k in range(tested.allowance.seeds):
         other = tested.subject.seeded(bench.streams.integer("trust", "seed", str(k)))
         maps = other.maps(bench.model, *bench.first(len(tested.few)))
@@ -134,19 +134,19 @@ def seeds(bench: Bench, tested: MethodUnderTest) -> Quantity:
             return maps
         if np.array_equal(maps, tested.few):
             return _mean(spearman(maps, tested.few), bench, note="draws no random numbers")
-        found.append(spearman(tested.few, maps))
-    return _mean(np.mean(found, axis=0), bench)
+        correlations.append(spearman(tested.few, maps))
+    return _mean(np.mean(correlations, axis=0), bench)
 
 
 def settings(bench: Bench, tested: MethodUnderTest) -> tuple[SettingSpread, ...]:
     """Rank correlation of the maps with those under another value of each option."""
     n = min(tested.allowance.settings, len(tested.maps))
-    found = []
+    spreads = []
     for option, value, other in variants(tested.subject.method, bench.model):
         maps = other if isinstance(other, NotRun) else tested.subject.using(other).maps(bench.model, *bench.first(n))
-        alike = maps if isinstance(maps, NotRun) else _mean(spearman(maps, tested.maps[:n]), bench)
-        found.append(SettingSpread(option, str(value), alike))
-    return tuple(found)
+        correlation = maps if isinstance(maps, NotRun) else _mean(spearman(maps, tested.maps[:n]), bench)
+        spreads.append(SettingSpread(option, str(value), correlation))
+    return tuple(spreads)
 
 
 def other_class(bench: Bench, tested: MethodUnderTest) -> Quantity:
@@ -164,20 +164,24 @@ def pointing_game(bench: Bench, tested: MethodUnderTest) -> ControlComparison | 
         )
     mosaics = bench.mosaics.first(tested.allowance.pairs)
     if len(mosaics.images) < FEWEST_PAIRS:
-        return NotRun(f"of {mosaics.asked} classes shown in mosaics the model sees only {len(mosaics.images)} in their "
-                      "quarter", "too_few_images")  # fmt: skip
+        return NotRun(f"of {mosaics.n_pairs} classes shown in mosaics the model sees only {len(mosaics.images)} in "
+                      "their quarter", "too_few_images")  # fmt: skip
     maps = tested.subject.maps(bench.model, mosaics.images, mosaics.targets)
     if isinstance(maps, NotRun):
         return maps
     controls = control_maps(mosaics.images, bench.streams)
     scores = {name: grid_pointing(mosaics, control) for name, control in controls.items()}
-    return beside(grid_pointing(mosaics, maps), scores, bench.streams)
+    return compare_with_controls(grid_pointing(mosaics, maps), scores, bench.streams)
 
 
-def edges(bench: Bench, tested: MethodUnderTest, redrawn: FloatArray | NotRun) -> EdgeLikeness:
+def edges(bench: Bench, tested: MethodUnderTest, reinitialised_maps: FloatArray | NotRun) -> EdgeLikeness:
     """Likeness to Sobel edges, with what was learned and without."""
     return edge_likeness(
-        bench.controls[EDGES][: len(tested.few)], tested.few, redrawn, bench.streams, bench.groups(len(tested.few))
+        bench.controls[EDGES][: len(tested.few)],
+        tested.few,
+        reinitialised_maps,
+        bench.streams,
+        bench.groups(len(tested.few)),
     )
 
 

@@ -1,4 +1,4 @@
-"""What all methods are tested on: images, changed images, mosaics, a redrawable network, and the controls' scores.
+"""What all methods are tested on: images, changed images, mosaics, a network to reinitialise, and the controls' scores.
 
 Each of these is made once, when it is first asked for; a method on fewer images takes the first rows.
 """
@@ -19,7 +19,7 @@ from fruitaudit.records.explanations import Explains, Targets
 from fruitaudit.records.states import NotRun
 from fruitaudit.runtime.streams import Streams
 from fruitaudit.statistics.groups import first_of
-from fruitaudit.trust.changes import Changed, ChangeKind, change
+from fruitaudit.trust.changes import ChangedImages, ChangeKind, change
 from fruitaudit.trust.controls import control_maps
 from fruitaudit.trust.deletion import deletion, insertion
 from fruitaudit.trust.mosaics import Mosaics, make_mosaics
@@ -34,16 +34,16 @@ FAITHFULNESS = ("deletion", "insertion", "road", "mu_fidelity", "neighbours")
 
 @dataclass
 class Bench:
-    """`redraw` makes the copy whose layers can be reinitialised, or raises CannotExplain; `features` likewise."""
+    """`reinitialisable` makes a copy of the network to reinitialise. It and `features` may raise CannotExplain."""
 
     model: WithScores
     images: Images
     targets: Targets
     streams: Streams
     budget: TestBudget
-    redraw: Callable[[], Reinitialisable]
+    reinitialisable: Callable[[], Reinitialisable]
     features: Callable[[FloatArray], FloatArray]
-    _changed: dict[tuple[ChangeKind, float], Changed] = field(default_factory=dict)
+    _changed_images: dict[tuple[ChangeKind, float], ChangedImages] = field(default_factory=dict)
     _controls: dict[tuple[str, str, int, str], DoubleArray] = field(default_factory=dict)
 
     def first(self, n: int) -> tuple[Images, Targets]:
@@ -73,19 +73,19 @@ class Bench:
 
     @cached_property
     def network(self) -> Reinitialisable | NotRun:
-        """The copy whose weights may be drawn anew."""
+        """The copy whose layers can be reinitialised."""
         try:
-            return self.redraw()
+            return self.reinitialisable()
         except CannotExplain as reason:
             return NotRun(str(reason), "not_applicable")
 
-    def changes(self, allowance: Allowance) -> list[Changed]:
+    def changes(self, allowance: Allowance) -> list[ChangedImages]:
         """All images after each change: noise of every strength, a one-pixel shift, JPEG."""
         kinds = [*(("noise", strength) for strength in allowance.noise), *OTHER_CHANGES]
         for kind, strength in kinds:
-            if (kind, strength) not in self._changed:
-                self._changed[kind, strength] = change(self.model, self.images, kind, strength, self.streams)
-        return [self._changed[key] for key in kinds]
+            if (kind, strength) not in self._changed_images:
+                self._changed_images[kind, strength] = change(self.model, self.images, kind, strength, self.streams)
+        return [self._changed_images[key] for key in kinds]
 
     def scores(self, test: str, maps: FloatArray, explains: Explains) -> tuple[DoubleArray, dict[str, DoubleArray]]:
         """Scores of maps of the first images in a test of faithfulness, and those of the controls beside them.
@@ -95,13 +95,13 @@ class Bench:
         maps = maps[: self.budget.road_images] if test == "road" else maps
         n = len(maps)
         # Neighbours are looked for among the images at hand: its scores for fewer images are others.
-        kept = len(self.images) if test != "neighbours" else n
-        kept = min(kept, self.budget.road_images) if test == "road" else kept
+        n_scored = len(self.images) if test != "neighbours" else n
+        n_scored = min(n_scored, self.budget.road_images) if test == "road" else n_scored
         controls = {}
         for name, control in self.controls.items():
-            key = (test, name, kept, explains if test == "mu_fidelity" else "")
+            key = (test, name, n_scored, explains if test == "mu_fidelity" else "")
             if key not in self._controls:
-                self._controls[key] = self._score(test, control[:kept], explains)
+                self._controls[key] = self._score(test, control[:n_scored], explains)
             controls[name] = self._controls[key][:n]
         return self._score(test, maps, explains), controls
 

@@ -20,28 +20,28 @@ ChangeKind = Literal["noise", "shift", "jpeg"]
 
 
 @dataclass(frozen=True)
-class Changed:
+class ChangedImages:
     """The images after one kind of change; `kept` (N,) where the model still names the same class."""
 
     kind: ChangeKind
     strength: float
     images: Images
-    kept: npt.NDArray[np.bool_]
+    same_prediction: npt.NDArray[np.bool_]
 
-    def first(self, n: int) -> Changed:
+    def first(self, n: int) -> ChangedImages:
         """The first n images."""
-        return Changed(self.kind, self.strength, self.images.select(slice(0, n)), self.kept[:n])
+        return ChangedImages(self.kind, self.strength, self.images.select(slice(0, n)), self.same_prediction[:n])
 
 
-def change(model: WithScores, images: Images, kind: ChangeKind, strength: float, streams: Streams) -> Changed:
+def change(model: WithScores, images: Images, kind: ChangeKind, strength: float, streams: Streams) -> ChangedImages:
     """`noise` of this share of the range, `shift` by this many pixels right and down, `jpeg` of this quality."""
-    made = {"noise": _noisy, "shift": _shifted, "jpeg": _jpeg}[kind](images, strength, streams)
-    before, after = (model.probabilities(values).argmax(axis=1) for values in (images.values, made))
-    return Changed(kind, strength, replace(images, values=made), before == after)
+    changed_values = {"noise": _noisy, "shift": _shifted, "jpeg": _jpeg}[kind](images, strength, streams)
+    before, after = (model.probabilities(values).argmax(axis=1) for values in (images.values, changed_values))
+    return ChangedImages(kind, strength, replace(images, values=changed_values), before == after)
 
 
 def stability(
-    images: Images, changed: Changed, maps: FloatArray, maps_after: FloatArray, streams: Streams
+    images: Images, changed: ChangedImages, maps: FloatArray, maps_after: FloatArray, streams: Streams
 ) -> StabilityRow:
     """Rank correlation of the maps before and after, and the relative change of the map per change of the image.
 
@@ -50,7 +50,7 @@ def stability(
     arXiv:2203.06877, eq. 2. Differs from the papers: the mean over images at given changes, not the largest over a
     neighbourhood; norms are divided as wholes. `maps` and `maps_after` are (N, H, W), rows that are not kept unused.
     """
-    rows = np.flatnonzero(changed.kept)
+    rows = np.flatnonzero(changed.same_prediction)
     groups = None if images.groups is None else images.groups[rows]
     before, after = maps[rows], maps_after[rows]
     if changed.kind == "shift":
@@ -63,8 +63,8 @@ def stability(
     if changed.kind != "shift":
         x, x_after = (i.unit()[rows] for i in (images, changed.images))
         relative = mean_over_images(_relative(before, after) / _norm(x_after - x) * _norm(x), streams, groups=groups)
-    alike = mean_over_images(spearman(before, after), streams, within=CORRELATION, groups=groups)
-    return StabilityRow(changed.kind, changed.strength, len(rows), len(images), alike, relative)
+    correlation = mean_over_images(spearman(before, after), streams, within=CORRELATION, groups=groups)
+    return StabilityRow(changed.kind, changed.strength, len(rows), len(images), correlation, relative)
 
 
 def _relative(before: FloatArray, after: FloatArray) -> DoubleArray:
@@ -80,8 +80,8 @@ def _norm(arrays: FloatArray) -> DoubleArray:
 
 
 def _noisy(images: Images, strength: float, streams: Streams) -> FloatArray:
-    drawn = [streams.rng("trust", "noise", i).standard_normal(images.values.shape[1:]) for i in images.sample_ids]
-    noisy = images.values + strength * (images.high - images.low) * np.stack(drawn)
+    noise = [streams.rng("trust", "noise", i).standard_normal(images.values.shape[1:]) for i in images.sample_ids]
+    noisy = images.values + strength * (images.high - images.low) * np.stack(noise)
     return np.clip(noisy, *np.sort([images.low, images.high], axis=0)).astype(np.float32)
 
 

@@ -1,4 +1,4 @@
-"""Methods that promise to share out a score: does the explanation add up to it?"""
+"""Methods whose maps promise to add up to a score: the relative error of the sum."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from fruitaudit.records.explanations import Explanation, Maps, Segments
 
 
 def completeness(explanation: Explanation) -> DoubleArray | None:
-    """|what it shares out - what it promises| / |what it promises|, (N,); 0 is exact. None without a promise.
+    """|sum - promise| / |promise|, (N,), of the sum of the explanation; 0 is exact. None without a promise.
 
     A promise is a diagnostic of the method: "score_difference" F(x) - F(b), or "score" F(x) with "kept_inside", the
     part that biases keep. Superpixels share out their coefficients, not the pixels they are painted on. NaN where
@@ -19,16 +19,16 @@ def completeness(explanation: Explanation) -> DoubleArray | None:
     """
     if not isinstance(explanation, Maps | Segments):
         return None
-    told = {name: np.asarray(values, np.float64) for name, values in explanation.diagnostics.items()}
-    if "score_difference" in told:
-        promised, kept = told["score_difference"], np.zeros(1)
-    elif "kept_inside" in told:
-        promised, kept = told["score"], told["kept_inside"]
+    diagnostics = {name: np.asarray(values, np.float64) for name, values in explanation.diagnostics.items()}
+    if "score_difference" in diagnostics:
+        promises, kept_inside = diagnostics["score_difference"], np.zeros(1)
+    elif "kept_inside" in diagnostics:
+        promises, kept_inside = diagnostics["score"], diagnostics["kept_inside"]
     else:
         return None
     if isinstance(explanation, Segments):
-        shared = np.nansum(explanation.coefficients, axis=1, dtype=np.float64)
+        sums = np.nansum(explanation.coefficients, axis=1, dtype=np.float64)
     else:
-        shared = explanation.values.sum(axis=(1, 2), dtype=np.float64)
-    error = abs(shared + kept - promised)
-    return np.divide(error, abs(promised), out=np.full(len(promised), np.nan), where=promised != 0)
+        sums = explanation.values.sum(axis=(1, 2), dtype=np.float64)
+    error = abs(sums + kept_inside - promises)
+    return np.divide(error, abs(promises), out=np.full(len(promises), np.nan), where=promises != 0)

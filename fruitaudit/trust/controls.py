@@ -1,4 +1,4 @@
-"""Maps that know nothing of the model. A method that does not do better has told nothing about the model."""
+"""Maps that know nothing of the model. A method must do better than they do."""
 
 from __future__ import annotations
 

@@ -10,7 +10,7 @@ from fruitaudit.models.base import WithScores
 from fruitaudit.records.data import DoubleArray, FloatArray, Images, IntArray
 from fruitaudit.records.explanations import Targets
 from fruitaudit.runtime.streams import Streams
-from fruitaudit.trust.ordering import Places, places, score_telling
+from fruitaudit.trust.ordering import Places, places, score_usable_maps
 
 STEPS = 16
 
@@ -20,7 +20,7 @@ def deletion(model: WithScores, images: Images, targets: Targets, maps: FloatArr
 
     AUC of p_k over the share of pixels removed, by the trapezoid rule in 16 steps.
     Paper: Petsiuk, Das, Saenko 2018, arXiv:1806.07421, alg. 1.
-    Differs from the paper: 16 steps instead of one a pixel row; pixels of equal value go in random order.
+    Differs from the paper: 16 steps instead of one per pixel row; pixels of equal value go in random order.
     """
     fill = np.broadcast_to(colour(images, "grey"), images.values.shape)
     return _area(model, images, targets, maps, streams, before=images.values, after=fill)
@@ -53,12 +53,12 @@ def _area(
     before: FloatArray,
     after: FloatArray,
 ) -> DoubleArray:
-    def score(telling: IntArray) -> DoubleArray:
-        order = places(maps[telling], images.select(telling), streams)
-        curves = along(model, before[telling], after[telling], targets.classes[telling], order)
+    def score(usable: IntArray) -> DoubleArray:
+        order = places(maps[usable], images.select(usable), streams)
+        curves = along(model, before[usable], after[usable], targets.classes[usable], order)
         return (curves.sum(axis=1) - (curves[:, 0] + curves[:, -1]) / 2) / STEPS
 
-    return score_telling(maps, score)
+    return score_usable_maps(maps, score)
 
 
 def along(model: WithScores, before: FloatArray, after: FloatArray, classes: IntArray, order: Places) -> DoubleArray:

@@ -33,14 +33,14 @@ def train_on_shuffled(
     Differs from the paper: as many images as the caller gives, a few hundred, instead of the whole training set.
     """
     order = streams.rng("trust", "labels")
-    wrong = order.permutation(labels)
+    wrong_labels = order.permutation(labels)
     try:
-        copy = offering(model, "copies").train_copy(values, wrong, TRAINING, streams, order, advance)
+        copy = offering(model, "copies").train_copy(values, wrong_labels, TRAINING, streams, order, advance)
     except CannotExplain as reason:
         return NotRun(str(reason), "not_applicable")
     if copy.learned >= TRAINING.enough:
         return copy.model
-    return NotRun(f"after {TRAINING.epochs} epochs on {len(wrong)} images with shuffled labels the copy knows "
+    return NotRun(f"after {TRAINING.epochs} epochs on {len(wrong_labels)} images with shuffled labels the copy knows "
                   f"{copy.learned:.0%} of them, and {TRAINING.enough:.0%} are needed", "undecidable")  # fmt: skip
 
 

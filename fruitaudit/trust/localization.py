@@ -12,9 +12,9 @@ from fruitaudit.records.states import NotRun
 from fruitaudit.records.trust import Localization
 from fruitaudit.runtime.streams import Streams
 from fruitaudit.statistics.small_samples import SHARE, mean_over_images
-from fruitaudit.trust.beside import beside
+from fruitaudit.trust.control_comparison import compare_with_controls
 from fruitaudit.trust.mosaics import share_inside
-from fruitaudit.trust.ordering import score_telling
+from fruitaudit.trust.ordering import score_usable_maps
 
 
 def pointing(maps: FloatArray, masks: npt.NDArray[np.bool_]) -> DoubleArray:
@@ -24,16 +24,16 @@ def pointing(maps: FloatArray, masks: npt.NDArray[np.bool_]) -> DoubleArray:
     Differs from the paper: no tolerance of 15 pixels around the mask.
     """
 
-    def score(telling: IntArray) -> DoubleArray:
-        chosen = maps[telling]
-        highest = chosen == chosen.max(axis=(1, 2), keepdims=True)
-        return (highest & masks[telling]).sum(axis=(1, 2)) / highest.sum(axis=(1, 2))
+    def score(usable: IntArray) -> DoubleArray:
+        usable_maps = maps[usable]
+        highest = usable_maps == usable_maps.max(axis=(1, 2), keepdims=True)
+        return (highest & masks[usable]).sum(axis=(1, 2)) / highest.sum(axis=(1, 2))
 
-    return score_telling(maps, score)
+    return score_usable_maps(maps, score)
 
 
-def telling_masks(masks: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
-    """(N, H, W) -> (N,): whether a mask tells object from background. One that is empty or covers all does not."""
+def usable_masks(masks: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
+    """(N, H, W) -> (N,): whether a mask separates object and background: neither empty nor everywhere."""
     covers = masks.mean(axis=(1, 2))
     return (covers > 0) & (covers < 1)
 
@@ -48,23 +48,25 @@ def localization(
 ) -> Localization | NotRun:
     """Energy inside the object (Wang et al. 2020, arXiv:1910.01279, sec. 4.3) and pointing game, beside the controls.
 
-    `class_names` (N,) is the class explained of each image. A mask that is empty or covers all is left out.
+    `class_names` (N,) names the class explained per image. A mask that is empty or covers all is left out.
     """
-    says = telling_masks(masks)
-    if not says.any():
+    usable = usable_masks(masks)
+    if not usable.any():
         return NotRun("no image has a mask of its object that leaves background over", "no_masks")
-    maps, masks, units = maps[says], masks[says], None if groups is None else groups[says]
-    others = {name: control[says] for name, control in controls.items()}
+    maps, masks, units = maps[usable], masks[usable], None if groups is None else groups[usable]
+    others = {name: control[usable] for name, control in controls.items()}
     inside = share_inside(maps, masks)
-    energy = beside(inside, {name: share_inside(m, masks) for name, m in others.items()}, streams, groups=units)
-    hits = beside(
+    energy = compare_with_controls(
+        inside, {name: share_inside(m, masks) for name, m in others.items()}, streams, groups=units
+    )
+    hits = compare_with_controls(
         pointing(maps, masks), {name: pointing(m, masks) for name, m in others.items()}, streams, groups=units
     )
     if isinstance(energy, NotRun):
         return energy
     if isinstance(hits, NotRun):
         return hits
-    names, covers = np.array(class_names)[says], masks.mean(axis=(1, 2))
+    names, covers = np.array(class_names)[usable], masks.mean(axis=(1, 2))
     of_class = {name: names == name for name in sorted(set(names.tolist()))}
     background, shares = (
         {

@@ -12,7 +12,7 @@ from fruitaudit.models.base import WithScores
 from fruitaudit.records.data import DoubleArray, FloatArray, Images, IntArray
 from fruitaudit.records.explanations import Targets
 from fruitaudit.runtime.streams import Streams
-from fruitaudit.trust.ordering import score_telling
+from fruitaudit.trust.ordering import score_usable_maps
 
 CHANCE = 0.25
 
@@ -24,23 +24,23 @@ class Mosaics:
     images: Images
     targets: Targets
     tile: npt.NDArray[np.bool_]
-    asked: int
-    """Pairs of mosaic and class there were, of which these are the ones that the model itself settles."""
+    n_pairs: int
+    """Number of (mosaic, class) pairs before filtering to those the model localises."""
 
     def first(self, n: int) -> Mosaics:
         """The first n of them."""
         rows = np.arange(min(n, len(self.images)))
-        return Mosaics(self.images.select(rows), Targets(self.targets.classes[rows]), self.tile[rows], self.asked)
+        return Mosaics(self.images.select(rows), Targets(self.targets.classes[rows]), self.tile[rows], self.n_pairs)
 
 
 def make_mosaics(model: WithScores, images: Images, classes: IntArray, streams: Streams, *, n: int) -> Mosaics | None:
     """Up to 4 n pairs (mosaic, class) for which the model sees the class in its tile, else None.
 
-    The model shows where the class is: a pair counts where turning the class's own tile grey costs its logit more
-    than turning any other tile grey, and costs something. Each tile is half the input high and wide.
+    A pair counts where greying the class's own tile lowers its logit, and more than greying any other tile.
+    Each tile is half the input high and wide.
     Paper: Boehle, Fritz, Schiele 2021, arXiv:2104.00032, sec. 4 (grid pointing game).
-    Differs from the paper: tiles are shrunk to keep the model's input size, and pairs are checked as said, because a
-    model that does not know shrunk images has no evidence to point at.
+    Differs from the paper: tiles are shrunk to keep the model's input size, and pairs are filtered, because a model
+    that does not recognise shrunk images has no evidence to point at.
     Returns None where the images are of fewer than four classes, or no pair counts.
     """
     groups = _draw(classes, streams, n)
@@ -55,17 +55,17 @@ def make_mosaics(model: WithScores, images: Images, classes: IntArray, streams: 
     for mosaic, group in zip(values, groups, strict=True):
         for corner, i in zip(corners, group, strict=True):
             mosaic[corner] = small[i]
-    mosaic, own = (a.ravel() for a in np.indices((len(groups), 4)))
+    mosaic, own_tile = (a.ravel() for a in np.indices((len(groups), 4)))
     targets = classes[np.array(groups)].ravel()
-    seen = _own_tile_counts(model, values, corners, colour(images, "grey"), mosaic, targets, own)
-    if not seen.any():
+    localised = _own_tile_counts(model, values, corners, colour(images, "grey"), mosaic, targets, own_tile)
+    if not localised.any():
         return None
     tiles = np.zeros((4, height, width), bool)
     for tile, corner in zip(tiles, corners, strict=True):
         tile[corner] = True
-    ids = tuple(f"mosaic/{m}-{t}" for m, t in zip(mosaic[seen], own[seen], strict=True))
-    chosen = replace(images, values=values[mosaic[seen]], sample_ids=ids, masks=None)
-    return Mosaics(chosen, Targets(targets[seen]), tiles[own[seen]], len(targets))
+    ids = tuple(f"mosaic/{m}-{t}" for m, t in zip(mosaic[localised], own_tile[localised], strict=True))
+    mosaic_images = replace(images, values=values[mosaic[localised]], sample_ids=ids, masks=None)
+    return Mosaics(mosaic_images, Targets(targets[localised]), tiles[own_tile[localised]], len(targets))
 
 
 def grid_pointing(mosaics: Mosaics, maps: FloatArray) -> DoubleArray:
@@ -76,12 +76,12 @@ def grid_pointing(mosaics: Mosaics, maps: FloatArray) -> DoubleArray:
 def share_inside(maps: FloatArray, area: npt.NDArray[np.bool_]) -> DoubleArray:
     """Share of the positive values of each map that lies inside its area, (N,); NaN where there are none."""
 
-    def score(telling: IntArray) -> DoubleArray:
-        positive = np.maximum(maps[telling].astype(np.float64), 0)
-        total, inside = positive.sum(axis=(1, 2)), (positive * area[telling]).sum(axis=(1, 2))
-        return np.divide(inside, total, out=np.full(len(telling), np.nan), where=total > 0)
+    def score(usable: IntArray) -> DoubleArray:
+        positive = np.maximum(maps[usable].astype(np.float64), 0)
+        total, inside = positive.sum(axis=(1, 2)), (positive * area[usable]).sum(axis=(1, 2))
+        return np.divide(inside, total, out=np.full(len(usable), np.nan), where=total > 0)
 
-    return score_telling(maps, score)
+    return score_usable_maps(maps, score)
 
 
 def _draw(classes: IntArray, streams: Streams, n: int) -> list[IntArray]:
@@ -91,7 +91,7 @@ def _draw(classes: IntArray, streams: Streams, n: int) -> list[IntArray]:
         return []
     rng = streams.rng("trust", "mosaics")
     four = [rng.choice(kinds, 4, replace=False) for _ in range(n)]
-    return [np.array([rng.choice(np.flatnonzero(classes == c)) for c in some]) for some in four]
+    return [np.array([rng.choice(np.flatnonzero(classes == c)) for c in group]) for group in four]
 
 
 def _halved(values: FloatArray, half: tuple[int, int]) -> FloatArray:
@@ -108,7 +108,7 @@ def _own_tile_counts(
     grey: FloatArray,
     mosaic: IntArray,
     targets: IntArray,
-    own: IntArray,
+    own_tile: IntArray,
 ) -> npt.NDArray[np.bool_]:
     """(4 n,): whether greying the class's own tile costs its logit most, and costs something."""
     variants = np.repeat(values[:, None], 5, axis=1)
@@ -117,4 +117,4 @@ def _own_tile_counts(
     logits = model.logits(variants.reshape(-1, *values.shape[1:])).reshape(len(values), 5, -1)
     of_class = logits[mosaic, :, targets]
     drops = of_class[:, :1] - of_class[:, 1:]
-    return (drops.argmax(axis=1) == own) & (drops.max(axis=1) > 0)
+    return (drops.argmax(axis=1) == own_tile) & (drops.max(axis=1) > 0)

@@ -13,10 +13,10 @@ from fruitaudit.models.base import WithScores
 from fruitaudit.records.data import DoubleArray, FloatArray, Images, IntArray
 from fruitaudit.records.explanations import Explains, Targets
 from fruitaudit.runtime.streams import Streams
-from fruitaudit.trust.ordering import score_telling
+from fruitaudit.trust.ordering import score_usable_maps
 
 CELLS = 9
-"""Cells a side of the grid that subsets are made of."""
+"""Cells per side of the grid that subsets are made of."""
 SHARE = 0.2
 SUBSETS = 64
 
@@ -44,8 +44,8 @@ def subset_effects(model: WithScores, images: Images, targets: Targets, streams:
     y, x = (np.arange(side) * min(CELLS, side) // side for side in (height, width))
     cell = y[:, None] * (x[-1] + 1) + x[None]
     n_cells = int(cell.max()) + 1
-    drawn = [streams.rng("trust", "subsets", i).random((SUBSETS, n_cells)) for i in images.sample_ids]
-    hidden = np.argsort(np.argsort(np.stack(drawn), axis=-1), axis=-1) < max(1, round(SHARE * n_cells))
+    uniform = [streams.rng("trust", "subsets", i).random((SUBSETS, n_cells)) for i in images.sample_ids]
+    hidden = np.argsort(np.argsort(np.stack(uniform), axis=-1), axis=-1) < max(1, round(SHARE * n_cells))
     grey = colour(images, "grey")
     after = {name: np.empty((len(images), SUBSETS)) for name in ("logit", "probability")}
     for image, subset in rows(len(images), SUBSETS, model.batch_size):
@@ -72,13 +72,13 @@ def mu_fidelity(effects: Effects, maps: FloatArray, explains: Explains) -> Doubl
     Differs from the paper: subsets are made of the cells of a 9 x 9 grid, as single pixels hide next to nothing.
     """
 
-    def score(telling: IntArray) -> DoubleArray:
+    def score(usable: IntArray) -> DoubleArray:
         n_cells = effects.hidden.shape[-1]
-        sums = np.stack([np.bincount(effects.cell.ravel(), m.ravel(), n_cells) for m in maps[telling]])
-        evidence = np.einsum("nsc,nc->ns", effects.hidden[telling].astype(np.float64), sums)
-        return _pearson(evidence, effects.drops[explains][telling])
+        sums = np.stack([np.bincount(effects.cell.ravel(), m.ravel(), n_cells) for m in maps[usable]])
+        evidence = np.einsum("nsc,nc->ns", effects.hidden[usable].astype(np.float64), sums)
+        return _pearson(evidence, effects.drops[explains][usable])
 
-    return score_telling(maps, score)
+    return score_usable_maps(maps, score)
 
 
 def _pearson(a: npt.NDArray[np.float64], b: npt.NDArray[np.float64]) -> DoubleArray:

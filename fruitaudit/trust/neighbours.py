@@ -23,14 +23,14 @@ def neighbours(features: FloatArray, maps: FloatArray) -> DoubleArray:
         return scores
     unit = features.astype(np.float64)
     unit /= np.maximum(np.linalg.norm(unit, axis=1, keepdims=True), np.finfo(np.float64).tiny)
-    likeness = unit @ unit.T
-    np.fill_diagonal(likeness, -np.inf)
+    similarity = unit @ unit.T
+    np.fill_diagonal(similarity, -np.inf)
     ranks = standard_ranks(abs(maps))
-    alike = ranks @ ranks.T
-    np.fill_diagonal(alike, np.nan)
-    for i, nearest in enumerate(likeness.argmax(axis=1)):
-        others = np.delete(alike[i], [i, nearest])
+    correlations = ranks @ ranks.T
+    np.fill_diagonal(correlations, np.nan)
+    for i, nearest in enumerate(similarity.argmax(axis=1)):
+        others = np.delete(correlations[i], [i, nearest])
         others = others[np.isfinite(others)]
         if len(others):
-            scores[i] = alike[i, nearest] - others.mean()
+            scores[i] = correlations[i, nearest] - others.mean()
     return scores

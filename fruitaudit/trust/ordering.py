@@ -17,16 +17,16 @@ Places = npt.NDArray[np.int32]
 
 def places(maps: FloatArray, images: Images, streams: Streams) -> Places:
     """Each pixel's place in the order of descending value. Ties are broken by chance, not by position in the image."""
-    found = np.empty(maps.shape, np.int32)
+    pixel_places = np.empty(maps.shape, np.int32)
     for i, sample_id in enumerate(images.sample_ids):
         chance = streams.rng("trust", "ties", sample_id).random(maps[i].size)
         order = np.lexsort((chance, -maps[i].ravel()))
-        found[i].flat[order] = np.arange(len(order))
-    return found
+        pixel_places[i].flat[order] = np.arange(len(order))
+    return pixel_places
 
 
-def score_telling(maps: FloatArray, score: Callable[[IntArray], DoubleArray]) -> DoubleArray:
-    """(N,): what `score` says of the rows whose map tells pixels apart; NaN for the others."""
+def score_usable_maps(maps: FloatArray, score: Callable[[IntArray], DoubleArray]) -> DoubleArray:
+    """(N,): `score` of the rows whose map ranks pixels; NaN for the others."""
     scores = np.full(len(maps), np.nan)
     rows = np.flatnonzero(ranks_pixels(maps))
     if len(rows):

@@ -1,4 +1,4 @@
-"""What the tests may cost: how many images and repetitions a method gets at each level, and the passes they take."""
+"""The cost of the tests: images and repetitions of a method at each level, and the passes they take."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ OTHER_CHANGES: tuple[tuple[ChangeKind, float], ...] = (("shift", 1.0), ("jpeg", 
 """Beside noise of every strength: by one pixel; at a quality that nobody tells from the original."""
 
 
-SECONDS_A_FILL = 0.01
-"""ROAD fills the holes of an image of 100 x 100 pixels."""
+SECONDS_PER_FILL = 0.01
+"""To solve ROAD's equations for one image of 100 x 100 pixels."""
 
 
 @dataclass(frozen=True)
@@ -49,13 +49,13 @@ class Allowance:
 
 @dataclass(frozen=True)
 class TestBudget:
-    """A level: `cheap` for methods of at most `cheap_passes` an explanation, `dear` for the others.
+    """A level: `cheap` for methods of at most `cheap_passes` per explanation, `expensive` for the others.
 
-    A dear method's options are made smaller until an explanation takes about `most_passes`.
+    An expensive method's options are made smaller until an explanation takes about `most_passes`.
     """
 
     cheap: Allowance
-    dear: Allowance
+    expensive: Allowance
     road_images: int
     mosaics: int
     cheap_passes: int = 50
@@ -108,7 +108,7 @@ def trial(method: Method, model: WithScores, budget: TestBudget) -> Trial:
         for f in fields(method)  # type: ignore[arg-type]
         if getattr(smaller, f.name) != getattr(method, f.name)
     )
-    return Trial(smaller, changed, budget.dear)
+    return Trial(smaller, changed, budget.expensive)
 
 
 def _or_default(value: object) -> object:
@@ -143,7 +143,7 @@ def variants(method: Method, model: WithScores) -> Iterator[tuple[str, Any, Meth
 
 
 def _per_image(method: Method, model: WithScores) -> float:
-    """Passes an image, without what is paid once."""
+    """Passes per image, without those made once."""
     one, three = (passes_of(method, model, n) for n in (1, 3))
     return (three.forward + three.gradient - one.forward - one.gradient) / 2
 
@@ -151,26 +151,26 @@ def _per_image(method: Method, model: WithScores) -> float:
 def cost(
     methods: Mapping[str, Method], level: TrustLevel, model: WithScores, *, images: int, layers: int
 ) -> dict[str, Passes]:
-    """WithScores passes of the tests by method, as config writes it, and under "" those that all methods share.
+    """Model passes of the tests by method, as the config writes it; those that all methods share under "".
 
-    `images` there are; `layers` with weights the network has. An upper bound: images whose prediction changes, and
-    mosaics that the model does not see, cost less. A method that does not fit the model costs nothing.
+    `images` and `layers` count images and layers with weights. An upper bound: images whose prediction changes, and
+    mosaics without evidence, cost less. A method that does not fit the model costs nothing.
     """
     budget = LEVELS[level]
-    found = {"": _shared(budget, images)}
+    passes = {"": _shared(budget, images)}
     for name, method in methods.items():
         try:
-            found[name] = _passes(trial(method, model, budget), budget, model, images, layers)
+            passes[name] = _passes(trial(method, model, budget), budget, model, images, layers)
         except CannotExplain:
-            found[name] = Passes()
-    return found
+            passes[name] = Passes()
+    return passes
 
 
 def filling_seconds(methods: int, level: TrustLevel, *, images: int, shape: Shape) -> float:
     """What the tests cost besides passes: ROAD's equations, on one core of 2024, in seconds."""
     budget = LEVELS[level]
-    fills = (methods + len(CONTROLS)) * min(images, budget.road_images) * 2 * len(road.SHARES)
-    return fills * SECONDS_A_FILL * min(shape[0] * shape[1], road.MOST_PIXELS) / 10_000
+    n_fills = (methods + len(CONTROLS)) * min(images, budget.road_images) * 2 * len(road.SHARES)
+    return n_fills * SECONDS_PER_FILL * min(shape[0] * shape[1], road.MOST_PIXELS) / 10_000
 
 
 def _passes(tested: Trial, budget: TestBudget, model: WithScores, images: int, layers: int) -> Passes:
@@ -191,7 +191,7 @@ def _passes(tested: Trial, budget: TestBudget, model: WithScores, images: int, l
 
 def _shared(budget: TestBudget, images: int) -> Passes:
     n = min(budget.cheap.images, images)
-    changes = 2 * (len({*budget.cheap.noise, *budget.dear.noise}) + len(OTHER_CHANGES))
+    changes = 2 * (len({*budget.cheap.noise, *budget.expensive.noise}) + len(OTHER_CHANGES))
     shared = Passes(forward=n * (1 + mu_fidelity.SUBSETS + 1 + changes + 1) + budget.mosaics * 5)
     for _ in CONTROLS:
         shared += _scored(n, min(n, budget.road_images))

@@ -1,7 +1,7 @@
 """Model randomization: do the maps change when what the network learned is destroyed?
 
 Paper: Adebayo, Gilmer, Muelly, Goodfellow, Hardt, Kim 2018, arXiv:1810.03292, sec. 3.1.
-Weights are drawn anew by each layer's own initializer: cascading from the output down, and one layer at a time.
+Layers are reinitialised by their own initializers: cascading from the output down, and one layer at a time.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from fruitaudit.trust.similarity import spearman, ssim
 
 @dataclass(frozen=True)
 class RandomizationStep:
-    """Layers to draw anew at once."""
+    """Layers to reinitialise together."""
 
     cascading: bool
     layers: tuple[str, ...]
@@ -29,7 +29,7 @@ class RandomizationStep:
 def steps(layers: Sequence[str], *, cascading: int, independent: int) -> tuple[RandomizationStep, ...]:
     """At most so many steps of each kind, evenly spaced over the layers, the first and the last among them.
 
-    The cascade's last step draws every layer anew.
+    The cascade's last step reinitialises every layer.
     """
     depths = _spread(len(layers), cascading)
     # A cascade of one step is everything; layers one at a time begin at the output.
@@ -45,11 +45,20 @@ def _spread(n: int, most: int) -> list[int]:
 
 
 def depth(
-    layers: tuple[str, ...], maps: FloatArray, redrawn: FloatArray, streams: Streams, groups: IntArray | None = None
+    layers: tuple[str, ...],
+    maps: FloatArray,
+    reinitialised_maps: FloatArray,
+    streams: Streams,
+    groups: IntArray | None = None,
 ) -> Depth:
     """Spearman and SSIM of the maps before and after, as they are and of their magnitudes."""
-    rank, structure = (mean_over_images(score(maps, redrawn), streams, groups=groups) for score in (spearman, ssim))
-    if (maps >= 0).all() and (redrawn >= 0).all():
+    rank, structure = (
+        mean_over_images(score(maps, reinitialised_maps), streams, groups=groups) for score in (spearman, ssim)
+    )
+    if (maps >= 0).all() and (reinitialised_maps >= 0).all():
         return Depth(layers, rank, rank, structure, structure)
-    of_size = (mean_over_images(score(abs(maps), abs(redrawn)), streams, groups=groups) for score in (spearman, ssim))
+    of_size = (
+        mean_over_images(score(abs(maps), abs(reinitialised_maps)), streams, groups=groups)
+        for score in (spearman, ssim)
+    )
     return Depth(layers, rank, next(of_size), structure, next(of_size))

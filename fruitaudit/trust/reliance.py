@@ -10,7 +10,7 @@ from fruitaudit.records.states import Quantity
 from fruitaudit.records.trust import GroupReliance
 from fruitaudit.runtime.streams import Streams
 from fruitaudit.statistics.small_samples import SHARE, mean_over_images
-from fruitaudit.trust.localization import telling_masks
+from fruitaudit.trust.localization import usable_masks
 from fruitaudit.trust.mosaics import share_inside
 
 
@@ -23,23 +23,23 @@ def reliance(
     streams: Streams,
     groups: IntArray | None = None,
 ) -> GroupReliance | None:
-    """Share of the positive evidence beside the object, by method; None where no mask tells object from background.
+    """Share of the positive evidence beside the object, by method; None without a usable mask.
 
-    `rows` say what came of each method on each group, of namesakes the first counts; `masks` (N, H, W) are those of
+    `rows` are the explanations by method and group, of namesakes the first; `masks` (N, H, W) are those of
     the group's images: 1 on the object, NaN for an image without one; `maps_of` gives the stored maps (N, H, W).
     `groups` (N,) number the objects or scenes that the images show.
     """
-    says = None if masks is None else telling_masks(masks == 1)
-    if masks is None or says is None or not says.any():
+    usable = None if masks is None else usable_masks(masks == 1)
+    if masks is None or usable is None or not usable.any():
         return None
-    on_object, units = masks[says] == 1, None if groups is None else groups[says]
+    on_object, units = masks[usable] == 1, None if groups is None else groups[usable]
     of_group = {row.method: row for row in reversed(rows) if row.group == group.name}
     background: dict[str, Quantity] = {}
     for name in methods:
         match of_group.get(name):
             case ExplanationRow(kind="maps" | "segments") as row:
                 background[name] = mean_over_images(
-                    1 - share_inside(maps_of(row)[says], on_object), streams, within=SHARE, groups=units
+                    1 - share_inside(maps_of(row)[usable], on_object), streams, within=SHARE, groups=units
                 )
             case ExplanationNotRun() as row:
                 background[name] = row.reason

@@ -1,4 +1,4 @@
-"""ROAD: take pixels away so that the model cannot see from the hole what was taken."""
+"""ROAD: remove pixels so that the shape of the hole gives nothing away."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from fruitaudit.models.base import WithScores
 from fruitaudit.records.data import DoubleArray, FloatArray, Images, IntArray
 from fruitaudit.records.explanations import Targets
 from fruitaudit.runtime.streams import Streams
-from fruitaudit.trust.ordering import places, score_telling
+from fruitaudit.trust.ordering import places, score_usable_maps
 
 SHARES = (0.1, 0.3, 0.5)
 NOISE = 0.01
@@ -31,30 +31,29 @@ def road(model: WithScores, images: Images, targets: Targets, maps: FloatArray, 
     together, plus noise of 1 % of the range.
     Paper: Rong, Leemann, Borisov, Kasneci, Kasneci 2022, arXiv:2202.00449, sec. 4.2 (noisy linear imputation).
     Differs from the paper: probability of the class explained instead of accuracy; both orders in one number; no
-    share above a half, where the hole says more about the solver than about the map;
-    of images above 128 x 128 pixels what is filled in is solved for blocks of pixels.
+    share above a half, where the imputation dominates the score; above 128 x 128 pixels blocks of pixels are imputed.
     """
 
-    def score(telling: IntArray) -> DoubleArray:
-        chosen, classes = images.select(telling), targets.classes[telling]
-        order = places(maps[telling], chosen, streams)
-        noise = _noise(chosen, streams)
-        gains = np.zeros(len(telling))
+    def score(usable: IntArray) -> DoubleArray:
+        usable_images, classes = images.select(usable), targets.classes[usable]
+        order = places(maps[usable], usable_images, streams)
+        noise = _noise(usable_images, streams)
+        gains = np.zeros(len(usable))
         for share in SHARES:
             least = round(share * order[0].size)
-            kept, lost = (
-                model.probabilities(_imputed(chosen.values, removed, noise))[np.arange(len(telling)), classes]
+            without_lowest, without_highest = (
+                model.probabilities(_imputed(usable_images.values, removed, noise))[np.arange(len(usable)), classes]
                 for removed in (order >= order[0].size - least, order < least)
             )
-            gains += kept.astype(np.float64) - lost
+            gains += without_lowest.astype(np.float64) - without_highest
         return gains / len(SHARES)
 
-    return score_telling(maps, score)
+    return score_usable_maps(maps, score)
 
 
 def _noise(images: Images, streams: Streams) -> FloatArray:
-    drawn = [streams.rng("trust", "road", i).standard_normal(images.values.shape[1:]) for i in images.sample_ids]
-    return (NOISE * (images.high - images.low) * np.stack(drawn)).astype(np.float32)
+    noise = [streams.rng("trust", "road", i).standard_normal(images.values.shape[1:]) for i in images.sample_ids]
+    return (NOISE * (images.high - images.low) * np.stack(noise)).astype(np.float32)
 
 
 def _imputed(values: FloatArray, removed: npt.NDArray[np.bool_], noise: FloatArray) -> FloatArray:
@@ -70,11 +69,11 @@ def fill(image: FloatArray, removed: npt.NDArray[np.bool_]) -> FloatArray:
     if block == 1:
         return impute(image, removed)
     by = tuple((0, -side % block) for side in removed.shape)
-    known = np.pad(~removed, by)[..., None]
-    n = _blocks(known.astype(np.float64), block)
-    means = _blocks(np.pad(image.astype(np.float64), (*by, (0, 0))) * known, block) / np.maximum(n, 1)
+    remaining = np.pad(~removed, by)[..., None]
+    n = _blocks(remaining.astype(np.float64), block)
+    means = _blocks(np.pad(image.astype(np.float64), (*by, (0, 0))) * remaining, block) / np.maximum(n, 1)
     coarse = impute(means.astype(np.float32), n[..., 0] == 0)
-    height, width = known.shape[:2]
+    height, width = remaining.shape[:2]
     enlarged = cv2.resize(coarse, (width, height), interpolation=cv2.INTER_LINEAR).reshape(height, width, -1)
     return np.where(removed[..., None], enlarged[: image.shape[0], : image.shape[1]], image).astype(np.float32)
 
@@ -98,13 +97,13 @@ def impute(image: FloatArray, removed: npt.NDArray[np.bool_]) -> FloatArray:
     colours = np.pad(image.astype(np.float64), ((1, 1), (1, 1), (0, 0)))
     y, x = np.nonzero(removed)
     row = np.arange(len(y))
-    total, known = np.zeros(len(y)), np.zeros((len(y), image.shape[-1]))
+    total, right_hand_side = np.zeros(len(y)), np.zeros((len(y), image.shape[-1]))
     entries = []
     for dy, dx, weight in NEIGHBOURS:
         at = y + 1 + dy, x + 1 + dx
         column = unknown[at]
         total += weight * inside[at]
-        known += np.where((column < 0)[:, None], weight * colours[at], 0)  # outside the image colours are 0
+        right_hand_side += np.where((column < 0)[:, None], weight * colours[at], 0)  # outside the image colours are 0
         linked = column >= 0
         entries.append((np.full(linked.sum(), -weight), row[linked], column[linked]))
     entries.append((total, row, row))
@@ -112,5 +111,5 @@ def impute(image: FloatArray, removed: npt.NDArray[np.bool_]) -> FloatArray:
     matrix = csc_matrix((weights, (rows, columns)), shape=(len(y), len(y)))
     solver = splu(matrix, permc_spec="MMD_AT_PLUS_A", diag_pivot_thresh=0.0, options={"SymmetricMode": True})
     result = image.astype(np.float32, copy=True)
-    result[removed] = solver.solve(known)
+    result[removed] = solver.solve(right_hand_side)
     return result

@@ -12,15 +12,15 @@ from fruitaudit.records.states import Estimate, NotRun, Quantity
 from fruitaudit.records.trust import ControlComparison, MethodTrust, MethodVerdict, Readability, Reason
 from fruitaudit.trust.controls import CENTRE
 
-TELLING, HALF = 0.9, 0.5
-KEPT = 0.7
+MOST_USABLE, HALF_USABLE = 0.9, 0.5
+RANDOMIZATION_LIMIT = 0.7
 """Rank correlation with the maps of a network that learned nothing, above which a map does not depend on learning."""
 STEADY = 0.5
 """Rank correlation under an invisible change, below which a map flips."""
 INVISIBLE_NOISE = 0.02
-POINTS = 0.05
+POINTING_GAIN = 0.05
 """Share of the evidence on the class's quarter of a mosaic beyond that of the controls: less hardly points there."""
-ENOUGH = 16
+FEWEST_IMAGES = 16
 """Images with which a test of faithfulness that is not won counts against the method, and not against the images."""
 CONTROL = {"random": "noise", "edges": "edges", "intensity": "contrast", "centre": "a spot in the middle"}
 JUDGED = {"deletion": "deletion", "insertion": "insertion", "road": "ROAD", "mu_fidelity": "mu-fidelity"}
@@ -28,24 +28,25 @@ WORDS: dict[Readability, str] = {"read": "Read", "with_care": "Read with care", 
 ORDER: tuple[Readability, ...] = ("read", "with_care", "do_not_read")
 
 RULES = {
-    "telling": f"A method whose maps are empty, constant or not finite on more than {1 - TELLING:.0%} of the images is "
-    f"read with care, on more than {1 - HALF:.0%} not at all.",
-    "weights": f"A method is not to be read if its maps keep a rank correlation surely above {KEPT}, with or without "
-    "their signs, although all weights were drawn anew, or if drawing the layer anew that tells the classes apart "
-    "changes them surely no more than invisible noise does.",
-    "controls": "Deletion, insertion, ROAD and mu-fidelity each count as won if the map surely does better than noise, "
-    "edges and contrast and not surely worse than a spot in the middle, and as lost if it surely does worse than any "
-    f"of the four. Half of them lost, or none won on {ENOUGH} images or more: not to be read. One lost to another than "
-    "the spot, or fewer than half won: with care.",
+    "telling": "A method whose maps are empty, constant or not finite on more than "
+    f"{1 - MOST_USABLE:.0%} of the images is read with care, on more than {1 - HALF_USABLE:.0%} not at all.",
+    "weights": "A method is not to be read if its maps keep a rank correlation surely above "
+    f"{RANDOMIZATION_LIMIT}, with or without their signs, although all weights were drawn anew, or if drawing the "
+    "layer anew that tells the classes apart changes them surely no more than invisible noise does.",
+    "controls": "Four tests count: deletion, insertion, ROAD and mu-fidelity. A test is won if the map surely does "
+    "better than noise, edges and contrast, and not surely worse than a spot in the middle. It is lost if the map "
+    "surely does worse than any of the four. A method is not to be read if it loses half of the tests, or wins none on "
+    f"{FEWEST_IMAGES} images or more. It is read with care if it loses a test to another control than the spot, or "
+    "wins fewer than half.",
     "stability": f"A method is read with care if the rank correlation of its maps may be below {STEADY} under noise of "
     f"{INVISIBLE_NOISE:.0%} of the range, a shift by one pixel or JPEG of quality 90, the prediction being the same.",
     "seeds": f"A method is read with care if the rank correlation of its maps of two seeds may be below {STEADY}.",
     "completeness": "A method is read with care if its maps, which promise to add up to the score, may miss it by more "
     f"than {INCOMPLETE:.0%}.",
     "class": "A method is read with care if its maps of two classes surely are as alike as those of an image with and "
-    "without invisible noise, or if, in mosaics of four images, it puts not surely more evidence on the image of the "
-    f"class than the controls do, or less than {POINTS:.0%} of all evidence more. Where no mosaic could be made, the "
-    "maps of two classes decide.",
+    "without invisible noise. In mosaics of four images it must surely put more evidence on the image of the class "
+    f"than each control does, by at least {POINTING_GAIN:.0%} of all evidence. If it does not, it is read with care. "
+    "Where no mosaic could be made, the maps of two classes decide.",
 }
 """"Surely": the whole 95 % interval. "May": a part of it."""
 
@@ -66,9 +67,9 @@ _PROVES = ("weights", "controls", "stability")
 def _telling(m: MethodTrust) -> Reason:
     share = m.telling.value
     numbers = f"{share * m.images:.0f} of {m.images} maps tell pixels apart"
-    if share >= TELLING:
+    if share >= MOST_USABLE:
         return Reason("telling", "read", "Its maps tell pixels apart.", numbers)
-    if share >= HALF:
+    if share >= HALF_USABLE:
         return Reason("telling", "with_care", "Some of its maps are empty, constant or not finite.", numbers)
     return Reason("telling", "do_not_read", "Most of its maps are empty, constant or not finite.", numbers)
 
@@ -78,15 +79,15 @@ def _weights(m: MethodTrust) -> Reason:
         return Reason("weights", "with_care", "It could not be tried with destroyed weights.", m.randomization.reason)
     output, last = m.randomization.cascading[0].spearman, m.randomization.cascading[-1]
     everything, unsigned, noise = last.spearman, last.spearman_absolute, _under_noise(m)
-    numbers = f"rank correlation with all weights drawn anew {_said(everything)}, without signs {_said(unsigned)}, " \
-              f"with those of the output layer {_said(output)}, under invisible noise {_said(noise)}"  # fmt: skip
+    numbers = f"rank correlation with all weights drawn anew {_text(everything)}, without signs {_text(unsigned)}, " \
+              f"with those of the output layer {_text(output)}, under invisible noise {_text(noise)}"  # fmt: skip
     reading, sentence = _depends(everything, unsigned, output, noise)
     return Reason("weights", reading, sentence, numbers)
 
 
 def _depends(everything: Quantity, unsigned: Quantity, output: Quantity, noise: Quantity) -> tuple[Readability, str]:
     # A map that is only turned into its inverse has kept what it shows.
-    if max(_low(everything), _low(unsigned)) > KEPT:
+    if max(_low(everything), _low(unsigned)) > RANDOMIZATION_LIMIT:
         return "do_not_read", "Its maps hardly change when all that the model learned is destroyed."
     if any(isinstance(q, NotRun) for q in (everything, unsigned, output, noise)):
         return "with_care", "Whether its maps depend on what the model learned cannot be told."
@@ -104,7 +105,7 @@ def _controls(m: MethodTrust) -> Reason:
     won = [name for name, test in ran.items() if _wins(test)]
     lost = {name: to for name, test in ran.items() if (to := _loses_to(test))}
     losses = [f"{name} to {' and '.join(CONTROL[c] for c in to)}" for name, to in lost.items()]
-    numbers = f"on {m.images} images wins {_listed(won)} and loses {_listed(losses)}, of {len(ran)} tests"
+    numbers = f"on {m.images} images wins {_name_list(won)} and loses {_name_list(losses)}, of {len(ran)} tests"
     reading, sentence = _faithful(len(ran), len(won), lost, m.images)
     return Reason("controls", reading, sentence, numbers)
 
@@ -116,12 +117,12 @@ def _faithful(ran: int, won: int, lost: dict[str, list[str]], images: int) -> tu
     blind = sum(to != [CENTRE] for to in lost.values())
     if 2 * len(lost) >= ran:
         return "do_not_read", f"Maps that know nothing of the model find better what it needs: {better}."
-    if not won and images >= ENOUGH:
+    if not won and images >= FEWEST_IMAGES:
         return "do_not_read", "It finds what the model needs no better than maps that know nothing of the model."
     if blind:
         return "with_care", f"In {blind} of {ran} tests a map that knows nothing of the model does better: {better}."
     if 2 * won < ran:
-        few = f"{images} images are too few to tell" if images < ENOUGH else "It is not clear"
+        few = f"{images} images are too few to tell" if images < FEWEST_IMAGES else "It is not clear"
         return "with_care", f"{few} whether it does better than maps that know nothing of the model."
     return "read", f"In {won} of {ran} tests it finds what the model needs better than maps that know nothing of it."
 
@@ -135,9 +136,9 @@ def _loses_to(test: ControlComparison) -> list[str]:
 
 
 def _stability(m: MethodTrust) -> Reason:
-    small = {_named(c.kind, c.strength): c.spearman for c in m.changes
+    small = {_change_name(c.kind, c.strength): c.spearman for c in m.changes
              if c.kind != "noise" or c.strength <= INVISIBLE_NOISE}  # fmt: skip
-    numbers = "rank correlation under " + ", ".join(f"{name} {_said(q)}" for name, q in small.items())
+    numbers = "rank correlation under " + ", ".join(f"{name} {_text(q)}" for name, q in small.items())
     unsteady = [name for name, q in small.items() if isinstance(q, Estimate) and _low(q) < STEADY]
     if unsteady:
         sentence = f"Its maps may flip under changes that nobody sees ({', '.join(unsteady)})."
@@ -148,7 +149,7 @@ def _stability(m: MethodTrust) -> Reason:
 
 
 def _seeds(m: MethodTrust) -> Reason:
-    numbers = f"rank correlation of the maps of two seeds {_said(m.seeds)}"
+    numbers = f"rank correlation of the maps of two seeds {_text(m.seeds)}"
     if _low(m.seeds) >= STEADY:
         return Reason("seeds", "read", "Chance matters little to its maps.", numbers)
     return Reason("seeds", "with_care", "Another seed may give other maps.", numbers)
@@ -157,7 +158,7 @@ def _seeds(m: MethodTrust) -> Reason:
 def _completeness(m: MethodTrust) -> Reason:
     if not m.promises_sum:
         return Reason("completeness", "read", "Its maps do not promise to add up to a score.", "")
-    numbers = f"relative error {_said(m.completeness)}"
+    numbers = f"relative error {_text(m.completeness)}"
     if _high(m.completeness) <= INCOMPLETE:
         return Reason("completeness", "read", "Its maps add up to the score, as they promise.", numbers)
     return Reason("completeness", "with_care", "Its maps may not add up to the score, as they promise.", numbers)
@@ -166,20 +167,20 @@ def _completeness(m: MethodTrust) -> Reason:
 def _class(m: MethodTrust) -> Reason:
     noise, mosaics = _under_noise(m), m.grid_pointing
     share = mosaics.own if isinstance(mosaics, ControlComparison) else mosaics
-    numbers = f"rank correlation with the maps of another class {_said(m.other_class)}, under noise {_said(noise)}; " \
-              f"share of the evidence on the class's quarter of a mosaic {_said(share)}"  # fmt: skip
+    numbers = f"rank correlation with the maps of another class {_text(m.other_class)}, under noise {_text(noise)}; " \
+              f"share of the evidence on the class's quarter of a mosaic {_text(share)}"  # fmt: skip
     if isinstance(m.other_class, NotRun) or isinstance(noise, NotRun):
         return Reason("class", "with_care", "Whether its maps speak of the class could not be told.", numbers)
     if _low(m.other_class) >= _high(noise):
         return Reason("class", "with_care", "Its maps are the same whatever class is asked for.", numbers)
-    if isinstance(mosaics, ControlComparison) and not all(_points(gain) for gain in mosaics.gains.values()):
+    if isinstance(mosaics, ControlComparison) and not all(_gain_counts(gain) for gain in mosaics.gains.values()):
         sentence = "Among four images in one, it hardly finds the one of the class that is asked for."
         return Reason("class", "with_care", sentence, numbers)
     return Reason("class", "read", "Its maps speak of the class that is asked for.", numbers)
 
 
-def _points(gain: Quantity) -> bool:
-    return isinstance(gain, Estimate) and _low(gain) > 0 and gain.value >= POINTS
+def _gain_counts(gain: Quantity) -> bool:
+    return isinstance(gain, Estimate) and _low(gain) > 0 and gain.value >= POINTING_GAIN
 
 
 _RULES = (_telling, _weights, _controls, _stability, _seeds, _completeness, _class)
@@ -193,7 +194,7 @@ def _under_noise(m: MethodTrust) -> Quantity:
     return max(small, key=lambda c: c.strength).spearman
 
 
-def _named(kind: str, strength: float) -> str:
+def _change_name(kind: str, strength: float) -> str:
     return {"noise": f"noise of {strength:.0%}", "shift": "a shift by one pixel", "jpeg": "JPEG"}[kind]
 
 
@@ -210,12 +211,12 @@ def _high(q: Quantity) -> float:
     return (float("inf") if q.no_interval else q.value) if q.high is None else q.high
 
 
-def _said(q: Quantity) -> str:
+def _text(q: Quantity) -> str:
     if isinstance(q, NotRun):
         return f"not known ({q.reason})"
     spread = q.interval_text(digits=2)
     return number(q.value, digits=2) + (f" ({spread})" if spread else "")
 
 
-def _listed(names: list[str]) -> str:
+def _name_list(names: list[str]) -> str:
     return ", ".join(names) or "none"

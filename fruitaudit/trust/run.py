@@ -63,25 +63,25 @@ def measure(
     `advance` is called with 1 after each method. A method that fails costs only itself.
     """
     rows = _draw(images, LEVELS[level].cheap.images, streams)
-    chosen, chosen_targets = images.select(rows), Targets(targets.classes[rows])
-    redraw, features = partial(_reinitialisable, model, streams), partial(_features, model)
-    bench = Bench(model, chosen, chosen_targets, streams, LEVELS[level], redraw, features)
-    found: dict[str, _Outcome] = {}
+    tested_images, tested_targets = images.select(rows), Targets(targets.classes[rows])
+    reinitialisable, features = partial(_reinitialisable, model, streams), partial(_features, model)
+    bench = Bench(model, tested_images, tested_targets, streams, LEVELS[level], reinitialisable, features)
+    outcomes: dict[str, _Outcome] = {}
     for name, method in methods.items():
-        found[name] = _one(bench, name, method, class_names, shuffled)
+        outcomes[name] = _test_method(bench, name, method, class_names, shuffled)
         advance(1)
-    records = tuple(outcome.record for outcome in found.values())
-    maps = {name: outcome.maps for name, outcome in found.items() if outcome.maps is not None}
+    records = tuple(outcome.record for outcome in outcomes.values())
+    maps = {name: outcome.maps for name, outcome in outcomes.items() if outcome.maps is not None}
     report = TrustReport(
         level=level,
-        images=len(chosen),
-        sample_ids=chosen.sample_ids,
+        images=len(tested_images),
+        sample_ids=tested_images.sample_ids,
         methods=records,
         verdicts=tuple(judge(record) for record in records if isinstance(record, MethodTrust)),
-        agreement=agreement(maps, streams, chosen.groups),
+        agreement=agreement(maps, streams, tested_images.groups),
         rules=RULES,
     )
-    return TrustRun(report, tuple(outcome.cost for outcome in found.values() if outcome.cost is not None))
+    return TrustRun(report, tuple(outcome.cost for outcome in outcomes.values() if outcome.cost is not None))
 
 
 def _reinitialisable(model: WithScores, streams: Streams) -> Reinitialisable:
@@ -94,7 +94,7 @@ def _features(model: WithScores, values: FloatArray) -> FloatArray:
 
 @dataclass(frozen=True)
 class _Outcome:
-    """What came of one method: its record, and where it was tested its maps and what they cost."""
+    """The record of one method; with its maps and their cost where it was tested."""
 
     record: MethodTrust | TrustNotRun
     maps: FloatArray | None = None
@@ -103,11 +103,11 @@ class _Outcome:
 
 def _draw(images: Images, most: int, streams: Streams) -> IntArray:
     """Rows of at most so many images, in an order that makes the first few a fair draw as well."""
-    lots = [streams.integer("trust", "draw", sample_id) for sample_id in images.sample_ids]
-    return np.array(sorted(range(len(lots)), key=lots.__getitem__)[:most], dtype=np.int64)
+    draws = [streams.integer("trust", "draw", sample_id) for sample_id in images.sample_ids]
+    return np.array(sorted(range(len(draws)), key=draws.__getitem__)[:most], dtype=np.int64)
 
 
-def _one(
+def _test_method(
     bench: Bench, name: str, method: Method, class_names: Sequence[str], shuffled: WithScores | NotRun
 ) -> _Outcome:
     title = method.registration.title
@@ -116,25 +116,25 @@ def _one(
         return _Outcome(TrustNotRun(name, title, reason))
 
     try:
-        chosen = trial(method, bench.model, bench.budget)
+        method_trial = trial(method, bench.model, bench.budget)
     except CannotExplain as reason:
         return untested(NotRun(str(reason), "not_applicable"))
-    subject = Subject(name, chosen.method, bench.streams)
-    explanation = subject.explain(bench.model, *bench.first(chosen.allowance.images))
+    subject = Subject(name, method_trial.method, bench.streams)
+    explanation = subject.explain(bench.model, *bench.first(method_trial.allowance.images))
     if isinstance(explanation, NotRun):
         return untested(explanation)
     maps = maps_of(explanation, title)
     if isinstance(maps, NotRun):
         return untested(maps)
-    promised = completeness(explanation)
-    adds_up = (
+    errors = completeness(explanation)
+    relative_error = (
         None
-        if promised is None
-        else mean_over_images(promised, bench.streams, groups=first_of(bench.images.groups, len(promised)))
+        if errors is None
+        else mean_over_images(errors, bench.streams, groups=first_of(bench.images.groups, len(errors)))
     )
-    tested = axes.MethodUnderTest(subject, chosen.allowance, maps)
+    tested = axes.MethodUnderTest(subject, method_trial.allowance, maps)
     try:
-        record = _measure(bench, tested, chosen, adds_up, class_names, shuffled)
+        record = _measure(bench, tested, method_trial, relative_error, class_names, shuffled)
     except AuditError:
         raise
     # A test that fails on one method's maps must not cost the audit, and must not pass.
@@ -147,32 +147,32 @@ def _one(
 def _measure(
     bench: Bench,
     tested: axes.MethodUnderTest,
-    chosen: Trial,
-    adds_up: Quantity | None,
+    method_trial: Trial,
+    relative_error: Quantity | None,
     class_names: Sequence[str],
     shuffled: WithScores | NotRun,
 ) -> MethodTrust:
-    subject, registration = tested.subject, chosen.method.registration
-    destroyed, redrawn = axes.randomization(bench, tested)
+    subject, registration = tested.subject, method_trial.method.registration
+    randomization, reinitialised_maps = axes.randomization(bench, tested)
     return MethodTrust(
         method=subject.name,
         title=registration.title,
         family=registration.family,
-        options=asdict(chosen.method),  # type: ignore[call-overload]
-        reduced=chosen.reduced,
+        options=asdict(method_trial.method),  # type: ignore[call-overload]
+        reduced=method_trial.reduced,
         images=len(tested.maps),
-        telling=axes.telling(tested.maps, bench.groups(len(tested.maps))),
+        telling=axes.usable_share(tested.maps, bench.groups(len(tested.maps))),
         faithfulness=axes.faithfulness(bench, tested),
-        randomization=destroyed,
+        randomization=randomization,
         label_randomization=axes.on_copy(bench, tested, shuffled),
         changes=axes.changes(bench, tested),
         seeds=axes.seeds(bench, tested),
         settings=axes.settings(bench, tested),
-        promises_sum=adds_up is not None,
-        completeness=adds_up or NO_PROMISE,
+        promises_sum=relative_error is not None,
+        completeness=relative_error or NO_PROMISE,
         other_class=axes.other_class(bench, tested),
         grid_pointing=axes.pointing_game(bench, tested),
-        edges=axes.edges(bench, tested, redrawn),
+        edges=axes.edges(bench, tested, reinitialised_maps),
         localization=axes.on_object(bench, tested, class_names),
         # The meter runs until the last axis is done.
         passes=subject.meter.passes,

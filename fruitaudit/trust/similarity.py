@@ -12,7 +12,7 @@ WINDOW = 7
 
 
 def ranks_pixels(maps: FloatArray) -> npt.NDArray[np.bool_]:
-    """(N, H, W) -> (N,): whether a map tells pixels apart: finite everywhere, and not the same everywhere."""
+    """(N, H, W) -> (N,): whether a map ranks pixels: finite everywhere and not constant."""
     flat = maps.reshape(len(maps), -1)
     return np.isfinite(flat).all(axis=1) & (flat.max(axis=1, initial=-np.inf) > flat.min(axis=1, initial=np.inf))
 

@@ -20,7 +20,7 @@ from fruitaudit.runtime.streams import Streams
 
 @dataclass
 class Meter:
-    """What was spent so far."""
+    """Explanations, seconds and passes so far."""
 
     explanations: int = 0
     seconds: float = 0.0
@@ -39,12 +39,12 @@ class Subject:
     def explain(self, model: WithScores, images: Images, targets: Targets) -> Explanation | NotRun:
         """The method's explanation, counted and timed."""
         begin = time.perf_counter()
-        made = explain(self.method, model, images, targets, self.streams)
-        if not isinstance(made, NotRun):
+        explanation = explain(self.method, model, images, targets, self.streams)
+        if not isinstance(explanation, NotRun):
             self.meter.seconds += time.perf_counter() - begin
             self.meter.explanations += len(images)
             self.meter.passes += passes_of(self.method, model, len(images))
-        return made
+        return explanation
 
     def maps(self, model: WithScores, images: Images, targets: Targets) -> FloatArray | NotRun:
         """(N, H, W), or why there are none."""
@@ -61,14 +61,14 @@ class Subject:
         return replace(self, method=method)
 
     def cost(self) -> ExplanationCost:
-        """Seconds and passes an explanation so far."""
-        spent, n = self.meter, max(self.meter.explanations, 1)
-        return ExplanationCost(self.name, spent.explanations, spent.seconds / n, spent.passes.forward / n,
-                               spent.passes.gradient / n)  # fmt: skip
+        """Seconds and passes per explanation so far."""
+        meter, n = self.meter, max(self.meter.explanations, 1)
+        return ExplanationCost(self.name, meter.explanations, meter.seconds / n, meter.passes.forward / n,
+                               meter.passes.gradient / n)  # fmt: skip
 
 
 def maps_of(explanation: Explanation | NotRun, title: str) -> FloatArray | NotRun:
-    """The maps of an explanation that has one an image."""
+    """The maps of an explanation that has one per image."""
     if isinstance(explanation, NotRun):
         return explanation
     values = getattr(explanation, "values", None)

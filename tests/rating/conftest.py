@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 from report.conftest import NAMES, RUN, SCRIPT, SIDE, browser, make_results, outside  # noqa: F401
-from trust.by_hand import GOOD, beside
+from trust.trust_records import GOOD, beside
 
 from fruitaudit.rating.choosing import RatedPanel, RatingSheet, make_sheet
 from fruitaudit.rating.sheet import render_sheet

@@ -6,7 +6,7 @@ from dataclasses import replace
 from types import SimpleNamespace
 
 import pytest
-from trust.by_hand import GONE, GOOD, at, changes
+from trust.trust_records import GONE, GOOD, at, changes
 
 from fruitaudit.records.states import Estimate, NotRun
 from fruitaudit.records.trust import (

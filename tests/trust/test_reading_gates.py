@@ -6,7 +6,7 @@ import re
 from dataclasses import replace
 
 import pytest
-from trust.by_hand import GONE, GOOD, beside
+from trust.trust_records import GONE, GOOD, beside
 
 from fruitaudit.config.schema import GateSettings
 from fruitaudit.errors import ConfigError

@@ -10,7 +10,7 @@ from trust.oracles import SHAPE, STREAMS, Oracle, chance, images, linear, lit, p
 
 from fruitaudit.records.explanations import Targets
 from fruitaudit.records.states import NotRun
-from fruitaudit.trust.beside import beside
+from fruitaudit.trust.control_comparison import compare_with_controls
 from fruitaudit.trust.controls import control_maps
 from fruitaudit.trust.deletion import STEPS, along, deletion, insertion
 from fruitaudit.trust.mu_fidelity import SUBSETS, mu_fidelity, subset_effects
@@ -180,7 +180,7 @@ def test_constant_and_nan_maps_have_no_score(test: str, value: float) -> None:
     assert np.isnan(scores[0])
     assert np.isfinite(scores[1:]).all()
     nothing = np.full_like(right, value)
-    assert isinstance(beside(SCORES[test](model, made, targets, nothing, STREAMS), {}, STREAMS), NotRun)
+    assert isinstance(compare_with_controls(SCORES[test](model, made, targets, nothing, STREAMS), {}, STREAMS), NotRun)
 
 
 @pytest.mark.parametrize("test", SCORES)

@@ -13,9 +13,9 @@ from fruitaudit.records.explanations import Maps, Segments, Targets
 from fruitaudit.records.states import Estimate, NotRun
 from fruitaudit.statistics.small_samples import mean_over_images
 from fruitaudit.trust.agreement import agreement
-from fruitaudit.trust.beside import beside
 from fruitaudit.trust.changes import change, stability
 from fruitaudit.trust.completeness import completeness
+from fruitaudit.trust.control_comparison import compare_with_controls
 from fruitaudit.trust.controls import CONTROLS, control_maps
 from fruitaudit.trust.edges import edge_likeness
 from fruitaudit.trust.localization import localization, pointing
@@ -86,8 +86,8 @@ def test_a_mean_counts_what_is_undefined_and_is_not_given_when_most_is() -> None
 
 def test_gains_are_paired_and_positive_when_better() -> None:
     own = np.array([0.1, 0.5, 0.9, 0.4])
-    lower = beside(own, {"x": own + 0.2}, STREAMS, higher_is_better=False)
-    higher = beside(own, {"x": own + 0.2}, STREAMS)
+    lower = compare_with_controls(own, {"x": own + 0.2}, STREAMS, higher_is_better=False)
+    higher = compare_with_controls(own, {"x": own + 0.2}, STREAMS)
     assert lower.gains["x"].value == pytest.approx(0.2)
     assert higher.gains["x"].value == pytest.approx(-0.2)
 
@@ -148,7 +148,7 @@ def test_only_images_with_the_same_prediction_count() -> None:
     changed = change(model, dull, "noise", 0.2, STREAMS)
     flipped = model.logits(changed.images.values).argmax(1) != model.logits(dull.values).argmax(1)
     assert flipped.any()
-    np.testing.assert_array_equal(changed.kept, ~flipped)
+    np.testing.assert_array_equal(changed.same_prediction, ~flipped)
 
 
 def test_stability_of_the_right_map_is_high_and_of_new_noise_zero() -> None:
@@ -213,7 +213,7 @@ def test_the_grid_pointing_game_is_won_by_the_right_map() -> None:
     model, made = colours(), coloured()
     found = make_mosaics(model, made, predicted(model, made).classes, STREAMS, n=6)
     assert found is not None
-    assert found.asked == 24
+    assert found.n_pairs == 24
     assert len(found.images) >= 20
     right = perfect(model, found.images, found.targets)
     assert grid_pointing(found, right).mean() > 0.9

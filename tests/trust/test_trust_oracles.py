@@ -174,7 +174,7 @@ RANKED = {
 """The right explanation is best, the bad one worst, the random one at chance between them."""
 
 FOUND_OUT = {
-    "telling": Row("telling", lambda b, t: axes.telling(t.maps).value, worst=Filled("0")),
+    "telling": Row("telling", lambda b, t: axes.usable_share(t.maps).value, worst=Filled("0")),
     "cascading": Row("randomization", depth(True, "spearman"), worst=NOISE),
     "cascading, magnitudes": Row("randomization", depth(True, "spearman_absolute"), worst=EDGES),
     "cascading, structure": Row("randomization", depth(True, "ssim"), worst=NOISE),

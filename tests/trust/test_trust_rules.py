@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from trust.by_hand import GONE, GOOD, at, beside, changes, depth
+from trust.trust_records import GONE, GOOD, at, beside, changes, depth
 
 from fruitaudit.records.states import Estimate
 from fruitaudit.records.trust import Randomization

@@ -161,7 +161,7 @@ def test_the_gradient_changes_with_the_weights_and_is_measured_on_every_axis(mea
     assert m.passes == Passes(gradient=m.explanations)
 
 
-def test_a_dear_method_gets_fewer_images_and_says_what_was_made_smaller(case, measured: TrustRun) -> None:
+def test_an_expensive_method_gets_fewer_images_and_says_what_was_made_smaller(case, measured: TrustRun) -> None:
     m = of(measured, "occlusion")
     assert m.images == 8
     assert m.passes.forward > 0
@@ -169,11 +169,11 @@ def test_a_dear_method_gets_fewer_images_and_says_what_was_made_smaller(case, me
     assert small.reduced == ("stride 4 instead of 1",)
 
 
-def test_a_method_with_a_pass_for_each_channel_of_a_layer_is_dear(case) -> None:
+def test_a_method_with_a_pass_for_each_channel_of_a_layer_is_expensive(case) -> None:
     classifier = case[0]
     few, many = (replace(LEVELS["quick"], cheap_passes=passes) for passes in (2, 1000))
     assert trial(ScoreCam(), classifier, many).allowance == many.cheap
-    assert trial(ScoreCam(), classifier, few).allowance == few.dear
+    assert trial(ScoreCam(), classifier, few).allowance == few.expensive
 
 
 def test_same_inputs_same_bytes_and_the_order_of_images_does_not_matter(case, measured: TrustRun) -> None:

@@ -11,8 +11,8 @@ from fruitaudit.runtime.streams import Streams
 from fruitaudit.statistics.small_samples import mean_over_images
 
 
-def beside(
-    own: DoubleArray,
+def compare_with_controls(
+    method_scores: DoubleArray,
     controls: Mapping[str, DoubleArray],
     streams: Streams,
     *,
@@ -20,13 +20,16 @@ def beside(
     groups: IntArray | None = None,
 ) -> ControlComparison | NotRun:
     """Means of the method and of each control on the same images, and the mean paired gain over each control."""
-    mean = mean_over_images(own, streams, groups=groups)
+    mean = mean_over_images(method_scores, streams, groups=groups)
     if isinstance(mean, NotRun):
         return mean
     sign = 1 if higher_is_better else -1
     return ControlComparison(
         mean,
         {name: mean_over_images(scores, streams, groups=groups) for name, scores in controls.items()},
-        {name: mean_over_images(sign * (own - scores), streams, groups=groups) for name, scores in controls.items()},
+        {
+            name: mean_over_images(sign * (method_scores - scores), streams, groups=groups)
+            for name, scores in controls.items()
+        },
         higher_is_better,
     )
