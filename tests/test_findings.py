@@ -24,11 +24,11 @@ NAMES = ("Apple", "Avocado", "Banana", "Pear")
 WRITTEN = PreprocessingSummary(8, 8, 3, "stretch", "area", "0-1", ())
 
 
-def split(name: str, role: Role, called: np.ndarray, sure: float = 0.9) -> SplitEvaluation:
-    """25 images a class; `called` (4, 25) are the classes the model names."""
+def split(name: str, role: Role, predicted: np.ndarray, sure: float = 0.9) -> SplitEvaluation:
+    """25 images per class; `predicted` (4, 25) are the classes the model names."""
     labels = np.repeat(np.arange(4), 25)
     probabilities = np.full((100, 4), (1 - sure) / 3, np.float32)
-    probabilities[np.arange(100), called.ravel()] = sure
+    probabilities[np.arange(100), predicted.ravel()] = sure
     ids = tuple(f"{name}/{i}" for i in range(100))
     return evaluate(Predictions(name, role, NAMES, ids, labels, probabilities, np.log(probabilities)), Streams(9))
 
@@ -39,16 +39,16 @@ SPREAD = np.where(np.arange(25) < 5, RIGHT, (RIGHT + 1 + np.arange(25) % 3) % 4)
 
 
 def slugs(*evaluations: SplitEvaluation, **more: object) -> dict[str, Finding]:
-    given = {"splits": (), "class_orders": (), "preprocessing": WRITTEN, "explanations": ()} | more
-    return {f.slug: f for f in find(evaluations, **given)}  # type: ignore[arg-type]
+    arguments = {"splits": (), "class_orders": (), "preprocessing": WRITTEN, "explanations": ()} | more
+    return {f.slug: f for f in find(evaluations, **arguments)}  # type: ignore[arg-type]
 
 
 def test_a_gap_is_critical_comes_first_and_carries_its_interval() -> None:
-    found = find((split("test", "test", RIGHT), split("store", "field", MOSTLY_PEAR)), (), (), WRITTEN, ())
-    assert found[0].slug == "field-gap"
-    assert found[0].severity == "critical"
-    assert "On store the model gets 40.0 % of the images right, on test 100.0 %" in found[0].sentence
-    assert any("difference 60.0 points, 95 % interval" in line for line in found[0].evidence)
+    findings = find((split("test", "test", RIGHT), split("store", "field", MOSTLY_PEAR)), (), (), WRITTEN, ())
+    assert findings[0].slug == "field-gap"
+    assert findings[0].severity == "critical"
+    assert "On store the model gets 40.0 % of the images right, on test 100.0 %" in findings[0].sentence
+    assert any("difference 60.0 points, 95 % interval" in line for line in findings[0].evidence)
 
 
 def test_a_model_that_works_everywhere_has_no_finding() -> None:
@@ -56,11 +56,11 @@ def test_a_model_that_works_everywhere_has_no_finding() -> None:
 
 
 def test_collapse_names_the_class_and_counts() -> None:
-    found = slugs(split("store", "field", MOSTLY_PEAR))["collapse"]
+    finding = slugs(split("store", "field", MOSTLY_PEAR))["collapse"]
     assert (
-        "Pear is the model's answer to 85 of 100 store images (85 %), though only 25 (25 %) show it" in found.sentence
+        "Pear is the model's answer to 85 of 100 store images (85 %), though only 25 (25 %) show it" in finding.sentence
     )
-    assert found.severity == "critical"
+    assert finding.severity == "critical"
     assert "collapse" not in slugs(split("store", "field", SPREAD))
 
 
@@ -77,21 +77,21 @@ def test_never_recognised_lists_the_classes() -> None:
     )
 
 
-def few(called: list[int]) -> SplitEvaluation:
+def few(predicted: list[int]) -> SplitEvaluation:
     """One image of each class, called as given."""
     p = np.full((4, 4), 0.1, np.float32)
-    p[np.arange(4), called] = 0.7
+    p[np.arange(4), predicted] = 0.7
     ids = tuple(f"store/{i}" for i in range(4))
     return evaluate(Predictions("store", "field", NAMES, ids, np.arange(4), p, np.log(p)), Streams(9))
 
 
 def test_four_images_prove_neither_collapse_nor_never_nor_guessing() -> None:
-    found = slugs(few([0, 3, 3, 3]))
-    assert "collapse" not in found
-    assert found["never-recognised"].severity == "note"
-    assert found["never-recognised"].remedy.startswith("Label more images")
-    assert found["no-better-than-guessing"].severity == "warning"
-    assert found["no-better-than-guessing"].remedy == "Label more images before this model is used for them."
+    findings = slugs(few([0, 3, 3, 3]))
+    assert "collapse" not in findings
+    assert findings["never-recognised"].severity == "note"
+    assert findings["never-recognised"].remedy.startswith("Label more images")
+    assert findings["no-better-than-guessing"].severity == "warning"
+    assert findings["no-better-than-guessing"].remedy == "Label more images before this model is used for them."
     assert slugs(few([1, 2, 3, 0]))["no-better-than-guessing"].severity == "critical"
 
 
@@ -103,12 +103,12 @@ def test_a_gap_is_also_told_without_the_mix_of_classes() -> None:
 def test_what_the_surest_answers_are_worth_is_counted() -> None:
     """90 % sure of the 20 right images and of 20 wrong ones, 60 % of the rest."""
     labels = np.repeat(np.arange(4), 25)
-    called, sure = SPREAD.ravel(), np.where(np.arange(25) < 10, 0.9, 0.6)
+    predicted, sure = SPREAD.ravel(), np.where(np.arange(25) < 10, 0.9, 0.6)
     p = np.repeat(((1 - np.tile(sure, 4)) / 3)[:, None], 4, axis=1).astype(np.float32)
-    p[np.arange(100), called] = np.tile(sure, 4)
+    p[np.arange(100), predicted] = np.tile(sure, 4)
     predictions = Predictions("store", "field", NAMES, tuple(map(str, range(100))), labels, p, np.log(p))
-    found = slugs(evaluate(predictions, Streams(9)))["overconfident"]
-    assert any("of the 40 images it is surest of (40 %), it got right 50.0 % (20 of 40;" in e for e in found.evidence)
+    finding = slugs(evaluate(predictions, Streams(9)))["overconfident"]
+    assert any("of the 40 images it is surest of (40 %), it got right 50.0 % (20 of 40;" in e for e in finding.evidence)
 
 
 def test_overconfidence_is_told_from_doubt() -> None:
@@ -118,9 +118,9 @@ def test_overconfidence_is_told_from_doubt() -> None:
 
 def test_a_far_better_class_order_comes_before_everything() -> None:
     orders = (ClassOrder("as given", "test", 0.02, 100), ClassOrder("reversed", "test", 0.99, 100))
-    found = find((split("test", "test", RIGHT), split("store", "field", MOSTLY_PEAR)), (), orders, WRITTEN, ())
-    assert found[0].slug == "class-order"
-    assert "With the class names reversed, accuracy on test is 99.0 % instead of 2.0 %" in found[0].sentence
+    findings = find((split("test", "test", RIGHT), split("store", "field", MOSTLY_PEAR)), (), orders, WRITTEN, ())
+    assert findings[0].slug == "class-order"
+    assert "With the class names reversed, accuracy on test is 99.0 % instead of 2.0 %" in findings[0].sentence
     assert "class-order" not in slugs(
         class_orders=(replace(orders[0], accuracy=0.99), replace(orders[1], accuracy=0.02))
     )
@@ -129,9 +129,9 @@ def test_a_far_better_class_order_comes_before_everything() -> None:
 def test_bad_files_are_named_with_their_reason() -> None:
     bad = (BadFile("Pear/1.jpg", "is empty"),)
     summary = SplitSummary("store", "field", "store", 50, 49, (49,), bad, (), "0")
-    found = slugs(splits=(summary,))["bad-files"]
-    assert found.severity == "warning"
-    assert found.evidence == ("Pear/1.jpg: is empty",)
+    finding = slugs(splits=(summary,))["bad-files"]
+    assert finding.severity == "warning"
+    assert finding.evidence == ("Pear/1.jpg: is empty",)
 
 
 def test_inferred_preprocessing_is_a_note() -> None:
@@ -155,9 +155,9 @@ def test_incomplete_attributions_are_said(errors: tuple[float | None, ...], expe
 
 def test_a_large_share_of_a_small_difference_says_so() -> None:
     rough = replace(row((0.01, 2.76)), diagnostics={"completeness_error": (0.01, 2.76), "score_difference": (3, -0.02)})
-    found = slugs(explanations=(rough,))["incomplete-attribution"]
-    assert found.sentence.startswith("1 of 2 ")
-    assert found.evidence == (
+    finding = slugs(explanations=(rough,))["incomplete-attribution"]
+    assert finding.sentence.startswith("1 of 2 ")
+    assert finding.evidence == (
         "integrated_gradients, g: relative completeness error 2.76 of a difference of -0.02 logits: b",
     )
 
@@ -197,25 +197,25 @@ def test_a_poor_result_is_said_of_the_method_that_made_it(name: str, diagnostic:
     poor = replace(row(()), method=name, title=title, diagnostics={diagnostic.name: (beyond, diagnostic.poor)})
     # The same numbers beside a method that does not register them say nothing of it.
     other = replace(poor, method="saliency", title="Saliency", diagnostics={diagnostic.name: (beyond, beyond)})
-    [found] = [finding for finding in find((), (), (), WRITTEN, (poor, other)) if finding.slug == diagnostic.slug]
-    assert found.sentence == f"1 of 2 {title} maps {diagnostic.fault}."
-    assert f"{100 * diagnostic.poor:.0f} %" in found.sentence
-    assert found.remedy == diagnostic.remedy
+    [finding] = [finding for finding in find((), (), (), WRITTEN, (poor, other)) if finding.slug == diagnostic.slug]
+    assert finding.sentence == f"1 of 2 {title} maps {diagnostic.fault}."
+    assert f"{100 * diagnostic.poor:.0f} %" in finding.sentence
+    assert finding.remedy == diagnostic.remedy
     options = {field.name for field in fields(method)}
-    assert set(re.findall("`(.+?)`", found.remedy)) <= options
-    titles = {known.registration.title for known in native_methods().values()} - {title}
-    assert not [known for known in titles if known in found.sentence]
-    assert len(found.evidence) == 1
-    assert found.evidence[0].startswith(f"{name}, g: ")
+    assert set(re.findall("`(.+?)`", finding.remedy)) <= options
+    titles = {other_title.registration.title for other_title in native_methods().values()} - {title}
+    assert not [other_title for other_title in titles if other_title in finding.sentence]
+    assert len(finding.evidence) == 1
+    assert finding.evidence[0].startswith(f"{name}, g: ")
 
 
 def test_two_methods_with_one_diagnostic_are_two_findings() -> None:
-    both = (row((0.3, 0.3)), replace(row((0.01, 0.2)), method="expected_gradients", title="Expected gradients"))
-    found = [finding for finding in find((), (), (), WRITTEN, both) if finding.slug == "incomplete-attribution"]
-    assert [finding.sentence.partition(" maps ")[0] for finding in found] == [
+    rows = (row((0.3, 0.3)), replace(row((0.01, 0.2)), method="expected_gradients", title="Expected gradients"))
+    findings = [finding for finding in find((), (), (), WRITTEN, rows) if finding.slug == "incomplete-attribution"]
+    assert [finding.sentence.partition(" maps ")[0] for finding in findings] == [
         "2 of 2 Integrated gradients", "1 of 2 Expected gradients",
     ]  # fmt: skip
-    assert [re.findall("`(.+?)`", finding.remedy) for finding in found] == [["steps"], ["samples"]]
+    assert [re.findall("`(.+?)`", finding.remedy) for finding in findings] == [["steps"], ["samples"]]
 
 
 def test_empty_maps_are_said() -> None:

@@ -55,8 +55,8 @@ SPLIT = SplitSummary("store", "field", "store", 100, 100, (20,) * 5, (), (), "")
 
 def run(*gates: str | dict[str, object], evaluation: SplitEvaluation = EVALUATION, split: SplitSummary = SPLIT,
         share: float = 0.01) -> tuple[tuple[GateResult, ...], Verdict]:  # fmt: skip
-    asked = [GateSettings.model_validate(gate) for gate in gates]
-    return judge(asked, [evaluation], [split], share)
+    gate_settings = [GateSettings.model_validate(gate) for gate in gates]
+    return judge(gate_settings, [evaluation], [split], share)
 
 
 def one(gate: str, evaluation: SplitEvaluation = EVALUATION, **options: object) -> GateResult:
@@ -330,7 +330,7 @@ def test_each_k_that_gates_ask_for_is_measured() -> None:
     assert asked_top_k([]) == (3,)
 
 
-ASKED = ["accuracy[store] >= 0", "recall[store][b] >= 0", "recall[store][*] >= 0", "auc[store][*] >= 0",
+GATES = ["accuracy[store] >= 0", "recall[store][b] >= 0", "recall[store][*] >= 0", "auc[store][*] >= 0",
          "average_precision[store][a] >= 0", "f1[store][c] >= 0", "f1[store][*] >= 0", "top2_accuracy[store] >= 0",
          "top3_accuracy[store] >= 0"]  # fmt: skip
 
@@ -339,7 +339,7 @@ ASKED = ["accuracy[store] >= 0", "recall[store][b] >= 0", "recall[store][*] >= 0
 @given(
     counts=st.tuples(*[st.sampled_from([0, 1, 2, 9])] * 3).filter(any),
     bad=st.sampled_from([0, 1]),
-    gate=st.sampled_from(ASKED),
+    gate=st.sampled_from(GATES),
     min_support=st.sampled_from([0, 2, 3]),
 )
 def test_the_plan_foretells_what_the_judge_says(
@@ -348,23 +348,23 @@ def test_the_plan_foretells_what_the_judge_says(
     """Each figure is at least 0, so that only the number of images decides."""
     n = sum(counts)
     labels = np.repeat(np.arange(3), counts)
-    called = np.eye(3, dtype=np.float32)[labels]
+    probabilities = np.eye(3, dtype=np.float32)[labels]
     ids = tuple(map(str, range(n)))
-    evaluation = evaluate(Predictions("store", "field", ("a", "b", "c"), ids, labels, called, called), Streams(9),
-                          top_k=(2, 3))  # fmt: skip
+    predictions = Predictions("store", "field", ("a", "b", "c"), ids, labels, probabilities, probabilities)
+    evaluation = evaluate(predictions, Streams(9), top_k=(2, 3))
     split = replace(SPLIT, n_found=n + bad, bad=BAD * bad)
-    asked = GateSettings(gate=gate, min_support=min_support)
+    gate_settings = GateSettings(gate=gate, min_support=min_support)
     classes = tuple(zip(("a", "b", "c"), counts, strict=True))
-    (result,), _ = judge([asked], [evaluation], [split], 0.2)
-    why = foretold(asked, asked.gate, Counts(classes, n + bad, bad), 0.2)
-    assert (result.state == "not_run") == bool(why), (result, why)
-    assert why.removeprefix("it ").removesuffix(", so that it can only fail or not be computed") in result.sentence
+    (result,), _ = judge([gate_settings], [evaluation], [split], 0.2)
+    reason = foretold(gate_settings, gate_settings.gate, Counts(classes, n + bad, bad), 0.2)
+    assert (result.state == "not_run") == bool(reason), (result, reason)
+    assert reason.removeprefix("it ").removesuffix(", so that it can only fail or not be computed") in result.sentence
 
 
 def test_the_plan_says_where_a_gate_can_only_fail() -> None:
-    asked = GateSettings(gate="recall[store][*] >= 0.5", min_support=5)
+    gate_settings = GateSettings(gate="recall[store][*] >= 0.5", min_support=5)
     counts = Counts((("a", 9), ("b", 4), ("c", 0)), 13, 0)
-    assert foretold(asked, asked.gate, counts, 0) == (
+    assert foretold(gate_settings, gate_settings.gate, counts, 0) == (
         "it cannot be judged for 1 of 2 classes with images: b (4 images where min_support asks for 5), "
         "so that it can only fail or not be computed"
     )

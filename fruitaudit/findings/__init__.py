@@ -35,11 +35,11 @@ def find(
     trust: TrustReport | NotRun = _UNASKED,
 ) -> tuple[Finding, ...]:
     """All findings, worst first; of two as bad the one with the larger effect."""
-    found = [
+    findings = [
         *of_performance(evaluations, class_orders),
         *of_causes(diagnosis),
         *of_data(splits, preprocessing),
         *of_maps(explanations),
         *of_trust(trust),
     ]
-    return tuple(sorted(found, key=lambda f: (_ORDER[f.severity], -f.effect)))
+    return tuple(sorted(findings, key=lambda f: (_ORDER[f.severity], -f.effect)))

@@ -13,18 +13,18 @@ from fruitaudit.records.trust import TrustReport
 
 def of_causes(diagnosis: Diagnosis | NotRun) -> Iterator[Finding]:
     """A cause that an experiment showed is critical: it must be mended before the model is used."""
-    for found in () if isinstance(diagnosis, NotRun) else diagnosis.findings:
-        remedy = found.remedy
+    for finding in () if isinstance(diagnosis, NotRun) else diagnosis.findings:
+        remedy = finding.remedy
         yield Finding(
-            slug=found.slug,
-            severity="critical" if found.severity == "cause" else found.severity,
-            sentence=found.sentence,
-            evidence=found.evidence,
+            slug=finding.slug,
+            severity="critical" if finding.severity == "cause" else finding.severity,
+            sentence=finding.sentence,
+            evidence=finding.evidence,
             remedy=" ".join(filter(None, (remedy.sentence, remedy.limits))),
-            effect=found.effect * found.certainty,
-            sample_ids=found.sample_ids,
-            split=found.split,
-            cause=found.severity == "cause",
+            effect=finding.effect * finding.certainty,
+            sample_ids=finding.sample_ids,
+            split=finding.split,
+            cause=finding.severity == "cause",
             code=remedy.layers,
         )
 

@@ -28,10 +28,10 @@ def of_maps(explanations: Sequence[ExplanationRow | ExplanationNotRun]) -> Itera
     rows = [row for row in explanations if isinstance(row, ExplanationRow)]
     for method in dict.fromkeys(row.method for row in rows):
         for diagnostic in diagnostics_of(method).values():
-            told = [one for row in rows if row.method == method for one in _told(row, diagnostic.name)]
-            poor = [one for one in told if diagnostic.is_poor(one.value)]
+            maps = [entry for row in rows if row.method == method for entry in _diagnosed_maps(row, diagnostic.name)]
+            poor = [entry for entry in maps if diagnostic.is_poor(entry.value)]
             if poor:
-                yield _of_diagnostic(diagnostic, poor, len(told))
+                yield _of_diagnostic(diagnostic, poor, len(maps))
     empty = [(row.method, sample) for row in rows for sample in row.empty]
     if empty:
         yield Finding(
@@ -44,7 +44,7 @@ def of_maps(explanations: Sequence[ExplanationRow | ExplanationNotRun]) -> Itera
         )
 
 
-def _told(row: ExplanationRow, diagnostic: str) -> list[_DiagnosedMap]:
+def _diagnosed_maps(row: ExplanationRow, diagnostic: str) -> list[_DiagnosedMap]:
     values = row.diagnostics.get(diagnostic, ())
     return [_DiagnosedMap(row, i, np.nan if value is None else value) for i, value in enumerate(values)]
 
@@ -52,10 +52,10 @@ def _told(row: ExplanationRow, diagnostic: str) -> list[_DiagnosedMap]:
 def _of_diagnostic(diagnostic: Diagnostic, poor: Sequence[_DiagnosedMap], maps: int) -> Finding:
     """Of one method; the worst map is named first."""
 
-    def badness(one: _DiagnosedMap) -> float:
-        if np.isnan(one.value):
+    def badness(entry: _DiagnosedMap) -> float:
+        if np.isnan(entry.value):
             return np.inf
-        return -one.value if diagnostic.higher_is_better else one.value
+        return -entry.value if diagnostic.higher_is_better else entry.value
 
     row = poor[0].row
     title = row.title if row.provider == "native" else f"{row.title} ({row.provider})"
@@ -63,17 +63,17 @@ def _of_diagnostic(diagnostic: Diagnostic, poor: Sequence[_DiagnosedMap], maps: 
         slug=diagnostic.slug,
         severity="note",
         sentence=f"{len(poor)} of {maps} {title} maps {diagnostic.fault}.",
-        evidence=first_ten([_measured(diagnostic, one) for one in sorted(poor, key=badness, reverse=True)]),
+        evidence=first_ten([_measured(diagnostic, entry) for entry in sorted(poor, key=badness, reverse=True)]),
         remedy=diagnostic.remedy,
     )
 
 
-def _measured(diagnostic: Diagnostic, one: _DiagnosedMap) -> str:
-    if np.isnan(one.value):
+def _measured(diagnostic: Diagnostic, entry: _DiagnosedMap) -> str:
+    if np.isnan(entry.value):
         measured = "not finite"
     else:
-        measured = diagnostic.measured.format(value=one.value, percent=100 * one.value)
-    difference = one.row.diagnostics.get(SCORE_DIFFERENCE.name, (None,) * (one.at + 1))[one.at]
+        measured = diagnostic.measured.format(value=entry.value, percent=100 * entry.value)
+    difference = entry.row.diagnostics.get(SCORE_DIFFERENCE.name, (None,) * (entry.at + 1))[entry.at]
     # An error that is large may be one of next to nothing.
     of = "" if difference is None else f" of a difference of {difference:+.2f} logits"
-    return f"{one.row.method}, {one.row.group}: {measured}{of}: {one.row.sample_ids[one.at]}"
+    return f"{entry.row.method}, {entry.row.group}: {measured}{of}: {entry.row.sample_ids[entry.at]}"

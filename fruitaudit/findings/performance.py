@@ -44,27 +44,27 @@ def _home(evaluations: Sequence[SplitEvaluation]) -> SplitEvaluation | None:
 
 
 def _gap(home: SplitEvaluation | None, field: SplitEvaluation) -> Iterator[Finding]:
-    there = field.metrics["accuracy"]
+    field_accuracy = field.metrics["accuracy"]
     guess = field.metrics["no_information_rate"]
-    if not isinstance(there, Estimate) or not isinstance(guess, Estimate):
+    if not isinstance(field_accuracy, Estimate) or not isinstance(guess, Estimate):
         return
-    evidence = [f"accuracy on {field.split}: {there.text(share=True)}",
+    evidence = [f"accuracy on {field.split}: {field_accuracy.text(share=True)}",
                 f"always answering the most frequent class would reach {100 * guess.value:.1f} %"]  # fmt: skip
-    here = home.metrics["accuracy"] if home else None
-    if home and isinstance(here, Estimate):
-        gap = difference(here, there)
-        evidence.insert(0, f"accuracy on {home.split}: {here.text(share=True)}")
+    home_accuracy = home.metrics["accuracy"] if home else None
+    if home and isinstance(home_accuracy, Estimate):
+        gap = difference(home_accuracy, field_accuracy)
+        evidence.insert(0, f"accuracy on {home.split}: {home_accuracy.text(share=True)}")
         if gap.low is not None and gap.high is not None and gap.low > GAP:
             balanced = [(e.metrics["balanced_accuracy"], e.split) for e in (home, field)]
-            both = [f"{100 * b.value:.1f} % on {split}" for b, split in balanced if isinstance(b, Estimate)]
-            evidence.append(f"balanced accuracy, whatever the mix of classes: {' and '.join(both)}")
+            balanced_texts = [f"{100 * b.value:.1f} % on {split}" for b, split in balanced if isinstance(b, Estimate)]
+            evidence.append(f"balanced accuracy, whatever the mix of classes: {' and '.join(balanced_texts)}")
             evidence.append(f"difference {100 * gap.value:.1f} points, 95 % interval "
                             f"{100 * gap.low:.1f}–{100 * gap.high:.1f}")  # fmt: skip
             yield Finding(
                 slug="field-gap",
                 severity="critical",
-                sentence=f"On {field.split} the model gets {100 * there.value:.1f} % of the images right, "
-                f"on {home.split} {100 * here.value:.1f} %: the figure measured on {home.split} does not "
+                sentence=f"On {field.split} the model gets {100 * field_accuracy.value:.1f} % of the images right, "
+                f"on {home.split} {100 * home_accuracy.value:.1f} %: the figure measured on {home.split} does not "
                 f"hold for {field.split}.",
                 evidence=tuple(evidence),
                 remedy=f"Do not rely on the accuracy measured on {home.split}. Collect labelled images like those of "
@@ -72,8 +72,8 @@ def _gap(home: SplitEvaluation | None, field: SplitEvaluation) -> Iterator[Findi
                 effect=gap.value,
                 split=field.split,
             )
-    if there.low is not None and there.low <= guess.value:
-        too_few = there.value > guess.value and width_of(there) > WIDE
+    if field_accuracy.low is not None and field_accuracy.low <= guess.value:
+        too_few = field_accuracy.value > guess.value and width_of(field_accuracy) > WIDE
         yield Finding(
             slug="no-better-than-guessing",
             severity="warning" if too_few else "critical",
@@ -83,7 +83,7 @@ def _gap(home: SplitEvaluation | None, field: SplitEvaluation) -> Iterator[Findi
             remedy="Label more images before this model is used for them."
             if too_few
             else "Do not deploy this model for these images.",
-            effect=max(0.0, 1 - there.value),
+            effect=max(0.0, 1 - field_accuracy.value),
             split=field.split,
         )
 
@@ -92,17 +92,17 @@ def _collapse(evaluation: SplitEvaluation) -> Iterator[Finding]:
     if not evaluation.classes or not evaluation.n:
         return
     top = max(evaluation.classes, key=lambda row: row.predicted - row.support)
-    called, truth = top.predicted / evaluation.n, top.support / evaluation.n
+    answer_share, true_share = top.predicted / evaluation.n, top.support / evaluation.n
     wrong = top.predicted - top.hits
     # The class was picked as the worst of all: Bonferroni.
     chance = (1.0 if top.chance is None else top.chance) * len(evaluation.classes)
-    if called < 0.2 or called < 2 * truth or chance > CHANCE:
+    if answer_share < 0.2 or answer_share < 2 * true_share or chance > CHANCE:
         return
     yield Finding(
         slug="collapse",
-        severity="critical" if called > 0.3 and called > 3 * truth else "warning",
+        severity="critical" if answer_share > 0.3 and answer_share > 3 * true_share else "warning",
         sentence=f"{top.name} is the model's answer to {top.predicted} of {evaluation.n} {evaluation.split} images "
-        f"({100 * called:.0f} %), though only {top.support} ({100 * truth:.0f} %) show it.",
+        f"({100 * answer_share:.0f} %), though only {top.support} ({100 * true_share:.0f} %) show it.",
         evidence=(f"{wrong} of these {top.predicted} answers are wrong", f"precision {top.precision.text(share=True)}"),
         remedy=f"Look at what the images called {top.name} have in common, and change that alone in other images: if "
         "the answer follows it, train with images in which it does not tell the class.",
@@ -165,14 +165,16 @@ def _class_order(orders: Sequence[ClassOrder]) -> Iterator[Finding]:
     better = far_better(orders)
     if better is None:
         return
-    given = next(o for o in orders if o.split == better.split)
+    configured = next(o for o in orders if o.split == better.split)
     yield Finding(
         slug="class-order",
         severity="critical",
         sentence=f"With the class names {better.order}, accuracy on {better.split} is "
-        f"{100 * better.accuracy:.1f} % instead of {100 * given.accuracy:.1f} %: the class names are probably wired "
-        "to the wrong outputs.",
-        evidence=(f"{better.n} images of {better.split}; with the names {given.order} {100 * given.accuracy:.1f} %",),
+        f"{100 * better.accuracy:.1f} % instead of {100 * configured.accuracy:.1f} %: the class names are probably "
+        "wired to the wrong outputs.",
+        evidence=(
+            f"{better.n} images of {better.split}; with the names {configured.order} {100 * configured.accuracy:.1f} %",
+        ),
         remedy="Write the class names in the order of the model's outputs under model.classes and run again; "
         "until then no figure in this report can be used.",
         effect=1.0,

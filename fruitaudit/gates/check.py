@@ -20,8 +20,8 @@ def check_gates(gates: Sequence[GateSettings], class_names: Sequence[str], metho
                 hint = nearest(gate.method, methods)
                 raise ConfigError(f"gate {gate.text!r}: no group asks for {gate.method}; {hint}")
             continue
-        if missing := unsupported(gate):
-            raise ConfigError(f"gate {gate.text!r}: {missing.reason}")
+        if reason := unsupported(gate):
+            raise ConfigError(f"gate {gate.text!r}: {reason.reason}")
         if isinstance(gate.class_name, str) and gate.class_name not in class_names:
             hint = nearest(gate.class_name, class_names)
             raise ConfigError(f"gate {gate.text!r}: the model has no class {gate.class_name}; {hint}")
@@ -39,5 +39,5 @@ def unsupported(gate: FigureGate) -> NotRun | None:
 def asked_top_k(gates: Sequence[GateSettings]) -> tuple[int, ...]:
     """Each k whose top-k accuracy `evaluate` must measure: 3, and what the gates ask for."""
     metrics = [settings.gate.metric for settings in gates if isinstance(settings.gate, FigureGate)]
-    found = (TOP_K.fullmatch(metric) for metric in metrics)
-    return tuple(sorted({3, *(int(match[1]) for match in found if match)}))
+    matches = (TOP_K.fullmatch(metric) for metric in metrics)
+    return tuple(sorted({3, *(int(match[1]) for match in matches if match)}))

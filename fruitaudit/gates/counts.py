@@ -69,20 +69,20 @@ def no_class(gate: FigureGate) -> NotRun:
 
 def foretold(settings: GateSettings, gate: FigureGate, counts: Counts, max_bad_share: float) -> str:
     """Why the gate cannot pass, whatever the model does; empty where it can."""
-    if bad := too_many_bad(counts.n_found, counts.n_bad, gate.split, max_bad_share):
-        return bad.reason
+    if reason := too_many_bad(counts.n_found, counts.n_bad, gate.split, max_bad_share):
+        return reason.reason
     if gate.class_name is None:
-        why = _always_right(gate, len(counts.classes)) or too_few(settings, counts.images)
-        return why.reason if why else ""
-    judged = classes_judged(gate, counts.classes)
-    if not judged:
+        reason = _always_right(gate, len(counts.classes)) or too_few(settings, counts.images)
+        return reason.reason if reason else ""
+    classes = classes_judged(gate, counts.classes)
+    if not classes:
         return no_class(gate).reason
-    found = [(name, _undefined(gate, images, counts.images) or too_few(settings, images)) for name, images in judged]
-    missing = [Unjudged(name, why) for name, why in found if why]
-    if not missing or isinstance(gate.class_name, str):
-        return "".join(case.why.reason for case in missing)
-    tail = "" if len(missing) == len(judged) else ", so that it can only fail or not be computed"
-    return f"it {of_unjudged(missing, len(judged), without_images(gate, counts.classes))}{tail}"
+    reasons = [(name, _undefined(gate, images, counts.images) or too_few(settings, images)) for name, images in classes]
+    unjudged = [Unjudged(name, reason) for name, reason in reasons if reason]
+    if not unjudged or isinstance(gate.class_name, str):
+        return "".join(case.why.reason for case in unjudged)
+    tail = "" if len(unjudged) == len(classes) else ", so that it can only fail or not be computed"
+    return f"it {of_unjudged(unjudged, len(classes), without_images(gate, counts.classes))}{tail}"
 
 
 def _always_right(gate: FigureGate, n_classes: int) -> NotRun | None:

@@ -31,13 +31,13 @@ def judge(
 ) -> tuple[tuple[GateResult, ...], Verdict]:
     """Every gate in order, and the verdict over those with severity "fail"."""
     measured = {evaluation.split: evaluation for evaluation in evaluations}
-    read = {split.name: split for split in splits}
+    summaries = {split.name: split for split in splits}
     results = []
     for settings in gates:
         if isinstance(settings.gate, ExplanationGate):
             results.append(judge_reading(settings, settings.gate, trust))
         else:
-            results.append(_judge_figure(settings, settings.gate, measured, read, max_bad_share))
+            results.append(_judge_figure(settings, settings.gate, measured, summaries, max_bad_share))
     return tuple(results), _verdict(results)
 
 
@@ -45,22 +45,22 @@ def _judge_figure(
     settings: GateSettings,
     gate: FigureGate,
     measured: Mapping[str, SplitEvaluation],
-    read: Mapping[str, SplitSummary],
+    summaries: Mapping[str, SplitSummary],
     max_bad_share: float,
 ) -> GateResult:
-    if why := _why_not(gate, measured, read, max_bad_share):
-        return _of_one(settings, gate, Unjudged(_one_class(gate), why))
+    if reason := _not_run(gate, measured, summaries, max_bad_share):
+        return _single(settings, gate, Unjudged(_one_class(gate), reason))
     evaluation = measured[gate.split]
     if gate.class_name is None:
         quantity = evaluation.metrics.get(gate.metric, NotRun(f"{gate.metric} was not computed"))
-        return _of_one(settings, gate, _case(settings, gate, "", quantity, evaluation.n))
+        return _single(settings, gate, _case(settings, gate, "", quantity, evaluation.n))
     images = [(row.name, row.support) for row in evaluation.classes]
-    judged = {name for name, _ in classes_judged(gate, images)}
-    cases = [_class_case(settings, gate, row) for row in evaluation.classes if row.name in judged]
+    names = {name for name, _ in classes_judged(gate, images)}
+    cases = [_class_case(settings, gate, row) for row in evaluation.classes if row.name in names]
     if not cases:
-        return _of_one(settings, gate, Unjudged(_one_class(gate), no_class(gate)))
+        return _single(settings, gate, Unjudged(_one_class(gate), no_class(gate)))
     if isinstance(gate.class_name, str):
-        return _of_one(settings, gate, cases[0])
+        return _single(settings, gate, cases[0])
     left_out = without_images(gate, images)
     sentence = sentences.of_every_class(gate, cases, left_out)
     return replace(_result(settings, gate, cases, sentence), n_classes=len(cases), n_without_images=left_out)
@@ -70,14 +70,17 @@ def _one_class(gate: FigureGate) -> str:
     return gate.class_name if isinstance(gate.class_name, str) else ""
 
 
-def _why_not(
-    gate: FigureGate, measured: Mapping[str, SplitEvaluation], read: Mapping[str, SplitSummary], max_bad_share: float
+def _not_run(
+    gate: FigureGate,
+    measured: Mapping[str, SplitEvaluation],
+    summaries: Mapping[str, SplitSummary],
+    max_bad_share: float,
 ) -> NotRun | None:
-    if why := unsupported(gate):
-        return why
-    if gate.split not in measured or gate.split not in read:
+    if reason := unsupported(gate):
+        return reason
+    if gate.split not in measured or gate.split not in summaries:
         return NotRun(f"split {gate.split} was not evaluated")
-    split = read[gate.split]
+    split = summaries[gate.split]
     return too_many_bad(split.n_found, len(split.bad), split.name, max_bad_share)
 
 
@@ -88,8 +91,8 @@ def _class_case(settings: GateSettings, gate: FigureGate, row: ClassRow) -> Judg
 def _case(settings: GateSettings, gate: FigureGate, name: str, quantity: Quantity, images: int) -> Judged | Unjudged:
     if isinstance(quantity, NotRun):
         return Unjudged(name, quantity)
-    if why := too_few(settings, images):
-        return Unjudged(name, why)
+    if reason := too_few(settings, images):
+        return Unjudged(name, reason)
     value = {"value": quantity.value, "lower": quantity.low, "upper": quantity.high}[settings.on]
     if value is None:
         return Unjudged(name, quantity.no_interval or NotRun(quantity.note or "it has no interval"))
@@ -98,7 +101,7 @@ def _case(settings: GateSettings, gate: FigureGate, name: str, quantity: Quantit
     return Judged(name, quantity, settings.on, value, gate.holds(value))
 
 
-def _of_one(settings: GateSettings, gate: FigureGate, case: Judged | Unjudged) -> GateResult:
+def _single(settings: GateSettings, gate: FigureGate, case: Judged | Unjudged) -> GateResult:
     return _result(settings, gate, [case], sentences.of_one(gate, case))
 
 

@@ -20,11 +20,11 @@ def judge_reading(settings: GateSettings, gate: ExplanationGate, trust: TrustRep
     if isinstance(gate.least, float):
         return _judge_gain(settings, gate, gate.least, method)
     verdict = next(verdict for verdict in trust.verdicts if verdict.method == gate.method)
-    reached, asked = READINGS.index(verdict.reading), READINGS.index(gate.least)
-    holds = reached == asked if gate.op == "==" else reached >= asked
-    words = gate.least.replace("_", " ")
+    reached, required = READINGS.index(verdict.reading), READINGS.index(gate.least)
+    holds = reached == required if gate.op == "==" else reached >= required
+    reading = gate.least.replace("_", " ")
     sentence = (
-        f"{method.title} should be {'' if gate.op == '==' else 'at least '}\u201c{words}\u201d. {verdict.sentence}"
+        f"{method.title} should be {'' if gate.op == '==' else 'at least '}\u201c{reading}\u201d. {verdict.sentence}"
     )
     telling = method.telling
     return GateResult(gate.text, "pass" if holds else "fail", settings.severity, telling, sentence)
@@ -48,16 +48,18 @@ def _judge_gain(settings: GateSettings, gate: ExplanationGate, least: float, met
 
 def smallest_gain(method: MethodTrust) -> tuple[str, str, Quantity]:
     """(test, control, gain) where the method does worst; one that could not be computed is the worst of all."""
-    found: list[tuple[str, str, Quantity]] = []
-    for test, beside in method.faithfulness.items():
-        if isinstance(beside, ControlComparison):
-            found += [(test, control, gain) for control, gain in beside.gains.items()]
+    candidates: list[tuple[str, str, Quantity]] = []
+    for test, comparison in method.faithfulness.items():
+        if isinstance(comparison, ControlComparison):
+            candidates += [(test, control, gain) for control, gain in comparison.gains.items()]
         else:
-            found.append((test, "every control", beside))
-    if not found:
+            candidates.append((test, "every control", comparison))
+    if not candidates:
         return "", "", NotRun("no test of faithfulness was made")
-    return min(found, key=lambda entry: entry[2].value if isinstance(entry[2], Estimate) else float("-inf"))
+    return min(candidates, key=lambda entry: entry[2].value if isinstance(entry[2], Estimate) else float("-inf"))
 
 
-def _not_run(settings: GateSettings, gate: ExplanationGate, why: NotRun) -> GateResult:
-    return GateResult(gate.text, "not_run", settings.severity, why, f"{gate.method} cannot be judged: {why.reason}.")
+def _not_run(settings: GateSettings, gate: ExplanationGate, reason: NotRun) -> GateResult:
+    return GateResult(
+        gate.text, "not_run", settings.severity, reason, f"{gate.method} cannot be judged: {reason.reason}."
+    )

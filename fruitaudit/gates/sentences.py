@@ -48,27 +48,29 @@ def of_one(gate: FigureGate, case: Judged | Unjudged) -> str:
     if isinstance(case, Unjudged):
         return f"{subject} cannot be judged: {case.why.reason}."
     link = "as asked:" if case.holds else "but should be"
-    return f"{subject} is {_figure(gate, case)}, {link} {_asked(gate, case)}."
+    return f"{subject} is {_figure(gate, case)}, {link} {_condition(gate, case)}."
 
 
 def of_every_class(gate: FigureGate, cases: Sequence[Judged | Unjudged], without_images: int) -> str:
     """All classes with images against one threshold, and how many have none."""
     judged, n = worst_first(gate, cases), len(cases)
     failed = [f"{case.name} {_figure(gate, case)}" for case in judged if not case.holds]
-    missing = [case for case in cases if isinstance(case, Unjudged)]
-    unjudged = of_unjudged(missing, n, without_images)
+    unjudged_cases = [case for case in cases if isinstance(case, Unjudged)]
+    unjudged = of_unjudged(unjudged_cases, n, without_images)
     end = f"; {without_images:,} {'has' if without_images == 1 else 'have'} none." if without_images else "."
     if failed:
-        tail = f"; it {unjudged}" if missing else ""
-        asked = _asked(gate, judged[0])
+        tail = f"; it {unjudged}" if unjudged_cases else ""
+        condition = _condition(gate, judged[0])
         of = _of_classes(n, without_images)
-        return f"{_subject(gate)} should be {asked} but is not for {len(failed)} of {of}: {_listed(failed)}{tail}{end}"
-    if missing:
-        tail = f"; for the other {len(judged)} it is {_asked(gate, judged[0])}, as asked" if judged else ""
+        return (
+            f"{_subject(gate)} should be {condition} but is not for {len(failed)} of {of}: {_listed(failed)}{tail}{end}"
+        )
+    if unjudged_cases:
+        tail = f"; for the other {len(judged)} it is {_condition(gate, judged[0])}, as asked" if judged else ""
         return f"{_subject(gate)} {unjudged}{tail}{end}"
     worst = f"{judged[0].name} with {_figure(gate, judged[0])}"
     of = _of_classes(n, without_images)
-    return f"{_subject(gate)} is {_asked(gate, judged[0])} for all {of}, as asked; the worst is {worst}{end}"
+    return f"{_subject(gate)} is {_condition(gate, judged[0])} for all {of}, as asked; the worst is {worst}{end}"
 
 
 def of_unjudged(missing: Sequence[Unjudged], n: int, without_images: int) -> str:
@@ -78,20 +80,20 @@ def of_unjudged(missing: Sequence[Unjudged], n: int, without_images: int) -> str
 
 
 def _of_classes(n: int, without_images: int) -> str:
-    return f"{_many(n, 'class')}{' with images' if without_images else ''}"
+    return f"{_plural(n, 'class')}{' with images' if without_images else ''}"
 
 
 def of_verdict(counted: int, failed: Sequence[str], missing: Sequence[str], warned: Sequence[str]) -> str:
     """The run as a whole: gates that count, then warnings."""
     parts = []
     if failed:
-        parts.append(f"{len(failed)} of {_many(counted, 'gate')} failed: {_listed(failed)}")
+        parts.append(f"{len(failed)} of {_plural(counted, 'gate')} failed: {_listed(failed)}")
     if missing:
-        parts.append(f"{len(missing)} of {_many(counted, 'gate')} could not be computed: {_listed(missing)}")
+        parts.append(f"{len(missing)} of {_plural(counted, 'gate')} could not be computed: {_listed(missing)}")
     if not parts:
-        parts.append(f"{counted} of {_many(counted, 'gate')} passed" if counted else "No gate counts, all only warn")
+        parts.append(f"{counted} of {_plural(counted, 'gate')} passed" if counted else "No gate counts, all only warn")
     if warned:
-        parts.append(f"{_many(len(warned), 'warning')}: {_listed(warned)}")
+        parts.append(f"{_plural(len(warned), 'warning')}: {_listed(warned)}")
     return "; ".join(parts) + "."
 
 
@@ -108,8 +110,8 @@ def settle(gate: FigureGate, judged: Sequence[Judged]) -> str:
     if len(counts) < len(needed):
         return "never settled if the figure stays: it is the threshold itself"
     count, name = max(counts)
-    counted = {"recall": f"images of {name}", "precision": f"images called {name}"}.get(gate.metric, "images")
-    return f"settled with about {_rounded_up(count):,} {counted}"
+    noun = {"recall": f"images of {name}", "precision": f"images called {name}"}.get(gate.metric, "images")
+    return f"settled with about {_rounded_up(count):,} {noun}"
 
 
 def _subject(gate: FigureGate) -> str:
@@ -117,7 +119,7 @@ def _subject(gate: FigureGate) -> str:
     return f"{name[0].upper()}{name[1:]} on {gate.split}"
 
 
-def _asked(gate: FigureGate, case: Judged) -> str:
+def _condition(gate: FigureGate, case: Judged) -> str:
     """The condition, e.g. "at least 90 %"."""
     number = f"{100 * gate.threshold:g} %" if case.estimate.successes is not None else f"{gate.threshold:g}"
     end = "" if case.on == "value" else f" at the {case.on} end of its interval"
@@ -127,17 +129,17 @@ def _asked(gate: FigureGate, case: Judged) -> str:
 def _figure(gate: FigureGate, case: Judged) -> str:
     """The number with interval and denominator, in as many digits as tell it from the threshold."""
     estimate, share = case.estimate, case.estimate.successes is not None
-    apart = (d for d in range(3, 9) if round(case.value, d) != round(gate.threshold, d))
-    digits = 3 if case.value == gate.threshold else next(apart, 9)
+    distinct = (d for d in range(3, 9) if round(case.value, d) != round(gate.threshold, d))
+    digits = 3 if case.value == gate.threshold else next(distinct, 9)
 
-    def show(number: float) -> str:
+    def digits_of(number: float) -> str:
         return f"{100 * number:.{digits - 2}f} %" if share else f"{number:.{digits}f}"
 
     of = f"{estimate.successes:,} of {estimate.n:,} images" if share else f"{estimate.n:,} images"
     if estimate.low is None or estimate.high is None:
-        return f"{show(estimate.value)} ({of}; no interval)"
-    low = show(estimate.low).removesuffix(" %")
-    return f"{show(estimate.value)} ({of}; 95 % interval {low}–{show(estimate.high)})"
+        return f"{digits_of(estimate.value)} ({of}; no interval)"
+    low = digits_of(estimate.low).removesuffix(" %")
+    return f"{digits_of(estimate.value)} ({of}; 95 % interval {low}–{digits_of(estimate.high)})"
 
 
 def _listed(names: Sequence[str]) -> str:
@@ -146,7 +148,7 @@ def _listed(names: Sequence[str]) -> str:
     return ", ".join(names[:NAMED]) + more
 
 
-def _many(n: int, noun: str) -> str:
+def _plural(n: int, noun: str) -> str:
     plural = f"{noun}es" if noun.endswith("s") else f"{noun}s"
     return f"{n} {noun}" if n == 1 else f"{n} {plural}"
 

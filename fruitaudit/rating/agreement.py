@@ -35,9 +35,9 @@ def alpha(matrix: DoubleArray) -> DoubleArray:
     """
     n = matrix.sum(axis=-1)
     ranks = n.cumsum(axis=-1) - n / 2
-    apart = (ranks[..., :, None] - ranks[..., None, :]) ** 2
-    observed = (matrix * apart).sum(axis=(-2, -1))
-    expected = (n[..., :, None] * n[..., None, :] * apart).sum(axis=(-2, -1))
+    distances = (ranks[..., :, None] - ranks[..., None, :]) ** 2
+    observed = (matrix * distances).sum(axis=(-2, -1))
+    expected = (n[..., :, None] * n[..., None, :] * distances).sum(axis=(-2, -1))
     share = np.divide(observed, expected, out=np.full(observed.shape, np.nan), where=expected > 0)
     return 1 - (n.sum(axis=-1) - 1) * share
 
@@ -48,11 +48,11 @@ def agreement(ratings: DoubleArray, pictures: IntArray, strata: IntArray, stream
     `pictures` (units,) says which picture a unit is of, `strata` which kind each picture is. `n` counts pictures.
     """
     units = coincidences(ratings)
-    twice = units.sum(axis=(1, 2)) > 0
-    if twice.sum() < 2:
-        return NotRun(f"{'no map was' if not twice.any() else 'only one map was'} rated twice")
-    found = np.unique(pictures[twice])
-    by_picture = np.stack([units[pictures == picture].sum(axis=0) for picture in found])
+    repeated = units.sum(axis=(1, 2)) > 0
+    if repeated.sum() < 2:
+        return NotRun(f"{'no map was' if not repeated.any() else 'only one map was'} rated twice")
+    rated_pictures = np.unique(pictures[repeated])
+    by_picture = np.stack([units[pictures == picture].sum(axis=0) for picture in rated_pictures])
     value = float(alpha(by_picture.sum(axis=0)))
     if np.isnan(value):
         return NotRun("all these ratings are the same, so that agreement beyond chance is not defined", "undefined")
@@ -61,5 +61,5 @@ def agreement(ratings: DoubleArray, pictures: IntArray, strata: IntArray, stream
         return {"alpha": alpha(np.tensordot(counts.T.astype(np.float64), by_picture, axes=1))}
 
     rng = streams.rng("rating", "agreement")
-    samples = resample(statistic, strata[found], rng, resamples=RESAMPLES)["alpha"]
-    return estimate(value, samples, len(found), support=len(found), note=f"{twice.sum()} maps")
+    samples = resample(statistic, strata[rated_pictures], rng, resamples=RESAMPLES)["alpha"]
+    return estimate(value, samples, len(rated_pictures), support=len(rated_pictures), note=f"{repeated.sum()} maps")

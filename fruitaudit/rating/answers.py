@@ -31,25 +31,25 @@ class RaterAnswers:
 
 def read_answers(folder: Folder, paths: Sequence[Path]) -> tuple[RatingSheet, list[RaterAnswers]]:
     """The files of one sheet, and the sheet as it is derived again. Raises AuditError with what is wrong."""
-    answers = [_read(path) for path in paths]
-    for path, other in zip(paths, answers, strict=True):
-        if other.sheet != answers[0].sheet:
-            raise _refused(f"{paths[0]} and {path} are of different sheets ({answers[0].sheet} and {other.sheet}): "
+    answers = [_parse(path) for path in paths]
+    for path, answer in zip(paths, answers, strict=True):
+        if answer.sheet != answers[0].sheet:
+            raise _refused(f"{paths[0]} and {path} are of different sheets ({answers[0].sheet} and {answer.sheet}): "
                            "read those of one sheet at a time.")  # fmt: skip
-    raters = [other.rater for other in answers]
-    if twice := next((rater for rater in raters if raters.count(rater) > 1), None):
-        raise _refused(f"Two files are by {twice}: leave one out, or change the name in one of them.")
+    raters = [answer.rater for answer in answers]
+    if duplicate := next((rater for rater in raters if raters.count(rater) > 1), None):
+        raise _refused(f"Two files are by {duplicate}: leave one out, or change the name in one of them.")
     sheet = _sheet(folder, answers[0].sheet, paths[0])
-    known = {panel.id for panel in sheet.panels}
-    for path, other in zip(paths, answers, strict=True):
-        if strange := sorted(set(other.ratings) - known):
+    panel_ids = {panel.id for panel in sheet.panels}
+    for path, answer in zip(paths, answers, strict=True):
+        if unknown_ids := sorted(set(answer.ratings) - panel_ids):
             raise _refused(
-                f"{path} rates {strange[0]}, which is no map of its sheet: ask for the file as it was saved."
+                f"{path} rates {unknown_ids[0]}, which is no map of its sheet: ask for the file as it was saved."
             )
     return sheet, answers
 
 
-def _read(path: Path) -> RaterAnswers:
+def _parse(path: Path) -> RaterAnswers:
     try:
         text = path.read_text(encoding="utf-8")
     except FileNotFoundError:
@@ -59,10 +59,11 @@ def _read(path: Path) -> RaterAnswers:
     try:
         return TypeAdapter(RaterAnswers).validate_json(text, strict=True)
     except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(map(str, first["loc"])) or "the top level"
-        raise _refused(f"{path} is not what a sheet saves ({where}: {first['msg']}): ask for the file as it was saved."
-                       ) from None  # fmt: skip
+        details = error.errors()[0]
+        place = ".".join(map(str, details["loc"])) or "the top level"
+        raise _refused(
+            f"{path} is not what a sheet saves ({place}: {details['msg']}): ask for the file as it was saved."
+        ) from None
 
 
 def _sheet(folder: Folder, code: str, path: Path) -> RatingSheet:

@@ -19,9 +19,9 @@ from fruitaudit.rating.evidence import (
     Source,
     evidence_of,
     hidden_controls,
+    input_pixels,
     of_another_picture,
     rated_rows,
-    seen_pixels,
 )
 from fruitaudit.records.data import FloatArray
 from fruitaudit.records.explanations import ExplanationRow, Group
@@ -36,12 +36,12 @@ REPEATED = 2
 
 @dataclass(frozen=True, eq=False)
 class RatedPanel:
-    """One map to rate. `again`: the same map was shown before."""
+    """One map to rate. `repeat`: the same map was shown before."""
 
     id: str
     sample_id: str
     source: Source
-    again: bool
+    repeat: bool
     values: FloatArray
     scale: Scale
 
@@ -85,19 +85,21 @@ def make_sheet(folder: Folder, seed: int, pictures: int) -> RatingSheet:
     rows = rated_rows(folder)
     by_group: dict[str, list[tuple[ExplanationRow, RatedMap]]] = {}
     for row in rows:
-        evidence, others = evidence_of(folder, row, rows), by_group.setdefault(row.group, [])
-        if evidence.source not in [other.source for _, other in others]:
-            others.append((row, evidence))
-    drawn = _draw(folder, by_group, streams, pictures)
-    if not drawn:
+        evidence, entries = evidence_of(folder, row, rows), by_group.setdefault(row.group, [])
+        if evidence.source not in [other.source for _, other in entries]:
+            entries.append((row, evidence))
+    selection = _draw(folder, by_group, streams, pictures)
+    if not selection:
         raise AuditError(f"{folder.path} holds no map and picture to rate: name an audit with a method that gives one "
-                         "map an image, such as saliency.", slug="rating-no-maps")  # fmt: skip
-    sample_ids = tuple(sample_id for _, sample_id in drawn)
+                         "map per image, such as saliency.", slug="rating-no-maps")  # fmt: skip
+    sample_ids = tuple(sample_id for _, sample_id in selection)
     dealer = _Dealer(streams, hidden_controls(folder, sample_ids, streams), sample_ids)
-    order = streams.rng("rating", "order").permutation(len(drawn))
-    first = [dealer.card(group, sample_id, by_group[group.name]) for group, sample_id in (drawn[k] for k in order)]
+    order = streams.rng("rating", "order").permutation(len(selection))
+    first_round = [
+        dealer.card(group, sample_id, by_group[group.name]) for group, sample_id in (selection[k] for k in order)
+    ]
     # In the same order, so that each picture comes back after as many others.
-    cards = (*first, *(dealer.repeated(card) for card in first))
+    cards = (*first_round, *(dealer.repeated(card) for card in first_round))
     digest = streams.integer("rating", *(panel.id for card in cards for panel in card.panels))
     return RatingSheet(f"{seed}-{pictures}-{digest:016x}", seed, cards, dealer.left_out)
 
@@ -111,24 +113,26 @@ def _draw(
     """Errors and right answers in turn, and within each the groups in turn; no picture twice."""
     queues: dict[bool, list[list[tuple[Group, str]]]] = {True: [], False: []}
     for group in folder.results.groups:
-        evidence = [found for _, found in by_group.get(group.name, ())]
-        fit = [i for i in group.sample_ids if any(e.drawable(i) is not None for e in evidence) and _seen(folder, i)]
-        order = streams.rng("rating", "draw", group.name).permutation(len(fit))
-        queues[group.kind != "true_positive"].append([(group, fit[k]) for k in order])
+        evidence = [rated_map for _, rated_map in by_group.get(group.name, ())]
+        candidates = [
+            i for i in group.sample_ids if any(e.drawable(i) is not None for e in evidence) and _is_readable(folder, i)
+        ]
+        order = streams.rng("rating", "draw", group.name).permutation(len(candidates))
+        queues[group.kind != "true_positive"].append([(group, candidates[k]) for k in order])
     turns = _in_turn([_in_turn(queues[True]), _in_turn(queues[False])])
-    once: dict[str, tuple[Group, str]] = {}
+    selection: dict[str, tuple[Group, str]] = {}
     for group, sample_id in turns:
-        once.setdefault(sample_id, (group, sample_id))
-    return list(once.values())[:pictures]
+        selection.setdefault(sample_id, (group, sample_id))
+    return list(selection.values())[:pictures]
 
 
 def _in_turn(queues: Iterable[Sequence[T]]) -> list[T]:
     return [entry for turn in zip_longest(*queues) for entry in turn if entry is not None]
 
 
-def _seen(folder: Folder, sample_id: str) -> bool:
+def _is_readable(folder: Folder, sample_id: str) -> bool:
     try:
-        return seen_pixels(folder, sample_id).size > 0
+        return input_pixels(folder, sample_id).size > 0
     except (KeyError, OSError):
         return False
 
@@ -139,7 +143,7 @@ class _Dealer:
 
     streams: Streams
     controls: Sequence[RatedMap]
-    shown: tuple[str, ...]
+    sample_ids: tuple[str, ...]
     """All pictures of the sheet."""
     left_out: dict[Source, int] = field(default_factory=dict)
 
@@ -149,8 +153,12 @@ class _Dealer:
         at = row.sample_ids.index(sample_id)
         explained, against = row.target_classes[at], row.against_classes[at] if row.against_classes else ""
         panels = []
-        own = [evidence for _, evidence in methods]
-        for evidence in (*own, *self.controls, of_another_picture(own, sample_id, self.shown, self.streams)):
+        method_maps = [evidence for _, evidence in methods]
+        for evidence in (
+            *method_maps,
+            *self.controls,
+            of_another_picture(method_maps, sample_id, self.sample_ids, self.streams),
+        ):
             values, scale, source = evidence.drawable(sample_id), evidence.scale, evidence.source
             if values is None or scale is None:
                 self.left_out[source] = self.left_out.get(source, 0) + 1
@@ -163,9 +171,11 @@ class _Dealer:
 
     def repeated(self, card: Card) -> Card:
         """The same picture with some of its maps, in another order."""
-        some = self._mixed(card.panels, card.sample_id, "again")[:REPEATED]
-        again = (RatedPanel(self._id(p.id, "again"), p.sample_id, p.source, True, p.values, p.scale) for p in some)
-        return Card(card.sample_id, card.error, card.explained, card.against, tuple(again))
+        selection = self._mixed(card.panels, card.sample_id, "again")[:REPEATED]
+        repeats = (
+            RatedPanel(self._id(p.id, "again"), p.sample_id, p.source, True, p.values, p.scale) for p in selection
+        )
+        return Card(card.sample_id, card.error, card.explained, card.against, tuple(repeats))
 
     def _id(self, *parts: str) -> str:
         return f"{self.streams.integer('rating', 'panel', *parts):016x}"

@@ -59,7 +59,7 @@ class RatedMap:
 
 
 def rated_rows(folder: Folder) -> list[ExplanationRow]:
-    """What can be rated: one map an image, by a method that is no control."""
+    """What can be rated: one map per image, by a method that is no control."""
     return [
         row
         for row in folder.results.explanations
@@ -73,43 +73,45 @@ def evidence_of(folder: Folder, row: ExplanationRow, rows: Sequence[ExplanationR
     """The maps of one row, titled so that it is told from the other rows; none can be drawn of a damaged file."""
     title, _, provider = title_among(row, rows), *row.method.partition("@")[1:]
     source = Source(row.method, f"{title} by {provider}" if provider else title)
-    shown = folder.shown(row)
-    if not isinstance(shown, Maps | Segments):
+    explanation = folder.explanation(row)
+    if not isinstance(explanation, Maps | Segments):
         return RatedMap(source, row.sample_ids, _NOTHING, None)
-    return _evidence(source, row.sample_ids, shown.values, probability=row.explains == "probability")
+    return _evidence(source, row.sample_ids, explanation.values, probability=row.explains == "probability")
 
 
 def hidden_controls(folder: Folder, sample_ids: tuple[str, ...], streams: Streams) -> list[RatedMap]:
     """Noise and edges, from the pictures as the model sees them: no model is needed."""
-    pixels = np.stack([seen_pixels(folder, i) for i in sample_ids])
+    pixels = np.stack([input_pixels(folder, i) for i in sample_ids])
     ends = np.zeros(pixels.shape[-1], np.float32), np.ones(pixels.shape[-1], np.float32)
     images = Images(pixels, sample_ids, *ends)
-    made = {"control_random": random_maps(images, streams), "control_edges": sobel(images)}
+    maps_of = {"control_random": random_maps(images, streams), "control_edges": sobel(images)}
     titles = {control.registration.name: control.registration.title for control in CONTROLS}
-    return [_evidence(Source(name, titles[name]), sample_ids, maps) for name, maps in made.items()]
+    return [_evidence(Source(name, titles[name]), sample_ids, maps) for name, maps in maps_of.items()]
 
 
 def of_another_picture(
-    methods: Sequence[RatedMap], sample_id: str, shown: Collection[str], streams: Streams
+    methods: Sequence[RatedMap], sample_id: str, sheet_ids: Collection[str], streams: Streams
 ) -> RatedMap:
     """The map that one of the methods drew for another picture of the group: like a real one, but in the wrong place.
 
-    Of a picture that is not `shown` on the sheet, so far as there is one. Empty where no method has another map.
+    Of a picture that is not on the sheet (`sheet_ids`), so far as there is one. Empty where no method has another map.
     """
     rng = streams.rng("rating", "another picture", sample_id)
     for k in rng.permutation(len(methods)):
-        others = [i for i in methods[k].sample_ids if i != sample_id and methods[k].drawable(i) is not None]
-        if others := [i for i in others if i not in shown] or others:
-            at = methods[k].sample_ids.index(others[rng.integers(len(others))])
-            return replace(methods[k], source=_OTHER, sample_ids=(sample_id,), values=methods[k].values[at : at + 1])
-    return RatedMap(_OTHER, (), _NOTHING, None)
+        other_ids = [i for i in methods[k].sample_ids if i != sample_id and methods[k].drawable(i) is not None]
+        if other_ids := [i for i in other_ids if i not in sheet_ids] or other_ids:
+            at = methods[k].sample_ids.index(other_ids[rng.integers(len(other_ids))])
+            return replace(
+                methods[k], source=_OTHER_SOURCE, sample_ids=(sample_id,), values=methods[k].values[at : at + 1]
+            )
+    return RatedMap(_OTHER_SOURCE, (), _NOTHING, None)
 
 
 _NOTHING = np.empty((0, 1, 1), np.float32)
-_OTHER = Source(OTHER_PICTURE, "Control: other picture")
+_OTHER_SOURCE = Source(OTHER_PICTURE, "Control: other picture")
 
 
-def seen_pixels(folder: Folder, sample_id: str) -> FloatArray:
+def input_pixels(folder: Folder, sample_id: str) -> FloatArray:
     """(H, W, 3) 0..1: the picture as the model sees it. Raises OSError where its file is missing or damaged."""
     with Image.open(folder.file(folder.pictures[sample_id].seen)) as image:
         return np.asarray(image.convert("RGB")).astype(np.float32) / np.float32(255)

@@ -13,9 +13,9 @@ import numpy as np
 
 from fruitaudit.rating.agreement import agreement
 from fruitaudit.rating.answers import RaterAnswers
-from fruitaudit.rating.beside import Comparison, beside_tests
 from fruitaudit.rating.choosing import RatingSheet
 from fruitaudit.rating.evidence import Source
+from fruitaudit.rating.verdict_comparison import Comparison, compare_with_tests
 from fruitaudit.records.data import BoolArray, DoubleArray, IntArray
 from fruitaudit.records.states import NotRun, Quantity
 from fruitaudit.records.trust import Readability, TrustReport
@@ -53,7 +53,7 @@ class Rater:
 
 @dataclass(frozen=True)
 class Ratings:
-    """All that is told of the ratings of one sheet. `n` of each figure counts pictures."""
+    """All figures of the ratings of one sheet. `n` of each figure counts pictures."""
 
     sheet: str
     pictures: int
@@ -88,8 +88,8 @@ class _Table:
     def above(self, maps: BoolArray, controls: BoolArray, raters: slice = slice(None)) -> Quantity:
         """How often one of these maps is rated above a control's of the same picture, by the same rater."""
         values = self.values[raters]
-        known = values[np.isfinite(values)]
-        if known.size and np.ptp(known) == 0:
+        finite = values[np.isfinite(values)]
+        if finite.size and np.ptp(finite) == 0:
             return NotRun("all ratings are the same, which tells nothing apart", "undefined")
         scores = [
             _mean(np.array([_share(row[self._of(i) & maps], row[self._of(i) & controls]) for row in values]))
@@ -99,8 +99,8 @@ class _Table:
 
     def over_pictures(self, scores: DoubleArray, otherwise: str) -> Quantity:
         """The mean of what is known, with its interval."""
-        known = scores[np.isfinite(scores)]
-        return mean_over_images(known, self.streams) if len(known) else NotRun(otherwise)
+        finite = scores[np.isfinite(scores)]
+        return mean_over_images(finite, self.streams) if len(finite) else NotRun(otherwise)
 
     @property
     def _all(self) -> range:
@@ -111,8 +111,8 @@ class _Table:
 
 
 def _mean(values: DoubleArray) -> float:
-    known = values[np.isfinite(values)]
-    return float(known.mean()) if known.size else float("nan")
+    finite = values[np.isfinite(values)]
+    return float(finite.mean()) if finite.size else float("nan")
 
 
 def _share(maps: DoubleArray, controls: DoubleArray) -> float:
@@ -143,15 +143,17 @@ def measure(sheet: RatingSheet, answers: Sequence[RaterAnswers], trust: TrustRep
         )
         for k, source in enumerate(sources)
     ]
-    own, controls = ([k for k, source in enumerate(sources) if source.control == which] for which in (False, True))
+    methods, controls = (
+        [k for k, source in enumerate(sources) if source.control == is_control] for is_control in (False, True)
+    )
     # Methods may have been shown on other pictures, hard or easy ones; the controls were shown on all.
-    gains = means[:, own] - np.array([_mean(row[controls]) for row in means])[:, None]
+    gains = means[:, methods] - np.array([_mean(row[controls]) for row in means])[:, None]
     return Ratings(
         sheet=sheet.code,
         pictures=len(sheet.samples),
         maps=len(sheet.panels),
         sources=tuple(rated),
-        raters=tuple(_rater(sheet, table, k, one) for k, one in enumerate(answers)),
+        raters=tuple(_rater(sheet, table, k, answer) for k, answer in enumerate(answers)),
         each_other=NotRun("there is only one rater", "not_applicable")
         if len(answers) < 2
         else agreement(table.values, table.pictures, table.strata, table.streams),
@@ -160,13 +162,15 @@ def measure(sheet: RatingSheet, answers: Sequence[RaterAnswers], trust: TrustRep
             for k, source in enumerate(sources)
             if source.control
         },
-        beside_tests=beside_tests(gains, [sources[k].method for k in own], trust, table.strata, table.streams),
+        beside_tests=compare_with_tests(
+            gains, [sources[k].method for k in methods], trust, table.strata, table.streams
+        ),
     )
 
 
 def _table(sheet: RatingSheet, sources: Sequence[Source], answers: Sequence[RaterAnswers]) -> _Table:
     panels, samples = sheet.panels, list(sheet.samples)
-    rows = [[one.ratings.get(panel.id) for panel in panels] for one in answers]
+    rows = [[answer.ratings.get(panel.id) for panel in panels] for answer in answers]
     return _Table(
         values=np.array(rows, dtype=np.float64),
         pictures=np.array([samples.index(panel.sample_id) for panel in panels]),
@@ -178,8 +182,8 @@ def _table(sheet: RatingSheet, sources: Sequence[Source], answers: Sequence[Rate
 
 
 def _rater(sheet: RatingSheet, table: _Table, row: int, answers: RaterAnswers) -> Rater:
-    shown = {(panel.sample_id, panel.source, panel.again): k for k, panel in enumerate(sheet.panels)}
-    pairs = [(shown[sample_id, source, False], k) for (sample_id, source, again), k in shown.items() if again]
+    index = {(panel.sample_id, panel.source, panel.repeat): k for k, panel in enumerate(sheet.panels)}
+    pairs = [(index[sample_id, source, False], k) for (sample_id, source, repeat), k in index.items() if repeat]
     first, second = (np.array(side) for side in zip(*pairs, strict=True))
     values = table.values[row]
     rated, unsure = int(np.isfinite(values).sum()), sum(rating is None for rating in answers.ratings.values())

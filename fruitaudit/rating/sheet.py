@@ -30,12 +30,12 @@ class ShownPanel:
 
 @dataclass(frozen=True)
 class Page:
-    """One card: `photo` is the photograph, `seen` the model's input, both data URIs."""
+    """One card: `photo` is the photograph, `model_input` what the model sees, both data URIs."""
 
     question: str
     name: str
     photo: str
-    seen: str
+    model_input: str
     maps: tuple[ShownPanel, ...]
 
 
@@ -69,13 +69,13 @@ def render_sheet(folder: Folder, sheet: RatingSheet) -> str:
 
 def _page(folder: Folder, card: Card) -> Page:
     picture = folder.pictures[card.sample_id]
-    seen = folder.photograph(picture.seen, ORIGINAL_SIDE) or ""
+    model_input = folder.photograph(picture.seen, ORIGINAL_SIDE) or ""
     letters = (ascii_uppercase[i % 26] * (1 + i // 26) for i in range(len(card.panels)))
     return Page(
         question_of(card),
         f"{card.explained} rather than {card.against}" if card.against else card.explained,
-        folder.photograph(picture.original, ORIGINAL_SIDE) or seen,
-        seen,
+        folder.photograph(picture.original, ORIGINAL_SIDE) or model_input,
+        model_input,
         tuple(
             ShownPanel(panel.id, letter, draw_map(panel.values, panel.scale))
             for panel, letter in zip(card.panels, letters, strict=True)

@@ -9,8 +9,8 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from fruitaudit.rating.beside import Comparison
 from fruitaudit.rating.reading import Rater, Ratings, SourceRating
+from fruitaudit.rating.verdict_comparison import Comparison
 from fruitaudit.records.numbers import count, decimals
 from fruitaudit.records.states import Estimate, Quantity
 from fruitaudit.report.terminal import clean
@@ -39,8 +39,8 @@ def print_ratings(console: Console, ratings: Ratings) -> None:
     agreed = [(rater.name, _rater(rater)) for rater in ratings.raters]
     console.print(_lines([*agreed, ("each other", _alpha(ratings.each_other)), ("alpha", ALPHA)]))
     _heading(console, "How often is a method's map rated above a control's? 0.5 is chance")
-    told = ratings.above_controls.items()
-    console.print(_lines([(title.removeprefix("Control: "), said(quantity)) for title, quantity in told]))
+    rates = ratings.above_controls.items()
+    console.print(_lines([(title.removeprefix("Control: "), quantity_text(quantity)) for title, quantity in rates]))
     _heading(console, "Do the audit's own tests put the methods in the same order? Rank correlation")
     console.print(_lines([(_TESTS[row.figure], _compared(row)) for row in ratings.beside_tests]))
     console.print()
@@ -48,23 +48,23 @@ def print_ratings(console: Console, ratings: Ratings) -> None:
 
 
 def _rater(rater: Rater) -> str:
-    others = [f"{n} {what}" for n, what in ((rater.unsure, "not sure"), (rater.missing, "missing")) if n]
-    told = ", ".join([f"{rater.rated} rated", *others])
-    return f"{told}; {_alpha(rater.themselves)}; above controls {said(rater.above_controls)}"
+    remainder = [f"{n} {label}" for n, label in ((rater.unsure, "not sure"), (rater.missing, "missing")) if n]
+    coverage = ", ".join([f"{rater.rated} rated", *remainder])
+    return f"{coverage}; {_alpha(rater.themselves)}; above controls {quantity_text(rater.above_controls)}"
 
 
 def _alpha(quantity: Quantity) -> str:
-    return f"alpha {said(quantity)}"
+    return f"alpha {quantity_text(quantity)}"
 
 
 def _compared(row: Comparison) -> str:
     if not isinstance(row.correlation, Estimate):
-        return said(row.correlation)
+        return quantity_text(row.correlation)
     note = f"; {row.correlation.note}" if row.correlation.note else ""
-    return f"{said(row.correlation)} over {count(row.methods, 'method')}{note}"
+    return f"{quantity_text(row.correlation)} over {count(row.methods, 'method')}{note}"
 
 
-def said(quantity: Quantity) -> str:
+def quantity_text(quantity: Quantity) -> str:
     """`0.53 (0.41–0.66, 10 pictures)`, or why there is no number."""
     return quantity.short_text(digits=2, noun="picture")
 

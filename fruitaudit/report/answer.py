@@ -14,12 +14,12 @@ from fruitaudit.report.words import listing, percent, quantity
 VERDICTS = {"pass": "Pass", "fail": "Fail", "not_run": "Not determined", "no_gates": "No gates set"}
 GATE_STATES = {"pass": "Pass", "fail": "Fail", "not_run": "Not computed"}
 ROLES = {"reference": "training data", "test": "lab test", "field": "in the field"}
-_FIRST = {"field": 0, "test": 1, "reference": 2}
+_RANK = {"field": 0, "test": 1, "reference": 2}
 
 
 def by_importance(evaluations: Sequence[SplitEvaluation]) -> list[SplitEvaluation]:
     """The splits that matter most first: field, then test, then reference."""
-    return sorted(evaluations, key=lambda evaluation: _FIRST[evaluation.role])
+    return sorted(evaluations, key=lambda evaluation: _RANK[evaluation.role])
 
 
 def gate_word(gate: GateResult) -> str:

@@ -95,9 +95,9 @@ def _parse(kind: type[T], content: dict[str, Any], path: Path) -> T:
     try:
         return TypeAdapter(kind).validate_json(json.dumps(content))
     except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(map(str, first["loc"])) or "the top level"
+        details = error.errors()[0]
+        place = ".".join(map(str, details["loc"])) or "the top level"
         raise AuditError(
-            f"{path} is not what fruitaudit writes ({where}: {first['msg']}): run the audit again.",
+            f"{path} is not what fruitaudit writes ({place}: {details['msg']}): run the audit again.",
             slug="results-damaged",
         ) from error

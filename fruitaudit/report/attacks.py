@@ -21,7 +21,7 @@ class Line:
     name: str
     style: str
     points: str
-    told: str
+    summary: str
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,7 @@ AXES = {"Linf": "largest change of any value, of the range from black to white",
 
 
 def attack_charts(attacks: Sequence[AttackCurve]) -> list[AttackChart]:
-    """One chart a split and norm."""
+    """One chart per split and norm."""
     kinds = dict.fromkeys((attack.split, attack.norm) for attack in attacks)
     return [_chart(split, norm, [a for a in attacks if (a.split, a.norm) == (split, norm)]) for split, norm in kinds]
 
@@ -53,7 +53,7 @@ def _chart(split: str, norm: str, attacks: Sequence[AttackCurve]) -> AttackChart
             a.attack,
             f"loud-{i % LOUD + 1}",
             points([place[e] for e in a.epsilon], [q.value for q in a.accuracy]),
-            _told(a, norm),
+            _summary(a, norm),
         )
         for i, a in enumerate(attacks)
     ]
@@ -65,11 +65,11 @@ def _chart(split: str, norm: str, attacks: Sequence[AttackCurve]) -> AttackChart
 def strength(epsilon: float, norm: str) -> str:
     """4 / 255 as `4/255` for the largest change; a length as it is."""
     steps = 255 * epsilon
-    whole = norm == "Linf" and abs(steps - round(steps)) < 0.01 and epsilon > 0
-    return f"{round(steps)}/255" if whole else significant(epsilon)
+    whole_steps = norm == "Linf" and abs(steps - round(steps)) < 0.01 and epsilon > 0
+    return f"{round(steps)}/255" if whole_steps else significant(epsilon)
 
 
-def _told(attack: AttackCurve, norm: str) -> str:
+def _summary(attack: AttackCurve, norm: str) -> str:
     half = attack.median_epsilon
     if not isinstance(half, Estimate):
         return half.reason
@@ -106,17 +106,23 @@ class TurnedRow:
 
 def turned_rows(folder: Folder, diagnosis: Diagnosis) -> list[TurnedRow]:
     """Every image that was attacked beside its pertinent negatives."""
-    return [TurnedRow(one, (_before(folder, one), *(_way(folder, one, w) for w in one.ways)))
-            for one in diagnosis.turned]  # fmt: skip
+    return [
+        TurnedRow(
+            turned, (_unchanged_picture(folder, turned), *(_turned_picture(folder, turned, way) for way in turned.ways))
+        )
+        for turned in diagnosis.turned
+    ]
 
 
-def _before(folder: Folder, one: Turned) -> DrawnTurn:
-    return DrawnTurn("As it is", folder.photograph(one.picture, SIDE), one.answer, one.answer == one.true_class, "")
+def _unchanged_picture(folder: Folder, turned: Turned) -> DrawnTurn:
+    return DrawnTurn(
+        "As it is", folder.photograph(turned.picture, SIDE), turned.answer, turned.answer == turned.true_class, ""
+    )
 
 
-def _way(folder: Folder, one: Turned, way: Turn | TurnNotFound) -> DrawnTurn:
+def _turned_picture(folder: Folder, turned: Turned, way: Turn | TurnNotFound) -> DrawnTurn:
     if isinstance(way, TurnNotFound):
         return DrawnTurn(way.by, None, "", False, "", way.reason.reason)
     total = f"{way.l1:,.0f}" if way.l1 >= 100 else significant(way.l1)
     norms = f"L1{NBSP}{total}, L2{NBSP}{significant(way.l2)}, Linf{NBSP}{255 * way.linf:.1f}/255"
-    return DrawnTurn(way.by, folder.photograph(way.picture, SIDE), way.answer, way.answer == one.true_class, norms)
+    return DrawnTurn(way.by, folder.photograph(way.picture, SIDE), way.answer, way.answer == turned.true_class, norms)

@@ -60,7 +60,7 @@ def curve_chart(curves: Sequence[Curve], evaluation: SplitEvaluation, area: str)
     names = set(areas)
     averages = [c for c in curves if c.name not in names]
     classes = sorted((c for c in curves if c.name in names), key=lambda c: values.get(c.name, 2.0))
-    drawn = classes[:MOST_CURVES]
+    selected = classes[:MOST_CURVES]
 
     def label(curve: Curve) -> str:
         value = values.get(curve.name)
@@ -69,8 +69,8 @@ def curve_chart(curves: Sequence[Curve], evaluation: SplitEvaluation, area: str)
         return curve.name if value is None else f"{curve.name} ({value:.2f})"
 
     series = [Series(c, "average" if c.name == "micro" else "average dashed", label(c)) for c in averages]
-    series += [Series(c, f"loud-{i + 1}" if i < LOUD else "quiet", label(c)) for i, c in enumerate(drawn)]
-    return CurveChart(tuple(reversed(series)), len(classes) - len(drawn))
+    series += [Series(c, f"loud-{i + 1}" if i < LOUD else "quiet", label(c)) for i, c in enumerate(selected)]
+    return CurveChart(tuple(reversed(series)), len(classes) - len(selected))
 
 
 @dataclass(frozen=True)
@@ -100,36 +100,36 @@ def confusion(evaluation: SplitEvaluation) -> Confusion:
     counts = evaluation.confusion
     size = range(len(counts))
     errors = {i: sum(counts[i]) + sum(counts[j][i] for j in size) - 2 * counts[i][i] for i in size}
-    shown = sorted(sorted(size, key=lambda i: -errors[i])[:MOST_CLASSES])
-    totals = {i: sum(counts[i]) for i in shown}
+    selected = sorted(sorted(size, key=lambda i: -errors[i])[:MOST_CLASSES])
+    totals = {i: sum(counts[i]) for i in selected}
     return Confusion(
-        names=tuple(evaluation.classes[i].name for i in shown),
+        names=tuple(evaluation.classes[i].name for i in selected),
         rows=tuple(
-            tuple(ConfusionCell(counts[i][j], counts[i][j] / totals[i] if totals[i] else 0.0, i == j) for j in shown)
-            for i in shown
+            tuple(ConfusionCell(counts[i][j], counts[i][j] / totals[i] if totals[i] else 0.0, i == j) for j in selected)
+            for i in selected
         ),
         totals=tuple(totals.values()),
-        left_out=len(counts) - len(shown),
+        left_out=len(counts) - len(selected),
     )
 
 
 def constructions(evaluations: Sequence[SplitEvaluation]) -> list[tuple[str, list[str]]]:
     """(how an interval was made, the metrics whose intervals were), for the reader who asks."""
-    made: dict[str, dict[str, None]] = {}
+    labels_of: dict[str, dict[str, None]] = {}
     for evaluation in evaluations:
         for name in metric_order(evaluation.metrics):
             quantity = evaluation.metrics[name]
             if isinstance(quantity, Estimate) and quantity.interval != "none":
-                made.setdefault(quantity.interval, {})[metric_label(name)] = None
-    return [(how, list(labels)) for how, labels in made.items()]
+                labels_of.setdefault(quantity.interval, {})[metric_label(name)] = None
+    return [(how, list(labels)) for how, labels in labels_of.items()]
 
 
 def gaps(evaluation: SplitEvaluation) -> list[tuple[str, str, list[str]]]:
     """(figure, why it is missing, classes): what a table cell has no room for."""
-    found: dict[tuple[str, str], list[str]] = {}
+    names_of: dict[tuple[str, str], list[str]] = {}
     for row in evaluation.classes:
         for name, spoken in OF_A_CLASS.items():
             quantity = getattr(row, name)
             if not isinstance(quantity, Estimate):
-                found.setdefault((spoken, quantity.reason), []).append(row.name)
-    return [(spoken, reason, names) for (spoken, reason), names in found.items()]
+                names_of.setdefault((spoken, quantity.reason), []).append(row.name)
+    return [(spoken, reason, names) for (spoken, reason), names in names_of.items()]

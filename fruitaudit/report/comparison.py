@@ -31,14 +31,14 @@ def first_panels(groups: Sequence[Group]) -> dict[str, str]:
     return {i: image_anchor(groups, group, i) for group in reversed(groups) for i in group.sample_ids}
 
 
-def lead_of(group: Group, called: str) -> str:
-    """What the images are. `called` is the answer to the first of them, for a confusion of two classes."""
+def lead_of(group: Group, predicted_class: str) -> str:
+    """What the images are. `predicted_class` is the answer to the first of them, for a confusion of two classes."""
     name = group.class_name or "all kinds of things"
     return {
         "false_positive": f"These {group.split} images show something else, but the model called them {name}.",
         "false_negative": f"These {group.split} images show {name}, but the model called them something else.",
         "misclassified": f"These {group.split} images show {name}, and the model called them something else.",
-        "confused": f"These {group.split} images show {name}, but the model called them {called}.",
+        "confused": f"These {group.split} images show {name}, but the model called them {predicted_class}.",
         "true_positive": f"These {group.split} images show {name}, and the model said so: right answers, as a control.",
     }[group.kind]
 
@@ -52,13 +52,13 @@ def advice_of(group: Group) -> str:
 
 def partners_of(groups: Sequence[Group], group: Group) -> tuple[Partner, ...]:
     """The right answers for a group of errors of the same class, or the errors for a group of right answers."""
-    found = []
+    partners = []
     for other in groups:
         across = (other.kind == "true_positive") != (group.kind == "true_positive")
         linked = other.control_of == group.name or group.control_of == other.name
         if across and other.sample_ids and (linked or other.class_name == group.class_name):
-            found.append(Partner(anchor_of(groups, other), other.title))
-    return tuple(found)
+            partners.append(Partner(anchor_of(groups, other), other.title))
+    return tuple(partners)
 
 
 def question_of(rows: Sequence[ExplanationRow], sample_id: str) -> str:

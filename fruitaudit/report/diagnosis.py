@@ -53,34 +53,39 @@ def _small(title: str) -> str:
 def headline(gap: Decomposition) -> str:
     """One sentence: what was lost, how much of it each cause explains, what stays open."""
     lost = f"{points(gap.gap.value)} of accuracy are lost between {gap.lab_split} and {gap.field_split}"
-    told = [f"{tenths(s.points.value)} to {_small(s.title)}" for s in in_order(gap) if s.counts]
-    left = [s for s in in_order(gap) if not s.counts and abs(s.points.value) >= 0.0005]
-    cost = tenths(sum(s.points.value for s in left))
-    if not told:
+    sentences = [f"{tenths(s.points.value)} to {_small(s.title)}" for s in in_order(gap) if s.counts]
+    uncounted_shares = [s for s in in_order(gap) if not s.counts and abs(s.points.value) >= 0.0005]
+    cost = tenths(sum(s.points.value for s in uncounted_shares))
+    if not sentences:
         open_ = f", and no cause is proven: the changes tried cost {cost} in the lab, but did not pass the checks"
-        return f"{lost}{open_ if left else ', and no change tried costs any'}; {_unexplained(gap)}."
-    parts = [f"{lost}: {_and(told)}"]
-    if left:
-        parts.append(f"{_and([_small(s.title) for s in left])} cost {cost} more, but did not pass the checks")
+        return f"{lost}{open_ if uncounted_shares else ', and no change tried costs any'}; {_unexplained(gap)}."
+    parts = [f"{lost}: {_and(sentences)}"]
+    if uncounted_shares:
+        parts.append(
+            f"{_and([_small(s.title) for s in uncounted_shares])} cost {cost} more, but did not pass the checks"
+        )
     return "; ".join([*parts, _unexplained(gap)]) + "."
 
 
 def uncounted(gap: Decomposition) -> dict[str, list[GapShare]]:
     """Shares that are drawn hatched, the largest first, by the reason why they do not count."""
-    found: dict[str, list[GapShare]] = {}
+    shares: dict[str, list[GapShare]] = {}
     for share in in_order(gap):
         if not share.counts:
-            found.setdefault(share.why, []).append(share)
-    return found
+            shares.setdefault(share.why, []).append(share)
+    return shares
 
 
 def _unexplained(gap: Decomposition) -> str:
-    rest = gap.unexplained
-    if rest.low is not None and rest.high is not None and rest.low <= 0 <= rest.high:
-        return f"what is left, {points(rest.value, signed=True)}, may be chance ({between(rest, signed=True)})"
-    if rest.value < 0:
-        return f"the changes together cost {points(-rest.value)} more than the field does, so the shares are too large"
-    return f"{points(rest.value)} stay unexplained"
+    remainder = gap.unexplained
+    if remainder.low is not None and remainder.high is not None and remainder.low <= 0 <= remainder.high:
+        return (
+            f"what is left, {points(remainder.value, signed=True)}, may be chance ({between(remainder, signed=True)})"
+        )
+    if remainder.value < 0:
+        excess = points(-remainder.value)
+        return f"the changes together cost {excess} more than the field does, so the shares are too large"
+    return f"{points(remainder.value)} stay unexplained"
 
 
 def measured(gap: Decomposition) -> str:
@@ -122,7 +127,7 @@ def context(folder: Folder, diagnosis: Diagnosis) -> dict[str, Any]:
     return {
         "not_made": "",
         "diagnosis": diagnosis,
-        "gaps_told": [_gap(folder, diagnosis, gap) for gap in diagnosis.decompositions],
+        "gap_views": [_gap(folder, diagnosis, gap) for gap in diagnosis.decompositions],
         "undivided": undivided(diagnosis),
         "tables": experiments.effect_tables(diagnosis),
         "notes": experiments.notes(diagnosis),
@@ -130,13 +135,13 @@ def context(folder: Folder, diagnosis: Diagnosis) -> dict[str, Any]:
         "attacks": attack_charts(diagnosis.attacks),
         "turned": turned_rows(folder, diagnosis),
         "plots": shift.shift_plots(diagnosis.shifts),
-        "tellings": shift.telling(folder, diagnosis),
+        "classifiers": shift.split_classifiers(folder, diagnosis),
         "far": far_errors(diagnosis),
         "checks": experiments.data_checks(diagnosis.listings),
         "left_out": list(left_out(diagnosis)),
         "shortcuts_sought": all(skipped.name != "shortcuts" for skipped in diagnosis.not_run),
         "input_size": folder.results.model.input_shape[:2],
-        "shown": lambda ids: [(i, uri) for i in ids if (uri := shift.thumbnail(folder, i))],
+        "thumbnails": lambda ids: [(i, uri) for i in ids if (uri := shift.thumbnail(folder, i))],
         **_WORDS,
     }
 

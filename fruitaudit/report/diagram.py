@@ -50,14 +50,14 @@ def diagram(model: ModelSummary) -> Diagram:
         stages = _join(layers, lambda layer: layer.output_shape)
     if len(stages) > MOST_BLOCKS:
         stages = _join(layers, lambda layer: (len(layer.output_shape), layer.output_shape[:2]))
-    shown = stages[:MOST_BLOCKS]
+    selected = stages[:MOST_BLOCKS]
     largest = max(model.input_shape[:2])
     entry = LayerRow("input", "Input", model.input_shape, 0)
-    blocks = tuple(_block(i, stage, largest) for i, stage in enumerate([[entry], *shown]))
+    blocks = tuple(_block(i, stage, largest) for i, stage in enumerate([[entry], *selected]))
     joined = sum(map(len, stages)) > len(stages)
     note = "Layers that do not change the shape are drawn together with the one before them." if joined else ""
-    if len(stages) > len(shown):
-        note = f"The first {len(shown)} of {len(stages)} stages are drawn; the table lists every layer."
+    if len(stages) > len(selected):
+        note = f"The first {len(selected)} of {len(stages)} stages are drawn; the table lists every layer."
     return Diagram(blocks, PITCH * len(blocks) + 16, HEIGHT + 72, note)
 
 
@@ -73,13 +73,13 @@ def _join(layers: Sequence[LayerRow], key: object, *, only_silent: bool = False)
 
 
 def _block(index: int, stage: Sequence[LayerRow], largest: int) -> DiagramBlock:
-    first, shape = stage[0], stage[-1].output_shape
+    leader, shape = stage[0], stage[-1].output_shape
     width, height, depth = _size(shape, largest)
     left = index * PITCH + (PITCH - width - depth) / 2
     names = ", ".join(f"{layer.name} ({layer.kind})" for layer in stage[:8]) + (", ..." if len(stage) > 8 else "")
-    kind = first.kind if len(stage) == 1 or len({layer.kind for layer in stage} - set(_SILENT)) <= 1 else "Stage"
+    kind = leader.kind if len(stage) == 1 or len({layer.kind for layer in stage} - set(_SILENT)) <= 1 else "Stage"
     # Filters and units are the last axis of the shape, which is printed below.
-    detail = f"{len(stage)} layers" if kind == "Stage" else first.brief
+    detail = f"{len(stage)} layers" if kind == "Stage" else leader.brief
     top = (HEIGHT - height + depth) / 2
     return DiagramBlock(kind, detail, _shape(shape), names, _family(kind), left, top, width, height, depth)
 
@@ -97,5 +97,12 @@ def _shape(shape: Sequence[int | None]) -> str:
 
 
 def _family(kind: str) -> str:
-    words = {"Conv": "conv", "Pool": "pool", "Dense": "dense", "Input": "input", "Flatten": "flatten", "Stage": "conv"}
-    return next((family for word, family in words.items() if word in kind), "other")
+    families = {
+        "Conv": "conv",
+        "Pool": "pool",
+        "Dense": "dense",
+        "Input": "input",
+        "Flatten": "flatten",
+        "Stage": "conv",
+    }
+    return next((family for word, family in families.items() if word in kind), "other")

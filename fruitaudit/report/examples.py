@@ -45,16 +45,16 @@ def example_strips(folder: Folder, diagnosis: Diagnosis, gap: Decomposition) -> 
     rows = [e for e in diagnosis.examples if e.field_split == gap.field_split]
     by_factor = {factor: [e for e in rows if e.factor == factor] for factor in dict.fromkeys(e.factor for e in rows)}
     ids = list(dict.fromkeys(e.sample_id for e in rows))
-    wanted = [(s.factor, s.title, f"{points(-s.points.value, signed=True)}{'' if s.counts else ', not counted'}")
+    candidates = [(s.factor, s.title, f"{points(-s.points.value, signed=True)}{'' if s.counts else ', not counted'}")
               for s in in_order(gap) if s.counts or abs(s.points.value) >= WORTH]  # fmt: skip
-    wanted += [(TOGETHER, "All at once", f"{percent(gap.transformed.value)} right"),
+    candidates += [(TOGETHER, "All at once", f"{percent(gap.transformed.value)} right"),
                (FIELD, f"A photo of {gap.field_split}", f"{percent(gap.field.value)} right")]  # fmt: skip
-    drawn = [ExampleStrip(title, says, _cells(folder, ids, by_factor[factor])) for factor, title, says in wanted
+    strips = [ExampleStrip(title, says, _cells(folder, ids, by_factor[factor])) for factor, title, says in candidates
              if factor in by_factor]  # fmt: skip
-    if not drawn:
+    if not strips:
         return []
     before = tuple(_cell(folder, e.before, e, e.answer_before) for e in _first(ids, rows))
-    return [ExampleStrip(f"As in {gap.lab_split}", f"{percent(gap.lab.value)} right", before), *drawn]
+    return [ExampleStrip(f"As in {gap.lab_split}", f"{percent(gap.lab.value)} right", before), *strips]
 
 
 def _first(ids: Sequence[str], rows: Sequence[Example]) -> list[Example]:

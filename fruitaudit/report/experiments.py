@@ -22,10 +22,10 @@ LISTINGS: dict[Check, str] = {
 
 @dataclass(frozen=True)
 class EffectRow:
-    """One change: made in lab pictures (`there`), taken back in field photos (`back`)."""
+    """One change: made in lab pictures (`in_lab`), taken back in field photos (`in_field`)."""
 
-    there: Effect
-    back: Effect | EffectNotRun | None
+    in_lab: Effect
+    in_field: Effect | EffectNotRun | None
 
 
 @dataclass(frozen=True)
@@ -39,27 +39,27 @@ class EffectTable:
 
 
 def effect_tables(diagnosis: Diagnosis) -> list[EffectTable]:
-    """One table a field split."""
+    """One table per field split."""
     fields = dict.fromkeys(effect.field_split for effect in diagnosis.effects)
     return [_table([e for e in diagnosis.effects if e.field_split == field], field) for field in fields]
 
 
 def _table(effects: Sequence[Effect | EffectNotRun], field_split: str) -> EffectTable:
-    back = {e.factor: e for e in effects if e.direction == "undo_in_field"}
-    done = sorted((e for e in effects if isinstance(e, Effect)), key=lambda e: e.change.value)
+    reverse = {e.factor: e for e in effects if e.direction == "undo_in_field"}
+    measured = sorted((e for e in effects if isinstance(e, Effect)), key=lambda e: e.change.value)
     return EffectTable(
         field_split,
-        tuple(EffectRow(e, back.get(e.factor)) for e in done if e.direction == "toward_field"),
-        tuple(EffectRow(e, None) for e in done if e.direction == "probe"),
+        tuple(EffectRow(e, reverse.get(e.factor)) for e in measured if e.direction == "toward_field"),
+        tuple(EffectRow(e, None) for e in measured if e.direction == "probe"),
         tuple(e for e in effects if isinstance(e, EffectNotRun)),
     )
 
 
 def notes(diagnosis: Diagnosis) -> list[str]:
     """What is true of many intervals, said once."""
-    found = [e.change.note for e in diagnosis.effects if isinstance(e, Effect)]
-    found += [trial.gain.note for trial in diagnosis.trials]
-    return list(dict.fromkeys(filter(None, found)))
+    texts = [e.change.note for e in diagnosis.effects if isinstance(e, Effect)]
+    texts += [trial.gain.note for trial in diagnosis.trials]
+    return list(dict.fromkeys(filter(None, texts)))
 
 
 @dataclass(frozen=True)
@@ -88,30 +88,32 @@ def _verdict(trials: Sequence[PreprocessingTrial], splits: Sequence[str]) -> Ite
         better = [t for t in trials if t.split == split and (t.gain.low or 0) > 0]
         if better:
             best = max(better, key=lambda t: t.gain.value)
-            told = f"On {split}, {best.setting} \u201c{best.value}\u201d gets {points(best.gain.value)} more right"
-            there = gains.get((best.setting, best.value))
-            ending = "" if there is None else f"; on {splits[0]} it does not, as it would were the pipeline at fault"
-            yield f"{told} ({between(best.gain, signed=True)}){'' if there and (there.low or 0) > 0 else ending}."
+            sentence = f"On {split}, {best.setting} \u201c{best.value}\u201d gets {points(best.gain.value)} more right"
+            lab_gain = gains.get((best.setting, best.value))
+            ending = f"; on {splits[0]} it does not, as it would were the pipeline at fault"
+            if lab_gain is None or (lab_gain.low or 0) > 0:
+                ending = ""
+            yield f"{sentence} ({between(best.gain, signed=True)}){ending}."
         elif split == splits[0]:
             yield f"On {split} no other way of preparing the files gets surely more answers right."
 
 
 @dataclass(frozen=True)
 class DataChecks:
-    """Checks of the data that found something, that found nothing, and that could not be made."""
+    """Checks of the data: `positive` ones found something, `clean` ones nothing, `not_run` ones could not be made."""
 
-    found: tuple[DataCheck, ...]
+    positive: tuple[DataCheck, ...]
     clean: tuple[DataCheck, ...]
     not_run: tuple[DataCheckNotRun, ...]
 
 
 def data_checks(listings: Sequence[DataCheck | DataCheckNotRun]) -> DataChecks:
     """What concerns the largest share of its images first."""
-    done = [x for x in listings if isinstance(x, DataCheck)]
-    found = sorted((x for x in done if x.total), key=lambda x: -x.total / max(1, x.n))
+    finished = [x for x in listings if isinstance(x, DataCheck)]
+    positive = sorted((x for x in finished if x.total), key=lambda x: -x.total / max(1, x.n))
     return DataChecks(
-        tuple(found),
-        tuple(x for x in done if not x.total),
+        tuple(positive),
+        tuple(x for x in finished if not x.total),
         tuple(x for x in listings if isinstance(x, DataCheckNotRun)),
     )
 

@@ -39,33 +39,33 @@ class Folder:
             raise AuditError(f"{self.path}/results.json names {name}, which is outside the folder: do not trust it.")
         return path
 
-    def shown(self, row: ExplanationRow) -> Explanation | NotRun:
-        """What one method showed of one group, or why it cannot be drawn."""
+    def explanation(self, row: ExplanationRow) -> Explanation | NotRun:
+        """The explanation of one row, or why it cannot be drawn."""
         try:
             with np.load(self.file(row.file), allow_pickle=False) as stored:
-                n, explanation = len(stored["sample_ids"]), unpack(stored)
+                n, content = len(stored["sample_ids"]), unpack(stored)
         except FileNotFoundError:
             return NotRun(f"{row.file} is missing from the folder", "unreadable")
         except (OSError, ValueError, KeyError, TypeError, zipfile.BadZipFile):
             return NotRun(f"{row.file} is damaged or was written by another version of fruitaudit", "unreadable")
-        if n != len(row.sample_ids) or KINDS[type(explanation)] != row.kind:
+        if n != len(row.sample_ids) or KINDS[type(content)] != row.kind:
             return NotRun(
                 f"{row.file} does not hold what results.json says of its {len(row.sample_ids)} images", "unreadable"
             )
-        if isinstance(explanation, Maps | Segments) and len(explanation.values) != n:
+        if isinstance(content, Maps | Segments) and len(content.values) != n:
             return NotRun(f"{row.file} does not hold the {n} maps that results.json names", "unreadable")
-        return explanation
+        return content
 
     def photograph(self, name: str | None, side: int) -> str | None:
         """A picture at most `side` pixels a side as a data URI, None where there is none."""
         if name is None:
             return None
-        if (name, side) not in self._drawn:
-            self._drawn[name, side] = photograph(self.file(name), side)
-        return self._drawn[name, side]
+        if (name, side) not in self._thumbnails:
+            self._thumbnails[name, side] = photograph(self.file(name), side)
+        return self._thumbnails[name, side]
 
     @cached_property
-    def _drawn(self) -> dict[tuple[str, int], str | None]:
+    def _thumbnails(self) -> dict[tuple[str, int], str | None]:
         """Photographs already made small: an image may stand in several groups."""
         return {}
 

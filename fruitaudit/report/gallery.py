@@ -21,9 +21,9 @@ def picture_css(folder: Folder) -> str:
     """
     rules = []
     for index, picture in enumerate(folder.results.pictures):
-        seen = folder.photograph(picture.seen, ORIGINAL_SIDE)
+        model_input = folder.photograph(picture.seen, ORIGINAL_SIDE)
         photo = folder.photograph(picture.original, ORIGINAL_SIDE)
-        variables = [f"--seen:url({seen})"] if seen else []
+        variables = [f"--seen:url({model_input})"] if model_input else []
         variables.append(f"--photo:url({photo})" if photo else "--photo:var(--seen)")
         rules.append(f".{picture_key(index)}{{{';'.join(variables)}}}")
     return "\n".join(rules)

@@ -67,28 +67,30 @@ class InsideBlock:
 def blocks(folder: Folder) -> tuple[list[InsideBlock], list[ExplanationNotRun]]:
     """All that is drawn, about the model first, and what was asked about the model but did not run."""
     rows = folder.results.explanations
-    done = [row for row in rows if isinstance(row, ExplanationRow)]
-    wanted = [row for row in done if row.kind in ("filters", "synthetic", "feature_maps", "counterfactuals")]
+    finished = [row for row in rows if isinstance(row, ExplanationRow)]
+    selected = [row for row in finished if row.kind in ("filters", "synthetic", "feature_maps", "counterfactuals")]
     not_run = [row for row in rows if isinstance(row, ExplanationNotRun) and row.group == OF_THE_MODEL]
-    return [block for row in wanted for block in _blocks(folder, row)], not_run
+    return [block for row in selected for block in _blocks(folder, row)], not_run
 
 
 def _blocks(folder: Folder, row: ExplanationRow) -> Iterator[InsideBlock]:
-    shown = folder.shown(row)
-    match shown:
+    explanation = folder.explanation(row)
+    match explanation:
         case NotRun():
-            yield InsideBlock(row, reason=shown.reason)
+            yield InsideBlock(row, reason=explanation.reason)
         case LayerFilters():
-            yield InsideBlock(row, mosaics=tuple(map(_bank, shown.layers)))
+            yield InsideBlock(row, mosaics=tuple(map(_bank, explanation.layers)))
         case Synthetic():
-            yield InsideBlock(row, layers=_made_up(shown, folder.results.model.class_names, bgr=folder.bgr))
+            yield InsideBlock(
+                row, layers=_synthetic_layers(explanation, folder.results.model.class_names, bgr=folder.bgr)
+            )
         case FeatureMaps():
             for index, sample_id in enumerate(row.sample_ids[:IMAGES]):
                 if sample_id in folder.pictures:
                     [(key, true, _)] = keys_of(folder, [sample_id])
-                    yield InsideBlock(row, f"{true}, {sample_id}", tuple(_features(shown, index)), key=key)
-        case Counterfactuals(reconstructions=made) if made is not None:
-            yield InsideBlock(row, pairs=_reconstructions(folder, row, shown, made))
+                    yield InsideBlock(row, f"{true}, {sample_id}", tuple(_features(explanation, index)), key=key)
+        case Counterfactuals(reconstructions=reconstructions) if reconstructions is not None:
+            yield InsideBlock(row, pairs=_reconstructions(folder, row, explanation, reconstructions))
 
 
 def _bank(bank: FilterBank) -> Mosaic:
@@ -102,8 +104,8 @@ def _bank(bank: FilterBank) -> Mosaic:
     return _mosaic(bank.layer, says, tiles, end, signed=True, across=across * max(1, ACROSS * 2 // across))
 
 
-def _features(shown: FeatureMaps, index: int) -> Iterator[Mosaic]:
-    for layer in shown.layers:
+def _features(maps: FeatureMaps, index: int) -> Iterator[Mosaic]:
+    for layer in maps.layers:
         end = float(np.abs(layer.values[np.isfinite(layer.values)]).max(initial=0))
         tiles = np.moveaxis(layer.values[index], -1, 0)
         signed = bool((layer.values < 0).any())
@@ -131,24 +133,27 @@ def _mosaic(title: str, says: str, tiles: FloatArray, end: float, *, signed: boo
     return Mosaic(title, says, draw_map(sheet, scale, shrunk=False), aspect, scale)
 
 
-def _made_up(shown: Synthetic, classes: Sequence[str], *, bgr: bool) -> tuple[tuple[str, tuple[MadeUp, ...]], ...]:
-    made = pixels_of(shown.values, shown.low, shown.high, bgr=bgr)
-    real = pixels_of(shown.strongest_values, shown.low, shown.high, bgr=bgr)
+def _synthetic_layers(
+    synthetic: Synthetic, classes: Sequence[str], *, bgr: bool
+) -> tuple[tuple[str, tuple[MadeUp, ...]], ...]:
+    pixels = pixels_of(synthetic.values, synthetic.low, synthetic.high, bgr=bgr)
+    real = pixels_of(synthetic.strongest_values, synthetic.low, synthetic.high, bgr=bgr)
     layers: dict[str, list[MadeUp]] = {}
-    for i, unit in enumerate(shown.units):
-        says = f"{significant(float(shown.reached[i]))}, photograph {significant(float(shown.strongest[i]))}"
+    for i, unit in enumerate(synthetic.units):
+        says = f"{significant(float(synthetic.reached[i]))}, photograph {significant(float(synthetic.strongest[i]))}"
         name = unit.name if unit.layer else classes[unit.index]
-        picture = MadeUp(name, draw_pixels(made[i]), draw_pixels(real[i]), shown.strongest_ids[i], says)
+        picture = MadeUp(name, draw_pixels(pixels[i]), draw_pixels(real[i]), synthetic.strongest_ids[i], says)
         layers.setdefault(unit.layer, []).append(picture)
     return tuple((layer, tuple(pictures)) for layer, pictures in layers.items())
 
 
 def _reconstructions(
-    folder: Folder, row: ExplanationRow, shown: Counterfactuals, made: FloatArray
+    folder: Folder, row: ExplanationRow, counterfactuals: Counterfactuals, reconstructions: FloatArray
 ) -> tuple[tuple[str, str, str], ...]:
     pairs: list[tuple[str, str, str]] = []
     ids: Sequence[str] = row.sample_ids[:RECONSTRUCTIONS]
     for i, sample_id in enumerate(ids):
         for key, true, _ in keys_of(folder, [sample_id]):
-            pairs.append((key, true, draw_pixels(pixels_of(made[i], shown.low, shown.high, bgr=folder.bgr))))
+            pixels = pixels_of(reconstructions[i], counterfactuals.low, counterfactuals.high, bgr=folder.bgr)
+            pairs.append((key, true, draw_pixels(pixels)))
     return tuple(pairs)

@@ -66,8 +66,8 @@ def _splits(results: Results) -> Iterator[str]:
     for evaluation in by_importance(results.evaluations):
         worst = "; ".join(f"{row.name} {row.hits} of {row.support}" for row in worst_classes(evaluation))
         accuracy = evaluation.metrics.get("accuracy")
-        shown = quantity(accuracy, share=True) if accuracy else "not measured"
-        yield f"| {escape(evaluation.split)} | {evaluation.role} | {escape(shown)} | {escape(worst)} |"
+        text = quantity(accuracy, share=True) if accuracy else "not measured"
+        yield f"| {escape(evaluation.split)} | {evaluation.role} | {escape(text)} | {escape(worst)} |"
 
 
 def _finding(finding: Finding) -> str:

@@ -23,7 +23,7 @@ from fruitaudit.report.views import View, maps_of, views_of
 from fruitaudit.report.words import percent
 
 OPEN = 3
-"""Images a group shown at once; the others open on request."""
+"""Images per group shown at once; the others open on request."""
 ONE_ROW = 3
 """Up to so many views stand in one row with the photograph; more stand in rows beside it."""
 READINGS: tuple[Readability | None, ...] = ("read", "with_care", None, "do_not_read")
@@ -61,7 +61,7 @@ class Tile:
 
 @dataclass(frozen=True)
 class MethodPanel:
-    """One method on one group: how to read its maps. `drawn` is None where its file cannot be read."""
+    """One method on one group: how to read its maps. `reason` says why it has no maps."""
 
     row: ExplanationRow
     title: str
@@ -82,7 +82,7 @@ class ImagePanel:
     key: str
     picture: Picture
     has_original: bool
-    has_seen: bool
+    has_model_input: bool
     bars: tuple[tuple[str, float], ...]
     tiles: tuple[Tile, ...]
     question: str
@@ -129,32 +129,32 @@ def group_panels(folder: Folder) -> list[GroupPanel]:
 def _group(folder: Folder, group: Group, keys: Mapping[str, str]) -> GroupPanel:
     rows = [row for row in folder.results.explanations if row.group == group.name]
     verdicts = verdicts_of(folder.results)
-    done = [row for row in rows if isinstance(row, ExplanationRow) and row.kind != "feature_maps"]
-    done.sort(key=lambda row: READINGS.index(verdicts[row.method].reading if row.method in verdicts else None))
-    explanations = [folder.shown(row) for row in done]
+    finished = [row for row in rows if isinstance(row, ExplanationRow) and row.kind != "feature_maps"]
+    finished.sort(key=lambda row: READINGS.index(verdicts[row.method].reading if row.method in verdicts else None))
+    explanations = [folder.explanation(row) for row in finished]
     methods = tuple(
-        _method(row, title_among(row, done), shown, verdicts.get(row.method))
-        for row, shown in zip(done, explanations, strict=True)
+        _method(row, title_among(row, finished), explanation, verdicts.get(row.method))
+        for row, explanation in zip(finished, explanations, strict=True)
     )
-    drawn = list(zip(methods, explanations, strict=True))
+    drawings = list(zip(methods, explanations, strict=True))
     groups, anchor = folder.results.groups, anchor_of(folder.results.groups, group)
-    shown = [(image_anchor(groups, group, i), i) for i in group.sample_ids if i in folder.pictures]
-    called = folder.pictures[shown[0][1]].predicted_class if shown else "something else"
+    places = [(image_anchor(groups, group, i), i) for i in group.sample_ids if i in folder.pictures]
+    predicted_class = folder.pictures[places[0][1]].predicted_class if places else "something else"
     return GroupPanel(
         group=group,
         anchor=anchor,
-        lead=lead_of(group, called),
+        lead=lead_of(group, predicted_class),
         advice=advice_of(group),
         partners=partners_of(groups, group),
         methods=methods,
         not_run=tuple(row for row in rows if isinstance(row, ExplanationNotRun)),
-        images=tuple(_image(folder, folder.pictures[i], drawn, anchor=place, key=keys[i]) for place, i in shown),
+        images=tuple(_image(folder, folder.pictures[i], drawings, anchor=place, key=keys[i]) for place, i in places),
     )
 
 
 def title_among(row: ExplanationRow, rows: Sequence[ExplanationRow]) -> str:
     """The title of a row, with the options in which it differs from its namesakes among `rows`."""
-    twins = [other for other in rows if other.method == row.method and other is not row]
+    twins = [candidate for candidate in rows if candidate.method == row.method and candidate is not row]
     differs = [name for name in row.options if any(twin.options.get(name) != row.options[name] for twin in twins)]
     return ", ".join([row.title, *(f"{name} {_option(row.options[name])}" for name in differs)])
 
@@ -164,11 +164,13 @@ def verdicts_of(results: Results) -> dict[str, MethodVerdict]:
     return {} if isinstance(results.trust, NotRun) else {verdict.method: verdict for verdict in results.trust.verdicts}
 
 
-def _method(row: ExplanationRow, title: str, shown: Explanation | NotRun, verdict: MethodVerdict | None) -> MethodPanel:
+def _method(
+    row: ExplanationRow, title: str, explanation: Explanation | NotRun, verdict: MethodVerdict | None
+) -> MethodPanel:
     scale, reason = None, ""
-    maps = None if isinstance(shown, NotRun) else maps_of(shown)
-    if isinstance(shown, NotRun):
-        reason = shown.reason
+    maps = None if isinstance(explanation, NotRun) else maps_of(explanation)
+    if isinstance(explanation, NotRun):
+        reason = explanation.reason
     elif maps is not None:
         end = row.scale or (float(np.abs(maps).max()) if row.kind == "counterfactuals" else 0.0)
         signed = row.signed or row.kind == "counterfactuals"
@@ -177,15 +179,15 @@ def _method(row: ExplanationRow, title: str, shown: Explanation | NotRun, verdic
         else:
             reason = "every map of this group is empty"
     # A contrast is of logits, whatever the option says.
-    told = {name: value for name, value in row.options.items() if not (name == "explains" and row.against_classes)}
-    options = ", ".join(f"{name} {_option(value)}" for name, value in told.items())
+    settings = {name: value for name, value in row.options.items() if not (name == "explains" and row.against_classes)}
+    options = ", ".join(f"{name} {_option(value)}" for name, value in settings.items())
     return MethodPanel(row, title, options, scale, _summaries(row), reason, verdict)
 
 
 def _image(
     folder: Folder,
     picture: Picture,
-    drawn: Sequence[tuple[MethodPanel, Explanation | NotRun]],
+    methods: Sequence[tuple[MethodPanel, Explanation | NotRun]],
     *,
     anchor: str,
     key: str,
@@ -195,27 +197,27 @@ def _image(
         key=key,
         picture=picture,
         has_original=folder.photograph(picture.original, ORIGINAL_SIDE) is not None,
-        has_seen=folder.photograph(picture.seen, ORIGINAL_SIDE) is not None,
+        has_model_input=folder.photograph(picture.seen, ORIGINAL_SIDE) is not None,
         bars=tuple(sorted(picture.probabilities.items(), key=lambda bar: -bar[1])),
         tiles=tuple(
-            _tile(panel, shown, panel.row.sample_ids.index(picture.sample_id), folder)
-            for panel, shown in drawn
+            _tile(panel, explanation, panel.row.sample_ids.index(picture.sample_id), folder)
+            for panel, explanation in methods
             if picture.sample_id in panel.row.sample_ids
         ),
-        question=question_of([panel.row for panel, _ in drawn], picture.sample_id),
+        question=question_of([panel.row for panel, _ in methods], picture.sample_id),
     )
 
 
-def _tile(panel: MethodPanel, shown: Explanation | NotRun, index: int, folder: Folder) -> Tile:
+def _tile(panel: MethodPanel, explanation: Explanation | NotRun, index: int, folder: Folder) -> Tile:
     row = panel.row
     views: tuple[View, ...] = (View(None, reason=panel.reason),)
-    if not isinstance(shown, NotRun):
-        views = views_of(shown, index, panel.scale, folder.results.model.class_names, bgr=folder.bgr)
+    if not isinstance(explanation, NotRun):
+        views = views_of(explanation, index, panel.scale, folder.results.model.class_names, bgr=folder.bgr)
     # A tile has room for what tells a good map from a bad one; the table above the panels has the rest.
-    known = diagnostics_of(row.method)
-    told = [name for name, one in known.items() if one.poor is not None and name in row.diagnostics]
-    if not told and row.kind == "maps":
-        told = list(row.diagnostics)[:1]
+    registered = diagnostics_of(row.method)
+    names = [name for name, diagnostic in registered.items() if diagnostic.poor is not None and name in row.diagnostics]
+    if not names and row.kind == "maps":
+        names = list(row.diagnostics)[:1]
     return Tile(
         method=row.method,
         title=panel.title,
@@ -223,13 +225,15 @@ def _tile(panel: MethodPanel, shown: Explanation | NotRun, index: int, folder: F
         signed=row.signed or row.kind == "counterfactuals",
         verdict=panel.verdict,
         views=views,
-        diagnostics=tuple(_diagnostic(_known(known, name), row.diagnostics[name][index]) for name in told),
+        diagnostics=tuple(
+            _diagnostic(_registered_or_plain(registered, name), row.diagnostics[name][index]) for name in names
+        ),
     )
 
 
-def _known(known: Mapping[str, Diagnostic], name: str) -> Diagnostic:
+def _registered_or_plain(registered: Mapping[str, Diagnostic], name: str) -> Diagnostic:
     """What the method's registration says of it; a folder of another version may hold a number that nobody knows."""
-    return known.get(name, Diagnostic(name, name.replace("_", " ")))
+    return registered.get(name, Diagnostic(name, name.replace("_", " ")))
 
 
 def _diagnostic(diagnostic: Diagnostic, value: float | None) -> DiagnosticView:
@@ -244,12 +248,12 @@ def _summaries(row: ExplanationRow) -> tuple[DiagnosticView, ...]:
     summaries = []
     registered = diagnostics_of(row.method)
     for name, values in row.diagnostics.items():
-        diagnostic = _known(registered, name)
-        known = [v for v in values if v is not None]
+        diagnostic = _registered_or_plain(registered, name)
+        finite = [v for v in values if v is not None]
         worst = max((_diagnostic(diagnostic, v).level for v in values), key=("", "amber", "red").index, default="")
         text = "not finite"
-        if known:
-            middle, low, high = (_value(diagnostic, v) for v in (statistics.median(known), min(known), max(known)))
+        if finite:
+            middle, low, high = (_value(diagnostic, v) for v in (statistics.median(finite), min(finite), max(finite)))
             text = f"median {middle}, {low} to {high}" if low != high else f"{low} on every image"
         summaries.append(DiagnosticView(diagnostic.title, text, worst))
     return tuple(summaries)

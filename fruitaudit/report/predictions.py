@@ -1,4 +1,4 @@
-"""`predictions.parquet`: every prediction of every split, one row an image."""
+"""`predictions.parquet`: every prediction of every split, one row per image."""
 
 from __future__ import annotations
 

@@ -91,10 +91,10 @@ def predictions(folder: Folder) -> Section:
 
 def inside(folder: Folder) -> Section | None:
     """What the network has learned and what it computes, where a method was asked."""
-    drawn, not_run = blocks(folder)
-    if not drawn and not not_run:
+    drawn_blocks, not_run = blocks(folder)
+    if not drawn_blocks and not not_run:
         return None
-    return Section("inside", "Inside the model", "inside.html", {"blocks": drawn, "not_run": not_run})
+    return Section("inside", "Inside the model", "inside.html", {"blocks": drawn_blocks, "not_run": not_run})
 
 
 def explanations(folder: Folder) -> Section:
@@ -111,19 +111,19 @@ def trust(folder: Folder) -> Section | None:
 
 def diagnosis(folder: Folder) -> Section | None:
     """What controlled experiments say of the causes, or why there were none."""
-    made = folder.results.diagnosis
-    context = {"not_made": made.reason} if isinstance(made, NotRun) else causes.context(folder, made)
+    record = folder.results.diagnosis
+    context = {"not_made": record.reason} if isinstance(record, NotRun) else causes.context(folder, record)
     return Section("diagnosis", "Why it fails", "diagnosis.html", context)
 
 
 def findings(folder: Folder) -> Section:
     """All findings with their evidence and remedies."""
-    groups, seen_in, shown = folder.results.groups, {}, {}
+    groups, group_links, thumbnails = folder.results.groups, {}, {}
     for i, f in enumerate(folder.results.findings):
         about = [g for g in groups if g.split == f.split and g.class_name in f.classes and g.sample_ids]
-        seen_in[i] = [(anchor_of(groups, g), g) for g in about]
-        shown[i] = keys_of(folder, f.sample_ids or [s for g in about for s in g.sample_ids])[:THUMBNAILS]
-    context = {"seen_in": seen_in, "shown": shown}
+        group_links[i] = [(anchor_of(groups, g), g) for g in about]
+        thumbnails[i] = keys_of(folder, f.sample_ids or [s for g in about for s in g.sample_ids])[:THUMBNAILS]
+    context = {"group_links": group_links, "thumbnails": thumbnails}
     return Section("findings", "Findings", "findings.html", context)
 
 

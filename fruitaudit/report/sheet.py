@@ -29,7 +29,10 @@ class SheetStrip:
 
 @dataclass(frozen=True)
 class ContactSheet:
-    """A row a class, a strip a split (None where the class has no images there); `left_out` classes are not shown."""
+    """One row per class, one strip per split; None where the class has no images there.
+
+    `left_out` classes are not shown.
+    """
 
     splits: tuple[tuple[str, str], ...]
     """(name, role)."""
@@ -39,16 +42,18 @@ class ContactSheet:
 
 def contact_sheet(folder: Folder) -> ContactSheet:
     """The sheet in the order of the results, or the worst classes of it within the budget."""
-    drawn = {(row.class_name, row.split): row for row in folder.results.contact_sheet}
+    by_place = {(row.class_name, row.split): row for row in folder.results.contact_sheet}
     roles = {e.split: str(e.role) for e in folder.results.evaluations}
-    splits = tuple((s, roles[s]) for s in dict.fromkeys(split for _, split in drawn) if s in roles)
-    names = list(dict.fromkeys(name for name, _ in drawn))
-    largest = max((sum(len(drawn[n, s].thumbnails) for s, _ in splits if (n, s) in drawn) for n in names), default=0)
-    kept = {row.name for row in _worst(folder, max(1, BUDGET // max(1, largest)))} or set(names)
+    splits = tuple((s, roles[s]) for s in dict.fromkeys(split for _, split in by_place) if s in roles)
+    names = list(dict.fromkeys(name for name, _ in by_place))
+    largest = max(
+        (sum(len(by_place[n, s].thumbnails) for s, _ in splits if (n, s) in by_place) for n in names), default=0
+    )
+    selected = {row.name for row in _worst(folder, max(1, BUDGET // max(1, largest)))} or set(names)
     rows = tuple(
-        (name, tuple(_strip(folder, drawn.get((name, split)), role) for split, role in splits))
+        (name, tuple(_strip(folder, by_place.get((name, split)), role) for split, role in splits))
         for name in names
-        if name in kept
+        if name in selected
     )
     return ContactSheet(splits, rows, len(names) - len(rows))
 
@@ -58,16 +63,16 @@ def contrasts(folder: Folder) -> list[tuple[str, SheetStrip, SheetStrip]]:
     evaluations = by_importance(folder.results.evaluations)
     field = next((e.split for e in evaluations if e.role == "field"), None)
     lab = next((e.split for e in evaluations if e.role != "field"), None)
-    drawn = {(row.class_name, row.split): row for row in folder.results.contact_sheet if row.thumbnails}
-    found = []
+    by_place = {(row.class_name, row.split): row for row in folder.results.contact_sheet if row.thumbnails}
+    pairs = []
     if lab is None or field is None:
         return []
     for row in _worst(folder, CONTRASTS):
-        here, there = (drawn.get((row.name, split)) for split in (lab, field))
-        ours, theirs = _strip(folder, here, "lab", 1), _strip(folder, there, "field", 1)
-        if ours and theirs and ours.pictures[0][0] and theirs.pictures[0][0]:
-            found.append((row.name, ours, theirs))
-    return found
+        lab_row, field_row = (by_place.get((row.name, split)) for split in (lab, field))
+        lab_strip, field_strip = _strip(folder, lab_row, "lab", 1), _strip(folder, field_row, "field", 1)
+        if lab_strip and field_strip and lab_strip.pictures[0][0] and field_strip.pictures[0][0]:
+            pairs.append((row.name, lab_strip, field_strip))
+    return pairs
 
 
 def _worst(folder: Folder, limit: int) -> list[ClassRow]:
@@ -79,8 +84,8 @@ def _strip(folder: Folder, row: SheetRow | None, role: str, limit: int | None = 
     if row is None:
         return None
     classes = [c for e in folder.results.evaluations if e.split == row.split for c in e.classes]
-    counted = next((c for c in classes if c.name == row.class_name), None)
-    named = zip(row.thumbnails[:limit], row.sample_ids[:limit], strict=True)
-    pictures = tuple((folder.photograph(file, SIDE), sample_id) for file, sample_id in named)
-    hits, support = (counted.hits, counted.support) if counted else (0, 0)
+    class_row = next((c for c in classes if c.name == row.class_name), None)
+    entries = zip(row.thumbnails[:limit], row.sample_ids[:limit], strict=True)
+    pictures = tuple((folder.photograph(file, SIDE), sample_id) for file, sample_id in entries)
+    hits, support = (class_row.hits, class_row.support) if class_row else (0, 0)
     return SheetStrip(row.split, role, pictures, hits, support)

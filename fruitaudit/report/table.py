@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 COLUMNS = 24
 """Classes that get a column of their own; the others share "rest"."""
-_CHOSEN = {"false_positive": "chosen-fp", "false_negative": "chosen-fn", "confused": "chosen-fn",
+_MARKS = {"false_positive": "chosen-fp", "false_negative": "chosen-fn", "confused": "chosen-fn",
            "misclassified": "chosen-fn"}  # fmt: skip
 
 
@@ -73,13 +73,13 @@ def prediction_table(frame: pd.DataFrame, results: Results) -> PredictionTable:
     in_field, wrong = frame["split"].isin(field_splits).to_numpy(), ~frame["correct"].to_numpy(dtype=bool)
     groups = _groups_of(results.groups)
     explained = frame["sample_id"].isin(list(groups)).to_numpy()
-    wanted = np.flatnonzero(explained | in_field | wrong)
-    rank = np.select([explained, in_field & wrong, in_field], [0, 1, 2], 3)[wanted]
-    chosen = np.sort(wanted[np.argsort(rank, kind="stable")][: results.table_rows])
-    chosen = chosen[np.argsort(~in_field[chosen], kind="stable")]
-    shown = frame.iloc[chosen]
+    candidates = np.flatnonzero(explained | in_field | wrong)
+    rank = np.select([explained, in_field & wrong, in_field], [0, 1, 2], 3)[candidates]
+    selected = np.sort(candidates[np.argsort(rank, kind="stable")][: results.table_rows])
+    selected = selected[np.argsort(~in_field[selected], kind="stable")]
+    rows = frame.iloc[selected]
     names = class_columns(frame)
-    values = shown[[PREFIX + name for name in names]].to_numpy(dtype=np.float64).reshape(len(shown), len(names))
+    values = rows[[PREFIX + name for name in names]].to_numpy(dtype=np.float64).reshape(len(rows), len(names))
     order = np.argsort(-values.sum(axis=0), kind="stable")[:COLUMNS]
     has_rest = len(names) > len(order)
     cells = values[:, order]
@@ -89,23 +89,23 @@ def prediction_table(frame: pd.DataFrame, results: Results) -> PredictionTable:
     return PredictionTable(
         classes=classes,
         has_rest=has_rest,
-        rows=_rows(shown, cells, classes, groups),
+        rows=_rows(rows, cells, classes, groups),
         total=len(frame),
         n_field=int(in_field.sum()),
-        shown_field=int(in_field[chosen].sum()),
+        shown_field=int(in_field[selected].sum()),
         n_errors=int(wrong.sum()),
-        shown_errors=int(wrong[chosen].sum()),
+        shown_errors=int(wrong[selected].sum()),
     )
 
 
 def _rows(
-    shown: pd.DataFrame, cells: np.ndarray, classes: Sequence[str], groups: dict[str, list[Group]]
+    frame: pd.DataFrame, cells: np.ndarray, classes: Sequence[str], groups: dict[str, list[Group]]
 ) -> tuple[PredictionRow, ...]:
     place = {name: i for i, name in enumerate(classes)}
     rows = []
-    for record, values in zip(shown.to_dict("records"), cells, strict=True):
-        mine = groups.get(str(record["sample_id"]), [])
-        chosen = next((_CHOSEN[group.kind] for group in mine if group.kind in _CHOSEN), "")
+    for record, values in zip(frame.to_dict("records"), cells, strict=True):
+        row_groups = groups.get(str(record["sample_id"]), [])
+        mark = next((_MARKS[group.kind] for group in row_groups if group.kind in _MARKS), "")
         rows.append(
             PredictionRow(
                 sample_id=str(record["sample_id"]),
@@ -114,8 +114,8 @@ def _rows(
                 predicted=str(record["predicted"]),
                 correct=bool(record["correct"]),
                 confidence=float(record["confidence"]),
-                mark="hit" if record["correct"] else chosen,
-                groups=", ".join(group.name for group in mine),
+                mark="hit" if record["correct"] else mark,
+                groups=", ".join(group.name for group in row_groups),
                 cells=tuple(round(100 * v) or None for v in values.tolist()),
                 at=place.get(str(record["predicted"]), -1),
             )
@@ -124,8 +124,8 @@ def _rows(
 
 
 def _groups_of(groups: Sequence[Group]) -> dict[str, list[Group]]:
-    found: dict[str, list[Group]] = {}
+    by_sample: dict[str, list[Group]] = {}
     for group in groups:
         for sample_id in group.sample_ids:
-            found.setdefault(sample_id, []).append(group)
-    return found
+            by_sample.setdefault(sample_id, []).append(group)
+    return by_sample

@@ -128,10 +128,10 @@ def _row(m: MethodTrust, v: MethodVerdict, q: Quantity, low: float, high: float)
     def place(value: float | None) -> float | None:
         return None if value is None else min(1.0, max(0.0, (value - low) / (high - low)))
 
-    return TrustRow(m.title, v.reading, place(q.value), place(q.low), place(q.high), said(q))
+    return TrustRow(m.title, v.reading, place(q.value), place(q.low), place(q.high), quantity_text(q))
 
 
-def said(q: Quantity, *, share: bool = False) -> str:
+def quantity_text(q: Quantity, *, share: bool = False) -> str:
     """`0.53 (0.52–0.54, 32 images)`, a share in percent, or the reason why there is no number."""
     return q.reason if isinstance(q, NotRun) else tight(q.short_text(share=share))
 
@@ -170,14 +170,14 @@ def _gains(test: str, title: str, says: str, tested: TestedMethods) -> TestPanel
     """Gain over the strongest control: the one that the method beats by least."""
 
     def least(m: MethodTrust) -> Quantity:
-        found = m.faithfulness.get(test, NotRun("it was not run", "not_asked"))
-        if not isinstance(found, ControlComparison):
-            return found
-        gains = [gain for gain in found.gains.values() if isinstance(gain, Estimate)]
+        comparison = m.faithfulness.get(test, NotRun("it was not run", "not_asked"))
+        if not isinstance(comparison, ControlComparison):
+            return comparison
+        gains = [gain for gain in comparison.gains.values() if isinstance(gain, Estimate)]
         return min(gains, key=lambda g: g.value) if gains else NotRun("no control could be compared")
 
-    found = [q for m, _ in tested if isinstance(q := least(m), Estimate)]
-    reach = max((abs(end) for q in found for end in (q.value, q.low, q.high) if end is not None), default=1.0)
+    measured = [q for m, _ in tested if isinstance(q := least(m), Estimate)]
+    reach = max((abs(end) for q in measured for end in (q.value, q.low, q.high) if end is not None), default=1.0)
     reach = max(1, math.ceil(4 * reach)) / 4
     return _panel(title, says, tested, least, (-reach, reach), 0, "as good as the best map that knows nothing")
 
@@ -188,8 +188,8 @@ def _kinds(tested: TestedMethods) -> list[tuple[str, float]]:
 
 def _change(tested: TestedMethods, kind: str, strength: float) -> TestPanel:
     def get(m: MethodTrust) -> Quantity:
-        missing = NotRun("not tried with this method", "not_asked")
-        return next((c.spearman for c in m.changes if (c.kind, c.strength) == (kind, strength)), missing)
+        not_tried = NotRun("not tried with this method", "not_asked")
+        return next((c.spearman for c in m.changes if (c.kind, c.strength) == (kind, strength)), not_tried)
 
     title = {"noise": f"Noise of {percent(strength, 0)} of the range", "shift": "Shifted by one pixel",
              "jpeg": f"JPEG, quality {strength:.0f}"}[kind]  # fmt: skip
@@ -227,13 +227,13 @@ def _edges(tested: TestedMethods) -> list[TestPanel]:
     def trained(m: MethodTrust) -> Quantity:
         return m.edges if isinstance(m.edges, NotRun) else m.edges.trained
 
-    def redrawn(m: MethodTrust) -> Quantity:
+    def reinitialised(m: MethodTrust) -> Quantity:
         return m.edges if isinstance(m.edges, NotRun) else m.edges.redrawn
 
     says, against = "likeness of the maps to the edges of the image", "nothing in common"
     return [
         _panel("Of the trained network", says, tested, trained, (-1, 1), 0, against),
-        _panel("Of a network that learned nothing", says, tested, redrawn, (-1, 1), 0, against),
+        _panel("Of a network that learned nothing", says, tested, reinitialised, (-1, 1), 0, against),
     ]
 
 
@@ -259,7 +259,7 @@ def _objects(tested: TestedMethods) -> list[TestPanel]:
 
 @dataclass(frozen=True)
 class Table:
-    """Evidence on the background: a row a group or class, a column a method."""
+    """Evidence on the background: one row per group or class, one column per method."""
 
     title: str
     columns: tuple[str, ...]
@@ -272,8 +272,8 @@ def _reliance(report: TrustReport, tested: TestedMethods) -> list[Table]:
     columns = ("Background's share of the image", *(m.title for m, _ in tested))
     groups = []
     for g in report.groups:
-        found = (g.background_share, *(g.background.get(m.method) for m, _ in tested))
-        groups.append((g.title, [_part(q, "not asked for") for q in found]))
+        shares = (g.background_share, *(g.background.get(m.method) for m, _ in tested))
+        groups.append((g.title, [_part(q, "not asked for") for q in shares]))
     located = [m.localization for m, _ in tested]
     classes = []
     for name in sorted({name for at in located if isinstance(at, Localization) for name in at.background}):
@@ -286,13 +286,13 @@ def _reliance(report: TrustReport, tested: TestedMethods) -> list[Table]:
     return [table for table in tables if table.rows]
 
 
-def _of_class(name: str, found: Localization | NotRun) -> Quantity | None:
-    return found if isinstance(found, NotRun) else found.background.get(name)
+def _of_class(name: str, localization: Localization | NotRun) -> Quantity | None:
+    return localization if isinstance(localization, NotRun) else localization.background.get(name)
 
 
 def _share_of(name: str, located: list[Localization | NotRun]) -> Quantity | None:
     """Of the method that was tested on most images of the class."""
-    shares = [found.background_share.get(name) for found in located if isinstance(found, Localization)]
+    shares = [at.background_share.get(name) for at in located if isinstance(at, Localization)]
     return max((q for q in shares if isinstance(q, Estimate)), key=lambda q: q.n, default=None)
 
 

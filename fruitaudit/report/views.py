@@ -25,12 +25,12 @@ BOX = np.array([[0, 0, 0, 0], [255, 152, 0, 255]], dtype=np.uint8)
 class View:
     """One picture, or the reason why there is none.
 
-    `ground` is what lies under it: "map" white, or the photograph where the reader asks for it; "photo" always the
+    `backdrop` is what lies under it: "map" white, or the photograph where the reader asks for it; "photo" always the
     photograph; "picture" nothing, because it is a picture of its own.
     """
 
     src: str | None
-    ground: str = "map"
+    backdrop: str = "map"
     caption: str = ""
     reason: str = ""
     peak: str = ""
@@ -64,9 +64,9 @@ def views_of(
     """The pictures of image `index`; `scale` is that of the whole group, `bgr` the order of the model's channels."""
     match explanation:
         case Maps():
-            named = {name: _named(name, explanation, classes) for name in explanation.parts}
-            others = [_map(part[index], scale, named[name]) for name, part in explanation.parts.items()]
-            return _map(explanation.values[index], scale, "the explained class" if others else ""), *others
+            names = {name: _part_name(name, explanation, classes) for name in explanation.parts}
+            part_views = [_map(part[index], scale, names[name]) for name, part in explanation.parts.items()]
+            return _map(explanation.values[index], scale, "the explained class" if part_views else ""), *part_views
         case Segments():
             return _segments(explanation, index, scale)
         case Counterfactuals():
@@ -92,7 +92,7 @@ def _map(values: FloatArray, scale: Scale | None, caption: str = "", labels: tup
     )
 
 
-def _named(part: str, explanation: Maps, classes: Sequence[str]) -> str:
+def _part_name(part: str, explanation: Maps, classes: Sequence[str]) -> str:
     """The map of a class by the name of that class; other parts speak for themselves."""
     number = explanation.classes.get(part)
     return part if number is None else classes[number]
@@ -102,12 +102,12 @@ def _segments(explanation: Segments, index: int, scale: Scale | None) -> tuple[V
     weights = _map(explanation.values[index], scale)
     if weights.src is None:
         return (weights,)
-    drawn = superpixel_views(explanation.segments[index], explanation.coefficients[index])
-    caption = f"weights of {drawn.n_selected} of {drawn.n_segments} superpixels"
+    superpixels = superpixel_views(explanation.segments[index], explanation.coefficients[index])
+    caption = f"weights of {superpixels.n_selected} of {superpixels.n_segments} superpixels"
     return (
-        View(drawn.hidden, "photo", "what speaks for the class, the rest hidden"),
-        View(drawn.outlines, "photo", legend=True),
-        _map(explanation.values[index], scale, caption, drawn.labels),
+        View(superpixels.hidden, "photo", "what speaks for the class, the rest hidden"),
+        View(superpixels.outlines, "photo", legend=True),
+        _map(explanation.values[index], scale, caption, superpixels.labels),
     )
 
 
@@ -118,10 +118,10 @@ def _counterfactual(
     negative = part.mode == "PN"
     name = "pertinent negative" if negative else "pertinent positive"
     if not part.found[index]:
-        what = (
+        reason = (
             "no change that was tried turned the answer" if negative else "no part that was tried gave the answer alone"
         )
-        return (View(None, "picture", name, reason=f"none found: {what}"),)
+        return (View(None, "picture", name, reason=f"none found: {reason}"),)
     answer = f"{classes[part.classes[index]]}, {chance(float(part.probabilities[index]))}"
     lines = [f"now called {answer}" if negative else f"enough for {answer}"]
     if part.vacuous[index]:
@@ -145,10 +145,10 @@ def _neighbours(explanation: Neighbours, index: int, classes: Sequence[str], *, 
         caption = classes[explanation.labels[index, k]]
         lines = (f"distance {decimals(float(explanation.distances[index, k]), 2)}",)
         views.append(View(draw_pixels(pixels), "picture", caption, lines=lines))
-    own = explanation.boxes[index, 0, 0]
-    if own[0] >= 0:
+    own_box = explanation.boxes[index, 0, 0]
+    if own_box[0] >= 0:
         marks = Image.new("L", explanation.values.shape[-2:-4:-1])
-        ImageDraw.Draw(marks).rectangle(_corners(own), outline=1, width=2)
+        ImageDraw.Draw(marks).rectangle(_corners(own_box), outline=1, width=2)
         patch = View(palette_png(np.asarray(marks), BOX), "photo", "the patch that matches best")
         return patch, *views
     return tuple(views)

@@ -31,7 +31,7 @@ class WaterfallBar:
     end: float
     low: float | None
     high: float | None
-    said: str
+    amount: str
     spread: str
     why: str = ""
 
@@ -68,8 +68,8 @@ def waterfall(gap: Decomposition) -> Waterfall:
     """lab - recomposition - shares = transformed; transformed - unexplained = field: the bars add up."""
     steps = tuple(_steps(gap))
     ends = [v for step in steps for v in (step.start, step.end)]
-    told = listing([f"{step.label} {step.said}" for step in steps], len(steps))
-    title = f"Accuracy from {gap.lab_split} to {gap.field_split}, step by step: {told}"
+    step_texts = listing([f"{step.label} {step.amount}" for step in steps], len(steps))
+    title = f"Accuracy from {gap.lab_split} to {gap.field_split}, step by step: {step_texts}"
     return Waterfall(steps, min(0.0, *ends), max(1.0, *ends), title)
 
 
@@ -103,7 +103,7 @@ def _total(kind: BarKind, label: str, accuracy: Estimate) -> WaterfallBar:
 def _loss(kind: BarKind, label: str, start: float, lost: Estimate, why: str = "") -> WaterfallBar:
     low = None if lost.high is None else start - lost.high
     high = None if lost.low is None else start - lost.low
-    said = points(0.0 - lost.value, signed=True)
+    amount = points(0.0 - lost.value, signed=True)
     negative = Estimate(-lost.value, lost.n, None if lost.high is None else -lost.high,
                         None if lost.low is None else -lost.low)  # fmt: skip
-    return WaterfallBar(kind, label, start, start - lost.value, low, high, said, between(negative, signed=True), why)
+    return WaterfallBar(kind, label, start, start - lost.value, low, high, amount, between(negative, signed=True), why)

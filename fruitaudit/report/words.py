@@ -49,12 +49,12 @@ def metric_says(name: str) -> str:
 
 def metric_order(names: Iterable[str]) -> list[str]:
     """The metrics as a reader wants them: accuracy and top-k first, then as in METRICS, unknown ones last."""
-    known = list(METRICS)
+    order = list(METRICS)
 
     def place(name: str) -> tuple[float, str]:
         if name.startswith("top") and name.endswith("_accuracy"):
             return (0.5, name)
-        return (known.index(name) if name in known else len(known), name)
+        return (order.index(name) if name in order else len(order), name)
 
     return sorted(dict.fromkeys(names), key=place)
 
@@ -105,8 +105,8 @@ def significant(value: float) -> str:
 
 def listing(items: Sequence[str], limit: int = 3) -> str:
     """`a, b, c and 4 more`."""
-    shown = ", ".join(items[:limit])
-    return shown if len(items) <= limit else f"{shown} and {len(items) - limit} more"
+    text = ", ".join(items[:limit])
+    return text if len(items) <= limit else f"{text} and {len(items) - limit} more"
 
 
 def sentence(text: str) -> str:

@@ -35,9 +35,9 @@ class Audit:
 
     path: Path
 
-    def change(self, **others: object) -> None:
+    def change(self, **values: object) -> None:
         """Another value in results.json."""
-        save_results(self.path, replace(self.folder.results, **others))
+        save_results(self.path, replace(self.folder.results, **values))
 
     @property
     def folder(self) -> Folder:
@@ -49,13 +49,13 @@ class Audit:
     def page(self, seed: int = 9, pictures: int = 10) -> str:
         return render_sheet(self.folder, self.sheet(seed, pictures))
 
-    def answer(self, rater: str, rating, name: str = "", **others: object) -> Path:
+    def answer(self, rater: str, rating, name: str = "", **values: object) -> Path:
         """A file as the page saves it; `rating` is a function of the panel."""
         sheet = self.sheet()
         ratings = {panel.id: value for panel in sheet.panels if (value := rating(panel)) != "missing"}
         content = {"format": "fruitaudit-ratings-1", "sheet": sheet.code, "rater": rater, "ratings": ratings}
         path = self.path.parent / (name or f"ratings-{rater}.json")
-        path.write_text(json.dumps(content | others))
+        path.write_text(json.dumps(content | values))
         return path
 
 
@@ -76,26 +76,26 @@ def row_of(method: str, group: str, ids: tuple[str, ...]) -> ExplanationRow:
 def write_maps(out: Path, row: ExplanationRow) -> None:
     rng = np.random.default_rng(len(row.group) + len(row.method))
     n = len(row.sample_ids)
-    shown: Maps | Segments = Maps(rng.normal(size=(n, SIDE, SIDE)).astype(np.float32))
+    explanation: Maps | Segments = Maps(rng.normal(size=(n, SIDE, SIDE)).astype(np.float32))
     if row.kind == "segments":
         segments = np.broadcast_to((np.arange(SIDE) // 4)[:, None], (n, SIDE, SIDE)).astype(np.int32)
         coefficients = rng.random((n, 3), np.float32)
         coefficients[[i for i, sample_id in enumerate(row.sample_ids) if sample_id == EMPTY]] = 0
-        shown = Segments(segments, coefficients)
+        explanation = Segments(segments, coefficients)
     elif not row.signed:
-        shown = Maps(abs(shown.values))
-    write_arrays(out / row.file, {**pack(shown), "sample_ids": np.array(row.sample_ids)})
+        explanation = Maps(abs(explanation.values))
+    write_arrays(out / row.file, {**pack(explanation), "sample_ids": np.array(row.sample_ids)})
 
 
 def pictures(out: Path) -> tuple[Picture, ...]:
-    made = []
+    records = []
     for i, sample_id in enumerate((*ERRORS, *RIGHT)):
         pixels = np.random.default_rng(i).integers(0, 255, (SIDE, SIDE, 3)).astype(np.uint8)
         Image.fromarray(pixels).save(out / f"pictures/rated-{i}.png")
         Image.fromarray(pixels).resize((90, 90)).save(out / f"pictures/rated-{i}.jpg")
         original = None if i == 1 else f"pictures/rated-{i}.jpg"
-        made.append(Picture(sample_id, NAMES[0], NAMES[1], {NAMES[1]: 0.9}, f"pictures/rated-{i}.png", original))
-    return tuple(made)
+        records.append(Picture(sample_id, NAMES[0], NAMES[1], {NAMES[1]: 0.9}, f"pictures/rated-{i}.png", original))
+    return tuple(records)
 
 
 def trust_report() -> TrustReport:
@@ -115,7 +115,7 @@ def audit(tmp_path: Path) -> Audit:
     rows = tuple(row_of(method, group.name, group.sample_ids) for group in groups for method in VERDICTS)
     for row in rows:
         write_maps(out, row)
-    made = replace(results, groups=groups, explanations=rows, pictures=pictures(out), trust=trust_report())
-    save_results(out, made)
+    changed_results = replace(results, groups=groups, explanations=rows, pictures=pictures(out), trust=trust_report())
+    save_results(out, changed_results)
     save_run(out, RUN)
     return Audit(out)

@@ -30,13 +30,13 @@ def slow_alpha(ratings: np.ndarray) -> float:
     units = [unit for unit in units if len(unit) > 1]
     values = [v for unit in units for v in unit]
 
-    def apart(c: float, k: float) -> float:
+    def distance(c: float, k: float) -> float:
         low, high = min(c, k), max(c, k)
         between = sum(low <= v <= high for v in values)
         return (between - (values.count(c) + values.count(k)) / 2) ** 2
 
-    observed = sum(sum(apart(a, b) for a, b in permutations(unit, 2)) / (len(unit) - 1) for unit in units)
-    expected = sum(apart(a, b) for a, b in permutations(values, 2))
+    observed = sum(sum(distance(a, b) for a, b in permutations(unit, 2)) / (len(unit) - 1) for unit in units)
+    expected = sum(distance(a, b) for a, b in permutations(values, 2))
     return 1 - (len(values) - 1) * observed / expected
 
 
@@ -79,7 +79,7 @@ def test_near_misses_count_less_than_far_ones() -> None:
     assert fast_alpha(np.stack([base, near])) > fast_alpha(np.stack([base, far]))
 
 
-def agreed(ratings: np.ndarray, pictures: int = 10) -> Estimate | NotRun:
+def agreement_of(ratings: np.ndarray, pictures: int = 10) -> Estimate | NotRun:
     of = np.arange(ratings.shape[1]) % pictures
     return agreement(ratings, of, np.arange(pictures) % 2, STREAMS)
 
@@ -88,7 +88,7 @@ def test_the_interval_is_that_of_other_pictures() -> None:
     rng = np.random.default_rng(1)
     first = rng.integers(1, 6, 60).astype(float)
     second = np.where(rng.random(60) < 0.7, first, rng.integers(1, 6, 60))
-    few, many = agreed(np.stack([first, second])[:, :20]), agreed(np.tile([first, second], 4), pictures=40)
+    few, many = agreement_of(np.stack([first, second])[:, :20]), agreement_of(np.tile([first, second], 4), pictures=40)
     assert isinstance(few, Estimate)
     assert few.n == 10
     assert "20 maps" in few.note
@@ -105,6 +105,6 @@ def test_the_interval_is_that_of_other_pictures() -> None:
     ],
 )
 def test_what_cannot_be_computed_says_why(ratings: np.ndarray, why: str) -> None:
-    found = agreed(ratings)
-    assert isinstance(found, NotRun)
-    assert why in found.reason
+    result = agreement_of(ratings)
+    assert isinstance(result, NotRun)
+    assert why in result.reason

@@ -52,11 +52,11 @@ def test_what_was_rated_is_read_back(run, audit) -> None:
 
 def test_json_holds_every_figure(run, audit) -> None:
     code, out, _ = run("read", audit.path, audit.answer("Ada", knowing), "--json")
-    told = json.loads(out)
+    content = json.loads(out)
     assert code == 0
-    assert {row["method"]: row["rating"]["value"] for row in told["sources"]}["saliency"] == 5
-    assert told["beside_tests"][0]["correlation"]["value"] == pytest.approx(1)
-    assert told["each_other"] == {"state": "not_run", "code": "not_applicable", "reason": "there is only one rater"}
+    assert {row["method"]: row["rating"]["value"] for row in content["sources"]}["saliency"] == 5
+    assert content["beside_tests"][0]["correlation"]["value"] == pytest.approx(1)
+    assert content["each_other"] == {"state": "not_run", "code": "not_applicable", "reason": "there is only one rater"}
 
 
 def broken(audit, text: str):
@@ -109,8 +109,8 @@ def test_a_mistake_is_one_sentence_and_exit_code_2(run, audit, mistake: str) -> 
 def test_a_map_that_changed_since_is_told(run, audit) -> None:
     answers = audit.answer("Ada", knowing)
     file = audit.path / "attributions/seen/saliency.npz"
-    other = audit.path / "attributions/missed/occlusion.npz"
-    file.write_bytes(other.read_bytes())
+    other_file = audit.path / "attributions/missed/occlusion.npz"
+    file.write_bytes(other_file.read_bytes())
     code, _, err = run("read", audit.path, answers)
     assert code == 2
     assert "or that was run again since" in err

@@ -18,10 +18,10 @@ DATA = re.compile(r"data:image/\w+;base64,[A-Za-z0-9+/=]+")
 
 def test_nothing_on_the_page_names_a_method_a_control_a_sample_or_a_group(audit) -> None:
     page = DATA.sub("", audit.page()).lower()
-    told = {word for panel in audit.sheet().panels for word in (panel.source.method, panel.source.title.lower())}
-    assert len(told) == 2 * (len(VERDICTS) + 3)
+    names = {word for panel in audit.sheet().panels for word in (panel.source.method, panel.source.title.lower())}
+    assert len(names) == 2 * (len(VERDICTS) + 3)
     secrets = {"control", "superpixel", "sobel", "odd option", "secret", "missed", ".npz", ".png", "attributions"}
-    assert not [word for word in told | set(VERDICTS) | secrets if word in page]
+    assert not [word for word in names | set(VERDICTS) | secrets if word in page]
 
 
 def test_right_answers_and_errors_look_the_same(audit) -> None:
@@ -51,16 +51,16 @@ def test_errors_and_right_answers_in_equal_numbers_all_maps_and_hidden_repeats(a
     sheet = audit.sheet()
     assert Counter(sheet.samples.values()) == {True: 5, False: 5}
     assert {sample_id in ERRORS for sample_id, error in sheet.samples.items() if error} == {True}
-    first, again = sheet.cards[:10], sheet.cards[10:]
-    assert [card.sample_id for card in first] == [card.sample_id for card in again]
-    for card, second in zip(first, again, strict=True):
-        own = {panel.source.method: panel for panel in card.panels}
+    first, repeats = sheet.cards[:10], sheet.cards[10:]
+    assert [card.sample_id for card in first] == [card.sample_id for card in repeats]
+    for card, second in zip(first, repeats, strict=True):
+        panels_of = {panel.source.method: panel for panel in card.panels}
         lime = set() if card.sample_id == EMPTY else {"lime"}
-        assert set(own) == {"saliency", "occlusion", *lime, "control_random", "control_edges", OTHER_PICTURE}
+        assert set(panels_of) == {"saliency", "occlusion", *lime, "control_random", "control_edges", OTHER_PICTURE}
         assert len(second.panels) == 2
         for panel in second.panels:
-            assert panel.again
-            assert np.array_equal(panel.values, own[panel.source.method].values)
+            assert panel.repeat
+            assert np.array_equal(panel.values, panels_of[panel.source.method].values)
     ids = [panel.id for panel in sheet.panels]
     assert len(set(ids)) == len(ids)
     assert len(re.findall(r'<input type="radio"', audit.page())) == 6 * len(ids)
@@ -69,7 +69,7 @@ def test_errors_and_right_answers_in_equal_numbers_all_maps_and_hidden_repeats(a
 def test_only_evidence_for_the_class_is_drawn_in_one_palette(audit) -> None:
     panels = audit.sheet().panels
     assert all(panel.values.min() >= 0 and not panel.scale.signed for panel in panels)
-    stored = audit.folder.shown(audit.folder.results.explanations[2]).values
+    stored = audit.folder.explanation(audit.folder.results.explanations[2]).values
     row = audit.folder.results.explanations[2]
     assert row.signed
     panel = next(p for p in panels if p.source.method == "occlusion" and p.sample_id in ERRORS)
@@ -79,15 +79,15 @@ def test_only_evidence_for_the_class_is_drawn_in_one_palette(audit) -> None:
 def test_the_map_of_another_picture_is_one_that_a_method_drew_elsewhere(audit) -> None:
     folder, sheet = audit.folder, audit.sheet()
     for card in sheet.cards[:10]:
-        moved = next(panel for panel in card.panels if panel.source.method == OTHER_PICTURE)
-        found = [
+        control = next(panel for panel in card.panels if panel.source.method == OTHER_PICTURE)
+        matches = [
             sample_id
             for row in folder.results.explanations
-            for sample_id, values in zip(row.sample_ids, folder.shown(row).values, strict=True)
-            if np.array_equal(np.maximum(values, 0), moved.values)
+            for sample_id, values in zip(row.sample_ids, folder.explanation(row).values, strict=True)
+            if np.array_equal(np.maximum(values, 0), control.values)
         ]
-        assert found
-        assert not set(found) & set(sheet.samples), "nor is that picture on the sheet"
+        assert matches
+        assert not set(matches) & set(sheet.samples), "nor is that picture on the sheet"
 
 
 def test_a_map_without_anything_to_see_is_left_out_and_counted(audit) -> None:

@@ -37,18 +37,18 @@ def share(hits: int, n: int) -> Estimate:
 def make_predictions(split: str, role: str, n: int, right: int) -> Predictions:
     """`right` of `n` images of all classes get the right answer, the others the next class."""
     labels = np.arange(n) % 3
-    said = np.where(np.arange(n) < right, labels, (labels + 1) % 3)
+    predicted = np.where(np.arange(n) < right, labels, (labels + 1) % 3)
     probabilities = np.full((n, 3), 0.1, np.float32)
-    probabilities[np.arange(n), said] = 0.8
+    probabilities[np.arange(n), predicted] = 0.8
     ids = tuple(f"{split}/{NAMES[label]}/{i:03d}.png" for i, label in enumerate(labels))
     return Predictions(split, role, NAMES, ids, labels, probabilities, np.log(probabilities))
 
 
 def make_evaluation(predictions: Predictions) -> SplitEvaluation:
-    labels, said = predictions.labels, predictions.predicted
-    n, hits = len(labels), int((labels == said).sum())
+    labels, predicted = predictions.labels, predictions.predicted
+    n, hits = len(labels), int((labels == predicted).sum())
     confusion = np.zeros((3, 3), int)
-    np.add.at(confusion, (labels, said), 1)
+    np.add.at(confusion, (labels, predicted), 1)
     gap = NotRun("no images were called this class")
     classes = tuple(
         ClassRow(
@@ -90,7 +90,7 @@ def make_evaluation(predictions: Predictions) -> SplitEvaluation:
     )
 
 
-def _row(method: str, *, signed: bool, scale: float, ids: tuple[str, ...], **others: object) -> ExplanationRow:
+def _row(method: str, *, signed: bool, scale: float, ids: tuple[str, ...], **values: object) -> ExplanationRow:
     fields = {
         "group": "missed",
         "method": method,
@@ -112,7 +112,7 @@ def _row(method: str, *, signed: bool, scale: float, ids: tuple[str, ...], **oth
         "question": f"What does {method} ask?",
         "paper": "Somebody 2017",
     }
-    return ExplanationRow(**fields | others)
+    return ExplanationRow(**fields | values)
 
 
 def _explanations(out: Path, ids: tuple[str, ...]) -> tuple[ExplanationRow | ExplanationNotRun, ...]:

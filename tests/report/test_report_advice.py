@@ -31,9 +31,9 @@ def make(folder):
 
 @pytest.mark.parametrize("state", ["pass", "fail", "not_run", "no_gates"])
 def test_a_critical_finding_is_never_under_a_friendly_banner(make, state):
-    told = advice(make(state, ["critical", "note"]))
-    assert (told.tone, told.headline) == ("bad", "Do not deploy as it is")
-    assert told.findings == "1 critical and 1 note"
+    advised = advice(make(state, ["critical", "note"]))
+    assert (advised.tone, advised.headline) == ("bad", "Do not deploy as it is")
+    assert advised.findings == "1 critical and 1 note"
 
 
 @pytest.mark.parametrize(
@@ -55,9 +55,9 @@ def test_the_worst_of_gates_and_findings_decides(make, state, severities, tone):
 def test_gates_that_only_warn_are_no_verdict_and_still_count(make, folder):
     missed = load_results(folder).gates[1]
     assert (missed.severity, missed.state) == ("warn", "fail")
-    told = advice(make("pass", [], [missed, dataclasses.replace(missed, state="pass", gate="other > 0")]))
-    assert told.tone == "warn"
-    assert told.gates == f"No verdict: 2 gates set only to warn, 1 of them not met: {missed.gate}."
+    advised = advice(make("pass", [], [missed, dataclasses.replace(missed, state="pass", gate="other > 0")]))
+    assert advised.tone == "warn"
+    assert advised.gates == f"No verdict: 2 gates set only to warn, 1 of them not met: {missed.gate}."
     met = advice(make("pass", [], [dataclasses.replace(missed, state="pass")]))
     assert (met.tone, met.gates) == ("good", "No verdict: 1 gate set only to warn, all of them met.")
 

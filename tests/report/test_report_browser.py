@@ -45,15 +45,15 @@ def test_numbers_sort_as_numbers(open_report):
 
 def test_the_filter_finds_and_counts(open_report):
     page = open_report(1400)
-    shown = page.locator("#shown")
-    assert shown.inner_text() == "12 of 12"
+    row_count = page.locator("#shown")
+    assert row_count.inner_text() == "12 of 12"
     page.select_option("#filters [name=show]", "right")
-    assert shown.inner_text() == "3 of 12"
+    assert row_count.inner_text() == "3 of 12"
     page.select_option("#filters [name=show]", "explained")
-    assert shown.inner_text() == "3 of 12"
+    assert row_count.inner_text() == "3 of 12"
     page.select_option("#filters [name=show]", "")
     page.fill("#filters [name=text]", "/003.PNG")
-    assert shown.inner_text() == "1 of 12"
+    assert row_count.inner_text() == "1 of 12"
     assert page.locator("#predictions-table tbody tr:visible").count() == 1
 
 

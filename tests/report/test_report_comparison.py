@@ -63,14 +63,14 @@ def test_every_picture_is_held_once(folder):
 
 
 def test_the_sheet_counts_all_images_of_a_class_not_those_drawn(folder):
-    whole = open_folder(folder)
-    sheet = contact_sheet(whole)
+    opened = open_folder(folder)
+    sheet = contact_sheet(opened)
     ((name, (strip,)),) = sheet.rows
-    row = next(c for c in whole.results.evaluations[1].classes if c.name == name)
+    row = next(c for c in opened.results.evaluations[1].classes if c.name == name)
     assert (strip.hits, strip.support) == (row.hits, row.support)
     assert [uri is None for uri, _ in strip.pictures] == [False, True]
     assert sheet.splits == (("store", "field"),)
-    assert contrasts(whole) == []  # the lab has no thumbnails here
+    assert contrasts(opened) == []  # the lab has no thumbnails here
 
 
 def test_a_resumed_run_says_why_it_made_few_passes(folder):
@@ -87,18 +87,18 @@ def test_tiny_figures_keep_a_digit():
 def test_notes_of_a_split_are_shown(folder):
     import dataclasses
 
-    whole = open_folder(folder)
-    noted = dataclasses.replace(whole.results.splits[0], notes=("numbers up to 255 were read as 0-255",))
-    results = dataclasses.replace(load_results(folder), splits=(noted, *whole.results.splits[1:]))
-    html = render_html(dataclasses.replace(whole, results=results))
+    opened = open_folder(folder)
+    noted = dataclasses.replace(opened.results.splits[0], notes=("numbers up to 255 were read as 0-255",))
+    results = dataclasses.replace(load_results(folder), splits=(noted, *opened.results.splits[1:]))
+    html = render_html(dataclasses.replace(opened, results=results))
     assert "How test was read: Numbers up to 255 were read as 0-255." in html
 
 
 def test_intervals_are_explained_by_how_they_were_made(folder):
     html = render_html(open_folder(folder))
-    made = re.search(r"How the intervals were made.*?</ul>", html, re.S)[0]
-    assert re.search(r"<b>Wilson\.</b>[^<]*Accuracy", made)
-    assert re.search(r"<b>Stratified bootstrap\.</b> Log-loss\.", made)
+    paragraph = re.search(r"How the intervals were made.*?</ul>", html, re.S)[0]
+    assert re.search(r"<b>Wilson\.</b>[^<]*Accuracy", paragraph)
+    assert re.search(r"<b>Stratified bootstrap\.</b> Log-loss\.", paragraph)
 
 
 def test_a_contrast_and_the_true_class_are_asked_image_by_image(folder):
@@ -111,8 +111,8 @@ def test_a_contrast_and_the_true_class_are_asked_image_by_image(folder):
     ]
     save_results(folder, dataclasses.replace(results, explanations=tuple(rows)))
     html = render_html(open_folder(folder))
-    asked = f"Why {escape(rows[0].target_classes[0])} rather than class two?"
-    assert html.count(asked) == len(rows[0].sample_ids)
+    question = f"Why {escape(rows[0].target_classes[0])} rather than class two?"
+    assert html.count(question) == len(rows[0].sample_ids)
     assert html.count("the difference of two logits: why this class rather than its rival") == 1
     assert "red: for the class, blue: for its rival" in html
     true = dataclasses.replace(rows[0], target="true")

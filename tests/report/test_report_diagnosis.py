@@ -45,8 +45,8 @@ def estimate(value: float, reach: float = 0.02, note: str = "") -> Estimate:
 
 
 def share(factor: str, title: str, value: float, counts: bool = True) -> GapShare:
-    why = "undoing it regains 4.0 points" if counts else "its interval reaches zero"
-    return GapShare(factor, title, estimate(value), 0.5, 0.01, counts, why, estimate(0.07))
+    reason = "undoing it regains 4.0 points" if counts else "its interval reaches zero"
+    return GapShare(factor, title, estimate(value), 0.5, 0.01, counts, reason, estimate(0.07))
 
 
 def gap(*shares: GapShare, recomposition: float = 0.01, field: float = 0.25, name: str = "store") -> Decomposition:
@@ -55,7 +55,7 @@ def gap(*shares: GapShare, recomposition: float = 0.01, field: float = 0.25, nam
     checks = (
         GapCheck("recomposition", True, estimate(recomposition), "cutting out costs little"),
         GapCheck("confusions", False, estimate(-0.1), f"confused otherwise {SCRIPT}"),
-        GapCheck("control", None, NotRun("one image a class"), "no other photo of the class"),
+        GapCheck("control", None, NotRun("one image per class"), "no other photo of the class"),
     )
     return Decomposition(
         "test", name, estimate(0.95), estimate(field), estimate(0.95 - field), estimate(transformed),
@@ -168,8 +168,8 @@ def test_the_sentence_does_not_claim_what_is_left_by_chance_or_too_much(field, s
 
 
 def test_where_nothing_counts_the_sentence_says_so():
-    told = headline(gap(share("light", "Light", 0.1, counts=False)))
-    assert told == (
+    sentence = headline(gap(share("light", "Light", 0.1, counts=False)))
+    assert sentence == (
         f"70.0{N}points of accuracy are lost between test and store, and no cause is proven: the changes tried cost "
         f"10.0 in the lab, but did not pass the checks; 59.0{N}points stay unexplained."
     )
@@ -206,8 +206,10 @@ def test_the_waterfall_is_drawn_with_words_and_hatches_what_does_not_count(show)
     assert f"Size of the object \u221230.0{N}points" in drawing
     assert len(re.findall(r'style="fill: url\(#hatch-1\)"', drawing)) == 2
     assert len(re.findall(r'class="bar-of"', drawing)) == 9
-    both = f"<b>JPEG compression</b> (3.0{N}points), <b>Sharpness</b> (\u22122.0{N}points): its interval reaches zero."
-    assert f"Drawn hatched and not counted:</p><ul><li>{both}</li></ul>" in html
+    sentence = (
+        f"<b>JPEG compression</b> (3.0{N}points), <b>Sharpness</b> (\u22122.0{N}points): its interval reaches zero."
+    )
+    assert f"Drawn hatched and not counted:</p><ul><li>{sentence}</li></ul>" in html
 
 
 def test_each_share_stands_beside_what_another_disturbance_of_its_size_costs(show):
@@ -245,10 +247,10 @@ def test_changes_that_were_not_made_say_why(show):
 def test_two_field_splits_have_a_table_each():
     other = [dataclasses.replace(e, split=e.split.replace("store", "market"), field_split="market") for e in EFFECTS]
     shifts = [dataclasses.replace(s, field_split="market") for s in FULL.shifts]
-    both = dataclasses.replace(FULL, effects=(*EFFECTS, *other), shifts=(*FULL.shifts, *shifts))
-    tables = effect_tables(both)
+    two_fields = dataclasses.replace(FULL, effects=(*EFFECTS, *other), shifts=(*FULL.shifts, *shifts))
+    tables = effect_tables(two_fields)
     assert [t.field_split for t in tables] == ["store", "market"]
-    assert [r.back.split for t in tables for r in t.rows] == ["store", "store", "market", "market"]
+    assert [r.in_field.split for t in tables for r in t.rows] == ["store", "store", "market", "market"]
 
 
 def test_preparation_is_blamed_only_where_it_helps_the_lab_too():
@@ -270,15 +272,15 @@ def test_preparation_is_blamed_only_where_it_helps_the_lab_too():
 
 def test_shifts_are_ordered_folded_and_cut_at_the_axis():
     (plot,) = shift_plots(FULL.shifts)
-    names = [dot.name for dot in (*plot.shown, *plot.folded)]
+    names = [dot.name for dot in (*plot.visible, *plot.folded)]
     assert names == ["Width", "Contrast", "Property 5", "Property 4", "Property 3", "Property 2", "Property 1",
                      "Property 0"]  # fmt: skip
     assert len(plot.folded) == 2
-    width, contrast = plot.shown[:2]
+    width, contrast = plot.visible[:2]
     assert (width.at, width.beyond, width.medians) == ("100.00%", True, "100 \u2192 348"), (
         "it does not stretch the axis"
     )
-    assert (contrast.at, contrast.beyond, contrast.said) == ("25.00%", False, "\u22120.5")
+    assert (contrast.at, contrast.beyond, contrast.text) == ("25.00%", False, "\u22120.5")
     assert plot.missing == (("object share", "fewer than three images"),)
 
 
@@ -315,10 +317,10 @@ def test_examples_stand_in_the_order_of_the_shares(show, folder):
         file = f"diagnosis/{factor}.png"
         return Example(factor, "test/1", "diagnosis/before.png", file, SCRIPT, answer, SCRIPT, "store")
 
-    drawn = [example(*e) for e in (("light", SCRIPT), ("jpeg", "Pear"), ("scale", "Pear"), ("field", "Pear"))]
+    examples = [example(*e) for e in (("light", SCRIPT), ("jpeg", "Pear"), ("scale", "Pear"), ("field", "Pear"))]
     lost = dataclasses.replace(example("together", "Pear"), after="diagnosis/gone.png")
     strips = re.search(
-        r'<div class="strips".*?\n</div>', show(dataclasses.replace(FULL, examples=(*drawn, lost))), re.S
+        r'<div class="strips".*?\n</div>', show(dataclasses.replace(FULL, examples=(*examples, lost))), re.S
     )[0]
     heads = re.findall(r'<div class="strip-head"><b>(.*?)</b>', strips)
     assert heads == ["As in test", "Size of the object", "Light", "JPEG compression", "All at once", "A photo of store"]

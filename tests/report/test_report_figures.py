@@ -29,15 +29,15 @@ def luminance(rgb: np.ndarray) -> np.ndarray:
 
 @pytest.mark.parametrize("signed", [False, True])
 def test_zero_is_white_and_fully_transparent(signed):
-    drawn = pixels(draw_map(np.array([[0.0, 1.0]], np.float32), Scale(1.0, signed, root=False)))
-    assert drawn[0, 0, 3] == 0
-    assert drawn[0, 1, 3] > 200
-    np.testing.assert_array_equal(on_white(drawn)[0, 0], [255, 255, 255])
+    picture = pixels(draw_map(np.array([[0.0, 1.0]], np.float32), Scale(1.0, signed, root=False)))
+    assert picture[0, 0, 3] == 0
+    assert picture[0, 1, 3] > 200
+    np.testing.assert_array_equal(on_white(picture)[0, 0], [255, 255, 255])
 
 
 def test_signs_have_their_own_colours():
-    drawn = on_white(pixels(draw_map(np.array([[-1.0, 1.0]], np.float32), Scale(1.0, signed=True, root=False))))
-    negative, positive = drawn[0]
+    picture = on_white(pixels(draw_map(np.array([[-1.0, 1.0]], np.float32), Scale(1.0, signed=True, root=False))))
+    negative, positive = picture[0]
     assert negative[2] > negative[0] + 60
     assert positive[0] > positive[2] + 60
 

@@ -129,8 +129,8 @@ def test_panels_show_maps_and_say_where_there_is_none(page):
 
 
 def test_completeness_errors_are_coloured_by_size(html):
-    found = re.findall(r'class="diagnostic (\w*)">completeness error ([\d.]+)', html)
-    assert sorted(found, key=lambda pair: float(pair[1])) == [("", "1.0"), ("amber", "7.0"), ("red", "40.0")]
+    diagnostics = re.findall(r'class="diagnostic (\w*)">completeness error ([\d.]+)', html)
+    assert sorted(diagnostics, key=lambda pair: float(pair[1])) == [("", "1.0"), ("amber", "7.0"), ("red", "40.0")]
     assert "completeness error: median 7.0" in html
 
 
@@ -222,7 +222,7 @@ def test_damaged_maps_cost_only_themselves(folder):
     write_arrays(folder / "attributions/missed/integrated_gradients.npz", {"maps": np.zeros((3, 4, 4), np.float32)})
     whole = open_folder(folder)
     torn = "attributions/missed/saliency.npz is damaged or was written by another version of fruitaudit"
-    assert whole.shown(whole.results.explanations[0]) == NotRun(torn, "unreadable")
+    assert whole.explanation(whole.results.explanations[0]) == NotRun(torn, "unreadable")
     html = render_html(whole)
     assert "saliency.npz is damaged" in html
     assert "gradients.npz is damaged" in html
@@ -236,10 +236,10 @@ def test_deep_models_are_drawn_in_stages(folder):
                             output_shape=(2 ** (6 - i // 25), 2 ** (6 - i // 25), 8 + i))
         for i in range(160)
     )  # fmt: skip
-    drawn = diagram(dataclasses.replace(model, layers=layers))
-    assert len(drawn.blocks) == 8
-    assert drawn.blocks[1].detail == "25 layers"
-    assert drawn.blocks[1].height > drawn.blocks[-1].height
+    chart = diagram(dataclasses.replace(model, layers=layers))
+    assert len(chart.blocks) == 8
+    assert chart.blocks[1].detail == "25 layers"
+    assert chart.blocks[1].height > chart.blocks[-1].height
     assert len(diagram(dataclasses.replace(model, layers=layers * 5)).blocks) <= MOST_BLOCKS + 1
 
 

@@ -39,18 +39,25 @@ PICTURES = np.random.default_rng(1).random((3, SIDE, SIDE, 3), np.float32)
 def show(folder):
     """Replace all explanations of the folder by these (name, group, explanation)."""
 
-    def show(*shown):
+    def show(*explanations):
         results = load_results(folder)
         template = results.explanations[1]
         rows = []
-        for name, group, explanation in shown:
+        for name, group, explanation in explanations:
             ids = () if group == OF_THE_MODEL else template.sample_ids
             file = f"attributions/{group}/{name}.npz"
             write_arrays(folder / file, {"sample_ids": np.array(ids, str), **pack(explanation)})
-            said = {"group": group, "method": name, "title": name.upper(), "caveat": "", "diagnostics": {}, "empty": ()}
+            record = {
+                "group": group,
+                "method": name,
+                "title": name.upper(),
+                "caveat": "",
+                "diagnostics": {},
+                "empty": (),
+            }
             scale = 1.0 if isinstance(explanation, Maps) else 0.0
             kind = KINDS[type(explanation)]
-            rows.append(dataclasses.replace(template, file=file, kind=kind, sample_ids=ids, scale=scale, **said))
+            rows.append(dataclasses.replace(template, file=file, kind=kind, sample_ids=ids, scale=scale, **record))
         results = dataclasses.replace(results, explanations=tuple(rows))
         save_results(folder, results)
         return open_folder(folder)
@@ -62,11 +69,11 @@ def counterfactuals(found: bool = True) -> Counterfactuals:
     change = np.zeros_like(PICTURES)
     change[:, 2:4, 2:4] = 0.5
     nothing = np.full_like(PICTURES, np.nan)
-    there = np.array([found, False, found])
-    keep = there[:, None, None, None]
+    mask = np.array([found, False, found])
+    keep = mask[:, None, None, None]
     negative = Counterfactual(
-        "PN", there, np.where(keep, PICTURES, nothing), np.where(keep, change, nothing), np.where(there, 1, -1),
-        np.where(there, 0.6, np.nan).astype(np.float32), ("", "", ""), np.array([0.25, np.nan, np.nan], np.float32),
+        "PN", mask, np.where(keep, PICTURES, nothing), np.where(keep, change, nothing), np.where(mask, 1, -1),
+        np.where(mask, 0.6, np.nan).astype(np.float32), ("", "", ""), np.array([0.25, np.nan, np.nan], np.float32),
     )  # fmt: skip
     positive = dataclasses.replace(negative, mode="PP", vacuous=("it is the no-information image", "", ""))
     return Counterfactuals((negative, positive), LOW, HIGH, PICTURES)
@@ -82,9 +89,9 @@ def test_filters_and_made_up_images_are_about_the_model(show):
     bank = FilterBank("conv", np.random.default_rng(0).normal(size=(2, 2, 3, 4)).astype(np.float32), (2, 2, 3, 16))
     units = (Unit("conv", 3, "filter 3"), Unit("", 2, "class 2"))
     two = PICTURES[:2]
-    made = Synthetic(units, two, LOW, HIGH, np.array([9.5, 30.0], np.float32), np.array([7.25, 20.0], np.float32),
+    synthetic = Synthetic(units, two, LOW, HIGH, np.array([9.5, 30.0], np.float32), np.array([7.25, 20.0], np.float32),
                      ("lab/a", "lab/b"), two)  # fmt: skip
-    inside = section(show(("filters", OF_THE_MODEL, LayerFilters((bank,))), ("amax", OF_THE_MODEL, made)))
+    inside = section(show(("filters", OF_THE_MODEL, LayerFilters((bank,))), ("amax", OF_THE_MODEL, synthetic)))
     assert "16 filters of 2 × 2 over 3 inputs; 4 shown, 3 inputs each" in inside
     assert "9.5, photograph 7.25" in inside
     # The filters, a made-up image alone, and that of a class neuron beside its strongest photograph.

@@ -55,8 +55,8 @@ def report(*methods: MethodTrust | TrustNotRun) -> TrustReport:
     return TrustReport("standard", 32, ("a",) * 32, methods, tuple(map(judge, tested)), Agreement(names, table), RULES)
 
 
-def render(made: TrustReport, *costs: ExplanationCost) -> str:
-    section = Section("trust", "Trust", "trust.html", views(made))
+def render(trust: TrustReport, *costs: ExplanationCost) -> str:
+    section = Section("trust", "Trust", "trust.html", views(trust))
     template = make_environment().get_template("sections/trust.html")
     return template.render(
         **section.context, section=section, number=7, results=None, run=SimpleNamespace(explanation_costs=costs)
@@ -98,8 +98,8 @@ def test_the_background_is_told_by_group_and_by_class_where_there_are_masks() ->
         EDGY, localization=replace(EDGY.localization, background={SCRIPT: at(0.41)}, background_share={SCRIPT: at(0.6)})
     )
     group = GroupReliance("missed", f"Missed {SCRIPT}", at(0.8), {"edgy": at(0.93, n=7), "good": GONE})
-    made = replace(report(GOOD, by_class, BAD), groups=(group,))
-    tables = {table.title: table for table in views(made)["reliance"]}
+    result = replace(report(GOOD, by_class, BAD), groups=(group,))
+    tables = {table.title: table for table in views(result)["reliance"]}
     assert list(tables) == ["By group of images that is explained", "By class, on the images of these tests"]
     by_group, per_class = tables.values()
     assert by_group.columns[2:] == per_class.columns[2:] == ("Good", "Edgy", SCRIPT)
@@ -108,7 +108,7 @@ def test_the_background_is_told_by_group_and_by_class_where_there_are_masks() ->
     assert edgy == ("93.0\u00a0%", "88.0\u201398.0\u00a0%, 7 images")
     assert (good, bad) == (("not run", GONE.reason), ("–", "not asked for"))
     assert [figure for figure, _ in per_class.rows[0][1]] == ["60.0\u00a0%", "not run", "41.0\u00a0%", "not run"]
-    page = render(made)
+    page = render(result)
     assert title in page
     assert "Missed &lt;script&gt;" in page
     assert SCRIPT not in page
@@ -131,21 +131,21 @@ def test_an_empty_report_says_so() -> None:
 
 def test_the_gain_shown_is_that_over_the_strongest_control() -> None:
     weak = replace(GOOD.faithfulness["road"], gains=GOOD.faithfulness["road"].gains | {"centre": at(-0.3)})
-    made = views(report(replace(GOOD, faithfulness={"road": weak})))
-    panel = next(p for p in made["faithfulness"] if p.title == "ROAD")
+    result = views(report(replace(GOOD, faithfulness={"road": weak})))
+    panel = next(p for p in result["faithfulness"] if p.title == "ROAD")
     assert panel.rows[0].text.startswith("−0.300")
     assert panel.rows[0].at < panel.zero
 
 
 def test_places_on_an_axis_are_those_of_the_numbers() -> None:
-    made = views(report(GOOD, replace(EDGY, changes=changes(noise=-0.5))))
-    steady, flips = (p for p in (made["changes"][2], made["changes"][0]))
+    result = views(report(GOOD, replace(EDGY, changes=changes(noise=-0.5))))
+    steady, flips = (p for p in (result["changes"][2], result["changes"][0]))
     assert steady.ticks[0] == (0.0, "0")
     assert steady.rows[0].at == pytest.approx(0.9)
     assert flips.ticks[0] == (0.0, "−1")
     assert {round(row.at, 3) for row in flips.rows} == {0.975, 0.25}
-    curve = made["curves"][0]
+    curve = result["curves"][0]
     assert curve.points[0] == (0.0, 0.0)
     assert curve.points[-1] == (pytest.approx(0.2), pytest.approx(0.35))
     assert curve.noise == pytest.approx(0.025)
-    assert [cell.text for cell in made["agreement"][0][1]] == ["1.00", "−0.40"]
+    assert [cell.text for cell in result["agreement"][0][1]] == ["1.00", "−0.40"]

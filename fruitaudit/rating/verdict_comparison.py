@@ -42,7 +42,7 @@ class Comparison:
     correlation: Quantity
 
 
-def beside_tests(
+def compare_with_tests(
     gains: DoubleArray, methods: Sequence[str], trust: TrustReport | NotRun, strata: IntArray, streams: Streams
 ) -> tuple[Comparison, ...]:
     """Compare (pictures, methods) ratings, NaN where there is none, with each figure.
@@ -51,23 +51,24 @@ def beside_tests(
     """
     if isinstance(trust, NotRun):
         return tuple(Comparison(figure, 0, trust) for figure in get_args(Figure))
-    return tuple(_beside(gains, methods, trust, figure, strata, streams) for figure in get_args(Figure))
+    return tuple(_comparison(gains, methods, trust, figure, strata, streams) for figure in get_args(Figure))
 
 
-def _beside(
+def _comparison(
     gains: DoubleArray, methods: Sequence[str], trust: TrustReport, figure: Figure, strata: IntArray, streams: Streams
 ) -> Comparison:
     figures = _figures(trust, figure)
-    known = {method: value for method, value in figures.items() if isinstance(value, float)}
-    if why := next((value for value in figures.values() if isinstance(value, NotRun)), None) if not known else None:
-        return Comparison(figure, 0, why)
-    enough = np.isfinite(gains).sum(axis=0) >= LEAST_PICTURES
-    both = [k for k, method in enumerate(methods) if method in known and enough[k]]
-    if len(both) < LEAST_METHODS:
-        had = f"{len(both)} methods have this figure and ratings on {LEAST_PICTURES} pictures"
-        return Comparison(figure, len(both), NotRun(f"{had}, and an order takes {LEAST_METHODS}"))
-    values = np.array([known[methods[k]] for k in both])
-    return Comparison(figure, len(both), _correlation(gains[:, both], values, strata, streams))
+    values_of = {method: value for method, value in figures.items() if isinstance(value, float)}
+    reason = next((value for value in figures.values() if isinstance(value, NotRun)), None)
+    if reason and not values_of:
+        return Comparison(figure, 0, reason)
+    has_enough = np.isfinite(gains).sum(axis=0) >= LEAST_PICTURES
+    compared = [k for k, method in enumerate(methods) if method in values_of and has_enough[k]]
+    if len(compared) < LEAST_METHODS:
+        coverage = f"{len(compared)} methods have this figure and ratings on {LEAST_PICTURES} pictures"
+        return Comparison(figure, len(compared), NotRun(f"{coverage}, and an order takes {LEAST_METHODS}"))
+    values = np.array([values_of[methods[k]] for k in compared])
+    return Comparison(figure, len(compared), _correlation(gains[:, compared], values, strata, streams))
 
 
 def _figures(trust: TrustReport, name: Figure) -> dict[str, float | NotRun]:
@@ -75,8 +76,8 @@ def _figures(trust: TrustReport, name: Figure) -> dict[str, float | NotRun]:
     if name == "verdict":
         return {v.method: float(len(ORDER) - 1 - ORDER.index(v.reading)) for v in trust.verdicts}
     measured = [method for method in trust.methods if isinstance(method, MethodTrust)]
-    found = {m.method: smallest_gain(m)[2] if name == "faithfulness" else _on_object(m) for m in measured}
-    return {method: q.value if isinstance(q, Estimate) else q for method, q in found.items()}
+    quantities = {m.method: smallest_gain(m)[2] if name == "faithfulness" else _on_object(m) for m in measured}
+    return {method: q.value if isinstance(q, Estimate) else q for method, q in quantities.items()}
 
 
 def _on_object(method: MethodTrust) -> Quantity:
@@ -87,22 +88,22 @@ def _correlation(scores: DoubleArray, figure: DoubleArray, strata: IntArray, str
     """Of the mean over pictures with (methods,) figures."""
     if np.ptp(figure) == 0:
         return NotRun(f"it is the same for all {len(figure)} methods", "undefined")
-    known = np.isfinite(scores)
-    filled, used = np.where(known, scores, 0.0), np.atleast_1d(known.any(axis=1))
+    finite = np.isfinite(scores)
+    zero_filled, has_rating = np.where(finite, scores, 0.0), np.atleast_1d(finite.any(axis=1))
 
     def statistic(counts: npt.NDArray[np.float32]) -> dict[str, DoubleArray]:
         weights = counts.T.astype(np.float64)
         with np.errstate(invalid="ignore"):
             # Rounded, so that equal means are ties whatever the order of their sums.
-            return {"rho": spearman(np.round(weights @ filled / (weights @ known), 5), figure)}
+            return {"rho": spearman(np.round(weights @ zero_filled / (weights @ finite), 5), figure)}
 
-    value = float(statistic(used[:, None].astype(np.float32))["rho"][0])
+    value = float(statistic(has_rating[:, None].astype(np.float32))["rho"][0])
     if np.isnan(value):
         return NotRun("all methods are rated alike", "undefined")
     rng = streams.rng("rating", "beside tests")
     samples = resample(statistic, strata, rng, resamples=RESAMPLES)["rho"]
     note = "so few methods may be in any order by chance" if len(figure) < TELLING_METHODS else ""
-    return estimate(value, samples, int(used.sum()), support=int(used.sum()), note=note)
+    return estimate(value, samples, int(has_rating.sum()), support=int(has_rating.sum()), note=note)
 
 
 def spearman(means: DoubleArray, figure: DoubleArray) -> DoubleArray:
