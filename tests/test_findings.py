@@ -203,7 +203,7 @@ def test_a_poor_result_is_said_of_the_method_that_made_it(name: str, diagnostic:
     assert finding.remedy == diagnostic.remedy
     options = {field.name for field in fields(method)}
     assert set(re.findall("`(.+?)`", finding.remedy)) <= options
-    titles = {other_title.registration.title for other_title in native_methods().values()} - {title}
+    titles = {registered.registration.title for registered in native_methods().values()} - {title}
     assert not [other_title for other_title in titles if other_title in finding.sentence]
     assert len(finding.evidence) == 1
     assert finding.evidence[0].startswith(f"{name}, g: ")

@@ -222,7 +222,7 @@ def test_each_share_stands_beside_what_another_disturbance_of_its_size_costs(sho
 def test_checks_are_passed_failed_or_not_made(show):
     checks = re.search(r'<ul class="gate-list checks">.*?</ul>', show(FULL), re.S)[0]
     assert re.findall(r"badge-([a-z-]+)", checks) == ["pass", "fail", "not-computed"]
-    assert "One image a class." in checks
+    assert "One image per class." in checks
     assert f"Measured: +1.0{N}points (95{N}% interval \u22121.0 to +3.0; 120 images)." in checks
 
 
