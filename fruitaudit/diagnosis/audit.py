@@ -36,29 +36,29 @@ def diagnosis_of(
     if config.diagnosis == "off":
         return NotRun("no experiment was made: the config says diagnosis: off", code="off")
     budget = BUDGETS[config.diagnosis]
-    contrastive = [r for r in explanations if isinstance(r, ExplanationRow) and r.kind == "counterfactuals"]
+    counterfactual_rows = [r for r in explanations if isinstance(r, ExplanationRow) and r.kind == "counterfactuals"]
     key = {
         "model": opened.classifier.sha256,
         "splits": [(p.summary.name, p.summary.role, p.summary.fingerprint) for p in predicted.values()],
         "preprocessing": str(opened.preprocessing),
         "budget": str(budget),
         "claims": [claim.text for claim in config.claims],
-        "negatives": [(row.method, row.sample_ids, sha256_of_file(out / row.file)) for row in contrastive],
+        "negatives": [(row.method, row.sample_ids, sha256_of_file(out / row.file)) for row in counterfactual_rows],
         "seed": streams.seed,
         "code": diagnosis_code(opened.classifier),
     }
     predictions = {name: p.predictions for name, p in predicted.items()}
     # Beside the record, so that the cache answers with both.
-    drawn = cache.folder / f"diagnosis-{sha256_of(key)[:32]}"
+    pictures = cache.folder / f"diagnosis-{sha256_of(key)[:32]}"
 
-    def make() -> Diagnosis:
-        negatives = [one for row in contrastive for one in _negatives(out, row)]
-        return diagnose(opened, predictions, streams, budget, config.claims, drawn, negatives)
+    def run_experiments() -> Diagnosis:
+        negatives = [negative for row in counterfactual_rows for negative in _negatives(out, row)]
+        return diagnose(opened, predictions, streams, budget, config.claims, pictures, negatives)
 
-    found, step.cached = cache.record("diagnosis", key, Diagnosis, make)
-    if drawn.exists():
-        shutil.copytree(drawn, out, dirs_exist_ok=True)
-    return found
+    diagnosis, step.cached = cache.record("diagnosis", key, Diagnosis, run_experiments)
+    if pictures.exists():
+        shutil.copytree(pictures, out, dirs_exist_ok=True)
+    return diagnosis
 
 
 def _negatives(out: Path, row: ExplanationRow) -> list[Negatives]:

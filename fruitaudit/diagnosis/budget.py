@@ -7,17 +7,17 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class SampleSizes:
-    """Images of a split: `images` for experiments, `checked` for checks of the data, `attacked` for attacks."""
+    """Images per split: `images` for experiments, `checked_images` and `attacked_images` for checks and attacks."""
 
     images: int = 320
-    checked: int = 2000
-    attacked: int = 64
+    checked_images: int = 2000
+    attacked_images: int = 64
 
     @property
-    def looked(self) -> int:
+    def decoded_images(self) -> int:
         """Images of a split that are read."""
-        return max(self.images, self.checked)
+        return max(self.images, self.checked_images)
 
 
-BUDGETS = {"quick": SampleSizes(images=100, checked=500, attacked=30), "standard": SampleSizes()}
+BUDGETS = {"quick": SampleSizes(images=100, checked_images=500, attacked_images=30), "standard": SampleSizes()}
 """By the config's `diagnosis`."""

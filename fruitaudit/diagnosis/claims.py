@@ -43,19 +43,20 @@ def judge_claims(
 
 
 def _of_accuracy(claim: FigureGate, predictions: Mapping[str, Predictions]) -> ClaimResult:
-    told = predictions.get(claim.split)
-    if told is None:
+    split_predictions = predictions.get(claim.split)
+    if split_predictions is None:
         return ClaimResult(claim.text, "undecided", f"There is no split {claim.split}.")
-    hits = told.predicted == told.labels
-    right, n = int(hits.sum()), len(hits)
-    measured = share_of(hits, told.groups)
-    low, high = measured.low or 0.0, measured.high or 1.0
-    held = (claim.holds(low), claim.holds(high))
+    correct = split_predictions.predicted == split_predictions.labels
+    n_correct, n = int(correct.sum()), len(correct)
+    accuracy = share_of(correct, split_predictions.groups)
+    low, high = accuracy.low or 0.0, accuracy.high or 1.0
+    outcomes = (claim.holds(low), claim.holds(high))
     state: Literal["supported", "refuted", "undecided"]
-    state = "supported" if all(held) else "undecided" if any(held) else "refuted"
-    spread = f"95 % interval {100 * low:.1f} to {100 * high:.1f} %" if measured.low is not None else measured.note
+    state = "supported" if all(outcomes) else "undecided" if any(outcomes) else "refuted"
+    interval = f"95 % interval {100 * low:.1f} to {100 * high:.1f} %" if accuracy.low is not None else accuracy.note
     return ClaimResult(
-        claim.text, state, f"{right} of {n} images of {told.split} are right: {100 * measured.value:.1f} %, {spread}.",
+        claim.text, state,
+        f"{n_correct} of {n} images of {claim.split} are right: {100 * accuracy.value:.1f} %, {interval}.",
     )  # fmt: skip
 
 
@@ -66,18 +67,18 @@ def _of_cause(claim: str, name: str, gaps: Sequence[Decomposition], unmeasured: 
         return ClaimResult(claim, "undecided", "There is no gap between lab and field that was divided among causes.")
     gap = max(gaps, key=lambda g: g.gap.value)
     shares = [s for s in gap.shares if s.factor in factors]
-    counted = [s for s in shares if s.counts]
+    counted_shares = [s for s in shares if s.counts]
     total = gap.gap.value
     value = sum(s.points.value for s in shares)
     high = sum(s.points.high or s.points.value for s in shares)
-    low = sum(s.points.low or 0.0 for s in counted)
-    blind = [e for e in unmeasured if e.direction == "toward_field" and e.factor in factors
+    low = sum(s.points.low or 0.0 for s in counted_shares)
+    missing = [e for e in unmeasured if e.direction == "toward_field" and e.factor in factors
              and e.reason.code != "no_difference"]  # fmt: skip
-    told = (f"{', '.join(factors)} explain {100 * value:.1f} of the {100 * total:.1f} points lost between "
+    sentence = (f"{', '.join(factors)} explain {100 * value:.1f} of the {100 * total:.1f} points lost between "
             f"{gap.lab_split} and {gap.field_split} (Shapley shares, {gap.method})")  # fmt: skip
     if low >= MOST * total:
-        return ClaimResult(claim, "supported", f"{told}, at least {100 * low:.1f}.")
-    if high <= LITTLE * total and not blind:
-        return ClaimResult(claim, "refuted", f"{told}, at most {100 * high:.1f}.")
-    why = f"; {blind[0].factor} could not be measured: {blind[0].reason.reason}" if blind else ""
-    return ClaimResult(claim, "undecided", f"{told}{why}.")
+        return ClaimResult(claim, "supported", f"{sentence}, at least {100 * low:.1f}.")
+    if high <= LITTLE * total and not missing:
+        return ClaimResult(claim, "refuted", f"{sentence}, at most {100 * high:.1f}.")
+    remark = f"; {missing[0].factor} could not be measured: {missing[0].reason.reason}" if missing else ""
+    return ClaimResult(claim, "undecided", f"{sentence}{remark}.")

@@ -17,8 +17,14 @@ FACTORS = 6
 """Factors in which a field split is taken to differ from the lab. Few differ in more; then this is no upper bound."""
 _SUBSETS = 2**FACTORS
 _PIXELS = 10_000
-# Seconds an image (the last three: a picture made), rounded up from images of 100 x 100 pixels.
-_LOOKING, _CUTTING, _PREPARING, _PASTING, _CHANGING = 0.003, 0.010, 0.002, 0.0001, 0.0004
+# Seconds per image (the last three: per picture made), rounded up from images of 100 x 100 pixels.
+_CHECK_SECONDS, _MASK_SECONDS, _PREPARATION_SECONDS, _PASTE_SECONDS, _CHANGE_SECONDS = (
+    0.003,
+    0.010,
+    0.002,
+    0.0001,
+    0.0004,
+)
 
 
 @dataclass(frozen=True)
@@ -45,27 +51,33 @@ def cost(
 
 
 def _parts(budget: SampleSizes, splits: Sequence[tuple[Role, int]], area: float, negatives: int) -> Iterator[CostPart]:
-    looked = [(role, min(n, budget.looked)) for role, n in splits]
-    held = [n for role, n in looked if role != "field"]
-    total = sum(n for _, n in looked)
-    yield CostPart("look through the data", Passes(2 * total + sum(held)), total * area * _LOOKING)
-    lab = next((n for wanted in ("test", "reference") for role, n in splits if role == wanted), 0)
+    split_sizes = [(role, min(n, budget.decoded_images)) for role, n in splits]
+    lab_sizes = [n for role, n in split_sizes if role != "field"]
+    total = sum(n for _, n in split_sizes)
+    yield CostPart("look through the data", Passes(2 * total + sum(lab_sizes)), total * area * _CHECK_SECONDS)
+    lab = next((n for lab_role in ("test", "reference") for role, n in splits if role == lab_role), 0)
     lab = min(lab, budget.images)
     fields = [min(n, budget.images) for role, n in splits if role == "field"]
     if not lab:
         return
-    sides = lab + sum(fields)
-    yield CostPart("find the objects", Passes(), sides * area * _CUTTING)
-    yield CostPart("other ways to prepare files", Passes(sides * preparation.WAYS), sides * area * _PREPARING)
-    pasted = 2 * (shortcuts.GRID**2 + 2) * max(lab, min(2 * lab, 2 * shortcuts.ENOUGH))
-    yield CostPart("look beside the object", Passes(pasted), pasted * area * _PASTING)
-    yield CostPart("attacks", adversarial.passes(min(lab, budget.attacked)) + turning.passes(negatives), 0.0)
+    n_images = lab + sum(fields)
+    yield CostPart("find the objects", Passes(), n_images * area * _MASK_SECONDS)
+    yield CostPart(
+        "other ways to prepare files", Passes(n_images * preparation.WAYS), n_images * area * _PREPARATION_SECONDS
+    )
+    pasted_images = 2 * (shortcuts.GRID**2 + 2) * max(lab, min(2 * lab, 2 * shortcuts.ENOUGH))
+    yield CostPart("look beside the object", Passes(pasted_images), pasted_images * area * _PASTE_SECONDS)
+    yield CostPart("attacks", adversarial.passes(min(lab, budget.attacked_images)) + turning.passes(negatives), 0.0)
     for field in fields:
-        yield _contrast(lab, field, area)
+        yield _pair_cost(lab, field, area)
 
 
-def _contrast(lab: int, field: int, area: float) -> CostPart:
+def _pair_cost(lab: int, field: int, area: float) -> CostPart:
     """One change at a time, there and back; all subsets; a control for each factor and two for all together."""
-    changed = lab * (_SUBSETS + len(registry.probes()) + FACTORS + 2) + field * FACTORS
-    shown = EXAMPLES * (FACTORS + 2)
-    return CostPart("changes toward the field and back", Passes(changed + shown), changed * area * _CHANGING)
+    changed_images = lab * (_SUBSETS + len(registry.probes()) + FACTORS + 2) + field * FACTORS
+    example_images = EXAMPLES * (FACTORS + 2)
+    return CostPart(
+        "changes toward the field and back",
+        Passes(changed_images + example_images),
+        changed_images * area * _CHANGE_SECONDS,
+    )

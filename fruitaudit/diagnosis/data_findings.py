@@ -14,7 +14,7 @@ REPEATED = 0.05
 """Share of a test split (lower end of its interval) that may repeat training images."""
 REPEATED_NEARLY = 0.15
 """The same where no repetition is exact: photos may be alike by nature."""
-HURT = 0.05
+RECALL_LOSS = 0.05
 """Recall that a starved class surely loses to the others before this is called a cause."""
 DOUBTFUL = 0.04
 """Share of doubtful labels of a class (lower end of its interval) that may be the model's own confusion."""
@@ -61,22 +61,22 @@ def _leaks(evidence: DiagnosisEvidence) -> Iterator[CauseFinding]:
             continue
         share = wilson(min(listing.total, listing.n), listing.n)
         groups = listing.name == "shared groups"
-        sure = groups or listing.exact > 0
-        if (share.low or 0) <= (REPEATED if sure else REPEATED_NEARLY):
+        certain = groups or listing.exact > 0
+        if (share.low or 0) <= (REPEATED if certain else REPEATED_NEARLY):
             continue
-        held = one if roles[one] != "reference" else other
+        evaluation_split = one if roles[one] != "reference" else other
         yield CauseFinding(
             "leak-groups" if groups else "leak-duplicates",
             "cause",
-            f"{held} is not independent of the training images: {listing.sentence}",
+            f"{evaluation_split} is not independent of the training images: {listing.sentence}",
             (f"share of {listing.where}: {share.text(share=True)}",
              *(" | ".join(row) for row in listing.rows[:3])),
             Remedy("Split by source (group_id), so that no object is photographed for both sides, and measure again; "
-                   f"until then the accuracy on {held} says little about new images."),
+                   f"until then the accuracy on {evaluation_split} says little about new images."),
             0.1 * share.value,
             1.0,
             listing.sample_ids,
-            held,
+            evaluation_split,
         )  # fmt: skip
 
 
@@ -113,26 +113,28 @@ def _starved(evidence: DiagnosisEvidence) -> Iterator[CauseFinding]:
             continue
         if roles[listing.split] != "reference":
             continue
-        judged = evidence.predictions[evidence.lab]
+        lab_predictions = evidence.predictions[evidence.lab]
         for name, images, _ in listing.rows:
-            own = judged.labels == judged.class_names.index(name)
-            right = judged.predicted == judged.labels
-            if not own.any() or own.all():
+            in_class = lab_predictions.labels == lab_predictions.class_names.index(name)
+            correct = lab_predictions.predicted == lab_predictions.labels
+            if not in_class.any() or in_class.all():
                 continue
-            groups = judged.groups
-            recalls = [share_of(right[rows], None if groups is None else groups[rows]) for rows in (~own, own)]
+            groups = lab_predictions.groups
+            recalls = [
+                share_of(correct[rows], None if groups is None else groups[rows]) for rows in (~in_class, in_class)
+            ]
             gap = difference(*recalls)
-            hurt = (gap.low or 0) > HURT
+            loses_recall = (gap.low or 0) > RECALL_LOSS
             yield CauseFinding(
                 "starved-class",
-                "cause" if hurt else "warning",
-                f"{name} has only {images} training images, and its recall on {judged.split} is "
-                f"{points(gap.value)} below that of the other classes." if hurt else
-                f"{name} has only {images} training images; its recall on {judged.split} does not show it.",
+                "cause" if loses_recall else "warning",
+                f"{name} has only {images} training images, and its recall on {lab_predictions.split} is "
+                f"{points(gap.value)} below that of the other classes." if loses_recall else
+                f"{name} has only {images} training images; its recall on {lab_predictions.split} does not show it.",
                 (listing.sentence, f"recall of {name}: {recalls[1].text()}; of the others: {recalls[0].text()}"),
                 Remedy(f"Collect images of {name}; until then weight the class in the loss.",
                        ("model.fit(..., class_weight={...})",)),
-                max(0.0, gap.value) * float(own.mean()),
+                max(0.0, gap.value) * float(in_class.mean()),
                 1.0,
                 split=listing.split,
             )  # fmt: skip

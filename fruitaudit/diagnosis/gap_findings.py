@@ -36,7 +36,7 @@ def of_gaps(evidence: DiagnosisEvidence) -> Iterator[CauseFinding]:
             )  # fmt: skip
 
 
-def _varied(evidence: DiagnosisEvidence, field: str, factor: str) -> list[str]:
+def _changed_classes(evidence: DiagnosisEvidence, field: str, factor: str) -> list[str]:
     """The classes that the factor's change is of, where they are few; empty where it is of the whole field."""
     change = evidence.factors[field].changes.get(factor)
     names = evidence.predictions[field].class_names
@@ -44,20 +44,20 @@ def _varied(evidence: DiagnosisEvidence, field: str, factor: str) -> list[str]:
     return [names[c] for c in classes] if len(classes) <= FEW_CLASSES * len(names) else []
 
 
-def _named(evidence: DiagnosisEvidence, field: str, factor: str) -> tuple[str, str]:
+def _heading(evidence: DiagnosisEvidence, field: str, factor: str) -> tuple[str, str]:
     """Slug and sentence of a factor's finding."""
     registered = factors()[factor]
-    varied = _varied(evidence, field, factor)
-    if registered.of_few and varied:
+    class_names = _changed_classes(evidence, field, factor)
+    if registered.of_few and class_names:
         slug, sentence = registered.of_few
-        return slug, sentence.format(" and ".join(varied))
+        return slug, sentence.format(" and ".join(class_names))
     return factor, registered.sentence
 
 
-def _known(evidence: DiagnosisEvidence, field: str) -> list[str]:
+def _unseen_classes(evidence: DiagnosisEvidence, field: str) -> list[str]:
     """The classes of which a factor's finding says that training never showed them so."""
     return [name for factor in factors().values() if factor.of_few and factor.of_few[0] == UNSEEN
-            for name in _varied(evidence, field, factor.name)]  # fmt: skip
+            for name in _changed_classes(evidence, field, factor.name)]  # fmt: skip
 
 
 def _of_share(evidence: DiagnosisEvidence, gap: Decomposition, share: GapShare) -> CauseFinding:
@@ -69,20 +69,20 @@ def _of_share(evidence: DiagnosisEvidence, gap: Decomposition, share: GapShare) 
     lines += [
         check.sentence for check in gap.checks if (share.decided_by, check.name) != ("recomposition", "recomposition")
     ]
-    made = [check.passed for check in gap.checks if check.passed is not None]
-    certainty = sum(made) / max(1, len(made)) if share.counts else 0.25
-    part = min(1.0, share.points.value / gap.gap.value)
-    slug, what = _named(evidence, gap.field_split, share.factor)
-    what = what[0].upper() + what[1:]
-    shown = (f"{what}: this explains {points(share.points.value)} of the "
+    results = [check.passed for check in gap.checks if check.passed is not None]
+    certainty = sum(results) / max(1, len(results)) if share.counts else 0.25
+    loss_share = min(1.0, share.points.value / gap.gap.value)
+    slug, subject = _heading(evidence, gap.field_split, share.factor)
+    subject = subject[0].upper() + subject[1:]
+    cause_sentence = (f"{subject}: this explains {points(share.points.value)} of the "
              f"{points(gap.gap.value)} of accuracy lost between {gap.lab_split} and {gap.field_split} "
-             f"({100 * part:.0f} % of the loss).")  # fmt: skip
-    open_ = (f"{what}: this may play a part in the loss between {gap.lab_split} and "
+             f"({100 * loss_share:.0f} % of the loss).")  # fmt: skip
+    warning_sentence = (f"{subject}: this may play a part in the loss between {gap.lab_split} and "
              f"{gap.field_split}, but its share did not pass the controls.")  # fmt: skip
     return CauseFinding(
         slug,
         "cause" if share.counts else "warning",
-        shown if share.counts else open_,
+        cause_sentence if share.counts else warning_sentence,
         tuple(lines),
         evidence.factors[gap.field_split].remedy(share.factor),
         share.points.value,
@@ -94,7 +94,7 @@ def _of_share(evidence: DiagnosisEvidence, gap: Decomposition, share: GapShare) 
 
 def of_varieties(evidence: DiagnosisEvidence) -> Iterator[CauseFinding]:
     for variety in evidence.varieties:
-        if variety.class_name in _known(evidence, variety.split):
+        if variety.class_name in _unseen_classes(evidence, variety.split):
             continue  # the gap's own finding says so, with its share
         yield CauseFinding(
             UNSEEN,

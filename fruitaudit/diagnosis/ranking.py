@@ -13,7 +13,7 @@ from fruitaudit.diagnosis.evidence import DiagnosisEvidence, points
 from fruitaudit.diagnosis.gap_findings import of_gaps, of_varieties
 from fruitaudit.records.diagnosis import CauseFinding, Remedy
 
-FAR = 0.1
+LEAST_GAIN = 0.1
 """Gain of accuracy on the lab's own test split from which another preparation is called right."""
 _ORDER = {"cause": 0, "warning": 1, "note": 2}
 
@@ -26,7 +26,7 @@ def rank(evidence: DiagnosisEvidence) -> tuple[CauseFinding, ...]:
     return (*pipeline, *others)
 
 
-_WRONG_WAY = {
+_PREPARATION_FINDINGS = {
     "channel order": ("channel-order", "Red and blue are swapped between training and this pipeline",
                       "Mend the decoder: the model was trained on the other channel order (OpenCV: BGR)."),
     "scale": ("pixel-scale", "Pixels reach the model in another range than it was trained on",
@@ -42,18 +42,20 @@ _WRONG_WAY = {
 
 def _pipeline(evidence: DiagnosisEvidence) -> Iterator[CauseFinding]:
     """The best other preparation, where it is far better on the lab's own test split too."""
-    better = [t for t in evidence.trials if t.split == evidence.lab and (t.gain.low or 0) > FAR]
-    if not better:
+    improvements = [t for t in evidence.trials if t.split == evidence.lab and (t.gain.low or 0) > LEAST_GAIN]
+    if not improvements:
         return
-    best = max(better, key=lambda t: t.gain.value)
-    slug, what, remedy = _WRONG_WAY[best.setting]
-    same = [t for t in evidence.trials if (t.setting, t.value) == (best.setting, best.value)]
+    best = max(improvements, key=lambda t: t.gain.value)
+    slug, sentence, remedy = _PREPARATION_FINDINGS[best.setting]
+    same_preparation = [t for t in evidence.trials if (t.setting, t.value) == (best.setting, best.value)]
     yield CauseFinding(
         slug,
         "cause",
-        f'{what}: with {best.setting} "{best.value}" accuracy on {best.split} rises by {points(best.gain.value)} to '
-        f"{100 * best.accuracy.value:.1f} %. The pipeline is wrong, not the model.",
-        tuple(f"{t.split}: {t.accuracy.text(share=True)}, paired gain {t.gain.points_text()}" for t in same),
+        f'{sentence}: with {best.setting} "{best.value}" accuracy on {best.split} rises by {points(best.gain.value)} '
+        f"to {100 * best.accuracy.value:.1f} %. The pipeline is wrong, not the model.",
+        tuple(
+            f"{t.split}: {t.accuracy.text(share=True)}, paired gain {t.gain.points_text()}" for t in same_preparation
+        ),
         Remedy(remedy),
         best.gain.value,
         1.0,

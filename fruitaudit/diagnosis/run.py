@@ -20,14 +20,14 @@ from fruitaudit.diagnosis.data_checks.variety import Variety, find_varieties
 from fruitaudit.diagnosis.data_checks.worksheet import write_worksheet
 from fruitaudit.diagnosis.evidence import DiagnosisEvidence
 from fruitaudit.diagnosis.gap.change import PredictionCache
-from fruitaudit.diagnosis.gap.contrast import MaskedSplit, SplitPair
 from fruitaudit.diagnosis.gap.decomposition import decompose
 from fruitaudit.diagnosis.gap.effects import measure_effects
 from fruitaudit.diagnosis.gap.examples import draw_examples
 from fruitaudit.diagnosis.gap.measuring import Factors, measure_factors
+from fruitaudit.diagnosis.gap.split_pair import MaskedSplit, SplitPair
 from fruitaudit.diagnosis.images.masks import find_masks
-from fruitaudit.diagnosis.images.material import SplitSample
 from fruitaudit.diagnosis.images.pool import Pool
+from fruitaudit.diagnosis.images.split_sample import SplitSample
 from fruitaudit.diagnosis.ranking import rank
 from fruitaudit.errors import CannotExplain
 from fruitaudit.records.attacks import AttackCurve, Shortcut, Turned
@@ -87,47 +87,47 @@ class _Experiments:
     not_run: list[ExperimentNotRun] = field(default_factory=list)
 
     def run(self) -> Diagnosis:
-        self.pool = Pool.of(self.opened, self.predictions, self.budget.looked, self.streams)
-        self.eye = self.pool.eye
+        self.pool = Pool.of(self.opened, self.predictions, self.budget.decoded_images, self.streams)
+        self.pixel_classifier = self.pool.pixel_classifier
         self.listings += check_data(self.opened.splits, self.pool.materials, self.predictions)
         self._check_labels()
-        lab = self._lab()
-        if lab is None:
+        lab_predictions = self._lab()
+        if lab_predictions is None:
             self._skip(
                 "experiments",
                 NotRun("there is no test or reference split to compare the field with", code="no_baseline"),
             )
             return self._diagnosis("")
-        side = self._side(lab)
-        self.trials += try_preparations(self.eye, side.material, self.streams)
-        if side.separable:
-            self.shortcuts += find_shortcuts(self.eye, side, self.opened.class_names, self.streams)
+        lab = self._masked_split(lab_predictions)
+        self.trials += try_preparations(self.pixel_classifier, lab.material, self.streams)
+        if lab.separable:
+            self.shortcuts += find_shortcuts(self.pixel_classifier, lab, self.opened.class_names, self.streams)
         else:
             self._skip(
-                "shortcuts", NotRun(f"what is outside the object is not known: {side.masks.text}", code="no_masks")
+                "shortcuts", NotRun(f"what is outside the object is not known: {lab.masks.text}", code="no_masks")
             )
-        self._attack(side.material)
+        self._attack(lab.material)
         fields = [p for p in self.predictions.values() if p.role == "field"]
         if not fields:
             self._skip(
                 "field_experiments",
                 NotRun("there is no field split; add photos of where the model is used", code="no_field"),
             )
-        for told in fields:
-            self._field(side, self._side(told))
-        return self._diagnosis(lab.split)
+        for predictions in fields:
+            self._field(lab, self._masked_split(predictions))
+        return self._diagnosis(lab_predictions.split)
 
     def _skip(self, name: Experiment, reason: NotRun, split: str = "") -> None:
         self.not_run.append(ExperimentNotRun(name, reason, split))
 
     def _attack(self, material: SplitSample) -> None:
-        if not self.budget.attacked:
+        if not self.budget.attacked_images:
             self._skip("attacks", NotRun("the budget leaves no image for attacks", code="off"))
             return
         try:
-            self.attacks += attack(self.eye, material, self.budget.attacked, self.streams)
+            self.attacks += attack(self.pixel_classifier, material, self.budget.attacked_images, self.streams)
             if self.negatives and self.out:
-                self.turned += turn_answers(self.opened, self.eye, self.negatives, self.out)
+                self.turned += turn_answers(self.opened, self.pixel_classifier, self.negatives, self.out)
             else:
                 self._skip("pertinent_negatives", NotRun(ADD_CEM, code="not_asked"))
         except CannotExplain as reason:
@@ -137,18 +137,18 @@ class _Experiments:
         by_role = [p for role in ("test", "reference") for p in self.predictions.values() if p.role == role]
         return by_role[0] if by_role else None
 
-    def _side(self, told: Predictions) -> MaskedSplit:
-        material = self.pool.materials[told.split].select(self.pool.rows(told.split, self.budget.images))
+    def _masked_split(self, predictions: Predictions) -> MaskedSplit:
+        material = self.pool.materials[predictions.split].select(self.pool.rows(predictions.split, self.budget.images))
         return MaskedSplit(material, find_masks(material))
 
     def _check_labels(self) -> None:
-        for name, told in self.predictions.items():
-            if told.role == "field":
+        for name, predictions in self.predictions.items():
+            if predictions.role == "field":
                 continue  # where the model fails anyway, its doubt says nothing about labels
             try:
-                seen = self._seen(name)
-                train = self._seen(self.train) if self.train else None
-                self.labels.append(check_labels(self.eye, *seen, told, train))
+                sample = self._sample_with_features(name)
+                train = self._sample_with_features(self.train) if self.train else None
+                self.labels.append(check_labels(self.pixel_classifier, *sample, predictions, train))
             except CannotExplain as reason:
                 self._skip("labels", NotRun(str(reason), code="not_applicable"), name)
         self.listings += [check.listing for check in self.labels]
@@ -160,7 +160,7 @@ class _Experiments:
         """The split that the model was trained on."""
         return next((name for name, p in self.predictions.items() if p.role == "reference"), None)
 
-    def _seen(self, split: str, limit: int | None = None) -> tuple[SplitSample, FloatArray]:
+    def _sample_with_features(self, split: str, limit: int | None = None) -> tuple[SplitSample, FloatArray]:
         """Images of a split with the model's features of them. Raises CannotExplain where it has none."""
         material, features = self.pool.materials[split], self.pool.features(split)
         if limit is None:
@@ -168,41 +168,41 @@ class _Experiments:
         rows = self.pool.rows(split, limit)
         return material.select(rows), features[rows]
 
-    def _field(self, lab: MaskedSplit, there: MaskedSplit) -> None:
-        name = there.material.split
-        self.trials += try_preparations(self.eye, there.material, self.streams)
-        contrast = SplitPair.of(lab, there, self.streams)
-        self.shifts += measure_shift(contrast)
+    def _field(self, lab: MaskedSplit, field: MaskedSplit) -> None:
+        name = field.material.split
+        self.trials += try_preparations(self.pixel_classifier, field.material, self.streams)
+        pair = SplitPair.of(lab, field, self.streams)
+        self.shifts += measure_shift(pair)
         try:
             self._features(lab.material.split, name)
         except CannotExplain as reason:
             self._skip("feature_space", NotRun(str(reason), code="not_applicable"), name)
-        factors = self.factors[name] = measure_factors(contrast)
-        answers = PredictionCache(self.eye, lab, tuple(factors.changes.values()))
-        effects = tuple(measure_effects(answers, contrast, factors))
+        factors = self.factors[name] = measure_factors(pair)
+        cache = PredictionCache(self.pixel_classifier, lab, tuple(factors.changes.values()))
+        effects = tuple(measure_effects(cache, pair, factors))
         self.effects += effects
-        gap = decompose(answers, contrast, factors, effects)
+        gap = decompose(cache, pair, factors, effects)
         if isinstance(gap, NotRun):
             self._skip("decomposition", gap, name)
         else:
             self.decompositions.append(gap)
             if self.out:
                 names = self.opened.class_names
-                self.examples += draw_examples(self.eye, contrast, factors, gap, names, self.out)
+                self.examples += draw_examples(self.pixel_classifier, pair, factors, gap, names, self.out)
 
-    def _features(self, lab: str, there: str) -> None:
-        ours, theirs = (self._seen(split, self.budget.images) for split in (lab, there))
-        self.feature_shifts.append(measure_feature_shift(*ours, *theirs, self.streams))
+    def _features(self, lab: str, field: str) -> None:
+        lab_sample, field_sample = (self._sample_with_features(split, self.budget.images) for split in (lab, field))
+        self.feature_shifts.append(measure_feature_shift(*lab_sample, *field_sample, self.streams))
         if self.train is None:
             self._skip(
                 "nearest_training_image",
                 NotRun("there is no reference split: nobody said what was trained on", code="no_reference"),
             )
             return
-        shown = self._seen(self.train)
+        train_sample = self._sample_with_features(self.train)
         names = self.opened.class_names
-        self.distances += nearest_training(names, *shown, ours, theirs)
-        self.varieties += find_varieties(names, shown, ours, theirs)
+        self.distances += nearest_training(names, *train_sample, lab_sample, field_sample)
+        self.varieties += find_varieties(names, train_sample, lab_sample, field_sample)
 
     def _diagnosis(self, lab: str) -> Diagnosis:
         evidence = DiagnosisEvidence(

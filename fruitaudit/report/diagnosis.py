@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from fruitaudit.diagnosis.attacks.shortcuts import FRAME, TELLS
+from fruitaudit.diagnosis.attacks.shortcuts import FRAME, LEAST_FLIPS
 from fruitaudit.records.diagnosis import Decomposition, Diagnosis, Experiment, GapCheck, GapShare
 from fruitaudit.records.numbers import tenths
 from fruitaudit.report import experiments, shift, waterfall
@@ -150,7 +150,7 @@ _WORDS: dict[str, Any] = {
     "WATERFALL_ROW": waterfall.ROW,
     "SHIFT_ROW": shift.ROW,
     "FARTHEST": FARTHEST,
-    "TELLS": TELLS,
+    "TELLS": LEAST_FLIPS,
     "FRAME": FRAME,
     "PASSED": PASSED,
     "tenths": tenths,

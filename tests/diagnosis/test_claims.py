@@ -14,15 +14,15 @@ from fruitaudit.records.states import Estimate, NotRun
 LABELS = np.repeat([0, 1], 50)
 
 
-def told(right: int) -> Predictions:
-    called = LABELS.copy()
-    called[right:] = 1 - called[right:]
-    p = np.eye(2, dtype=np.float32)[called]
+def predictions(right: int) -> Predictions:
+    predicted = LABELS.copy()
+    predicted[right:] = 1 - predicted[right:]
+    p = np.eye(2, dtype=np.float32)[predicted]
     return Predictions("store", "field", ("a", "b"), tuple(map(str, range(100))), LABELS, p, p)
 
 
-def number(value: float, reach: float = 0.03) -> Estimate:
-    return Estimate(value, 100, value - reach, value + reach)
+def number(value: float, half_width: float = 0.03) -> Estimate:
+    return Estimate(value, 100, value - half_width, value + half_width)
 
 
 def gap(**points: float) -> Decomposition:
@@ -47,20 +47,24 @@ def gap(**points: float) -> Decomposition:
     ],
 )
 def test_claims_are_judged_by_intervals(claim: str, state: str) -> None:
-    [result] = judge_claims([parse_claim(claim)], {"store": told(85)}, [gap(scale=0.35, several=0.2, light=0.04)], [])
+    [result] = judge_claims(
+        [parse_claim(claim)], {"store": predictions(85)}, [gap(scale=0.35, several=0.2, light=0.04)], []
+    )
     assert result.state == state, result.sentence
 
 
 def test_what_could_not_be_measured_is_not_refuted() -> None:
-    blind = EffectNotRun("noise", "Noise", "toward_field", "test", NotRun("no masks"))
-    [result] = judge_claims([parse_claim("cause: camera")], {}, [gap(scale=0.55)], [blind])
+    unmeasured = EffectNotRun("noise", "Noise", "toward_field", "test", NotRun("no masks"))
+    [result] = judge_claims([parse_claim("cause: camera")], {}, [gap(scale=0.55)], [unmeasured])
     assert result.state == "undecided"
     assert "no masks" in result.sentence
 
 
 def test_what_does_not_differ_is_refuted_whatever_its_sentence() -> None:
-    alike = EffectNotRun("noise", "Noise", "toward_field", "test", NotRun("quiet on both", code="no_difference"))
-    [result] = judge_claims([parse_claim("cause: camera")], {}, [gap(scale=0.55)], [alike])
+    no_difference = EffectNotRun(
+        "noise", "Noise", "toward_field", "test", NotRun("quiet on both", code="no_difference")
+    )
+    [result] = judge_claims([parse_claim("cause: camera")], {}, [gap(scale=0.55)], [no_difference])
     assert result.state == "refuted"
 
 
@@ -69,7 +73,7 @@ def test_without_a_gap_no_cause_is_decided() -> None:
 
 
 @pytest.mark.parametrize(
-    ("claim", "says"),
+    ("claim", "message"),
     [
         ("cause: backgruond", "claim 'cause: backgruond': there is no cause backgruond; did you mean background?"),
         ("cause: astrology", "there is no cause astrology; known are "),
@@ -79,10 +83,10 @@ def test_without_a_gap_no_cause_is_decided() -> None:
         ("accuracy[store] >= baseline - 0.1", "no experiment speaks of this"),
     ],
 )
-def test_claims_that_nothing_can_decide_are_refused_before_the_audit(claim: str, says: str) -> None:
-    with pytest.raises(ConfigError) as caught:
+def test_claims_that_nothing_can_decide_are_refused_before_the_audit(claim: str, message: str) -> None:
+    with pytest.raises(ConfigError) as error:
         check_claims([parse_claim("cause: light"), parse_claim(claim)])
-    assert says in str(caught.value)
+    assert message in str(error.value)
 
 
 def test_each_cause_may_be_claimed() -> None:

@@ -10,8 +10,8 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-from planted.cases import World, lay_out
-from planted.kit import FACTORS, Pictures, Toggle, both, scenes, small
+from planted.cases import PlantedCase, lay_out
+from planted.rendering import FACTORS, Pictures, Toggle, both, scenes, small
 
 from fruitaudit.audit.opening import open_inputs
 from fruitaudit.audit.prediction import predict
@@ -20,8 +20,8 @@ from fruitaudit.demo.fruit.scene import Light, Scene
 from fruitaudit.diagnosis.budget import BUDGETS
 from fruitaudit.diagnosis.cost import cost
 from fruitaudit.diagnosis.factors.base import Change
-from fruitaudit.diagnosis.gap.contrast import SplitPair
 from fruitaudit.diagnosis.gap.measuring import Factors, measure_factors
+from fruitaudit.diagnosis.gap.split_pair import SplitPair
 from fruitaudit.diagnosis.images.layers import Layers
 from fruitaudit.diagnosis.run import diagnose
 from fruitaudit.records.passes import Passes
@@ -36,9 +36,9 @@ def darker_and_smaller(scene: Scene, rng: np.random.Generator) -> Scene:
 
 def larger(split: str, per_class: int, toggle: Toggle) -> Pictures:
     """Files of 60 x 54 pixels."""
-    made = Pictures.of(scenes(split, per_class, toggle))
-    files = [cv2.resize(image, (60, 54), interpolation=cv2.INTER_CUBIC) for image in made.pixels]
-    return Pictures(np.stack(files), made.labels)
+    pictures = Pictures.of(scenes(split, per_class, toggle))
+    files = [cv2.resize(image, (60, 54), interpolation=cv2.INTER_CUBIC) for image in pictures.pixels]
+    return Pictures(np.stack(files), pictures.labels)
 
 
 def total(level: str, splits: list[tuple[str, int]], negatives: int = 0) -> Passes:
@@ -53,28 +53,28 @@ def dimmed(layers: Layers, _: np.ndarray) -> Layers:
 def test_the_passes_foretold_are_an_upper_bound_and_near(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A field that differs in six factors, so that all 64 subsets are tried, and files that are made smaller."""
 
-    def six(contrast: SplitPair) -> Factors:
-        found = measure_factors(contrast)
-        return replace(found, changes=found.changes | {"noise": Change("noise", "half as bright", dimmed)})
+    def six(split_pair: SplitPair) -> Factors:
+        factors = measure_factors(split_pair)
+        return replace(factors, changes=factors.changes | {"noise": Change("noise", "half as bright", dimmed)})
 
     monkeypatch.setattr("fruitaudit.diagnosis.run.measure_factors", six)
     names = ("background", "hue", "several", "wetness")
     store = reduce(both, (FACTORS[name] for name in names), darker_and_smaller)
-    world = World("store", (), "small", lambda: larger("train", 8, small), lambda: larger("test", 12, small),
+    case = PlantedCase("store", (), "small", lambda: larger("train", 8, small), lambda: larger("test", 12, small),
                   lambda: larger("field", 12, store))  # fmt: skip
-    config = load_config(lay_out(world, tmp_path)).config
+    config = load_config(lay_out(case, tmp_path)).config
     streams = Streams(config.seed)
     opened = open_inputs(config, streams)
     cache = StageCache(tmp_path / "cache")
-    told = {s.name: predict(opened, s, cache, fail_on_bad=True, advance=lambda _: None).predictions
+    predictions = {s.name: predict(opened, s, cache, fail_on_bad=True, advance=lambda _: None).predictions
             for s in opened.splits}  # fmt: skip
     before = opened.classifier.passes.snapshot()
-    found = diagnose(opened, told, streams, BUDGETS["quick"], out=tmp_path / "out")
-    made = opened.classifier.passes.since(before)
-    expected = total("quick", [(p.role, len(p.labels)) for p in told.values()])
-    assert found.decompositions[0].method.startswith("all 64 subsets"), found.decompositions[0].method
-    assert made.forward <= expected.forward <= 1.3 * made.forward
-    assert made.gradient <= expected.gradient
+    diagnosis = diagnose(opened, predictions, streams, BUDGETS["quick"], out=tmp_path / "out")
+    passes = opened.classifier.passes.since(before)
+    expected = total("quick", [(p.role, len(p.labels)) for p in predictions.values()])
+    assert diagnosis.decompositions[0].method.startswith("all 64 subsets"), diagnosis.decompositions[0].method
+    assert passes.forward <= expected.forward <= 1.3 * passes.forward
+    assert passes.gradient <= expected.gradient
 
 
 def test_the_level_and_the_images_bound_the_cost() -> None:

@@ -3,9 +3,9 @@ from __future__ import annotations
 import cv2
 import numpy as np
 import pytest
-from diagnosis.worlds import SIDE, discs, material, side
+from diagnosis.planted_cases import SIDE, discs, masked_split, split_sample
 
-from fruitaudit.diagnosis.data_checks.duplicates import Prints, calibrate, near_pairs
+from fruitaudit.diagnosis.data_checks.duplicates import Fingerprints, calibrate, near_pairs
 from fruitaudit.diagnosis.data_checks.integrity import check_data
 from fruitaudit.diagnosis.data_checks.labels import neighbour_votes
 from fruitaudit.diagnosis.data_checks.shift import hedges_g, properties
@@ -26,8 +26,8 @@ def predictions(labels: np.ndarray, split: str = "test") -> Predictions:
     return Predictions(split, "test", ("a", "b", "c", "d"), ids, labels, probabilities, probabilities)
 
 
-def prints(pixels: np.ndarray, split: str) -> Prints:
-    return Prints.of(material(pixels, LABELS, split))
+def fingerprints(pixels: np.ndarray, split: str) -> Fingerprints:
+    return Fingerprints.of(split_sample(pixels, LABELS, split))
 
 
 def test_exact_and_near_repetitions_are_found_and_other_specimens_are_not() -> None:
@@ -35,7 +35,7 @@ def test_exact_and_near_repetitions_are_found_and_other_specimens_are_not() -> N
     repeated[0] = SPOTTED[3]
     data = cv2.imencode(".jpg", SPOTTED[4], [cv2.IMWRITE_JPEG_QUALITY, 80])[1]
     repeated[1] = cv2.imdecode(data, cv2.IMREAD_COLOR)
-    one, other = prints(repeated, "test"), prints(SPOTTED, "train")
+    one, other = fingerprints(repeated, "test"), fingerprints(SPOTTED, "train")
     pairs = near_pairs(one, other, calibrate([other, one]))
     assert pairs.first.tolist() == [0, 1]
     assert pairs.second.tolist() == [3, 4]
@@ -43,18 +43,18 @@ def test_exact_and_near_repetitions_are_found_and_other_specimens_are_not() -> N
 
 
 def test_within_a_split_each_pair_is_told_once() -> None:
-    twice = np.concatenate([SPOTTED[:-1], SPOTTED[:1]])
-    own = prints(twice, "test")
-    pairs = near_pairs(own, own, calibrate([own]))
-    assert (pairs.first.tolist(), pairs.second.tolist()) == ([0], [len(twice) - 1])
+    repeated = np.concatenate([SPOTTED[:-1], SPOTTED[:1]])
+    split = fingerprints(repeated, "test")
+    pairs = near_pairs(split, split, calibrate([split]))
+    assert (pairs.first.tolist(), pairs.second.tolist()) == ([0], [len(repeated) - 1])
 
 
 def test_classes_alike_by_nature_tighten_the_threshold() -> None:
     """Every image has a near twin of another class: nearness means nothing here."""
     twins = np.clip(PIXELS.astype(int) + 1, 0, 255).astype(np.uint8)
-    loose = calibrate([prints(PIXELS, "train")]).thumb
-    mixed = material(np.concatenate([PIXELS, twins]), np.concatenate([LABELS, (LABELS + 1) % 4]), "train")
-    assert calibrate([Prints.of(mixed)]).thumb < 0.5 * loose
+    loose = calibrate([fingerprints(PIXELS, "train")]).thumb
+    mixed = split_sample(np.concatenate([PIXELS, twins]), np.concatenate([LABELS, (LABELS + 1) % 4]), "train")
+    assert calibrate([Fingerprints.of(mixed)]).thumb < 0.5 * loose
 
 
 def test_odd_files_starved_classes_and_small_splits_are_listed() -> None:
@@ -62,16 +62,16 @@ def test_odd_files_starved_classes_and_small_splits_are_listed() -> None:
     pixels[0], pixels[1] = pixels[0] // 16, 128
     pixels[2] = cv2.GaussianBlur(pixels[2], (0, 0), 6)
     labels = np.repeat([0, 1, 2, 3], [13, 13, 12, 2])
-    listed = {
-        row.name: row for row in check_data([], {"test": material(pixels, labels)}, {"test": predictions(labels)})
+    checks = {
+        row.name: row for row in check_data([], {"test": split_sample(pixels, labels)}, {"test": predictions(labels)})
     }
-    odd = listed["odd files"]
+    odd = checks["odd files"]
     assert isinstance(odd, DataCheck)
     assert {row[0]: row[1] for row in odd.rows} == {"test/0": "dark", "test/1": "flat", "test/2": "blurred"}
-    starved = listed["starved classes"]
+    starved = checks["starved classes"]
     assert isinstance(starved, DataCheck)
     assert starved.rows == (("d", "2", "100 %"),)
-    small = listed["split size"]
+    small = checks["split size"]
     assert isinstance(small, DataCheck)
     assert small.rows == (("d", "2"),)
 
@@ -87,16 +87,16 @@ def test_neighbours_vote_without_the_image_itself() -> None:
 
 def test_hedges_g_by_hand() -> None:
     """Means 2 and 4, both deviations 1, n = 3 each: d = 2, J = 1 - 3 / 15 = 0.8."""
-    found = hedges_g(np.array([1.0, 2.0, 3.0]), np.array([3.0, 4.0, 5.0]))
-    assert isinstance(found, Estimate)
-    assert found.value == pytest.approx(1.6)
-    assert found.high - found.low == pytest.approx(2 * 1.96 * np.sqrt(6 / 9 + 1.6**2 / 12))
+    effect = hedges_g(np.array([1.0, 2.0, 3.0]), np.array([3.0, 4.0, 5.0]))
+    assert isinstance(effect, Estimate)
+    assert effect.value == pytest.approx(1.6)
+    assert effect.high - effect.low == pytest.approx(2 * 1.96 * np.sqrt(6 / 9 + 1.6**2 / 12))
     assert isinstance(hedges_g(np.ones(5), np.full(5, 2.0)), NotRun)
 
 
 def test_properties_know_a_dim_warm_photo() -> None:
-    plain = properties(side(PIXELS, LABELS))
-    dim = properties(side((PIXELS * np.array([0.6, 0.5, 0.3])).astype(np.uint8), LABELS))
+    plain = properties(masked_split(PIXELS, LABELS))
+    dim = properties(masked_split((PIXELS * np.array([0.6, 0.5, 0.3])).astype(np.uint8), LABELS))
     assert dim["brightness"].mean() < 0.6 * plain["brightness"].mean()
     assert dim["warmth"].mean() > plain["warmth"].mean() + 10
     assert plain["object share"].mean() == pytest.approx(np.pi * 14**2 / SIDE**2, rel=0.1)

@@ -8,15 +8,15 @@ from typing import Any
 
 import numpy as np
 import pytest
-from diagnosis.worlds import COLOURS, SIDE, contrast, discs
+from diagnosis.planted_cases import COLOURS, SIDE, discs, split_pair
 
-from fruitaudit.diagnosis.gap.change import PredictionCache, changed
-from fruitaudit.diagnosis.gap.contrast import SplitPair
-from fruitaudit.diagnosis.gap.controls import Disturb, control_answers, distances, framed, patterned
+from fruitaudit.diagnosis.gap.change import PredictionCache, changed_pixels
+from fruitaudit.diagnosis.gap.controls import Disturb, control_predictions, distances, framed, patterned
 from fruitaudit.diagnosis.gap.decomposition import decompose
 from fruitaudit.diagnosis.gap.effects import measure_effects
 from fruitaudit.diagnosis.gap.gap_checks import ShareTrial, believe
 from fruitaudit.diagnosis.gap.measuring import Factors, measure_factors
+from fruitaudit.diagnosis.gap.split_pair import SplitPair
 from fruitaudit.records.diagnosis import Decomposition, Effect, GapCheck
 from fruitaudit.records.states import Estimate
 
@@ -33,9 +33,9 @@ class Model:
 
     def predicted(self, pixels: np.ndarray) -> np.ndarray:
         core = pixels[:, CORE].mean(axis=1)
-        apart = core[:, None] / core.sum(axis=1)[:, None, None] - COLOURS / COLOURS.sum(axis=1, keepdims=True)
-        called = np.linalg.norm(apart, axis=2).argmin(axis=1)
-        return np.where(self.upset(pixels), 4, called)
+        difference = core[:, None] / core.sum(axis=1)[:, None, None] - COLOURS / COLOURS.sum(axis=1, keepdims=True)
+        predicted = np.linalg.norm(difference, axis=2).argmin(axis=1)
+        return np.where(self.upset(pixels), 4, predicted)
 
 
 class Brittle(Model):
@@ -53,10 +53,10 @@ class AfraidOfTheDark(Model):
         return pixels.mean(axis=(1, 2, 3)) < 170
 
 
-def world(model: Model, field: np.ndarray = DARK) -> tuple[SplitPair, Factors, PredictionCache]:
-    pair = contrast(field)
-    for one in (pair.lab, pair.field):
-        object.__setattr__(one.material, "predicted", model.predicted(one.material.pixels))
+def measured_pair(model: Model, field: np.ndarray = DARK) -> tuple[SplitPair, Factors, PredictionCache]:
+    pair = split_pair(field)
+    for masked_split in (pair.lab, pair.field):
+        object.__setattr__(masked_split.material, "predicted", model.predicted(masked_split.material.pixels))
     factors = measure_factors(pair)
     return pair, factors, PredictionCache(model, pair.lab, tuple(factors.changes.values()))
 
@@ -64,27 +64,27 @@ def world(model: Model, field: np.ndarray = DARK) -> tuple[SplitPair, Factors, P
 @pytest.mark.parametrize("disturb", [framed, patterned])
 @pytest.mark.parametrize("distance", [20.0, 70.0])
 def test_a_disturbance_has_the_size_asked_for(disturb: Disturb, distance: float) -> None:
-    pair, rows = contrast(DARK), np.arange(8)
-    moved = disturb(pair, rows, np.full(8, distance, np.float32))
-    assert distances(PIXELS[rows], moved) == pytest.approx(distance, rel=0.03)
+    pair, rows = split_pair(DARK), np.arange(8)
+    pixels = disturb(pair, rows, np.full(8, distance, np.float32))
+    assert distances(PIXELS[rows], pixels) == pytest.approx(distance, rel=0.03)
 
 
 def test_a_frame_spares_the_middle_and_turns_white_black() -> None:
-    moved = framed(contrast(DARK), np.arange(8), np.full(8, 70.0, np.float32))
-    changed_at = (moved != PIXELS[:8]).any(axis=(0, 3))
+    pixels = framed(split_pair(DARK), np.arange(8), np.full(8, 70.0, np.float32))
+    changed_at = (pixels != PIXELS[:8]).any(axis=(0, 3))
     assert not changed_at[8:-8, 8:-8].any()
-    assert (moved[:, 0] == 0).all()
+    assert (pixels[:, 0] == 0).all()
 
 
 @pytest.mark.parametrize("disturb", [framed, patterned])
 def test_what_black_and_white_do_not_allow_is_not_reached(disturb: Disturb) -> None:
-    moved = disturb(contrast(DARK), np.arange(2), np.full(2, 250.0, np.float32))
-    assert np.isfinite(moved).all()
-    assert (distances(PIXELS[:2], moved) < 250).all()
+    pixels = disturb(split_pair(DARK), np.arange(2), np.full(2, 250.0, np.float32))
+    assert np.isfinite(pixels).all()
+    assert (distances(PIXELS[:2], pixels) < 250).all()
 
 
 def test_a_pattern_is_the_images_own_whatever_else_is_drawn() -> None:
-    pair, size = contrast(DARK), np.full(40, 30, np.float32)
+    pair, size = split_pair(DARK), np.full(40, 30, np.float32)
     together = patterned(pair, np.arange(40), size)
     alone = patterned(pair, np.array([7]), size[:1])
     assert (together[7] == alone[0]).all()
@@ -92,17 +92,17 @@ def test_a_pattern_is_the_images_own_whatever_else_is_drawn() -> None:
 
 
 def test_the_control_of_a_change_takes_each_image_as_far_as_the_change_does() -> None:
-    pair, factors, answers = world(AfraidOfTheDark())
-    seen: list[np.ndarray] = []
-    answers.eye.predicted = lambda pixels: seen.append(pixels) or np.zeros(len(pixels), int)
-    control_answers(answers.eye, pair, [factors.changes["light"]], framed)
-    wanted = distances(PIXELS, changed(pair.lab, [factors.changes["light"]], np.arange(40)))
-    assert distances(PIXELS, np.concatenate(seen)) == pytest.approx(wanted, rel=0.03)
+    pair, factors, cache = measured_pair(AfraidOfTheDark())
+    batches: list[np.ndarray] = []
+    cache.pixel_classifier.predicted = lambda pixels: batches.append(pixels) or np.zeros(len(pixels), int)
+    control_predictions(cache.pixel_classifier, pair, [factors.changes["light"]], framed)
+    expected = distances(PIXELS, changed_pixels(pair.lab, [factors.changes["light"]], np.arange(40)))
+    assert distances(PIXELS, np.concatenate(batches)) == pytest.approx(expected, rel=0.03)
 
 
 def test_a_model_that_only_the_factor_breaks_has_a_cause() -> None:
-    pair, factors, answers = world(AfraidOfTheDark())
-    gap = decompose(answers, pair, factors, [])
+    pair, factors, cache = measured_pair(AfraidOfTheDark())
+    gap = decompose(cache, pair, factors, [])
     assert isinstance(gap, Decomposition)
     [share] = gap.shares
     assert (share.factor, share.counts) == ("light", True), share.why
@@ -114,8 +114,8 @@ def test_a_model_that_only_the_factor_breaks_has_a_cause() -> None:
 
 
 def test_a_model_that_any_disturbance_breaks_has_none() -> None:
-    pair, factors, answers = world(Brittle())
-    gap = decompose(answers, pair, factors, [])
+    pair, factors, cache = measured_pair(Brittle())
+    gap = decompose(cache, pair, factors, [])
     assert isinstance(gap, Decomposition)
     [share] = gap.shares
     assert not share.counts
@@ -126,57 +126,57 @@ def test_a_model_that_any_disturbance_breaks_has_none() -> None:
 
 def test_answers_won_back_in_the_field_do_not_excuse_what_any_disturbance_costs() -> None:
     """Brittle as it is, taken out of the dark it knows the same pictures again: the other checks still hold it back."""
-    pair, factors, answers = world(Brittle(), (PIXELS * 0.7).astype(np.uint8))
-    effects = list(measure_effects(answers, pair, factors))
-    [undone] = [e for e in effects if isinstance(e, Effect) and (e.factor, e.direction) == ("light", "undo_in_field")]
-    assert undone.change.value > 0.9
-    gap = decompose(answers, pair, factors, effects)
+    pair, factors, cache = measured_pair(Brittle(), (PIXELS * 0.7).astype(np.uint8))
+    effects = list(measure_effects(cache, pair, factors))
+    [undo] = [e for e in effects if isinstance(e, Effect) and (e.factor, e.direction) == ("light", "undo_in_field")]
+    assert undo.change.value > 0.9
+    gap = decompose(cache, pair, factors, effects)
     assert isinstance(gap, Decomposition)
     assert not gap.shares[0].counts
     assert gap.shares[0].why.startswith("it does not surely cost more than another disturbance of that size")
     assert gap.shares[0].decided_by == "control"
 
 
-def measured(value: float, low: float | None = None, high: float | None = None) -> Estimate:
+def estimate(value: float, low: float | None = None, high: float | None = None) -> Estimate:
     return Estimate(value, 40, value - 0.05 if low is None else low, value + 0.05 if high is None else high)
 
 
-def undone(value: float) -> Effect:
-    return Effect("light", "Light", "undo_in_field", "field", "", *(measured(0.5),) * 2, measured(value), 0.1, ())
+def undo_effect(value: float) -> Effect:
+    return Effect("light", "Light", "undo_in_field", "field", "", *(estimate(0.5),) * 2, estimate(value), 0.1, ())
 
 
 @pytest.mark.parametrize(
     ("change", "counts", "why"),
     [
         ({}, True, "as alike as can be; alone"),
-        ({"undone": undone(0.1)}, True, "undoing it in field regains 10.0 points"),
-        ({"undone": undone(-0.1)}, False, "undoing it in field regains nothing (it costs 10.0 points)"),
-        ({"undone": undone(0.0)}, False, "undoing it in field regains nothing"),
+        ({"undone": undo_effect(0.1)}, True, "undoing it in field regains 10.0 points"),
+        ({"undone": undo_effect(-0.1)}, False, "undoing it in field regains nothing (it costs 10.0 points)"),
+        ({"undone": undo_effect(0.0)}, False, "undoing it in field regains nothing"),
         ({"similar": False}, False, "the changed lab images are not confused as the field's are"),
-        ({"similar": False, "undone": undone(0.1)}, False, "the changed lab images are not confused"),
-        ({"beyond": measured(0.04)}, False, "it does not surely cost more than another disturbance of that size"),
+        ({"similar": False, "undone": undo_effect(0.1)}, False, "the changed lab images are not confused"),
+        ({"beyond": estimate(0.04)}, False, "it does not surely cost more than another disturbance of that size"),
         ({"recomposed": False}, False, "glue"),
-        ({"points": measured(0.01, 0.005)}, False, "it is less than 2 points"),
-        ({"points": measured(0.03)}, False, "its interval reaches zero"),
-        ({"points": measured(-0.2)}, False, "it costs nothing"),
+        ({"points": estimate(0.01, 0.005)}, False, "it is less than 2 points"),
+        ({"points": estimate(0.03)}, False, "its interval reaches zero"),
+        ({"points": estimate(-0.2)}, False, "it costs nothing"),
     ],
 )
 def test_a_share_counts_only_where_every_check_allows_it(change: dict[str, Any], counts: bool, why: str) -> None:
     checks = [
-        GapCheck("recomposition", change.get("recomposed", True), measured(0.0), "glue"),
-        GapCheck("confusions", change.get("similar", True), measured(0.2), "as alike as can be"),
-        GapCheck("control", True, measured(0.2), ""),
+        GapCheck("recomposition", change.get("recomposed", True), estimate(0.0), "glue"),
+        GapCheck("confusions", change.get("similar", True), estimate(0.2), "as alike as can be"),
+        GapCheck("control", True, estimate(0.2), ""),
     ]
-    trial = ShareTrial(change.get("points", measured(0.3)), 0.3, measured(0.0), change.get("beyond", measured(0.3)),
+    trial = ShareTrial(change.get("points", estimate(0.3)), 0.3, estimate(0.0), change.get("beyond", estimate(0.3)),
                        change.get("undone"))  # fmt: skip
-    told = believe(trial, checks)
-    assert told[0] is counts
-    assert told[2].startswith(why)
+    verdict = believe(trial, checks)
+    assert verdict[0] is counts
+    assert verdict[2].startswith(why)
 
 
 def test_what_was_taken_back_by_a_guess_speaks_for_nothing() -> None:
-    pair, factors, answers = world(AfraidOfTheDark())
+    pair, factors, cache = measured_pair(AfraidOfTheDark())
     for guessed, counts in (False, False), (True, True):
-        gap = decompose(answers, pair, factors, [replace(undone(-0.1), guessed=guessed)])
+        gap = decompose(cache, pair, factors, [replace(undo_effect(-0.1), guessed=guessed)])
         assert isinstance(gap, Decomposition)
         assert gap.shares[0].counts is counts, gap.shares[0].why

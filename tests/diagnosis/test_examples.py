@@ -7,12 +7,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from diagnosis.worlds import COLOURS, contrast, discs
+from diagnosis.planted_cases import COLOURS, discs, split_pair
 from PIL import Image
 
-from fruitaudit.diagnosis.gap.contrast import SplitPair
 from fruitaudit.diagnosis.gap.examples import draw_examples, example_rows
 from fruitaudit.diagnosis.gap.measuring import Factors, measure_factors
+from fruitaudit.diagnosis.gap.split_pair import SplitPair
 from fruitaudit.records.diagnosis import Decomposition, GapShare
 from fruitaudit.records.states import Estimate
 
@@ -30,7 +30,7 @@ class NearestColour:
 
 @pytest.fixture(scope="module")
 def darker() -> tuple[SplitPair, Factors]:
-    pair = contrast((discs(seed=5)[0] * np.array([0.75, 0.55, 0.5])).astype(np.uint8))
+    pair = split_pair((discs(seed=5)[0] * np.array([0.75, 0.55, 0.5])).astype(np.uint8))
     return pair, measure_factors(pair)
 
 
@@ -60,26 +60,26 @@ def test_two_classes_still_give_four_images(darker) -> None:
 
 def test_every_change_is_drawn_on_the_same_images_and_answered(darker, tmp_path: Path) -> None:
     pair, factors = darker
-    found = list(draw_examples(NearestColour(), pair, factors, gap("light"), NAMES, tmp_path))
+    examples = list(draw_examples(NearestColour(), pair, factors, gap("light"), NAMES, tmp_path))
     rows = example_rows(pair)
-    assert [e.factor for e in found] == ["light"] * 4 + ["field"] * 4, "one change alone is not drawn twice"
-    assert [e.sample_id for e in found[:4]] == [pair.lab.material.ids[i] for i in rows]
-    for example, row in zip(found[:4], rows, strict=True):
+    assert [e.factor for e in examples] == ["light"] * 4 + ["field"] * 4, "one change alone is not drawn twice"
+    assert [e.sample_id for e in examples[:4]] == [pair.lab.material.ids[i] for i in rows]
+    for example, row in zip(examples[:4], rows, strict=True):
         before, after = (np.asarray(Image.open(tmp_path / f)) for f in (example.before, example.after))
         assert (before == pair.lab.material.pixels[row]).all()
         assert after.mean() < before.mean() - 20
         assert example.answer_before == example.true_class == NAMES[pair.lab.material.labels[row]]
         assert example.answer_after == NAMES[NearestColour().predicted(after[None])[0]]
-    for example, row in zip(found[4:], rows, strict=True):
-        shown = np.asarray(Image.open(tmp_path / example.after))
-        assert (shown == pair.field.material.pixels[pair.partner[row]]).all()
+    for example, row in zip(examples[4:], rows, strict=True):
+        picture = np.asarray(Image.open(tmp_path / example.after))
+        assert (picture == pair.field.material.pixels[pair.partner[row]]).all()
 
 
 def test_several_changes_are_also_drawn_together(darker, tmp_path: Path) -> None:
     pair, factors = darker
-    both = replace(factors, changes=factors.changes | {"blur": replace(factors.changes["light"], factor="blur")})
-    found = list(draw_examples(NearestColour(), pair, both, gap("light", "blur"), NAMES, tmp_path))
-    assert list(dict.fromkeys(e.factor for e in found)) == ["light", "blur", "together", "field"]
+    two_factors = replace(factors, changes=factors.changes | {"blur": replace(factors.changes["light"], factor="blur")})
+    examples = list(draw_examples(NearestColour(), pair, two_factors, gap("light", "blur"), NAMES, tmp_path))
+    assert list(dict.fromkeys(e.factor for e in examples)) == ["light", "blur", "together", "field"]
     once, twice = (np.asarray(Image.open(tmp_path / f"diagnosis/field/{n}-0-after.png")) for n in ("light", "together"))
     assert twice.mean() < once.mean() - 5
 
@@ -88,6 +88,6 @@ def test_the_field_is_shown_only_where_it_has_the_class(darker, tmp_path: Path) 
     pair, factors = darker
     field = pair.field.material
     other = replace(pair, field=replace(pair.field, material=replace(field, labels=np.zeros_like(field.labels))))
-    found = [e for e in draw_examples(NearestColour(), other, factors, gap("light"), NAMES, tmp_path)
+    examples = [e for e in draw_examples(NearestColour(), other, factors, gap("light"), NAMES, tmp_path)
              if e.factor == "field"]  # fmt: skip
-    assert [e.true_class for e in found] == ["red"]
+    assert [e.true_class for e in examples] == ["red"]

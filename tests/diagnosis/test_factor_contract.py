@@ -10,11 +10,11 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-from diagnosis.worlds import SIDE, contrast, discs
+from diagnosis.planted_cases import SIDE, discs, split_pair
 
 from fruitaudit.diagnosis.factors import registry
 from fruitaudit.diagnosis.factors.base import Change, Measurements
-from fruitaudit.diagnosis.gap.change import changed
+from fruitaudit.diagnosis.gap.change import changed_pixels
 from fruitaudit.records.states import NotRun
 
 ROWS = np.arange(6)
@@ -40,10 +40,10 @@ def repeated(image: np.ndarray) -> np.ndarray:
 
 def glinting(image: np.ndarray) -> np.ndarray:
     """White specks within the disc."""
-    shown = image.copy()
+    pixels = image.copy()
     for y, x in ((20, 20), (24, 28), (28, 22), (22, 25), (27, 27)):
-        shown[y : y + 2, x : x + 2] = 255
-    return shown
+        pixels[y : y + 2, x : x + 2] = 255
+    return pixels
 
 
 def noisy(image: np.ndarray) -> np.ndarray:
@@ -71,7 +71,7 @@ for _file in Path(__file__).parent.glob("test_factor_*.py"):
 def measured(name: str, seed: int = 5) -> Measurements:
     """A field in which the factor was planted; of a probe, one that is like the lab."""
     plant = PLANTED.get(name, lambda image: image)
-    pair = contrast(np.stack([plant(image) for image in discs(seed=seed)[0]]))
+    pair = split_pair(np.stack([plant(image) for image in discs(seed=seed)[0]]))
     if name == "jpeg":
         object.__setattr__(pair.field.material, "jpeg_quality", np.full(len(pair.field.material), 30))
     return Measurements(pair, FACTORS)
@@ -91,16 +91,16 @@ def test_every_cause_is_planted_here() -> None:
 @pytest.mark.parametrize("name", FACTORS)
 def test_a_change_keeps_shape_type_and_range(name: str) -> None:
     measurements, change = change_of(name)
-    lab = measurements.contrast.lab
+    lab = measurements.pair.lab
     layers = change.apply(lab.cutouts[ROWS], ROWS)
     assert (layers.objects.shape, layers.alpha.shape) == ((6, SIDE, SIDE, 3), (6, SIDE, SIDE))
     assert (layers.objects.dtype, layers.alpha.dtype) == (np.float32, np.float32)
-    for values, most in ((layers.objects, 255), (layers.backgrounds, 255), (layers.alpha, 1)):
+    for values, maximum in ((layers.objects, 255), (layers.backgrounds, 255), (layers.alpha, 1)):
         assert np.isfinite(values).all()
-        assert values.max() <= most * 1.001
-    new = changed(lab, [change], ROWS)
-    assert (new.shape, new.dtype) == (lab.material.pixels[ROWS].shape, np.uint8)
-    assert np.abs(new.astype(int) - lab.material.pixels[ROWS]).mean() > 0.1, "it changes nothing"
+        assert values.max() <= maximum * 1.001
+    pixels = changed_pixels(lab, [change], ROWS)
+    assert (pixels.shape, pixels.dtype) == (lab.material.pixels[ROWS].shape, np.uint8)
+    assert np.abs(pixels.astype(int) - lab.material.pixels[ROWS]).mean() > 0.1, "it changes nothing"
     assert change.factor == name
     assert len(change.dose) > 5
 
@@ -108,18 +108,18 @@ def test_a_change_keeps_shape_type_and_range(name: str) -> None:
 @pytest.mark.parametrize("name", FACTORS)
 def test_the_same_stream_makes_the_same_change_in_any_batch(name: str) -> None:
     _, change = change_of(name)
-    again, other = change_of(name)
-    lab = again.contrast.lab
-    together = changed(lab, [change], ROWS)
-    assert (changed(lab, [other], ROWS) == together).all()
-    assert (changed(lab, [other], ROWS[3:4]) == together[3:4]).all()
+    measurements, other = change_of(name)
+    lab = measurements.pair.lab
+    together = changed_pixels(lab, [change], ROWS)
+    assert (changed_pixels(lab, [other], ROWS) == together).all()
+    assert (changed_pixels(lab, [other], ROWS[3:4]) == together[3:4]).all()
 
 
 @pytest.mark.parametrize("factor", registry.suspects(), ids=lambda factor: factor.name)
 def test_where_the_field_is_like_the_lab_there_is_nothing_to_change(factor) -> None:
-    found = Measurements(contrast(discs(seed=5)[0]), FACTORS).change(factor.name)
-    assert isinstance(found, NotRun)
-    assert len(found.reason) > 20
+    change = Measurements(split_pair(discs(seed=5)[0]), FACTORS).change(factor.name)
+    assert isinstance(change, NotRun)
+    assert len(change.reason) > 20
 
 
 @pytest.mark.parametrize("factor", registry.suspects(), ids=lambda factor: factor.name)
@@ -129,14 +129,14 @@ def test_what_can_be_undone_goes_back_towards_the_lab(factor) -> None:
     if factor.undo is None:
         return
     measurements = measured(factor.name)
-    lab, field = measurements.contrast.lab, measurements.contrast.field
+    lab, field = measurements.pair.lab, measurements.pair.field
     back = factor.undo(measurements)
     if factor.name == "hue":
         assert isinstance(back, NotRun), "red and blue exchanged is no turn of hue"
         return
     assert isinstance(back, Change), back
     rows = np.arange(len(field.material))
-    undone = changed(field, [back], rows)
+    undone = changed_pixels(field, [back], rows)
     before, after = (distance(factor.name, lab.material.pixels, pixels) for pixels in (field.material.pixels, undone))
     assert after < before, (before, after)
 
@@ -157,7 +157,7 @@ def test_a_registration_says_what_a_reader_needs(name: str) -> None:
     assert factor.title[0].isupper()
     assert not factor.sentence.endswith(".")
     module = sys.modules[factor.measure.__module__]
-    assert module.__name__ == f"{registry.PACKAGE}.{name}", "one file a factor, of its name"
+    assert module.__name__ == f"{registry.PACKAGE}.{name}", "one file per factor, of its name"
     assert len(module.__doc__ or "") > 20
 
 
@@ -196,5 +196,5 @@ def test_claims_are_known_before_anything_heavy_is_loaded() -> None:
         "import sys; from fruitaudit.diagnosis.factors import registry; registry.causes(); "
         "heavy = {'tensorflow', 'keras', 'sklearn', 'pandas'} & set(sys.modules); assert not heavy, heavy"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
+    process = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert process.returncode == 0, process.stderr

@@ -5,10 +5,10 @@ from __future__ import annotations
 import cv2
 import numpy as np
 import pytest
-from diagnosis.worlds import SIDE, contrast, discs
+from diagnosis.planted_cases import SIDE, discs, split_pair
 
 from fruitaudit.diagnosis.factors.colours import shift
-from fruitaudit.diagnosis.gap.change import changed
+from fruitaudit.diagnosis.gap.change import changed_pixels
 from fruitaudit.diagnosis.gap.measuring import measure_factors
 from fruitaudit.records.states import NotRun
 
@@ -42,7 +42,7 @@ FIELDS = {
 
 @pytest.mark.parametrize("name", FIELDS)
 def test_only_the_planted_factor_is_measured(name: str) -> None:
-    factors = measure_factors(contrast(np.stack([FIELDS[name](image) for image in PIXELS])))
+    factors = measure_factors(split_pair(np.stack([FIELDS[name](image) for image in PIXELS])))
     assert set(factors.changes) == ({name} if name != "nothing" else set()), {
         k: c.dose for k, c in factors.changes.items()
     }
@@ -51,30 +51,30 @@ def test_only_the_planted_factor_is_measured(name: str) -> None:
 
 def test_the_measured_light_is_the_planted_gain() -> None:
     field = np.stack([FIELDS["light"](image) for image in PIXELS])
-    gain = np.exp(measure_factors(contrast(field)).measurements.once(shift).gain)
+    gain = np.exp(measure_factors(split_pair(field)).measurements.once(shift).gain)
     assert gain == pytest.approx([0.6, 0.5, 0.4], abs=0.02)
 
 
 def test_the_change_makes_the_lab_look_like_the_field() -> None:
     for name in ("light", "scale", "blur", "hue"):
         field = np.stack([FIELDS[name](image) for image in PIXELS])
-        pair = contrast(field)
+        pair = split_pair(field)
         change = measure_factors(pair).changes[name]
         rows = np.arange(len(PIXELS))
-        new = changed(pair.lab, [change], rows).astype(float)
+        pixels = changed_pixels(pair.lab, [change], rows).astype(float)
         # Compared by the mean picture of each class: the discs are other specimens.
         for label in range(4):
-            own = np.array(LABELS) == label
-            before = np.abs(pair.lab.material.pixels[own].mean(0) - field[own].mean(0)).mean()
-            after = np.abs(new[own].mean(0) - field[own].mean(0)).mean()
+            in_class = np.array(LABELS) == label
+            before = np.abs(pair.lab.material.pixels[in_class].mean(0) - field[in_class].mean(0)).mean()
+            after = np.abs(pixels[in_class].mean(0) - field[in_class].mean(0)).mean()
             assert after < 0.45 * before, (name, label, before, after)
 
 
 def test_backgrounds_come_from_the_field_and_objects_stay() -> None:
-    pair = contrast(np.stack([on_stripes(image) for image in PIXELS]))
+    pair = split_pair(np.stack([on_stripes(image) for image in PIXELS]))
     change = measure_factors(pair).changes["background"]
     rows = np.arange(len(PIXELS))
-    new = changed(pair.lab, [change], rows)
-    corner, middle = new[:, :4, :4].mean(axis=(0, 1, 2)), np.s_[:, 20:28, 20:28]
+    pixels = changed_pixels(pair.lab, [change], rows)
+    corner, middle = pixels[:, :4, :4].mean(axis=(0, 1, 2)), np.s_[:, 20:28, 20:28]
     assert corner[2] > corner[0] + 40  # blue stripes, where white was
-    assert np.abs(new[middle].astype(int) - pair.lab.material.pixels[middle]).max() <= 1
+    assert np.abs(pixels[middle].astype(int) - pair.lab.material.pixels[middle]).max() <= 1

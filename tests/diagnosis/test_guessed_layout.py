@@ -3,10 +3,10 @@ from __future__ import annotations
 import cv2
 import numpy as np
 import pytest
-from diagnosis.worlds import SIDE, contrast, discs
+from diagnosis.planted_cases import SIDE, discs, split_pair
 
 from fruitaudit.diagnosis.factors.guessed_layout import GuessedLayout, changes_of, guess_layout
-from fruitaudit.diagnosis.gap.change import changed
+from fruitaudit.diagnosis.gap.change import changed_pixels
 
 PIXELS, LABELS = discs(seed=5)
 
@@ -18,18 +18,18 @@ def pile(image: np.ndarray) -> np.ndarray:
 
 
 def test_a_pile_of_small_objects_is_guessed_as_one() -> None:
-    pair = contrast(np.stack([pile(image) for image in PIXELS]))
-    guessed = guess_layout(pair, ())
-    assert guessed.pile
-    assert guessed.scale <= 0.5
-    changes = changes_of(pair, guessed)
+    pair = split_pair(np.stack([pile(image) for image in PIXELS]))
+    layout = guess_layout(pair, ())
+    assert layout.pile
+    assert layout.scale <= 0.5
+    changes = changes_of(pair, layout)
     assert set(changes) == {"scale", "several"}
-    filled = changed(pair.lab, list(changes.values()), np.arange(4))
+    filled = changed_pixels(pair.lab, list(changes.values()), np.arange(4))
     assert (filled[:, :, : SIDE // 4].min(axis=3) < 200).mean() > 0.3  # objects at the rim too
 
 
 def test_the_labs_own_layout_needs_no_change() -> None:
-    assert changes_of(contrast(PIXELS), GuessedLayout(1.0, False)) == {}
+    assert changes_of(split_pair(PIXELS), GuessedLayout(1.0, False)) == {}
 
 
 @pytest.mark.parametrize("side", [28, 48])

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import cv2
 import numpy as np
-from diagnosis.worlds import SIDE, discs, material, side
+from diagnosis.planted_cases import SIDE, discs, masked_split, split_sample
 
 from fruitaudit.diagnosis.images.layers import fill
 from fruitaudit.diagnosis.images.masks import SURE, by_grabcut, by_uniform_background, find_masks
@@ -20,7 +20,7 @@ def iou(a: np.ndarray, b: np.ndarray) -> float:
 
 
 def test_an_object_on_white_is_found_by_its_background() -> None:
-    masks = find_masks(material(PIXELS, LABELS))
+    masks = find_masks(split_sample(PIXELS, LABELS))
     assert set(masks.origins) == {"uniform"}
     assert (masks.confidence >= SURE).all()
     assert min(iou(mask, truth()) for mask in masks.values) > 0.8
@@ -44,7 +44,7 @@ def test_an_object_cut_by_the_border_of_a_studio_is_found() -> None:
 
 def test_noise_has_no_sure_mask() -> None:
     noise = np.random.default_rng(0).integers(0, 256, (4, SIDE, SIDE, 3)).astype(np.uint8)
-    assert (find_masks(material(noise, np.zeros(4, int))).confidence < SURE).all()
+    assert (find_masks(split_sample(noise, np.zeros(4, int))).confidence < SURE).all()
 
 
 def test_one_colour_all_over_is_no_object() -> None:
@@ -54,31 +54,31 @@ def test_one_colour_all_over_is_no_object() -> None:
 
 
 def test_the_datas_own_mask_is_taken_as_given() -> None:
-    own = np.zeros((SIDE, SIDE), np.uint8)
-    own[:10, :10] = 1
-    one = material(PIXELS[:1], LABELS[:1])
-    object.__setattr__(one, "own_masks", (own,))
-    masks = find_masks(one)
+    mask = np.zeros((SIDE, SIDE), np.uint8)
+    mask[:10, :10] = 1
+    sample = split_sample(PIXELS[:1], LABELS[:1])
+    object.__setattr__(sample, "data_masks", (mask,))
+    masks = find_masks(sample)
     assert masks.origins == ("data",)
-    assert (masks.values[0] == own.astype(bool)).all()
+    assert (masks.values[0] == mask.astype(bool)).all()
 
 
 def test_cut_out_and_put_back_is_the_same_picture() -> None:
-    made = side(PIXELS, LABELS)
-    again = made.cutouts[np.arange(len(PIXELS))].flat().astype(int)
-    assert np.abs(again - PIXELS).mean() < 0.5
-    assert np.quantile(np.abs(again - PIXELS), 0.999) <= 24
+    split = masked_split(PIXELS, LABELS)
+    pixels = split.cutouts[np.arange(len(PIXELS))].flat().astype(int)
+    assert np.abs(pixels - PIXELS).mean() < 0.5
+    assert np.quantile(np.abs(pixels - PIXELS), 0.999) <= 24
 
 
 def test_an_unsure_mask_leaves_the_picture_alone() -> None:
     noise = np.random.default_rng(0).integers(0, 256, (2, SIDE, SIDE, 3)).astype(np.uint8)
-    made = side(noise, np.zeros(2, int))
-    assert (made.cutouts[np.arange(2)].flat() == noise).all()
+    split = masked_split(noise, np.zeros(2, int))
+    assert (split.cutouts[np.arange(2)].flat() == noise).all()
 
 
 def test_fill_keeps_what_is_known_and_continues_it() -> None:
     ramp = np.repeat(np.linspace(0, 255, SIDE, dtype=np.float32)[None, :, None], SIDE, axis=0).repeat(3, axis=2)
-    known = ~truth(6)
-    filled = fill(ramp, known)
-    assert np.abs(filled - ramp)[known].max() < 1e-3
-    assert np.abs(filled - ramp)[~known].mean() < 12
+    valid = ~truth(6)
+    filled = fill(ramp, valid)
+    assert np.abs(filled - ramp)[valid].max() < 1e-3
+    assert np.abs(filled - ramp)[~valid].mean() < 12

@@ -9,7 +9,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from diagnosis.worlds import COLOURS, contrast, discs
+from diagnosis.planted_cases import COLOURS, discs, split_pair
 
 from fruitaudit.config.claims import parse_claim
 from fruitaudit.diagnosis import factors as package
@@ -45,8 +45,8 @@ class Dazzled:
 
     def predicted(self, pixels: np.ndarray) -> np.ndarray:
         middle = pixels[:, 20:28, 20:28].mean(axis=(1, 2))
-        called = np.linalg.norm(middle[:, None] - COLOURS[None], axis=2).argmin(axis=1)
-        return np.where(pixels[:, 2:4, 2:4].mean(axis=(1, 2, 3)) < 252, 0, called)
+        predicted = np.linalg.norm(middle[:, None] - COLOURS[None], axis=2).argmin(axis=1)
+        return np.where(pixels[:, 2:4, 2:4].mean(axis=(1, 2, 3)) < 252, 0, predicted)
 
 
 def shaded(pixels: np.ndarray) -> np.ndarray:
@@ -66,34 +66,38 @@ def test_one_more_file_is_one_more_cause() -> None:
 
 @pytest.mark.usefixtures("vignette")
 def test_it_is_measured_undone_found_and_mended() -> None:
-    pair, model = contrast(shaded(discs(seed=5)[0])), Dazzled()
-    for one in (pair.lab, pair.field):
-        object.__setattr__(one.material, "predicted", model.predicted(one.material.pixels))
+    pair, model = split_pair(shaded(discs(seed=5)[0])), Dazzled()
+    for masked_split in (pair.lab, pair.field):
+        object.__setattr__(masked_split.material, "predicted", model.predicted(masked_split.material.pixels))
     factors = measure_factors(pair)
     assert list(factors.changes) == ["vignette"], factors.changes
     blur = factors.changes["vignette"].__class__("blur", "none", lambda layers, _: layers)
     assert [change.factor for change in in_order([factors.changes["vignette"], blur])] == ["blur", "vignette"]
-    answers = PredictionCache(model, pair.lab, tuple(factors.changes.values()))
-    effects = list(measure_effects(answers, pair, factors))
-    made = {(e.factor, e.direction): e for e in effects if isinstance(e, Effect)}
-    assert made["vignette", "toward_field"].title == "Dark corners"
-    assert made["vignette", "toward_field"].change.value == pytest.approx(-0.75)
-    assert made["vignette", "undo_in_field"].change.value == pytest.approx(0.75)
-    gap = decompose(answers, pair, factors, effects)
+    cache = PredictionCache(model, pair.lab, tuple(factors.changes.values()))
+    effects = list(measure_effects(cache, pair, factors))
+    by_name = {(e.factor, e.direction): e for e in effects if isinstance(e, Effect)}
+    assert by_name["vignette", "toward_field"].title == "Dark corners"
+    assert by_name["vignette", "toward_field"].change.value == pytest.approx(-0.75)
+    assert by_name["vignette", "undo_in_field"].change.value == pytest.approx(0.75)
+    gap = decompose(cache, pair, factors, effects)
     assert isinstance(gap, Decomposition)
     assert [(s.factor, s.title, s.counts) for s in gap.shares] == [("vignette", "Dark corners", True)]
-    told = {s.material.split: predictions(s.material.labels, s.material.predicted) for s in (pair.lab, pair.field)}
-    [finding] = rank(DiagnosisEvidence([], [], [], effects, [gap], {"field": factors}, [], [], told, "test"))
+    split_predictions = {
+        s.material.split: predictions(s.material.labels, s.material.predicted) for s in (pair.lab, pair.field)
+    }
+    [finding] = rank(
+        DiagnosisEvidence([], [], [], effects, [gap], {"field": factors}, [], [], split_predictions, "test")
+    )
     assert finding.slug == "vignette"
     assert finding.sentence.startswith("Dark corners of the photos: this explains 75 points")
     assert finding.remedy.sentence == "Take another lens; measured: corners darker by 7 of 255."
     for claim, state in (("cause: lens", "supported"), ("cause: camera", "supported"), ("cause: blur", "refuted")):
-        [result] = judge_claims([parse_claim(claim)], told, [gap], [])
+        [result] = judge_claims([parse_claim(claim)], split_predictions, [gap], [])
         assert result.state == state, result
 
 
-def predictions(labels: np.ndarray, called: np.ndarray) -> Predictions:
-    p = np.eye(4, dtype=np.float32)[called]
+def predictions(labels: np.ndarray, predicted: np.ndarray) -> Predictions:
+    p = np.eye(4, dtype=np.float32)[predicted]
     return Predictions("field", "field", NAMES, tuple(map(str, range(len(labels)))), labels, p, p)
 
 

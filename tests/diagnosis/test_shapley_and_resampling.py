@@ -31,16 +31,16 @@ def test_shares_are_the_mean_over_all_orders() -> None:
 
 def test_shares_sum_to_the_whole_and_an_idle_player_gets_nothing() -> None:
     game = {subset: GAME[subset - {"hue"}] for subset in GAME}
-    found = shares(NAMES, game)
-    assert sum(found.values()) == pytest.approx(game[frozenset(NAMES)] - game[frozenset()])
-    assert np.abs(found["hue"]).max() < 1e-12
+    player_shares = shares(NAMES, game)
+    assert sum(player_shares.values()) == pytest.approx(game[frozenset(NAMES)] - game[frozenset()])
+    assert np.abs(player_shares["hue"]).max() < 1e-12
 
 
 def test_sampled_orders_need_only_their_beginnings_and_sum_to_the_whole() -> None:
     orders = draw_orders(NAMES, np.random.default_rng(1), 6)
     assert orders[1] == orders[0][::-1]
-    found = shares_of_orders(orders, {subset: GAME[subset] for subset in beginnings(orders)})
-    assert sum(found.values()) == pytest.approx(GAME[frozenset(NAMES)] - GAME[frozenset()])
+    player_shares = shares_of_orders(orders, {subset: GAME[subset] for subset in beginnings(orders)})
+    assert sum(player_shares.values()) == pytest.approx(GAME[frozenset(NAMES)] - GAME[frozenset()])
 
 
 def test_sources_are_resampled_whole() -> None:

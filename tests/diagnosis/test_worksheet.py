@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from diagnosis.worlds import material
+from diagnosis.planted_cases import split_sample
 
 from fruitaudit.diagnosis.data_checks.labels import LabelCheck, check_labels
 from fruitaudit.diagnosis.data_checks.worksheet import COLUMNS, write_worksheet
@@ -34,11 +34,11 @@ def features(turn: float = 0.0) -> FloatArray:
     return np.einsum("ck,nd->cnkd", np.eye(3), tilt).reshape(len(TRUTH), -1).astype(np.float32)
 
 
-def checked(labels: np.ndarray, split: str = "test", *, train: bool = True) -> LabelCheck:
-    made = material(PIXELS, labels, split)
-    told = Predictions(split, "test", NAMES, made.ids, labels, features()[:, :3], features()[:, :3])
-    shown = material(PIXELS, TRUTH, "train")
-    return check_labels(Knowing(), made, features(), told, (shown, features(0.01)) if train else None)
+def label_check(labels: np.ndarray, split: str = "test", *, train: bool = True) -> LabelCheck:
+    sample = split_sample(PIXELS, labels, split)
+    predictions = Predictions(split, "test", NAMES, sample.ids, labels, features()[:, :3], features()[:, :3])
+    train_sample = split_sample(PIXELS, TRUTH, "train")
+    return check_labels(Knowing(), sample, features(), predictions, (train_sample, features(0.01)) if train else None)
 
 
 @pytest.fixture
@@ -54,7 +54,7 @@ def read(path: Path) -> list[dict[str, str]]:
 
 
 def test_every_wrong_label_has_a_row_with_its_nearest_training_image(wrong: np.ndarray, tmp_path: Path) -> None:
-    path = write_worksheet(tmp_path, [checked(wrong)])
+    path = write_worksheet(tmp_path, [label_check(wrong)])
     assert path == tmp_path / "labels_to_check.csv"
     rows = read(path)
     assert tuple(rows[0]) == COLUMNS
@@ -69,21 +69,21 @@ def test_every_wrong_label_has_a_row_with_its_nearest_training_image(wrong: np.n
 
 
 def test_a_training_image_is_not_its_own_neighbour(wrong: np.ndarray, tmp_path: Path) -> None:
-    rows = read(write_worksheet(tmp_path, [checked(wrong, "train")]))
+    rows = read(write_worksheet(tmp_path, [label_check(wrong, "train")]))
     assert all(row["nearest_training_image"] != row["sample_id"] for row in rows)
 
 
 def test_without_a_reference_split_the_neighbour_stays_empty(wrong: np.ndarray, tmp_path: Path) -> None:
-    rows = read(write_worksheet(tmp_path, [checked(wrong, train=False)]))
+    rows = read(write_worksheet(tmp_path, [label_check(wrong, train=False)]))
     assert [row["nearest_training_image"] for row in rows] == ["", ""]
 
 
 def test_where_no_label_looks_wrong_nothing_is_written(tmp_path: Path) -> None:
-    check = checked(TRUTH)
+    check = label_check(TRUTH)
     assert write_worksheet(tmp_path, [check]) is None
     assert list(tmp_path.iterdir()) == []
     assert "labels_to_check" not in check.listing.sentence
 
 
 def test_the_listing_names_the_file(wrong: np.ndarray) -> None:
-    assert "All of them are in labels_to_check.csv" in checked(wrong).listing.sentence
+    assert "All of them are in labels_to_check.csv" in label_check(wrong).listing.sentence

@@ -8,7 +8,7 @@ from functools import cache
 from pathlib import Path
 
 import numpy as np
-from planted.kit import (
+from planted.rendering import (
     ACTIVATIONS,
     CLASSES,
     FACTORS,
@@ -33,12 +33,12 @@ from planted.kit import (
 )
 
 PER_CLASS = 16
-SHOWN = 50
-"""Training images a class that the audit is shown."""
+TRAIN_PER_CLASS = 50
+"""Training images per class in the audit's reference split."""
 
 
 @dataclass(frozen=True)
-class World:
+class PlantedCase:
     """What is written to disk; `names` for the first finding, none for a clean case."""
 
     name: str
@@ -61,8 +61,8 @@ def pictures(split: str, *toggles: Toggle) -> Pictures:
 
 
 @cache
-def shown(model: str) -> Pictures:
-    return training_set(model, SHOWN)
+def training_pictures(model: str) -> Pictures:
+    return training_set(model, TRAIN_PER_CLASS)
 
 
 def swapped(source: Pictures) -> Pictures:
@@ -73,8 +73,8 @@ def repeated(source: Pictures, train: Pictures, every: int = 2) -> Pictures:
     """Every other test image (or every third) is a training image."""
     pixels = source.pixels.copy()
     for label in range(len(CLASSES)):
-        own, theirs = np.flatnonzero(source.labels == label)[::every], np.flatnonzero(train.labels == label)
-        pixels[own] = train.pixels[theirs[: len(own)]]
+        rows, train_rows = np.flatnonzero(source.labels == label)[::every], np.flatnonzero(train.labels == label)
+        pixels[rows] = train.pixels[train_rows[: len(rows)]]
     return Pictures(pixels, source.labels)
 
 
@@ -82,58 +82,60 @@ def mild(scene, rng):
     return replace(scene, noise=1.0, jpeg=95)
 
 
-def _factor(name: str, model: str = "lab") -> World:
+def _factor(name: str, model: str = "lab") -> PlantedCase:
     base = (small,) if model == "small" else ()
-    return World(name, (name,), model, lambda: shown(model), lambda: pictures("test", *base),
+    return PlantedCase(name, (name,), model, lambda: training_pictures(model), lambda: pictures("test", *base),
                  lambda: pictures("field", *base, FACTORS[name]))  # fmt: skip
 
 
-def _lab(name: str, *expected: str, **changes) -> World:
-    plain = World(name, expected, "lab", lambda: shown("lab"), lambda: pictures("test"), lambda: pictures("field"))
+def _lab(name: str, *expected: str, **changes) -> PlantedCase:
+    plain = PlantedCase(
+        name, expected, "lab", lambda: training_pictures("lab"), lambda: pictures("test"), lambda: pictures("field")
+    )
     return replace(plain, **changes)
 
 
-def worlds() -> list[World]:
-    turned = (*CLASSES[3:], *CLASSES[:3])[::-1]
+def planted_cases() -> list[PlantedCase]:
+    names = (*CLASSES[3:], *CLASSES[:3])[::-1]
     return [
         *(_factor(name, "small" if name in ("several", "wetness") else "lab") for name in FACTORS),
-        _lab("watermark", "shortcut-region", model="watermark", train=lambda: shown("watermark"),
+        _lab("watermark", "shortcut-region", model="watermark", train=lambda: training_pictures("watermark"),
              test=lambda: watermark(pictures("test"))),
-        _lab("tied background", "shortcut-background", model="tied", train=lambda: shown("tied"),
+        _lab("tied background", "shortcut-background", model="tied", train=lambda: training_pictures("tied"),
              test=lambda: pictures("test", tied)),
-        _lab("BGR decoder", "channel-order", train=lambda: swapped(shown("lab")),
+        _lab("BGR decoder", "channel-order", train=lambda: swapped(training_pictures("lab")),
              test=lambda: swapped(pictures("test")), field=lambda: swapped(pictures("field"))),
-        _lab("0-255 for 0-1", "pixel-scale", model="tanh", train=lambda: shown("lab"), scale="0-255"),
-        _lab("permuted names", "class-order", classes=turned),
+        _lab("0-255 for 0-1", "pixel-scale", model="tanh", train=lambda: training_pictures("lab"), scale="0-255"),
+        _lab("permuted names", "class-order", classes=names),
         _lab("wrong labels", "wrong-labels", model="noisy",
              train=lambda: mislabel(Pictures.of(scenes("train", 100)))),
-        _lab("repeated images", "leak-duplicates", test=lambda: repeated(pictures("test"), shown("lab"))),
+        _lab("repeated images", "leak-duplicates", test=lambda: repeated(pictures("test"), training_pictures("lab"))),
         _lab("shared groups", "leak-groups", grouped=True),
-        _lab("starved class", "starved-class", model="starved", train=lambda: starve(shown("lab"))),
+        _lab("starved class", "starved-class", model="starved", train=lambda: starve(training_pictures("lab"))),
         _lab("clean: as the lab"),
         _lab("clean: mild camera", field=lambda: pictures("field", mild)),
-        _lab("clean: small objects", model="small", train=lambda: shown("small"),
+        _lab("clean: small objects", model="small", train=lambda: training_pictures("small"),
              test=lambda: pictures("test", small), field=lambda: pictures("field", small)),
-        _lab("clean: trained for backgrounds", model="varied", train=lambda: shown("varied"),
+        _lab("clean: trained for backgrounds", model="varied", train=lambda: training_pictures("varied"),
              test=lambda: pictures("test", varied), field=lambda: pictures("field", background)),
-        _lab("clean: trained for light", model="varied", train=lambda: shown("varied"),
+        _lab("clean: trained for light", model="varied", train=lambda: training_pictures("varied"),
              test=lambda: pictures("test", varied), field=lambda: pictures("field", light)),
     ]  # fmt: skip
 
 
-def lay_out(world: World, folder: Path) -> Path:
+def lay_out(case: PlantedCase, folder: Path) -> Path:
     """Write the world's splits, model and config; the config's path."""
-    splits = {"train": world.train(), "test": world.test(), "field": world.field()}
+    splits = {"train": case.train(), "test": case.test(), "field": case.field()}
     paths = {name: write_split(folder / name, part) for name, part in splits.items()}
-    if world.grouped:
+    if case.grouped:
         paths = {name: _manifest(path, splits[name], name) for name, path in paths.items()}
     model = folder / "model.keras"
-    load_model(MODELS / f"{world.model}.npz", ACTIVATIONS.get(world.model, "relu")).save(model)
-    return write_config(folder, model, paths, world.classes, world.scale)
+    load_model(MODELS / f"{case.model}.npz", ACTIVATIONS.get(case.model, "relu")).save(model)
+    return write_config(folder, model, paths, case.classes, case.scale)
 
 
 def _manifest(path: Path, part: Pictures, split: str) -> Path:
-    """One group id a training image; a third of the test images name one of them."""
+    """One group id per training image; a third of the test images name one of them."""
     lines: Sequence[str] = [
         f"{split}/{CLASSES[label]}/{i:04d}.png,{CLASSES[label]},"
         + (f"train {i}" if split == "train" or (split == "test" and i % 3 == 0) else f"{split} {i}")

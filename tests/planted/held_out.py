@@ -12,12 +12,12 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
-from planted.cases import World, repeated, swapped
-from planted.kit import CLASSES, Pictures, Toggle, both, same, scenes, small, varied
+from planted.cases import PlantedCase, repeated, swapped
+from planted.rendering import CLASSES, Pictures, Toggle, both, same, scenes, small, varied
 
 from fruitaudit.demo.fruit.scene import Light, Scene
 
-PER_CLASS, SHOWN = 16, 50
+PER_CLASS, TRAIN_PER_CLASS = 16, 50
 MARKED, TIED, STARVED, NOISY = "Clementine", "Avocado", "Pear", "Apple Golden"
 
 
@@ -90,19 +90,19 @@ def watermark(pictures: Pictures) -> Pictures:
 
 
 def starve(pictures: Pictures) -> Pictures:
-    own = np.flatnonzero(pictures.labels == CLASSES.index(STARVED))
-    return pictures.select(np.setdiff1d(np.arange(len(pictures.labels)), own[8:]))
+    rows = np.flatnonzero(pictures.labels == CLASSES.index(STARVED))
+    return pictures.select(np.setdiff1d(np.arange(len(pictures.labels)), rows[8:]))
 
 
 def mislabel(pictures: Pictures) -> Pictures:
     """Every tenth label of one class, beginning with the fifth."""
     labels = pictures.labels.copy()
-    own = np.flatnonzero(labels == CLASSES.index(NOISY))[4::10]
-    labels[own] = np.resize([c for c in range(len(CLASSES)) if CLASSES[c] != NOISY], len(own))
+    rows = np.flatnonzero(labels == CLASSES.index(NOISY))[4::10]
+    labels[rows] = np.resize([c for c in range(len(CLASSES)) if CLASSES[c] != NOISY], len(rows))
     return Pictures(pictures.pixels, labels)
 
 
-def held(split: str, per_class: int = PER_CLASS, *toggles: Toggle) -> Pictures:
+def pictures(split: str, per_class: int = PER_CLASS, *toggles: Toggle) -> Pictures:
     """Specimens that no other test shows."""
     chain = same
     for toggle in toggles:
@@ -111,8 +111,8 @@ def held(split: str, per_class: int = PER_CLASS, *toggles: Toggle) -> Pictures:
 
 
 def training_set(model: str, per_class: int = 100) -> Pictures:
-    """What the held-out models were trained on, the first `per_class` images a class."""
-    plain = held("train", per_class, *((tied,) if model == "held_tied" else ()))
+    """The first `per_class` training images per class of a held-out model."""
+    plain = pictures("train", per_class, *((tied,) if model == "held_tied" else ()))
     change = {"held_watermark": watermark, "held_starved": starve, "held_noisy": mislabel}.get(model)
     return change(plain) if change else plain
 
@@ -120,43 +120,48 @@ def training_set(model: str, per_class: int = 100) -> Pictures:
 MODELS = ("held_lab", "held_watermark", "held_tied", "held_starved", "held_noisy")
 
 
-def _factor(name: str) -> World:
+def _factor(name: str) -> PlantedCase:
     model, base = ("small", (small,)) if name in ("several", "wetness") else ("held_lab", ())
-    shown = (lambda: held("train", SHOWN, small)) if base else (lambda: training_set("held_lab", SHOWN))
-    return World(name, (name,), model, shown, lambda: held("test", PER_CLASS, *base),
-                 lambda: held("field", PER_CLASS, *base, FACTORS[name]))  # fmt: skip
+    train = (
+        (lambda: pictures("train", TRAIN_PER_CLASS, small))
+        if base
+        else (lambda: training_set("held_lab", TRAIN_PER_CLASS))
+    )
+    return PlantedCase(name, (name,), model, train, lambda: pictures("test", PER_CLASS, *base),
+                 lambda: pictures("field", PER_CLASS, *base, FACTORS[name]))  # fmt: skip
 
 
-def _lab(name: str, *expected: str, **changes) -> World:
-    plain = World(name, expected, "held_lab", lambda: training_set("held_lab", SHOWN), lambda: held("test"),
-                  lambda: held("field"))  # fmt: skip
+def _lab(name: str, *expected: str, **changes) -> PlantedCase:
+    plain = PlantedCase(name, expected, "held_lab", lambda: training_set("held_lab", TRAIN_PER_CLASS),
+                        lambda: pictures("test"), lambda: pictures("field"))  # fmt: skip
     return replace(plain, **changes)
 
 
-def worlds() -> list[World]:
-    turned = (*CLASSES[5:], *CLASSES[:5])
-    trained = {name: (lambda name=name: training_set(name, SHOWN)) for name in MODELS}
+def planted_cases() -> list[PlantedCase]:
+    names = (*CLASSES[5:], *CLASSES[:5])
+    train_sets = {name: (lambda name=name: training_set(name, TRAIN_PER_CLASS)) for name in MODELS}
     return [
         *map(_factor, FACTORS),
-        _lab("watermark", "shortcut-region", model="held_watermark", train=trained["held_watermark"],
-             test=lambda: watermark(held("test"))),
-        _lab("tied background", "shortcut-background", model="held_tied", train=trained["held_tied"],
-             test=lambda: held("test", PER_CLASS, tied)),
-        _lab("BGR decoder", "channel-order", train=lambda: swapped(training_set("held_lab", SHOWN)),
-             test=lambda: swapped(held("test")), field=lambda: swapped(held("field"))),
+        _lab("watermark", "shortcut-region", model="held_watermark", train=train_sets["held_watermark"],
+             test=lambda: watermark(pictures("test"))),
+        _lab("tied background", "shortcut-background", model="held_tied", train=train_sets["held_tied"],
+             test=lambda: pictures("test", PER_CLASS, tied)),
+        _lab("BGR decoder", "channel-order", train=lambda: swapped(training_set("held_lab", TRAIN_PER_CLASS)),
+             test=lambda: swapped(pictures("test")), field=lambda: swapped(pictures("field"))),
         _lab("0-255 for 0-1", "pixel-scale", model="tanh", scale="0-255"),
-        _lab("permuted names", "class-order", classes=turned),
-        _lab("wrong labels", "wrong-labels", model="held_noisy", train=lambda: mislabel(held("train", 100))),
+        _lab("permuted names", "class-order", classes=names),
+        _lab("wrong labels", "wrong-labels", model="held_noisy", train=lambda: mislabel(pictures("train", 100))),
         _lab("repeated images", "leak-duplicates",
-             test=lambda: repeated(held("test"), training_set("held_lab", SHOWN), every=3)),
+             test=lambda: repeated(pictures("test"), training_set("held_lab", TRAIN_PER_CLASS), every=3)),
         _lab("shared groups", "leak-groups", grouped=True),
-        _lab("starved class", "starved-class", model="held_starved", train=lambda: starve(held("train", SHOWN))),
+        _lab("starved class", "starved-class", model="held_starved",
+             train=lambda: starve(pictures("train", TRAIN_PER_CLASS))),
         _lab("clean: as the lab"),
-        _lab("clean: mild camera", field=lambda: held("field", PER_CLASS, mild)),
-        _lab("clean: small objects", model="small", train=lambda: held("train", SHOWN, small),
-             test=lambda: held("test", PER_CLASS, small), field=lambda: held("field", PER_CLASS, small)),
-        _lab("clean: trained for backgrounds", model="varied", train=lambda: held("train", SHOWN, varied),
-             test=lambda: held("test", PER_CLASS, varied), field=lambda: held("field", PER_CLASS, papers)),
-        _lab("clean: trained for light", model="varied", train=lambda: held("train", SHOWN, varied),
-             test=lambda: held("test", PER_CLASS, varied), field=lambda: held("field", PER_CLASS, lamps)),
+        _lab("clean: mild camera", field=lambda: pictures("field", PER_CLASS, mild)),
+        _lab("clean: small objects", model="small", train=lambda: pictures("train", TRAIN_PER_CLASS, small),
+             test=lambda: pictures("test", PER_CLASS, small), field=lambda: pictures("field", PER_CLASS, small)),
+        _lab("clean: trained for backgrounds", model="varied", train=lambda: pictures("train", TRAIN_PER_CLASS, varied),
+             test=lambda: pictures("test", PER_CLASS, varied), field=lambda: pictures("field", PER_CLASS, papers)),
+        _lab("clean: trained for light", model="varied", train=lambda: pictures("train", TRAIN_PER_CLASS, varied),
+             test=lambda: pictures("test", PER_CLASS, varied), field=lambda: pictures("field", PER_CLASS, lamps)),
     ]  # fmt: skip

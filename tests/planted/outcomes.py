@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from planted.cases import World, lay_out
-from planted.kit import MODELS, Pictures, load_model
+from planted.cases import PlantedCase, lay_out
+from planted.rendering import MODELS, Pictures, load_model
 
 from fruitaudit.audit.opening import open_inputs
 from fruitaudit.audit.prediction import predict
@@ -23,7 +23,7 @@ from fruitaudit.runtime.streams import Streams
 
 @dataclass(frozen=True)
 class Outcome:
-    world: World
+    case: PlantedCase
     diagnosis: Diagnosis
     cpu_s: float
 
@@ -36,12 +36,12 @@ class Outcome:
         return [f.slug for f in self.diagnosis.findings if f.severity == "cause"]
 
     @property
-    def found(self) -> bool:
-        return self.first in self.world.expected if self.world.expected else not self.causes
+    def passed(self) -> bool:
+        return self.first in self.case.expected if self.case.expected else not self.causes
 
 
-def diagnosed(world: World, folder: Path) -> Outcome:
-    config = load_config(lay_out(world, folder)).config
+def diagnose_case(case: PlantedCase, folder: Path) -> Outcome:
+    config = load_config(lay_out(case, folder)).config
     begin, streams = time.process_time(), Streams(config.seed)
     opened = open_inputs(config, streams)
     cache = StageCache(folder / "cache")
@@ -49,8 +49,8 @@ def diagnosed(world: World, folder: Path) -> Outcome:
         split.name: predict(opened, split, cache, fail_on_bad=True, advance=lambda _: None).predictions
         for split in opened.splits
     }
-    budget = SampleSizes(images=128, checked=800, attacked=0)
-    return Outcome(world, diagnose(opened, predictions, streams, budget), time.process_time() - begin)
+    budget = SampleSizes(images=128, checked_images=800, attacked_images=0)
+    return Outcome(case, diagnose(opened, predictions, streams, budget), time.process_time() - begin)
 
 
 def table(outcomes: Mapping[str, Outcome]) -> str:
@@ -58,20 +58,20 @@ def table(outcomes: Mapping[str, Outcome]) -> str:
     for name, outcome in outcomes.items():
         findings = outcome.diagnosis.findings
         effect = f"{100 * findings[0].effect:.1f}" if findings else ""
-        others = ", ".join(outcome.causes[1:] if outcome.world.expected else outcome.causes)
-        found = "yes" if outcome.found else "NO"
-        rows.append(f"{name:32}{outcome.first:22}{effect:>7}  {found:6}{outcome.cpu_s:6.1f}  {others}")
+        others = ", ".join(outcome.causes[1:] if outcome.case.expected else outcome.causes)
+        verdict = "yes" if outcome.passed else "NO"
+        rows.append(f"{name:32}{outcome.first:22}{effect:>7}  {verdict:6}{outcome.cpu_s:6.1f}  {others}")
     return "\n".join(rows)
 
 
 def twins_table(
-    outcomes: Mapping[str, Outcome], names: list[str], shown: Callable[[str], tuple[Pictures, Pictures]]
+    outcomes: Mapping[str, Outcome], names: list[str], twins: Callable[[str], tuple[Pictures, Pictures]]
 ) -> tuple[str, list[str]]:
-    """Estimated and true effect of each factor, and those missed. `shown` gives the scenes without and with it."""
+    """Estimated and true effect of each factor, and those missed. `twins` gives the scenes without and with it."""
     rows, misses = [f"{'factor':14}{'true':>7}{'estimate':>10}  interval"], []
     for name in names:
         effect = _toward(outcomes[name].diagnosis, name)
-        true = _true_effect(outcomes[name].world.model, *shown(name))
+        true = _true_effect(outcomes[name].case.model, *twins(name))
         if effect is None:
             misses.append(name)
             rows.append(f"{name:14}{100 * true:7.1f}  not measured")
@@ -91,6 +91,6 @@ def _toward(diagnosis: Diagnosis, factor: str) -> Effect | None:
 
 def _true_effect(model: str, without: Pictures, with_it: Pictures) -> float:
     network = load_model(MODELS / f"{model}.npz")
-    right = [(network.predict(part.pixels / np.float32(255), verbose=0).argmax(axis=1) == part.labels).mean()
+    accuracies = [(network.predict(part.pixels / np.float32(255), verbose=0).argmax(axis=1) == part.labels).mean()
              for part in (without, with_it)]  # fmt: skip
-    return float(right[1] - right[0])
+    return float(accuracies[1] - accuracies[0])

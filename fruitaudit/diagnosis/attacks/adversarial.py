@@ -8,7 +8,7 @@ from typing import Literal
 
 import numpy as np
 
-from fruitaudit.diagnosis.images.material import PixelClassifier, SplitSample
+from fruitaudit.diagnosis.images.split_sample import PixelClassifier, SplitSample
 from fruitaudit.models.base import offering
 from fruitaudit.records.attacks import AttackCurve
 from fruitaudit.records.data import BoolArray, ByteArray, FloatArray, IntArray
@@ -34,48 +34,53 @@ _ATTACKS: tuple[tuple[str, Literal["Linf", "L2"], tuple[float, ...]], ...] = (
 class Target:
     """What an attack starts from: images `unit` (N, H, W, C) from black 0 to white 1, and the answers to be turned."""
 
-    eye: PixelClassifier
+    pixel_classifier: PixelClassifier
     unit: FloatArray
     labels: IntArray
 
     @classmethod
-    def of(cls, eye: PixelClassifier, pixels: ByteArray, labels: IntArray) -> Target:
+    def of(cls, pixel_classifier: PixelClassifier, pixels: ByteArray, labels: IntArray) -> Target:
         """Of 8-bit RGB pixels (N, H, W, 3)."""
-        values, (low, span) = eye.preprocessor.scaled(eye.channels(pixels)), _range(eye)
-        return cls(eye, ((values - low) / span).astype(np.float32), labels)
+        values, (low, span) = (
+            pixel_classifier.preprocessor.scaled(pixel_classifier.channels(pixels)),
+            _range(pixel_classifier),
+        )
+        return cls(pixel_classifier, ((values - low) / span).astype(np.float32), labels)
 
     def select(self, rows: IntArray) -> Target:
-        return Target(self.eye, self.unit[rows], self.labels[rows])
+        return Target(self.pixel_classifier, self.unit[rows], self.labels[rows])
 
-    def uphill(self, unit: FloatArray) -> FloatArray:
+    def margin_gradient(self, unit: FloatArray) -> FloatArray:
         """Gradient, in units of the range, of the best wrong logit minus the true one."""
         values = self.values(unit)
-        logits = self.eye.classifier.logits(values)
+        logits = self.pixel_classifier.classifier.logits(values)
         logits[np.arange(len(logits)), self.labels] = -np.inf
         wrong = logits.argmax(axis=1).astype(np.int64)
-        gradient = offering(self.eye.classifier, "gradients").gradient(values, wrong, against=self.labels)
-        return (gradient * _range(self.eye)[1]).astype(np.float32)
+        gradient = offering(self.pixel_classifier.classifier, "gradients").gradient(values, wrong, against=self.labels)
+        return (gradient * _range(self.pixel_classifier)[1]).astype(np.float32)
 
     def values(self, unit: FloatArray) -> FloatArray:
-        """What the model is given."""
-        low, span = _range(self.eye)
+        """The model's input."""
+        low, span = _range(self.pixel_classifier)
         return (low + unit * span).astype(np.float32)
 
     def answers(self, unit: FloatArray) -> IntArray:
-        """(N,) what the model says."""
-        return self.eye.classifier.probabilities(self.values(unit)).argmax(axis=1)
+        """(N,) the predicted classes."""
+        return self.pixel_classifier.classifier.probabilities(self.values(unit)).argmax(axis=1)
 
     def holds(self, unit: FloatArray) -> BoolArray:
         """(N,) whether the answer is still the label."""
         return np.asarray(self.answers(unit) == self.labels)
 
 
-def _range(eye: PixelClassifier) -> tuple[FloatArray, FloatArray]:
-    low = eye.preprocessor.low
-    return low, (eye.preprocessor.high - low).astype(np.float32)
+def _range(pixel_classifier: PixelClassifier) -> tuple[FloatArray, FloatArray]:
+    low = pixel_classifier.preprocessor.low
+    return low, (pixel_classifier.preprocessor.high - low).astype(np.float32)
 
 
-def attack(eye: PixelClassifier, material: SplitSample, limit: int, streams: Streams) -> Iterator[AttackCurve]:
+def attack(
+    pixel_classifier: PixelClassifier, material: SplitSample, limit: int, streams: Streams
+) -> Iterator[AttackCurve]:
     """FGSM and PGD in Linf, PGD in L2, on up to `limit` images. Raises CannotExplain without a gradient.
 
     FGSM: x + eps sign(g). PGD: repeated steps along sign(g) (Linf) or g / |g| (L2), each projected back into the ball
@@ -86,51 +91,53 @@ def attack(eye: PixelClassifier, material: SplitSample, limit: int, streams: Str
     (Carlini, Wagner 2017, arXiv:1608.04644, f_6).
     """
     rows = np.unique(np.linspace(0, len(material) - 1, min(limit, len(material))).astype(np.int64))
-    target = Target.of(eye, material.pixels[rows], material.labels[rows])
+    target = Target.of(pixel_classifier, material.pixels[rows], material.labels[rows])
     groups = None if material.groups is None else material.groups[rows]
     starts = [streams.rng("attack", material.ids[i]).uniform(-1, 1, target.unit.shape[1:]) for i in rows]
     start = np.stack(starts).astype(np.float32)
-    clean, uphill = target.holds(target.unit), np.sign(target.uphill(target.unit))
+    correct, sign = target.holds(target.unit), np.sign(target.margin_gradient(target.unit))
     for name, norm, strengths in _ATTACKS:
-        survived, standing = [], clean
+        robust_by_strength, robust = [], correct
         for epsilon in strengths:
-            left = np.flatnonzero(standing)
+            remaining = np.flatnonzero(robust)
             if name == "FGSM":
-                shifted = np.clip(target.unit + np.float32(epsilon) * uphill, 0, 1).astype(np.float32)
-                held = target.select(left).holds(shifted[left])
+                points = np.clip(target.unit + np.float32(epsilon) * sign, 0, 1).astype(np.float32)
+                unturned = target.select(remaining).holds(points[remaining])
             else:
-                held = _pgd(target.select(left), start[left], epsilon, linf=norm == "Linf")
-            standing = np.zeros_like(clean)
-            standing[left[held]] = True
-            survived.append(standing)
-        accuracy = tuple(share_of(held, groups) for held in survived)
-        yield AttackCurve(name, norm, material.split, strengths, accuracy, _half(clean, strengths, survived))
+                unturned = _pgd(target.select(remaining), start[remaining], epsilon, linf=norm == "Linf")
+            robust = np.zeros_like(correct)
+            robust[remaining[unturned]] = True
+            robust_by_strength.append(robust)
+        accuracy = tuple(share_of(unturned, groups) for unturned in robust_by_strength)
+        yield AttackCurve(
+            name, norm, material.split, strengths, accuracy, _half(correct, strengths, robust_by_strength)
+        )
 
 
 def passes(n_images: int) -> Passes:
     """At most: an image that a weaker attack turned is not attacked again."""
-    climbs = sum(len(strengths) for name, _, strengths in _ATTACKS if name == "PGD")
-    return Passes(n_images * (2 + len(LINF) + climbs * (STEPS + 2)), n_images * (1 + climbs * STEPS))
+    pgd_runs = sum(len(strengths) for name, _, strengths in _ATTACKS if name == "PGD")
+    return Passes(n_images * (2 + len(LINF) + pgd_runs * (STEPS + 2)), n_images * (1 + pgd_runs * STEPS))
 
 
 def _pgd(target: Target, start: FloatArray, epsilon: float, *, linf: bool) -> BoolArray:
     """Which answers hold at the first point and at the last."""
-    points = list(climb(target, start, np.full(len(start), epsilon, np.float32), STEPS, linf=linf))
+    points = list(optimise(target, start, np.full(len(start), epsilon, np.float32), STEPS, linf=linf))
     return target.holds(points[0]) & target.holds(points[-1])
 
 
-def climb(target: Target, start: FloatArray, epsilon: FloatArray, steps: int, *, linf: bool) -> Iterator[FloatArray]:
+def optimise(target: Target, start: FloatArray, epsilon: FloatArray, steps: int, *, linf: bool) -> Iterator[FloatArray]:
     """The points of PGD, each within `epsilon` (N,) of its image. `start` (N, H, W, C) in -1..1 is the first step."""
     project, unit = into_cube if linf else into_ball, target.unit
     epsilon = epsilon[:, None, None, None]
-    moved = np.clip(unit + project(start * epsilon if linf else start, epsilon), 0, 1)
-    yield moved
+    point = np.clip(unit + project(start * epsilon if linf else start, epsilon), 0, 1)
+    yield point
     for _ in range(steps):
-        g = target.uphill(moved)
-        direction = np.sign(g) if linf else g / np.maximum(lengths(g), 1e-12)
-        ahead = moved + np.float32(_STEP / steps) * epsilon * direction
-        moved = np.clip(unit + project(ahead - unit, epsilon), 0, 1)
-        yield moved
+        gradient = target.margin_gradient(point)
+        direction = np.sign(gradient) if linf else gradient / np.maximum(lengths(gradient), 1e-12)
+        step = point + np.float32(_STEP / steps) * epsilon * direction
+        point = np.clip(unit + project(step - unit, epsilon), 0, 1)
+        yield point
 
 
 def lengths(x: FloatArray) -> FloatArray:
@@ -145,13 +152,13 @@ def into_ball(x: FloatArray, epsilon: FloatArray) -> FloatArray:
     return x * np.minimum(1, epsilon / np.maximum(lengths(x), 1e-12)).astype(np.float32)
 
 
-def _half(clean: BoolArray, strengths: tuple[float, ...], survived: list[BoolArray]) -> Quantity:
+def _half(correct: BoolArray, strengths: tuple[float, ...], robust_by_strength: list[BoolArray]) -> Quantity:
     """The strength at which half of the right answers are lost."""
-    unharmed = int(clean.sum())
-    if not unharmed:
+    n_correct = int(correct.sum())
+    if not n_correct:
         return NotRun("no answer was right to begin with", code="no_images")
-    for strength, left in zip(strengths, survived, strict=True):
-        if left.sum() <= unharmed / 2:
+    for strength, robust in zip(strengths, robust_by_strength, strict=True):
+        if robust.sum() <= n_correct / 2:
             note = "the smallest strength tried at which half of the answers are lost"
-            return Estimate(strength, unharmed, note=note)
-    return NotRun(f"half of the {unharmed} right answers survive every strength tried", code="not_found")
+            return Estimate(strength, n_correct, note=note)
+    return NotRun(f"half of the {n_correct} right answers survive every strength tried", code="not_found")

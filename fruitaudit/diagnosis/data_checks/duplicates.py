@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from fruitaudit.diagnosis.images.material import SplitSample
+from fruitaudit.diagnosis.images.split_sample import SplitSample
 from fruitaudit.records.data import ByteArray, DoubleArray, FloatArray, IntArray
 
 SIDE = 16
@@ -24,7 +24,7 @@ _ALIKE_BY_NATURE = 0.01
 
 
 @dataclass(frozen=True)
-class Prints:
+class Fingerprints:
     """Of N images: `digests` of their pixels, `thumbs` (N, D) float32, `hashes` (N, 64) float32 of -1 and 1."""
 
     material: SplitSample
@@ -33,7 +33,7 @@ class Prints:
     hashes: FloatArray
 
     @classmethod
-    def of(cls, material: SplitSample) -> Prints:
+    def of(cls, material: SplitSample) -> Fingerprints:
         digests = tuple(hashlib.sha256(image.tobytes()).hexdigest() for image in material.pixels)
         return cls(material, digests, thumbs(material.pixels), hashes(material.pixels))
 
@@ -73,7 +73,7 @@ def hashes(pixels: ByteArray) -> FloatArray:
     return np.array(rows, np.float32)
 
 
-def calibrate(sets: Sequence[Prints]) -> Limits:
+def calibrate(sets: Sequence[Fingerprints]) -> Limits:
     """From copies of up to 64 images of the first set, and from all pairs of different classes."""
     material = sets[0].material
     rows = np.unique(np.linspace(0, len(material) - 1, _COPIES).astype(np.int64))
@@ -86,7 +86,7 @@ def calibrate(sets: Sequence[Prints]) -> Limits:
     return Limits(thumb, bits)
 
 
-def near_pairs(one: Prints, other: Prints, limits: Limits) -> Pairs:
+def near_pairs(one: Fingerprints, other: Fingerprints, limits: Limits) -> Pairs:
     """The nearest image of `other` for each of `one` that is within both limits; within one set, each pair once."""
     distances = _distances(one.thumbs, other.thumbs)
     same = one is other
@@ -96,21 +96,21 @@ def near_pairs(one: Prints, other: Prints, limits: Limits) -> Pairs:
     if not distances.size:
         return Pairs(np.empty(0, np.int64), np.empty(0, np.int64), np.empty(0, bool), np.empty(0))
     nearest = distances.argmin(axis=1)
-    found = np.flatnonzero(distances[np.arange(len(nearest)), nearest] <= limits.thumb)
-    exact = np.array([one.digests[i] == other.digests[nearest[i]] for i in found], bool)
-    return Pairs(found, nearest[found], exact, distances[found, nearest[found]].astype(np.float64))
+    rows = np.flatnonzero(distances[np.arange(len(nearest)), nearest] <= limits.thumb)
+    exact = np.array([one.digests[i] == other.digests[nearest[i]] for i in rows], bool)
+    return Pairs(rows, nearest[rows], exact, distances[rows, nearest[rows]].astype(np.float64))
 
 
 def _copy(image: ByteArray) -> ByteArray:
     height, width = image.shape[:2]
     matrix = cv2.getRotationMatrix2D((width / 2, height / 2), 1, 1)
     matrix[:, 2] += 0.005 * width, 0.005 * height
-    turned = cv2.warpAffine(image, matrix, (width, height), borderMode=cv2.BORDER_REPLICATE)
-    data = cv2.imencode(".jpg", turned[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 85])[1]
+    rotated = cv2.warpAffine(image, matrix, (width, height), borderMode=cv2.BORDER_REPLICATE)
+    data = cv2.imencode(".jpg", rotated[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 85])[1]
     return np.asarray(cv2.imdecode(data, cv2.IMREAD_COLOR), np.uint8)[..., ::-1]
 
 
-def _nearest_of_another_class(one: Prints, other: Prints) -> list[float]:
+def _nearest_of_another_class(one: Fingerprints, other: Fingerprints) -> list[float]:
     distances = _distances(one.thumbs, other.thumbs)
     distances[one.material.labels[:, None] == other.material.labels[None]] = np.inf
     nearest = distances.min(axis=1, initial=np.inf)

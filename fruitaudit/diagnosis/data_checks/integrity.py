@@ -9,9 +9,9 @@ import cv2
 import numpy as np
 
 from fruitaudit.data.splits import Split
-from fruitaudit.diagnosis.data_checks.duplicates import Pairs, Prints, calibrate, near_pairs
-from fruitaudit.diagnosis.images.material import SplitSample
+from fruitaudit.diagnosis.data_checks.duplicates import Fingerprints, Pairs, calibrate, near_pairs
 from fruitaudit.diagnosis.images.sharpness import blur_metric
+from fruitaudit.diagnosis.images.split_sample import SplitSample
 from fruitaudit.records.data_checks import DataCheck, DataCheckNotRun
 from fruitaudit.records.evaluation import Predictions
 from fruitaudit.records.states import NotRun
@@ -32,22 +32,22 @@ def check_data(
     splits: Sequence[Split], materials: Mapping[str, SplitSample], predictions: Mapping[str, Predictions]
 ) -> Iterator[DataCheck | DataCheckNotRun]:
     """All checks that need no experiment."""
-    prints = {name: Prints.of(material) for name, material in materials.items()}
-    yield from _duplicates(prints)
+    fingerprints = {name: Fingerprints.of(material) for name, material in materials.items()}
+    yield from _duplicates(fingerprints)
     yield from _shared_groups(splits)
-    for name, told in predictions.items():
-        yield _balance(told)
-        yield _size(told)
+    for name, split_predictions in predictions.items():
+        yield _balance(split_predictions)
+        yield _size(split_predictions)
         yield _odd_files(materials[name])
 
 
-def _duplicates(prints: Mapping[str, Prints]) -> Iterator[DataCheck]:
-    limits = calibrate(list(prints.values()))
-    names = list(prints)
+def _duplicates(fingerprints: Mapping[str, Fingerprints]) -> Iterator[DataCheck]:
+    limits = calibrate(list(fingerprints.values()))
+    names = list(fingerprints)
     for i, one in enumerate(names):
         for other in names[: i + 1][::-1]:
-            pairs = near_pairs(prints[one], prints[other], limits)
-            yield _pairs_listing(prints[one].material, prints[other].material, pairs, limits.thumb)
+            pairs = near_pairs(fingerprints[one], fingerprints[other], limits)
+            yield _pairs_listing(fingerprints[one].material, fingerprints[other].material, pairs, limits.thumb)
 
 
 def _pairs_listing(one: SplitSample, other: SplitSample, pairs: Pairs, limit: float) -> DataCheck:
@@ -55,8 +55,10 @@ def _pairs_listing(one: SplitSample, other: SplitSample, pairs: Pairs, limit: fl
     order = np.argsort(pairs.distance, kind="stable")
     rows = [(one.ids[pairs.first[k]], other.ids[pairs.second[k]], "exact" if pairs.exact[k] else "near",
              f"{pairs.distance[k]:.1f}") for k in order[:ROWS]]  # fmt: skip
-    where = "have a repetition within it" if within else f"repeat an image of {other.split}"
-    drawn = "" if len(other) == other.population else f"; {len(other)} of its {other.population} images were compared"
+    phrase = "have a repetition within it" if within else f"repeat an image of {other.split}"
+    sampling = (
+        "" if len(other) == other.population else f"; {len(other)} of its {other.population} images were compared"
+    )
     return DataCheck(
         name="duplicates" if within else "duplicates across",
         split=one.split,
@@ -64,8 +66,8 @@ def _pairs_listing(one: SplitSample, other: SplitSample, pairs: Pairs, limit: fl
         exact=int(pairs.exact.sum()),
         n=len(one),
         total=len(pairs.first),
-        sentence=f"{len(pairs.first)} of {len(one)} images of {one.split} {where} ({int(pairs.exact.sum())} exactly, "
-        f"the others within {limit:.1f} of 255, as near as an image is to its own slightly changed copy{drawn}).",
+        sentence=f"{len(pairs.first)} of {len(one)} images of {one.split} {phrase} ({int(pairs.exact.sum())} exactly, "
+        f"the others within {limit:.1f} of 255, as near as an image is to its own slightly changed copy{sampling}).",
         columns=("image", "repeats", "how", "distance"),
         rows=tuple(rows),
         sample_ids=tuple(one.ids[pairs.first[k]] for k in order[:ROWS]),
@@ -75,83 +77,83 @@ def _pairs_listing(one: SplitSample, other: SplitSample, pairs: Pairs, limit: fl
 def _shared_groups(splits: Sequence[Split]) -> Iterator[DataCheck | DataCheckNotRun]:
     for i, one in enumerate(splits):
         for other in splits[:i]:
-            ours, theirs = ([s.group_id for s in split.samples if s.group_id] for split in (one, other))
-            if not ours or not theirs:
+            one_groups, other_groups = ([s.group_id for s in split.samples if s.group_id] for split in (one, other))
+            if not one_groups or not other_groups:
                 yield DataCheckNotRun("shared groups", one.name, other=other.name, reason=NotRun(
-                    f"{one.name if not ours else other.name} has no group_id; add the column to the manifest to see "
-                    "whether one object was photographed for both", code="not_applicable"))  # fmt: skip
+                    f"{one.name if not one_groups else other.name} has no group_id; add the column to the manifest to "
+                    "see whether one object was photographed for both", code="not_applicable"))  # fmt: skip
                 continue
-            shared = Counter(ours) & Counter(theirs)
-            named = sorted(set(shared))
-            touched = [s for s in one.samples if s.group_id in shared]
+            shared = Counter(one_groups) & Counter(other_groups)
+            group_ids = sorted(set(shared))
+            samples = [s for s in one.samples if s.group_id in shared]
             yield DataCheck(
-                "shared groups", one.name, len(one.samples), len(touched),
-                f"{len(touched)} of {len(one.samples)} images of {one.name} show an object or scene (group_id) that "
-                f"{other.name} shows too; {len(named)} groups are shared.",
+                "shared groups", one.name, len(one.samples), len(samples),
+                f"{len(samples)} of {len(one.samples)} images of {one.name} show an object or scene (group_id) that "
+                f"{other.name} shows too; {len(group_ids)} groups are shared.",
                 ("group_id", f"images in {one.name}", f"images in {other.name}"),
-                tuple((g, str(ours.count(g)), str(theirs.count(g))) for g in named[:ROWS]),
-                tuple(s.id for s in touched[:ROWS]),
+                tuple((g, str(one_groups.count(g)), str(other_groups.count(g))) for g in group_ids[:ROWS]),
+                tuple(s.id for s in samples[:ROWS]),
                 other=other.name,
             )  # fmt: skip
 
 
-def _balance(told: Predictions) -> DataCheck:
+def _balance(predictions: Predictions) -> DataCheck:
     """Classes with less than a quarter of the median number of images."""
-    counts = np.bincount(told.labels, minlength=len(told.class_names))
+    counts = np.bincount(predictions.labels, minlength=len(predictions.class_names))
     present = counts[counts > 0]
     median = float(np.median(present)) if len(present) else 0.0
     starved = [c for c in np.argsort(counts, kind="stable") if counts[c] < _STARVED * median]
-    rows = tuple((told.class_names[c], str(counts[c]), _recall(told, int(c))) for c in starved)
+    rows = tuple((predictions.class_names[c], str(counts[c]), _recall(predictions, int(c))) for c in starved)
     return DataCheck(
-        "starved classes", told.split, len(told.labels), len(starved),
-        f"{len(starved)} of {len(counts)} classes of {told.split} have less than a quarter of the median, "
+        "starved classes", predictions.split, len(predictions.labels), len(starved),
+        f"{len(starved)} of {len(counts)} classes of {predictions.split} have less than a quarter of the median, "
         f"{median:.0f}.",
         ("class", "images", "recall"), rows,
     )  # fmt: skip
 
 
-def _recall(told: Predictions, label: int) -> str:
-    own = told.labels == label
-    return f"{100 * float((told.predicted[own] == label).mean()):.0f} %" if own.any() else "no images"
+def _recall(predictions: Predictions, label: int) -> str:
+    in_class = predictions.labels == label
+    return f"{100 * float((predictions.predicted[in_class] == label).mean()):.0f} %" if in_class.any() else "no images"
 
 
-def _size(told: Predictions) -> DataCheck:
+def _size(predictions: Predictions) -> DataCheck:
     """Classes whose recall cannot be told, and whether the accuracy can."""
-    counts = np.bincount(told.labels, minlength=len(told.class_names))
+    counts = np.bincount(predictions.labels, minlength=len(predictions.class_names))
     few = [c for c in np.argsort(counts, kind="stable") if counts[c] < _FEW]
-    n = len(told.labels)
-    accuracy = share_of(told.predicted == told.labels, told.groups)
+    n = len(predictions.labels)
+    accuracy = share_of(predictions.predicted == predictions.labels, predictions.groups)
     width = (accuracy.high or 1.0) - (accuracy.low or 0.0)
     too_small = width > _WIDE
     verdict = "too small to say how accurate the model is" if too_small else "large enough for the accuracy"
     return DataCheck(
-        "split size", told.split, n, len(few),
-        f"{told.split} is {verdict} (interval {100 * width:.0f} points wide); {len(few)} of {len(counts)} classes have "
-        f"fewer than {_FEW} images, too few for their recall.",
-        ("class", "images"), tuple((told.class_names[c], str(counts[c])) for c in few), too_small=too_small,
+        "split size", predictions.split, n, len(few),
+        f"{predictions.split} is {verdict} (interval {100 * width:.0f} points wide); {len(few)} of {len(counts)} "
+        f"classes have fewer than {_FEW} images, too few for their recall.",
+        ("class", "images"), tuple((predictions.class_names[c], str(counts[c])) for c in few), too_small=too_small,
     )  # fmt: skip
 
 
 def _odd_files(material: SplitSample) -> DataCheck:
     """Tiny, dark, flat or blurred images, each with the measure that says so."""
     side = float(np.sqrt(np.prod(material.pixels.shape[1:3])))
-    found = []
+    odd_images = []
     for i, image in enumerate(material.pixels):
         grey = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)
         height, width = material.sizes[i]
         if min(height, width) < 0.5 * side:
-            found.append((i, "tiny", f"{width} x {height} pixels"))
+            odd_images.append((i, "tiny", f"{width} x {height} pixels"))
         elif grey.std() < _FLAT:
-            found.append((i, "flat", f"deviation {grey.std():.1f} of 255"))
+            odd_images.append((i, "flat", f"deviation {grey.std():.1f} of 255"))
         elif grey.mean() < _DARK:
-            found.append((i, "dark", f"mean {grey.mean():.0f} of 255"))
+            odd_images.append((i, "dark", f"mean {grey.mean():.0f} of 255"))
         elif (blurred := blur_metric(image.astype(np.float32), np.ones(grey.shape, bool))) > _BLURRED:
-            found.append((i, "blurred", f"blur metric {blurred:.2f}"))
-    kinds = Counter(kind for _, kind, _ in found)
-    told = ", ".join(f"{n} {kind}" for kind, n in kinds.most_common()) or "none"
+            odd_images.append((i, "blurred", f"blur metric {blurred:.2f}"))
+    kinds = Counter(kind for _, kind, _ in odd_images)
+    summary = ", ".join(f"{n} {kind}" for kind, n in kinds.most_common()) or "none"
     return DataCheck(
-        "odd files", material.split, len(material), len(found),
-        f"Of {len(material)} images of {material.split} looked at, odd ones: {told}.",
-        ("image", "what", "measure"), tuple((material.ids[i], kind, how) for i, kind, how in found[:ROWS]),
-        tuple(material.ids[i] for i, _, _ in found[:ROWS]),
+        "odd files", material.split, len(material), len(odd_images),
+        f"Of {len(material)} images of {material.split} looked at, odd ones: {summary}.",
+        ("image", "what", "measure"), tuple((material.ids[i], kind, measure) for i, kind, measure in odd_images[:ROWS]),
+        tuple(material.ids[i] for i, _, _ in odd_images[:ROWS]),
     )  # fmt: skip

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from fruitaudit.diagnosis.images.material import PixelClassifier, SplitSample
+from fruitaudit.diagnosis.images.split_sample import PixelClassifier, SplitSample
 from fruitaudit.records.data import DoubleArray, FloatArray, IntArray
 from fruitaudit.records.data_checks import DataCheck
 from fruitaudit.records.evaluation import Predictions
@@ -18,9 +18,9 @@ WORKSHEET = "labels_to_check.csv"
 """The file, in the output folder, in which a person decides."""
 NEIGHBOURS = 10
 ROWS = 50
-_NEARLY, _HARDLY = 0.8, 0.25
+_OTHER_CONFIDENCE, _OWN_CONFIDENCE = 0.8, 0.25
 """Shares of a class's usual confidence: what the other class must reach, and the given one must not."""
-_MOST, _FEW = 0.75, 0.15
+_OTHER_VOTES, _OWN_VOTES = 0.75, 0.15
 """Shares of the neighbours: more than this with the other label, fewer than this with the image's own."""
 
 
@@ -48,35 +48,36 @@ class Doubt:
 class LabelCheck:
     """All doubtful labels; and of each class, by its label and by what its images look like, how many look wrong.
 
-    `looked` and `wrong` (2, K): row 0 counts images by their label, row 1 by the class of most of their neighbours.
+    `counts` and `doubtful_counts` (2, K): row 0 counts images by their label, row 1 by the class of most of their
+    neighbours.
     """
 
     listing: DataCheck
     doubts: tuple[Doubt, ...]
-    looked: IntArray
-    wrong: IntArray
+    counts: IntArray
+    doubtful_counts: IntArray
     class_names: tuple[str, ...]
 
     def worst(self) -> tuple[str, Estimate, Estimate] | None:
         """The class with the largest share of doubtful labels, and the others' share; None where there are none."""
-        if not self.wrong.any():
+        if not self.doubtful_counts.any():
             return None
-        share = self.wrong / np.maximum(self.looked, 1)
+        share = self.doubtful_counts / np.maximum(self.counts, 1)
         view, worst = np.unravel_index(int(share.argmax()), share.shape)
         others = np.arange(share.shape[1]) != worst
-        looked, wrong = self.looked[view], self.wrong[view]
+        counts, doubtful_counts = self.counts[view], self.doubtful_counts[view]
         return (
             self.class_names[worst],
-            wilson(int(wrong[worst]), int(looked[worst])),
-            wilson(int(wrong[others].sum()), max(1, int(looked[others].sum()))),
+            wilson(int(doubtful_counts[worst]), int(counts[worst])),
+            wilson(int(doubtful_counts[others].sum()), max(1, int(counts[others].sum()))),
         )
 
 
 def check_labels(
-    eye: PixelClassifier,
+    pixel_classifier: PixelClassifier,
     material: SplitSample,
     features: FloatArray,
-    told: Predictions,
+    predictions: Predictions,
     train: tuple[SplitSample, FloatArray] | None,
 ) -> LabelCheck:
     """Labels that the model and the image's neighbours contradict; `train` are training images with their features.
@@ -88,21 +89,25 @@ def check_labels(
     Differs from the paper: the two factors; and probabilities are the audited model's own, which may have learned the
     wrong labels, not cross-validated: therefore neighbours must agree.
     """
-    probabilities = eye.probabilities(material.pixels).astype(np.float64)
+    probabilities = pixel_classifier.probabilities(material.pixels).astype(np.float64)
     labels, n_classes = material.labels, probabilities.shape[1]
-    every = np.arange(len(labels))
-    own = [probabilities[labels == c, c] for c in range(n_classes)]
-    usual = np.array([p.mean() if len(p) else np.inf for p in own])
-    confident = np.where(probabilities >= _NEARLY * usual, probabilities, 0)
-    confident[every, labels] = 0
-    other = confident.argmax(axis=1)
-    doubtful = (confident.max(axis=1) > 0) & (probabilities[every, labels] < _HARDLY * usual[labels])
+    indices = np.arange(len(labels))
+    confidences = [probabilities[labels == c, c] for c in range(n_classes)]
+    mean_confidence = np.array([p.mean() if len(p) else np.inf for p in confidences])
+    confident = np.where(probabilities >= _OTHER_CONFIDENCE * mean_confidence, probabilities, 0)
+    confident[indices, labels] = 0
+    other_class = confident.argmax(axis=1)
+    doubtful = (confident.max(axis=1) > 0) & (
+        probabilities[indices, labels] < _OWN_CONFIDENCE * mean_confidence[labels]
+    )
     votes = neighbour_votes(features, labels, n_classes)
-    rows = np.flatnonzero(doubtful & (votes[every, other] > _MOST) & (votes[every, labels] < _FEW))
+    rows = np.flatnonzero(
+        doubtful & (votes[indices, other_class] > _OTHER_VOTES) & (votes[indices, labels] < _OWN_VOTES)
+    )
     rows = rows[np.argsort(-confident[rows].max(axis=1), kind="stable")]
-    names = told.class_names
-    lines = [(material.ids[i], names[labels[i]], names[other[i]], f"{probabilities[i, other[i]]:.2f}",
-              f"{votes[i, other[i]]:.1f}") for i in rows[:ROWS]]  # fmt: skip
+    names = predictions.class_names
+    lines = [(material.ids[i], names[labels[i]], names[other_class[i]], f"{probabilities[i, other_class[i]]:.2f}",
+              f"{votes[i, other_class[i]]:.1f}") for i in rows[:ROWS]]  # fmt: skip
     listing = DataCheck(
         "doubtful labels", material.split, len(material), len(rows),
         f"{len(rows)} of {len(material)} labels of {material.split} look wrong: the model is sure of another class, "
@@ -111,15 +116,15 @@ def check_labels(
         ("image", "label", "looks like", "probability", "share of neighbours"), tuple(lines),
         tuple(material.ids[i] for i in rows[:ROWS]),
     )  # fmt: skip
-    looked, wrong = ([np.bincount(c, minlength=n_classes) for c in views]
-                     for views in ((labels, votes.argmax(axis=1)), (labels[rows], other[rows])))  # fmt: skip
+    counts, doubtful_counts = ([np.bincount(c, minlength=n_classes) for c in views]
+                     for views in ((labels, votes.argmax(axis=1)), (labels[rows], other_class[rows])))  # fmt: skip
     nearest = _nearest(material, features, rows, train, names) if train else [None] * len(rows)
-    called = probabilities[rows].argmax(axis=1)
+    predicted = probabilities[rows].argmax(axis=1)
     doubts = tuple(
-        Doubt(material.ids[i], names[labels[i]], names[c], float(probabilities[i, c]), near)
-        for i, c, near in zip(rows, called, nearest, strict=True)
+        Doubt(material.ids[i], names[labels[i]], names[c], float(probabilities[i, c]), neighbour)
+        for i, c, neighbour in zip(rows, predicted, nearest, strict=True)
     )
-    return LabelCheck(listing, doubts, np.array(looked, np.int64), np.array(wrong, np.int64), names)
+    return LabelCheck(listing, doubts, np.array(counts, np.int64), np.array(doubtful_counts, np.int64), names)
 
 
 def _nearest(
@@ -130,10 +135,11 @@ def _nearest(
     names: Sequence[str],
 ) -> list[Neighbour | None]:
     """For each of the rows the nearest training image that is not the image itself."""
-    shown, theirs = train
-    distances = 1 - _unit(features[rows]) @ _unit(theirs).T
-    distances[np.array(material.ids)[rows][:, None] == np.array(shown.ids)[None]] = np.inf
-    return [Neighbour(shown.ids[k], names[shown.labels[k]], float(row[k])) if np.isfinite(row[k]) else None
+    train_sample, train_features = train
+    distances = 1 - _unit(features[rows]) @ _unit(train_features).T
+    distances[np.array(material.ids)[rows][:, None] == np.array(train_sample.ids)[None]] = np.inf
+    ids, labels = train_sample.ids, train_sample.labels
+    return [Neighbour(ids[k], names[labels[k]], float(row[k])) if np.isfinite(row[k]) else None
             for row, k in zip(distances, distances.argmin(axis=1), strict=True)]  # fmt: skip
 
 
@@ -143,10 +149,10 @@ def _unit(features: FloatArray) -> FloatArray:
 
 def neighbour_votes(features: FloatArray, labels: IntArray, n_classes: int) -> DoubleArray:
     """(N, K): the share of each image's 10 nearest other images, by cosine, that carry each label."""
-    likeness = _unit(features) @ _unit(features).T
-    np.fill_diagonal(likeness, -np.inf)
+    similarity = _unit(features) @ _unit(features).T
+    np.fill_diagonal(similarity, -np.inf)
     k = min(NEIGHBOURS, len(labels) - 1)
-    nearest = np.argpartition(-likeness, k - 1, axis=1)[:, :k]
+    nearest = np.argpartition(-similarity, k - 1, axis=1)[:, :k]
     votes = np.zeros((len(labels), n_classes))
     for column in nearest.T:
         votes[np.arange(len(labels)), labels[column]] += 1 / k

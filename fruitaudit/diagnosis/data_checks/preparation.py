@@ -9,7 +9,7 @@ import numpy as np
 
 from fruitaudit.data.decode import BadImage, decode, read_bytes
 from fruitaudit.data.preprocess import Preprocessor
-from fruitaudit.diagnosis.images.material import PixelClassifier, SplitSample, rgb_fitter
+from fruitaudit.diagnosis.images.split_sample import PixelClassifier, SplitSample, rgb_fitter
 from fruitaudit.errors import AuditError
 from fruitaudit.records.data import ByteArray, IntArray
 from fruitaudit.records.data_checks import PreprocessingTrial, Setting
@@ -25,7 +25,7 @@ WAYS = 1 + len(_SCALES) + len(_RESIZES) - 1 + len(_INTERPOLATIONS)
 
 
 @dataclass(frozen=True)
-class Tried:
+class Preparation:
     """A way of preparing and what the model then says, (N,)."""
 
     setting: Setting
@@ -33,67 +33,74 @@ class Tried:
     predicted: IntArray
 
 
-def try_preparations(eye: PixelClassifier, material: SplitSample, streams: Streams) -> Iterator[PreprocessingTrial]:
+def try_preparations(
+    pixel_classifier: PixelClassifier, material: SplitSample, streams: Streams
+) -> Iterator[PreprocessingTrial]:
     """Channel order, scale, resize, interpolation, class order: accuracy of each, paired with the given way."""
-    for tried in (*_values(eye, material), *_geometry(eye, material), *_class_orders(material)):
-        right = tried.predicted == material.labels
-        key = (material.split, tried.setting, tried.value)
+    for preparation in (
+        *_values(pixel_classifier, material),
+        *_geometry(pixel_classifier, material),
+        *_class_orders(material),
+    ):
+        correct = preparation.predicted == material.labels
+        key = (material.split, preparation.setting, preparation.value)
 
         yield PreprocessingTrial(
-            tried.setting,
-            tried.value,
+            preparation.setting,
+            preparation.value,
             material.split,
-            mean_of(right, material.sources, material.sources_known, streams, "preparation", *key, possible=SHARE),
-            mean_of(right - material.correct, material.sources, material.sources_known, streams, "gain", *key),
+            mean_of(correct, material.sources, material.sources_known, streams, "preparation", *key, possible=SHARE),
+            mean_of(correct - material.correct, material.sources, material.sources_known, streams, "gain", *key),
         )
 
 
-def _values(eye: PixelClassifier, material: SplitSample) -> Iterator[Tried]:
-    pixels = eye.channels(material.pixels)
-    given = eye.preprocessor
-    if given.channels == 3:
-        swapped = eye.classifier.probabilities(given.scaled(pixels[..., ::-1]))
-        yield Tried("channel order", "blue and red swapped", swapped.argmax(axis=1))
+def _values(pixel_classifier: PixelClassifier, material: SplitSample) -> Iterator[Preparation]:
+    pixels = pixel_classifier.channels(material.pixels)
+    preprocessor = pixel_classifier.preprocessor
+    if preprocessor.channels == 3:
+        swapped = pixel_classifier.classifier.probabilities(preprocessor.scaled(pixels[..., ::-1]))
+        yield Preparation("channel order", "blue and red swapped", swapped.argmax(axis=1))
     for scale in _SCALES:
-        if scale == given.scale or (given.channels != 3 and scale in _SCALE_NAMES):
+        if scale == preprocessor.scale or (preprocessor.channels != 3 and scale in _SCALE_NAMES):
             continue
-        values = replace(given, scale=scale).scaled(pixels)
-        called = np.nan_to_num(eye.classifier.probabilities(values)).argmax(axis=1)
-        yield Tried("scale", _SCALE_NAMES.get(scale, scale), called)
+        values = replace(preprocessor, scale=scale).scaled(pixels)
+        predicted = np.nan_to_num(pixel_classifier.classifier.probabilities(values)).argmax(axis=1)
+        yield Preparation("scale", _SCALE_NAMES.get(scale, scale), predicted)
 
 
-def _geometry(eye: PixelClassifier, material: SplitSample) -> Iterator[Tried]:
+def _geometry(pixel_classifier: PixelClassifier, material: SplitSample) -> Iterator[Preparation]:
     """Only where files have another size than the model: there is nothing to resize otherwise."""
     height, width = material.pixels.shape[1:3]
     if (material.sizes == (height, width)).all():
         return
-    given = rgb_fitter(eye.preprocessor)
+    preprocessor = rgb_fitter(pixel_classifier.preprocessor)
     ways: dict[tuple[Setting, str], Preprocessor] = {}
     if (material.sizes[:, 0] * width != material.sizes[:, 1] * height).any():
-        ways |= {("resize", how): replace(given, resize=how) for how in _RESIZES if how != given.resize}  # type: ignore[arg-type]
-    ways |= {("interpolation", how): replace(given, interpolation=how)  # type: ignore[arg-type]
-             for how in _INTERPOLATIONS if how != given.interpolation}  # fmt: skip
-    fitted = _refit(material, ways)
-    for (setting, value), pixels in fitted.items():
-        yield Tried(setting, value, eye.predicted(pixels))
+        ways |= {("resize", option): replace(preprocessor, resize=option)  # type: ignore[arg-type]
+                 for option in _RESIZES if option != preprocessor.resize}  # fmt: skip
+    ways |= {("interpolation", option): replace(preprocessor, interpolation=option)  # type: ignore[arg-type]
+             for option in _INTERPOLATIONS if option != preprocessor.interpolation}  # fmt: skip
+    images_by_way = _refit(material, ways)
+    for (setting, value), pixels in images_by_way.items():
+        yield Preparation(setting, value, pixel_classifier.predicted(pixels))
 
 
 def _refit(
     material: SplitSample, ways: dict[tuple[Setting, str], Preprocessor]
 ) -> dict[tuple[Setting, str], ByteArray]:
     """Each file decoded once and fitted in every way."""
-    found: dict[tuple[Setting, str], list[ByteArray]] = {way: [] for way in ways}
+    images_by_way: dict[tuple[Setting, str], list[ByteArray]] = {way: [] for way in ways}
     for sample in material.samples:
         try:
             pixels = decode(read_bytes(sample)).pixels
         except (OSError, BadImage) as error:  # it could be read a moment ago
             raise AuditError(f"image {sample.id} changed while it was audited: {error}") from error
         for way, fitter in ways.items():
-            found[way].append(fitter.fitted(pixels))
-    return {way: np.stack(images) for way, images in found.items()}
+            images_by_way[way].append(fitter.fitted(pixels))
+    return {way: np.stack(images) for way, images in images_by_way.items()}
 
 
-def _class_orders(material: SplitSample) -> Iterator[Tried]:
+def _class_orders(material: SplitSample) -> Iterator[Preparation]:
     """The assignment of names to outputs that fits best, found on one half of the images and judged on the other.
 
     Kuhn 1955, Nav. Res. Logist. 2, 83-97 (the Hungarian method), on the confusion matrix; both halves take turns.
@@ -104,13 +111,13 @@ def _class_orders(material: SplitSample) -> Iterator[Tried]:
     half = np.zeros(len(material), bool)
     for label in np.unique(material.labels):
         half[np.flatnonzero(material.labels == label)[::2]] = True
-    called = material.predicted.copy()
-    for learn in (half, ~half):
+    predicted = material.predicted.copy()
+    for fit_rows in (half, ~half):
         counts = np.zeros((n_classes, n_classes))
-        np.add.at(counts, (material.predicted[learn], material.labels[learn]), 1)
+        np.add.at(counts, (material.predicted[fit_rows], material.labels[fit_rows]), 1)
         counts += 1e-3 * np.eye(n_classes)  # where nothing is known, names stay as they are
         outputs, names = linear_sum_assignment(counts, maximize=True)
         order = np.empty(n_classes, np.int64)
         order[outputs] = names
-        called[~learn] = order[material.predicted[~learn]]
-    yield Tried("class order", "the best assignment of names to outputs", called)
+        predicted[~fit_rows] = order[material.predicted[~fit_rows]]
+    yield Preparation("class order", "the best assignment of names to outputs", predicted)

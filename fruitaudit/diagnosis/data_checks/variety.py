@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from fruitaudit.diagnosis.data_checks.shift import to_own_class
-from fruitaudit.diagnosis.images.material import SplitSample
+from fruitaudit.diagnosis.images.split_sample import SplitSample
 from fruitaudit.records.data import FloatArray, IntArray
 from fruitaudit.records.states import Estimate
 from fruitaudit.statistics.intervals import difference, share_of
@@ -39,26 +39,26 @@ def find_varieties(
     field: tuple[SplitSample, FloatArray],
 ) -> Iterator[Variety]:  # fmt: skip
     """Classes far from training, whose recall falls by 20 points or more, where most others are near."""
-    usual, _ = to_own_class(*lab, *train)
-    usual = np.sort(usual[np.isfinite(usual)])
-    own, _ = to_own_class(*field, *train)
-    ranks = np.searchsorted(usual, own) / max(1, len(usual))
+    lab_distances, _ = to_own_class(*lab, *train)
+    lab_distances = np.sort(lab_distances[np.isfinite(lab_distances)])
+    distances, _ = to_own_class(*field, *train)
+    ranks = np.searchsorted(lab_distances, distances) / max(1, len(lab_distances))
     material = field[0]
     medians = {int(c): float(np.median(ranks[material.labels == c])) for c in np.unique(material.labels)}
-    near = [rank for rank in medians.values() if rank <= _NEAR]
-    if len(near) <= len(medians) / 2:
+    near_ranks = [rank for rank in medians.values() if rank <= _NEAR]
+    if len(near_ranks) <= len(medians) / 2:
         return
     for label, rank in medians.items():
         rows = np.flatnonzero(material.labels == label)
-        home = np.flatnonzero(lab[0].labels == label)
-        if rank < _FAR or min(len(rows), len(home)) < _FEWEST:
+        lab_rows = np.flatnonzero(lab[0].labels == label)
+        if rank < _FAR or min(len(rows), len(lab_rows)) < _FEWEST:
             continue
-        drop = difference(*(_recall(m, of_class) for m, of_class in ((lab[0], home), (material, rows))))
+        drop = difference(*(_recall(m, of_class) for m, of_class in ((lab[0], lab_rows), (material, rows))))
         if (drop.low or 0) <= 0 or drop.value < _LEAST_DROP:
             continue
         effect = drop.value * len(rows) / len(material)
-        ids = tuple(material.ids[i] for i in rows[np.argsort(-own[rows])][:8])
-        yield Variety(names[label], material.split, drop, rank, float(np.median(near)), effect, ids)
+        ids = tuple(material.ids[i] for i in rows[np.argsort(-distances[rows])][:8])
+        yield Variety(names[label], material.split, drop, rank, float(np.median(near_ranks)), effect, ids)
 
 
 def _recall(material: SplitSample, rows: IntArray) -> Estimate:

@@ -28,11 +28,11 @@ def write_worksheet(folder: Path, checks: Sequence[LabelCheck]) -> Path | None:
 
 
 def _row(split: str, doubt: Doubt) -> tuple[str, ...]:
-    near = doubt.nearest
-    nearest = (near.sample_id, near.label, f"{near.distance:.4f}") if near else ("", "", "")
+    neighbour = doubt.nearest
+    nearest = (neighbour.sample_id, neighbour.label, f"{neighbour.distance:.4f}") if neighbour else ("", "", "")
     path = doubt.sample_id.removeprefix(f"{split}/")
-    told = (doubt.label, doubt.predicted, f"{doubt.probability:.3f}")
-    return split, doubt.sample_id, path, *told, *nearest, "", "", ""
+    classes = (doubt.label, doubt.predicted, f"{doubt.probability:.3f}")
+    return split, doubt.sample_id, path, *classes, *nearest, "", "", ""
 
 
 def _harmless(cell: str) -> str:

@@ -24,55 +24,55 @@ _ALIKE = 10
 
 def measure(measurements: Measurements) -> Change | NotRun:
     """The partner's background behind the lab's object, with the field's light taken out of it (`light` puts it in)."""
-    contrast = measurements.contrast
-    if not contrast.lab.separable:
+    pair = measurements.pair
+    if not pair.lab.separable:
         return NotRun(
-            f"no background can be put behind the lab's objects: {contrast.lab.masks.text}; add masks to the data",
+            f"no background can be put behind the lab's objects: {pair.lab.masks.text}; add masks to the data",
             code="no_masks",
         )
     notes: tuple[str, ...] = ()
-    field, gain = contrast.field, np.exp(measurements.once(shift).behind).astype(np.float32)
+    field, gain = pair.field, np.exp(measurements.once(shift).background_gain).astype(np.float32)
     if field.separable:
-        behind, what = field.cutouts.backgrounds, "field backgrounds, objects removed"
-        partner = contrast.partner
+        backgrounds, dose = field.cutouts.backgrounds, "field backgrounds, objects removed"
+        partner = pair.partner
     else:
-        behind = np.stack([cv2.GaussianBlur(p, (0, 0), _BLUR * contrast.side)
+        backgrounds = np.stack([cv2.GaussianBlur(p, (0, 0), _BLUR * pair.side)
                            for p in field.material.pixels])  # fmt: skip
-        what = "whole field photos, blurred"
+        dose = "whole field photos, blurred"
         notes = (f"{field.masks.text} in {field.material.split}: only the coarse colours of its backgrounds are used",)
-        partner = contrast.streams.rng("any background").integers(0, len(behind), len(contrast.lab.material))
-    behind = np.clip(np.rint(behind / np.maximum(gain, _DIMMEST)), 0, 255).astype(np.uint8)
-    if _alike(contrast.lab.cutouts.backgrounds[contrast.lab.sure], behind[partner]):
+        partner = pair.streams.rng("any background").integers(0, len(backgrounds), len(pair.lab.material))
+    backgrounds = np.clip(np.rint(backgrounds / np.maximum(gain, _DIMMEST)), 0, 255).astype(np.uint8)
+    if _alike(pair.lab.cutouts.backgrounds[pair.lab.sure], backgrounds[partner]):
         return no_difference("backgrounds have the lab's colours and texture")
 
     def apply(layers: Layers, rows: IntArray) -> Layers:
-        return replace(layers, backgrounds=behind[partner[rows]].astype(np.float32))
+        return replace(layers, backgrounds=backgrounds[partner[rows]].astype(np.float32))
 
-    return Change("background", what, apply, notes)
+    return Change("background", dose, apply, notes)
 
 
-def _alike(ours: ByteArray, theirs: ByteArray) -> bool:
+def _alike(lab: ByteArray, field: ByteArray) -> bool:
     """Whether typical backgrounds differ by less than `_ALIKE`, in mean colour and in texture."""
-    means = [b.mean(axis=(1, 2)) for b in (ours, theirs)]
-    spreads = [b.std(axis=(1, 2)).mean(axis=1) for b in (ours, theirs)]
-    apart = np.linalg.norm(np.median(means[0], axis=0) - means[1], axis=1)
+    means = [b.mean(axis=(1, 2)) for b in (lab, field)]
+    spreads = [b.std(axis=(1, 2)).mean(axis=1) for b in (lab, field)]
+    distance = np.linalg.norm(np.median(means[0], axis=0) - means[1], axis=1)
     texture = abs(np.median(spreads[0]) - np.median(spreads[1]))
-    return bool(np.median(apart) < _ALIKE * np.sqrt(3) and texture < _ALIKE)
+    return bool(np.median(distance) < _ALIKE * np.sqrt(3) and texture < _ALIKE)
 
 
 def undo(measurements: Measurements) -> Change | NotRun:
     """The median colour of the lab's backgrounds behind every object."""
-    contrast = measurements.contrast
-    if blind := without_masks(contrast):
-        return blind
-    lab = contrast.lab.cutouts.backgrounds[contrast.lab.sure]
+    pair = measurements.pair
+    if reason := without_masks(pair):
+        return reason
+    lab = pair.lab.cutouts.backgrounds[pair.lab.sure]
     colour = np.median(lab.reshape(-1, 3), axis=0).astype(np.float32)
 
     def apply(layers: Layers, _: IntArray) -> Layers:
         return replace(layers, backgrounds=np.broadcast_to(colour, layers.backgrounds.shape))
 
-    named = ", ".join(f"{v:.0f}" for v in colour)
-    return Change("background", f"the lab's background colour ({named}) behind the object", apply)
+    text = ", ".join(f"{v:.0f}" for v in colour)
+    return Change("background", f"the lab's background colour ({text}) behind the object", apply)
 
 
 def remedy(_: Measurements, dose: str) -> Remedy:

@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypeVar, cast
 
-from fruitaudit.diagnosis.gap.contrast import SplitPair
+from fruitaudit.diagnosis.gap.split_pair import SplitPair
 from fruitaudit.diagnosis.images.layers import Layers
 from fruitaudit.records.data import IntArray
 from fruitaudit.records.diagnosis import Remedy
@@ -85,31 +85,31 @@ class Factor:
 class Measurements:
     """A lab split beside a field split, and what was measured of them so far: each thing once."""
 
-    contrast: SplitPair
+    pair: SplitPair
     factors: Mapping[str, Factor]
-    _known: dict[Callable[[Measurements], Any], Any] = field(default_factory=dict, compare=False, repr=False)
+    _results: dict[Callable[[Measurements], Any], Any] = field(default_factory=dict, compare=False, repr=False)
 
-    def once(self, what: Callable[[Measurements], T]) -> T:
-        """What `what` finds; remembered, so that factors can share it."""
-        if what not in self._known:
-            self._known[what] = what(self)
-        return cast(T, self._known[what])
+    def once(self, measurement: Callable[[Measurements], T]) -> T:
+        """What `measurement` finds; remembered, so that factors can share it."""
+        if measurement not in self._results:
+            self._results[measurement] = measurement(self)
+        return cast(T, self._results[measurement])
 
     def change(self, factor: str) -> Change | NotRun:
         """The change of lab images that another factor is measured to need."""
         return self.once(self.factors[factor].measure)
 
 
-def no_difference(what: str) -> NotRun:
-    """There is no reason to change the lab in this. `what` says what was compared, with the figures."""
-    return NotRun(f"the field does not differ from the lab in this: {what}", code="no_difference")
+def no_difference(comparison: str) -> NotRun:
+    """There is no reason to change the lab in this. `comparison` says what was compared, with the figures."""
+    return NotRun(f"the field does not differ from the lab in this: {comparison}", code="no_difference")
 
 
-def without_masks(contrast: SplitPair) -> NotRun | None:
+def without_masks(pair: SplitPair) -> NotRun | None:
     """Why something that needs the object's mask cannot be undone; None where it can."""
-    if contrast.field.separable:
+    if pair.field.separable:
         return None
     return NotRun(
-        f"it cannot be taken back on the field's photos without sure masks: {contrast.field.masks.text}",
+        f"it cannot be taken back on the field's photos without sure masks: {pair.field.masks.text}",
         code="no_masks",
     )

@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 
 from fruitaudit.diagnosis.factors.base import TRAIN, Change, Factor, Measurements, no_difference
-from fruitaudit.diagnosis.gap.contrast import MaskedSplit
+from fruitaudit.diagnosis.gap.split_pair import MaskedSplit
 from fruitaudit.diagnosis.images.layers import Layers
 from fruitaudit.diagnosis.images.sharpness import blur_metric
 from fruitaudit.records.data import FloatArray, IntArray
@@ -21,15 +21,15 @@ _LEAST_BLUR = 0.04
 
 def measure(measurements: Measurements) -> Change | NotRun:
     """The sigma at which the median blur metric of lab objects reaches that of the field's."""
-    contrast = measurements.contrast
-    there = float(np.median(_blur_metrics(contrast.field)))
-    rows = np.arange(0, len(contrast.lab.material), max(1, len(contrast.lab.material) // 64))
-    lab = [(contrast.lab.material.pixels[i], _region(contrast.lab, int(i))) for i in rows]
-    here = [float(np.median([blur_metric(_blurred(p.astype(np.float32), s), m) for p, m in lab])) for s in _SIGMAS]
-    if there - here[0] < _LEAST_BLUR:
-        return no_difference(f"photos are no less sharp (blur metric {there:.2f}, lab {here[0]:.2f})")
-    sigma = float(np.interp(there, np.maximum.accumulate(here), _SIGMAS))
-    dose = f"Gaussian of {sigma:.1f} pixels (blur metric {here[0]:.2f} in the lab, {there:.2f} in the field)"
+    pair = measurements.pair
+    field_blur = float(np.median(_blur_metrics(pair.field)))
+    rows = np.arange(0, len(pair.lab.material), max(1, len(pair.lab.material) // 64))
+    lab = [(pair.lab.material.pixels[i], _region(pair.lab, int(i))) for i in rows]
+    lab_blur = [float(np.median([blur_metric(_blurred(p.astype(np.float32), s), m) for p, m in lab])) for s in _SIGMAS]
+    if field_blur - lab_blur[0] < _LEAST_BLUR:
+        return no_difference(f"photos are no less sharp (blur metric {field_blur:.2f}, lab {lab_blur[0]:.2f})")
+    sigma = float(np.interp(field_blur, np.maximum.accumulate(lab_blur), _SIGMAS))
+    dose = f"Gaussian of {sigma:.1f} pixels (blur metric {lab_blur[0]:.2f} in the lab, {field_blur:.2f} in the field)"
 
     def apply(layers: Layers, rows: IntArray) -> Layers:
         return layers.flattened().with_objects(lambda _, image: _blurred(image, sigma))

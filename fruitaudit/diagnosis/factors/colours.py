@@ -1,6 +1,6 @@
 """Of which colour the objects are, and how far light alone explains that the field's differ from the lab's.
 
-What all classes share is light: one gain a channel, as a lamp or a camera's white balance gives. What is left, class
+What all classes share is light: one gain per channel, as a lamp or a camera's white balance gives. What is left, class
 by class, is the object's own colour: hue, variety, ripeness.
 """
 
@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from fruitaudit.diagnosis.factors.base import Measurements
-from fruitaudit.diagnosis.gap.contrast import MaskedSplit, SplitPair, class_medians
+from fruitaudit.diagnosis.gap.split_pair import MaskedSplit, SplitPair, class_medians
 from fruitaudit.records.data import DoubleArray, IntArray
 
 LEAST_GAIN = 0.05
@@ -46,14 +46,14 @@ class ObjectColours:
 
 @dataclass(frozen=True)
 class ColourShift:
-    """`gain` (3,) log gain of the objects, common to all classes, and `behind` of their background.
+    """`gain` (3,) log gain of the objects, common to all classes, and `background_gain` of their background.
 
     `turn`: degrees of hue common to all classes, 0 where there is none. `classes` (K,) are those with objects on both
     sides; `lab` and `field` (K, 3) their mean colours, the field's with the gain taken out.
     """
 
     gain: DoubleArray
-    behind: DoubleArray
+    background_gain: DoubleArray
     turn: float
     classes: IntArray
     lab: DoubleArray
@@ -72,7 +72,7 @@ def object_colours(side: MaskedSplit, *, inner: bool = True) -> ObjectColours:
     """
     rgb, contrast, means, spreads = [], [], [], []
     for image, mask in zip(side.material.pixels, side.masks.values, strict=True):
-        inside = image[core_of(mask) if inner else _within(mask)].astype(np.float32)
+        inside = image[core_of(mask) if inner else _eroded(mask)].astype(np.float32)
         luminance = inside @ np.array([0.299, 0.587, 0.114])
         cielab = cv2.cvtColor(inside[None] / 255, cv2.COLOR_RGB2LAB)[0]
         rgb.append(inside.mean(axis=0))
@@ -84,14 +84,14 @@ def object_colours(side: MaskedSplit, *, inner: bool = True) -> ObjectColours:
 
 def colours(measurements: Measurements) -> tuple[ObjectColours, ObjectColours]:
     """Of the lab's and of the field's objects: over their inner part, where the field's can be cut out."""
-    contrast = measurements.contrast
-    inner = contrast.field.separable
-    return object_colours(contrast.lab, inner=inner), object_colours(contrast.field, inner=inner)
+    pair = measurements.pair
+    inner = pair.field.separable
+    return object_colours(pair.lab, inner=inner), object_colours(pair.field, inner=inner)
 
 
 def shift(measurements: Measurements) -> ColourShift:
     """That of the contrast as it is."""
-    return colour_shift(measurements.contrast, *measurements.once(colours))
+    return colour_shift(measurements.pair, *measurements.once(colours))
 
 
 def core_of(mask: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
@@ -103,39 +103,41 @@ def core_of(mask: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
     return core if core.sum() >= _LEAST_CORE else mask
 
 
-def _within(mask: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
+def _eroded(mask: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
     """The mask without the pixels of its outline, which are half background."""
     eroded = cv2.erode(mask.astype(np.uint8), np.ones((3, 3), np.uint8)).astype(bool)
     return eroded if eroded.any() else np.ones_like(mask)
 
 
-def colour_shift(contrast: SplitPair, lab: ObjectColours, field: ObjectColours) -> ColourShift:
+def colour_shift(pair: SplitPair, lab: ObjectColours, field: ObjectColours) -> ColourShift:
     """Light and hue, told apart: the turn of hue after which one gain fits all classes best, if that is much better."""
-    labels, there = contrast.lab.material.labels, contrast.field.material.labels
-    classes = np.intersect1d(labels, there)
-    ours, theirs = (class_medians(c.rgb, y, classes) for c, y in ((lab, labels), (field, there)))
-    fits = {int(turn): _fit(turned(ours, float(turn)), theirs) for turn in _TURNS}
+    lab_labels, field_labels = pair.lab.material.labels, pair.field.material.labels
+    classes = np.intersect1d(lab_labels, field_labels)
+    lab_rgb, field_rgb = (class_medians(c.rgb, y, classes) for c, y in ((lab, lab_labels), (field, field_labels)))
+    fits = {int(turn): _fit(rotated_hue(lab_rgb, float(turn)), field_rgb) for turn in _TURNS}
     best = min(fits, key=lambda turn: fits[turn][1])
     turn = best if len(classes) >= 3 and fits[best][1] < _BETTER * fits[0][1] else 0
-    gain = behind = fits[turn][0]
-    anchor = _background_gain(contrast)
+    gain = background_gain = fits[turn][0]
+    anchor = _background_gain(pair)
     if anchor is not None and _same_surface(anchor, gain):
-        gain = behind = anchor  # the same surface on both sides tells the light better than fruit that may differ
+        gain = background_gain = (
+            anchor  # the same surface on both sides tells the light better than fruit that may differ
+        )
     elif anchor is not None and np.abs(anchor - gain).max() <= _AGREE:
-        behind = anchor  # shaded bodies lose more than what lies flat
-    return ColourShift(gain, behind, float(turn), classes, ours, np.clip(theirs / np.exp(gain), 0, 255))
+        background_gain = anchor  # shaded bodies lose more than what lies flat
+    return ColourShift(gain, background_gain, float(turn), classes, lab_rgb, np.clip(field_rgb / np.exp(gain), 0, 255))
 
 
-def _fit(ours: DoubleArray, theirs: DoubleArray) -> tuple[DoubleArray, float]:
-    ratio = np.log(theirs + DARK) - np.log(ours + DARK)
+def _fit(lab: DoubleArray, field: DoubleArray) -> tuple[DoubleArray, float]:
+    ratio = np.log(field + DARK) - np.log(lab + DARK)
     gain = np.median(ratio, axis=0)
     return gain, float(np.abs(ratio - gain).mean())
 
 
-def _background_gain(contrast: SplitPair) -> DoubleArray | None:
+def _background_gain(pair: SplitPair) -> DoubleArray | None:
     """(3,) log gain from the lab's to the field's background, where both are uniform; else None."""
     colours = []
-    for side in (contrast.lab, contrast.field):
+    for side in (pair.lab, pair.field):
         uniform = [i for i in side.sure if side.masks.origins[i] == "uniform"]
         if len(uniform) < 0.8 * len(side.material):
             return None
@@ -149,7 +151,7 @@ def _same_surface(anchor: DoubleArray, gain: DoubleArray) -> bool:
     return bool(np.abs(anchor).max() < LEAST_GAIN and gain.min() < LEAST_GAIN)
 
 
-def turned(rgb: DoubleArray, degrees: float) -> DoubleArray:
+def rotated_hue(rgb: DoubleArray, degrees: float) -> DoubleArray:
     """(K, 3) colours with their hue turned about the grey axis (in YIQ, which keeps the luminance)."""
     to_yiq = np.array([[0.299, 0.587, 0.114], [0.596, -0.274, -0.322], [0.211, -0.523, 0.312]])
     c, s = np.cos(np.radians(degrees)), np.sin(np.radians(degrees))

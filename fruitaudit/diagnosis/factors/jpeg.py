@@ -19,11 +19,13 @@ _LARGER = 1.5
 
 def measure(measurements: Measurements) -> Change | NotRun:
     """The median quality, 1..100, told from the files' quantisation tables; 100 where a file is no JPEG."""
-    contrast = measurements.contrast
-    here, there = (int(np.median(side.material.jpeg_quality)) for side in (contrast.lab, contrast.field))
-    if there > _HARMLESS or there >= here:
-        return no_difference(f"files are compressed no harder (JPEG quality {there}, lab {here}; 100 is none)")
-    shrink = float(np.median(contrast.field.material.sizes.prod(axis=1)) ** 0.5) / contrast.side
+    pair = measurements.pair
+    lab_quality, field_quality = (int(np.median(side.material.jpeg_quality)) for side in (pair.lab, pair.field))
+    if field_quality > _HARMLESS or field_quality >= lab_quality:
+        return no_difference(
+            f"files are compressed no harder (JPEG quality {field_quality}, lab {lab_quality}; 100 is none)"
+        )
+    shrink = float(np.median(pair.field.material.sizes.prod(axis=1)) ** 0.5) / pair.side
     notes = () if shrink < _LARGER else (
         f"field photos are {shrink:.1f} times larger when they are compressed, so this overstates the effect",
     )  # fmt: skip
@@ -31,12 +33,12 @@ def measure(measurements: Measurements) -> Change | NotRun:
     def apply(layers: Layers, rows: IntArray) -> Layers:
         def compressed(_: int, image: FloatArray) -> ByteArray:
             data = cv2.imencode(".jpg", np.clip(np.rint(image), 0, 255).astype(np.uint8)[..., ::-1],
-                                [cv2.IMWRITE_JPEG_QUALITY, there])[1]  # fmt: skip
+                                [cv2.IMWRITE_JPEG_QUALITY, field_quality])[1]  # fmt: skip
             return np.asarray(cv2.imdecode(data, cv2.IMREAD_COLOR), np.uint8)[..., ::-1]
 
         return layers.flattened().with_objects(compressed)
 
-    return Change("jpeg", f"quality {there}", apply, notes)
+    return Change("jpeg", f"quality {field_quality}", apply, notes)
 
 
 def remedy(_: Measurements, dose: str) -> Remedy:

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from fruitaudit.diagnosis.factors.base import Measurements
-from fruitaudit.diagnosis.gap.contrast import MaskedSplit
+from fruitaudit.diagnosis.gap.split_pair import MaskedSplit
 from fruitaudit.records.data import ByteArray, DoubleArray
 
 
@@ -28,7 +28,7 @@ class Layout:
 
 def layouts(measurements: Measurements) -> tuple[Layout, Layout]:
     """Of the lab and of the field."""
-    return layout_of(measurements.contrast.lab), layout_of(measurements.contrast.field)
+    return layout_of(measurements.pair.lab), layout_of(measurements.pair.field)
 
 
 def layout_of(side: MaskedSplit) -> Layout:

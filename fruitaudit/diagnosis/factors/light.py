@@ -1,4 +1,4 @@
-"""Light and colour cast: one gain a channel, as a lamp or a camera's white balance gives, and its variation."""
+"""Light and colour cast: one gain per channel, as a lamp or a camera's white balance gives, and its variation."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import numpy as np
 
 from fruitaudit.diagnosis.factors.base import TRAIN, Change, Factor, Measurements, no_difference
 from fruitaudit.diagnosis.factors.colours import DARK, LEAST_GAIN, ObjectColours, colours, shift
-from fruitaudit.diagnosis.gap.contrast import MaskedSplit, class_medians, excess_spread
+from fruitaudit.diagnosis.gap.split_pair import MaskedSplit, class_medians, excess_spread
 from fruitaudit.diagnosis.images.layers import Layers
 from fruitaudit.records.data import DoubleArray, FloatArray, IntArray
 from fruitaudit.records.diagnosis import Remedy
@@ -23,44 +23,49 @@ _FARTHEST = 2.5
 
 def measure(measurements: Measurements) -> Change | NotRun:
     """The common gain, and as much variation of exposure as the field has beyond the lab's, on the whole picture."""
-    contrast, measured = measurements.contrast, measurements.once(shift)
+    pair, difference = measurements.pair, measurements.once(shift)
     lab, field = measurements.once(colours)
-    ours, theirs = (_exposure(c, s, measured.classes) for c, s in ((lab, contrast.lab), (field, contrast.field)))
-    spread = excess_spread(ours, theirs)
-    own = np.nan_to_num(theirs[contrast.partner]) * spread
-    ratio = np.nanmedian(class_medians(field.contrast, contrast.field.material.labels, measured.classes)) / max(
-        float(np.nanmedian(class_medians(lab.contrast, contrast.lab.material.labels, measured.classes))), 1e-3
+    lab_exposure, field_exposure = (
+        _exposure(c, s, difference.classes) for c, s in ((lab, pair.lab), (field, pair.field))
+    )
+    spread = excess_spread(lab_exposure, field_exposure)
+    exposure = np.nan_to_num(field_exposure[pair.partner]) * spread
+    ratio = np.nanmedian(class_medians(field.contrast, pair.field.material.labels, difference.classes)) / max(
+        float(np.nanmedian(class_medians(lab.contrast, pair.lab.material.labels, difference.classes))), 1e-3
     )
     # The contrast of a whole photo is not that of its object.
-    steeper = contrast.field.separable and ratio > _STEEPER
-    steep = float(min(ratio, _STEEPEST)) if steeper else 1.0
-    gains, behind = (
-        np.exp(np.clip(g + own[:, None], -_FARTHEST, _FARTHEST)).astype(np.float32)
-        for g in (measured.gain, measured.behind)
+    harder = pair.field.separable and ratio > _STEEPER
+    contrast = float(min(ratio, _STEEPEST)) if harder else 1.0
+    gains, background_gains = (
+        np.exp(np.clip(g + exposure[:, None], -_FARTHEST, _FARTHEST)).astype(np.float32)
+        for g in (difference.gain, difference.background_gain)
     )
-    if np.abs(measured.gain).max() < LEAST_GAIN and np.std(own) < LEAST_GAIN and steep == 1:
+    if np.abs(difference.gain).max() < LEAST_GAIN and np.std(exposure) < LEAST_GAIN and contrast == 1:
         return no_difference("objects are as bright, as contrasted and of the same cast")
 
     def apply(layers: Layers, rows: IntArray) -> Layers:
-        gain, other = gains[rows][:, None, None], behind[rows][:, None, None]
-        objects, backgrounds = _steeper(layers.objects, layers.alpha, steep) * gain, layers.backgrounds * other
+        gain, background_gain = gains[rows][:, None, None], background_gains[rows][:, None, None]
+        objects, backgrounds = (
+            _steeper(layers.objects, layers.alpha, contrast) * gain,
+            layers.backgrounds * background_gain,
+        )
         np.clip(objects, 0, 255, out=objects)
         np.clip(backgrounds, 0, 255, out=backgrounds)
         return replace(layers, objects=objects, backgrounds=backgrounds)
 
-    percent = ", ".join(f"{name} x{g:.2f}" for name, g in zip("RGB", np.exp(measured.gain), strict=True))
-    dose = f"{percent}; exposure varies by {100 * np.std(own):.0f} % more; object contrast x{steep:.2f}"
+    percent = ", ".join(f"{name} x{g:.2f}" for name, g in zip("RGB", np.exp(difference.gain), strict=True))
+    dose = f"{percent}; exposure varies by {100 * np.std(exposure):.0f} % more; object contrast x{contrast:.2f}"
     return Change("light", dose, apply)
 
 
-def _exposure(of: ObjectColours, side: MaskedSplit, classes: IntArray) -> DoubleArray:
+def _exposure(objects: ObjectColours, side: MaskedSplit, classes: IntArray) -> DoubleArray:
     """(N,) log brightness of each object about the median of its class."""
-    bright = np.log(of.rgb.mean(axis=1) + DARK)
+    bright = np.log(objects.rgb.mean(axis=1) + DARK)
     labels = side.material.labels
-    about = np.full(len(bright), np.nan)
+    deviations = np.full(len(bright), np.nan)
     for c, median in zip(classes, class_medians(bright, labels, classes), strict=True):
-        about[labels == c] = bright[labels == c] - median
-    return about
+        deviations[labels == c] = bright[labels == c] - median
+    return deviations
 
 
 def _steeper(objects: FloatArray, alpha: FloatArray, factor: float) -> FloatArray:
@@ -73,11 +78,11 @@ def _steeper(objects: FloatArray, alpha: FloatArray, factor: float) -> FloatArra
 
 def undo(measurements: Measurements) -> Change:
     """The measured gain, common to all images, divided out of objects and backgrounds."""
-    measured = measurements.once(shift)
-    gain, behind = (np.exp(-g).astype(np.float32) for g in (measured.gain, measured.behind))
+    difference = measurements.once(shift)
+    gain, background_gain = (np.exp(-g).astype(np.float32) for g in (difference.gain, difference.background_gain))
 
     def apply(layers: Layers, _: IntArray) -> Layers:
-        backgrounds = np.clip(layers.backgrounds * behind, 0, 255)
+        backgrounds = np.clip(layers.backgrounds * background_gain, 0, 255)
         return replace(layers, objects=np.clip(layers.objects * gain, 0, 255), backgrounds=backgrounds)
 
     dose = "the measured common gain divided out: " + ", ".join(

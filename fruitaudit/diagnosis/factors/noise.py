@@ -17,14 +17,14 @@ _LEAST_NOISE = 2.0
 
 def measure(measurements: Measurements) -> Change | NotRun:
     """sigma = sqrt(field^2 - lab^2), of the medians of `noise_of`; independent of each other, variances add."""
-    contrast = measurements.contrast
-    here, there = (
-        float(np.median([noise_of(p) for p in side.material.pixels])) for side in (contrast.lab, contrast.field)
+    pair = measurements.pair
+    lab_noise, field_noise = (
+        float(np.median([noise_of(p) for p in side.material.pixels])) for side in (pair.lab, pair.field)
     )
-    if there - here < _LEAST_NOISE:
-        return no_difference(f"flat parts are no noisier (deviation {there:.1f}, lab {here:.1f} of 255)")
-    sigma = float(np.sqrt(there**2 - here**2))
-    ids, streams = contrast.lab.material.ids, contrast.streams
+    if field_noise - lab_noise < _LEAST_NOISE:
+        return no_difference(f"flat parts are no noisier (deviation {field_noise:.1f}, lab {lab_noise:.1f} of 255)")
+    sigma = float(np.sqrt(field_noise**2 - lab_noise**2))
+    ids, streams = pair.lab.material.ids, pair.streams
 
     def apply(layers: Layers, rows: IntArray) -> Layers:
         def noisy(k: int, image: FloatArray) -> FloatArray:

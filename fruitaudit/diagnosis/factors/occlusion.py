@@ -17,10 +17,10 @@ _SHARE = 0.25
 
 def measure(measurements: Measurements) -> Change | NotRun:
     """The dose is fixed, the side from which the object is hidden is drawn for each image."""
-    contrast = measurements.contrast
-    if not contrast.lab.separable:
-        return NotRun(f"what hides an object needs its mask: {contrast.lab.masks.text}", code="no_masks")
-    angles = np.array([contrast.streams.rng("occlusion", i).uniform(0, 2 * np.pi) for i in contrast.lab.material.ids])
+    pair = measurements.pair
+    if not pair.lab.separable:
+        return NotRun(f"what hides an object needs its mask: {pair.lab.masks.text}", code="no_masks")
+    angles = np.array([pair.streams.rng("occlusion", i).uniform(0, 2 * np.pi) for i in pair.lab.material.ids])
 
     def apply(layers: Layers, rows: IntArray) -> Layers:
         alpha = np.stack([_hidden(a, angles[i], _SHARE) for a, i in zip(layers.alpha, rows, strict=True)])

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from fruitaudit.diagnosis.factors.base import Change
-from fruitaudit.diagnosis.gap.contrast import SplitPair
+from fruitaudit.diagnosis.gap.split_pair import SplitPair
 from fruitaudit.diagnosis.images.layers import Layers
 from fruitaudit.records.data import DoubleArray, FloatArray, IntArray
 
@@ -21,8 +21,10 @@ def scale_change(scales: DoubleArray, offsets: DoubleArray, dose: str, notes: tu
     """`scales` (N,), `offsets` (N, 2) in image sides, of each lab image."""
 
     def apply(layers: Layers, rows: IntArray) -> Layers:
-        moved = [_placed(layers.objects[k], layers.alpha[k], float(scales[i]), offsets[i]) for k, i in enumerate(rows)]
-        objects, alpha = (np.stack(part) for part in zip(*moved, strict=True))
+        placements = [
+            _placed(layers.objects[k], layers.alpha[k], float(scales[i]), offsets[i]) for k, i in enumerate(rows)
+        ]
+        objects, alpha = (np.stack(part) for part in zip(*placements, strict=True))
         return replace(layers, objects=objects, alpha=alpha)
 
     return Change("scale", dose, apply, notes)
@@ -49,15 +51,17 @@ def _placed(
     )
 
 
-def several_change(contrast: SplitPair, extra: IntArray, dose: str, notes: tuple[str, ...] = ()) -> Change:
+def several_change(pair: SplitPair, extra: IntArray, dose: str, notes: tuple[str, ...] = ()) -> Change:
     """`extra` (N,) further copies; `PILE` fills the picture."""
-    material = contrast.lab.material
-    rngs = [contrast.streams.rng("several objects", sample_id) for sample_id in material.ids]
+    material = pair.lab.material
+    rngs = [pair.streams.rng("several objects", sample_id) for sample_id in material.ids]
     places = np.array([rng.uniform(0, 1, (8, 2)) for rng in rngs])
 
     def apply(layers: Layers, rows: IntArray) -> Layers:
-        done = [_repeated(layers.objects[k], layers.alpha[k], int(extra[i]), places[i]) for k, i in enumerate(rows)]
-        objects, alpha = (np.stack(part) for part in zip(*done, strict=True))
+        repetitions = [
+            _repeated(layers.objects[k], layers.alpha[k], int(extra[i]), places[i]) for k, i in enumerate(rows)
+        ]
+        objects, alpha = (np.stack(part) for part in zip(*repetitions, strict=True))
         return replace(layers, objects=objects, alpha=alpha)
 
     return Change("several", dose, apply, notes)
@@ -74,19 +78,19 @@ def _repeated(image: FloatArray, alpha: FloatArray, extra: int, places: DoubleAr
         return _tiled(image[box], alpha[box], alpha.shape, places[0])
     height, width = alpha.shape
     centre = np.array([rows.mean() / height, columns.mean() / width])
-    covered = alpha
+    total_alpha = alpha
     # Of eight places, again and again the one that is farthest from what is there already.
-    free = np.linalg.norm(places - centre, axis=1)
+    clearance = np.linalg.norm(places - centre, axis=1)
     for _ in range(min(extra, len(places))):  # further ones would lie on these
-        place = places[int(np.argmax(free))]
-        free = np.minimum(free, np.linalg.norm(places - place, axis=1))
+        place = places[int(np.argmax(clearance))]
+        clearance = np.minimum(clearance, np.linalg.norm(places - place, axis=1))
         shift = np.array([[1, 0, (place[1] - centre[1]) * width], [0, 1, (place[0] - centre[0]) * height]])
-        beside = cv2.warpAffine(alpha, shift, (width, height), borderValue=0)
+        copy_alpha = cv2.warpAffine(alpha, shift, (width, height), borderValue=0)
         colours = cv2.warpAffine(image, shift, (width, height), borderMode=cv2.BORDER_REPLICATE)
-        under = beside * (1 - covered)
-        image = cv2.blendLinear(image, colours, covered, under)
-        covered = covered + under
-    return image, np.minimum(covered, 1)
+        visible_alpha = copy_alpha * (1 - total_alpha)
+        image = cv2.blendLinear(image, colours, total_alpha, visible_alpha)
+        total_alpha = total_alpha + visible_alpha
+    return image, np.minimum(total_alpha, 1)
 
 
 def _tiled(
@@ -94,12 +98,12 @@ def _tiled(
 ) -> tuple[FloatArray, FloatArray]:
     """The object's box repeated in rows, every other one shifted by half a box, from a random beginning."""
     h, w = alpha.shape
-    across = shape[1] // w + 3
+    n_columns = shape[1] // w + 3
     colours, covers = [], []
     for row in range(shape[0] // h + 2):
         shift = (row % 2) * (w // 2)
-        colours.append(np.roll(np.tile(image, (1, across, 1)), shift, axis=1))
-        covers.append(np.roll(np.tile(alpha, (1, across)), shift, axis=1))
+        colours.append(np.roll(np.tile(image, (1, n_columns, 1)), shift, axis=1))
+        covers.append(np.roll(np.tile(alpha, (1, n_columns)), shift, axis=1))
     top, left = int(place[0] * h), int(place[1] * w)
     window = slice(top, top + shape[0]), slice(left, left + shape[1])
     return np.concatenate(colours)[window], np.concatenate(covers)[window]

@@ -16,8 +16,8 @@ def factors() -> dict[str, Factor]:
     """All factors by name, in the order of their tables."""
     root = importlib.import_module(PACKAGE)
     modules = (importlib.import_module(f"{PACKAGE}.{module.name}") for module in pkgutil.iter_modules(root.__path__))
-    found = [factor for module in modules for factor in getattr(module, "FACTORS", ())]
-    return {factor.name: factor for factor in sorted(found, key=lambda factor: factor.order)}
+    registrations = [factor for module in modules for factor in getattr(module, "FACTORS", ())]
+    return {factor.name: factor for factor in sorted(registrations, key=lambda factor: factor.order)}
 
 
 def suspects() -> tuple[Factor, ...]:
@@ -38,11 +38,11 @@ def position(factor: str) -> tuple[int, int]:
 
 def causes() -> dict[str, tuple[str, ...]]:
     """What may follow `cause:` in a claim, and the factors that it stands for."""
-    found: dict[str, tuple[str, ...]] = {}
+    factors_by_cause: dict[str, tuple[str, ...]] = {}
     for factor in suspects():
         for name in (factor.name, *factor.claims):
-            found[name] = (*found.get(name, ()), factor.name)
-    return found
+            factors_by_cause[name] = (*factors_by_cause.get(name, ()), factor.name)
+    return factors_by_cause
 
 
 def table() -> str:

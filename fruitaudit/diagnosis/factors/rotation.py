@@ -15,8 +15,8 @@ from fruitaudit.records.data import FloatArray, IntArray
 
 def measure(measurements: Measurements) -> Change:
     """An angle is drawn for each image, 0 to 360 degrees about the picture's middle."""
-    contrast = measurements.contrast
-    angles = np.array([contrast.streams.rng("rotation", i).uniform(0, 360) for i in contrast.lab.material.ids])
+    pair = measurements.pair
+    angles = np.array([pair.streams.rng("rotation", i).uniform(0, 360) for i in pair.lab.material.ids])
 
     def apply(layers: Layers, rows: IntArray) -> Layers:
         height, width = layers.alpha.shape[1:]
@@ -27,8 +27,8 @@ def measure(measurements: Measurements) -> Change:
 
         alpha = [turn(a, angles[i], cv2.BORDER_CONSTANT if a.min() < 1 else cv2.BORDER_REPLICATE)
                  for a, i in zip(layers.alpha, rows, strict=True)]  # fmt: skip
-        turned = layers.with_objects(lambda k, image: turn(image, angles[rows[k]], cv2.BORDER_REPLICATE))
-        return replace(turned, alpha=np.stack(alpha).astype(np.float32))
+        rotated = layers.with_objects(lambda k, image: turn(image, angles[rows[k]], cv2.BORDER_REPLICATE))
+        return replace(rotated, alpha=np.stack(alpha).astype(np.float32))
 
     return Change("rotation", "the object turned by any angle in the picture's plane", apply)
 

@@ -6,10 +6,10 @@ import cv2
 import numpy as np
 
 from fruitaudit.diagnosis.factors.base import TRAIN, Change, Factor, Measurements, no_difference, without_masks
-from fruitaudit.diagnosis.factors.guessed_layout import changes_seen, guessed, immovable
+from fruitaudit.diagnosis.factors.guessed_layout import guessed_changes, immovable, layout_guess
 from fruitaudit.diagnosis.factors.layout import layouts
 from fruitaudit.diagnosis.factors.placing import scale_change
-from fruitaudit.diagnosis.gap.contrast import class_medians, excess_spread
+from fruitaudit.diagnosis.gap.split_pair import class_medians, excess_spread
 from fruitaudit.diagnosis.images.layers import Layers
 from fruitaudit.records.data import FloatArray, IntArray
 from fruitaudit.records.diagnosis import Remedy
@@ -28,25 +28,25 @@ _PLACE_GUESSED = "where the object lies is not known, so that this speaks neithe
 
 def measure(measurements: Measurements) -> Change | NotRun:
     """Each object resized by the ratio of the class medians and moved as far off the middle as its partner."""
-    contrast = measurements.contrast
-    if reason := immovable(contrast):
+    pair = measurements.pair
+    if reason := immovable(pair):
         return reason
-    if not contrast.field.separable:
-        return measurements.once(changes_seen)["scale"]
+    if not pair.field.separable:
+        return measurements.once(guessed_changes)["scale"]
     lab, field = measurements.once(layouts)
-    classes = np.intersect1d(contrast.lab.material.labels, contrast.field.material.labels)
-    ours, theirs = (np.log(layout.side) for layout in (lab, field))
+    classes = np.intersect1d(pair.lab.material.labels, pair.field.material.labels)
+    lab_sizes, field_sizes = (np.log(layout.side) for layout in (lab, field))
     ratio = np.nanmedian(
-        class_medians(theirs, contrast.field.material.labels, classes)
-        - class_medians(ours, contrast.lab.material.labels, classes)
+        class_medians(field_sizes, pair.field.material.labels, classes)
+        - class_medians(lab_sizes, pair.lab.material.labels, classes)
     )
-    about = theirs - np.nanmedian(theirs)
-    own = np.nan_to_num(about[contrast.partner]) * excess_spread(ours - np.nanmedian(ours), about)
+    deviations = field_sizes - np.nanmedian(field_sizes)
+    variation = np.nan_to_num(deviations[pair.partner]) * excess_spread(lab_sizes - np.nanmedian(lab_sizes), deviations)
     offset_excess = [excess_spread(lab.centre[:, k], field.centre[:, k]) for k in range(2)]
-    offsets = np.nan_to_num(field.centre[contrast.partner]) * offset_excess
-    if abs(ratio) < _LEAST_SCALE and own.std() < _LEAST_SCALE and offsets.std() < _LEAST_OFFSET:
+    offsets = np.nan_to_num(field.centre[pair.partner]) * offset_excess
+    if abs(ratio) < _LEAST_SCALE and variation.std() < _LEAST_SCALE and offsets.std() < _LEAST_OFFSET:
         return no_difference("objects are as large and lie as central")
-    scales = np.exp(np.clip(ratio + own, *np.log(_SCALES)))
+    scales = np.exp(np.clip(ratio + variation, *np.log(_SCALES)))
     low, high = np.quantile(scales, [0.1, 0.9])
     sizes = " to ".join(dict.fromkeys(f"{scale:.2f}" for scale in (low, high)))
     dose = f"objects at {sizes} of their size, up to {np.abs(offsets).max():.2f} image sides off the middle"
@@ -58,9 +58,9 @@ def undo(measurements: Measurements) -> Change | NotRun:
 
     Where the layout was only guessed, the middle of the photo is cropped by the guessed size.
     """
-    contrast, guess = measurements.contrast, measurements.once(guessed)
-    if guess is None and (blind := without_masks(contrast)):
-        return blind
+    pair, guess = measurements.pair, measurements.once(layout_guess)
+    if guess is None and (reason := without_masks(pair)):
+        return reason
     lab, field = measurements.once(layouts)
     target = float(np.nanmedian(lab.side))
     zoom = np.nan_to_num(np.clip(target / field.side, *_ZOOMS), nan=1.0)

@@ -8,7 +8,7 @@ import numpy.typing as npt
 
 from fruitaudit.diagnosis.factors.base import Change, Factor, Measurements, no_difference, without_masks
 from fruitaudit.diagnosis.factors.colours import core_of, shift
-from fruitaudit.diagnosis.gap.contrast import MaskedSplit, SplitPair, class_medians
+from fruitaudit.diagnosis.gap.split_pair import MaskedSplit, SplitPair, class_medians
 from fruitaudit.diagnosis.images.layers import Layers, fill
 from fruitaudit.records.data import ByteArray, DoubleArray, FloatArray, IntArray
 from fruitaudit.records.diagnosis import Remedy
@@ -32,27 +32,29 @@ def measure(measurements: Measurements) -> Change | NotRun:
 
     Water darkens a matt surface and makes it shine (Lekner, Dorf 1988, Appl. Opt. 27(7), 1278-1280).
     """
-    contrast, apart = measurements.contrast, measurements.once(shift)
-    if not contrast.lab.separable or not contrast.field.separable:
+    pair, difference = measurements.pair, measurements.once(shift)
+    if not pair.lab.separable or not pair.field.separable:
         return NotRun(
-            f"the shine of objects needs masks: {contrast.field.masks.text} in {contrast.field.material.split}",
+            f"the shine of objects needs masks: {pair.field.masks.text} in {pair.field.material.split}",
             code="no_masks",
         )
-    ours, theirs = (_skins(side) for side in (contrast.lab, contrast.field))
-    labels = contrast.lab.material.labels, contrast.field.material.labels
-    medians = [class_medians(skin, y, apart.classes) for skin, y in zip((ours, theirs), labels, strict=True)]
+    lab_skins, field_skins = (_skins(side) for side in (pair.lab, pair.field))
+    labels = pair.lab.material.labels, pair.field.material.labels
+    medians = [
+        class_medians(skin, y, difference.classes) for skin, y in zip((lab_skins, field_skins), labels, strict=True)
+    ]
     excess = float(np.nanmedian(medians[1][:, 0] - medians[0][:, 0]))
     if not excess >= _LEAST_GLINT:
         return no_difference(f"objects glint no more ({excess:+.0f} of 255 of whitening)")
-    fall = float(np.exp(np.nanmedian(medians[1][:, 1] - medians[0][:, 1]) - apart.gain.mean()))
-    dark = float(np.clip(fall, _DARKEST, 1.0))
-    places = [_glints(contrast, i) for i in range(len(contrast.lab.material))]
-    strength = _matching(contrast, places, dark, float(np.nanmedian(medians[0][:, 0])) + excess)
+    darkening = float(np.exp(np.nanmedian(medians[1][:, 1] - medians[0][:, 1]) - difference.gain.mean()))
+    brightness = float(np.clip(darkening, _DARKEST, 1.0))
+    places = [_glints(pair, i) for i in range(len(pair.lab.material))]
+    strength = _matching(pair, places, brightness, float(np.nanmedian(medians[0][:, 0])) + excess)
 
     def apply(layers: Layers, rows: IntArray) -> Layers:
-        return layers.with_objects(lambda k, image: _wet(image, places[rows[k]], dark, strength))
+        return layers.with_objects(lambda k, image: _wet(image, places[rows[k]], brightness, strength))
 
-    dose = f"skin at {100 * dark:.0f} % of its brightness, white glints of strength {strength:.1f}"
+    dose = f"skin at {100 * brightness:.0f} % of its brightness, white glints of strength {strength:.1f}"
     return Change("wetness", dose, apply)
 
 
@@ -64,44 +66,46 @@ def glint_of(image: ByteArray, inside: npt.NDArray[np.bool_]) -> float:
 
 def _skins(side: MaskedSplit) -> DoubleArray:
     """(N, 2) glint and log median luminance of each object; NaN where it is too small or its mask not sure."""
-    found = np.full((len(side.material), 2), np.nan)
+    skins = np.full((len(side.material), 2), np.nan)
     for i in side.sure:
         inside = core_of(side.masks.values[i])
         if inside.sum() >= _LEAST_AREA:
             image = side.material.pixels[i]
             grey = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)[inside]
-            found[i] = glint_of(image, inside), np.log(float(np.median(grey)) + 2)
-    return found
+            skins[i] = glint_of(image, inside), np.log(float(np.median(grey)) + 2)
+    return skins
 
 
-def _glints(contrast: SplitPair, i: int) -> FloatArray:
+def _glints(pair: SplitPair, i: int) -> FloatArray:
     """(H, W) 0..1 where the object of image i would shine: its brightest tenth, and drops at random."""
-    image, mask = contrast.lab.material.pixels[i], contrast.lab.masks.values[i]
-    grey = cv2.GaussianBlur(cv2.cvtColor(image, cv2.COLOR_RGB2GRAY).astype(np.float32), (0, 0), 0.015 * contrast.side)
+    image, mask = pair.lab.material.pixels[i], pair.lab.masks.values[i]
+    grey = cv2.GaussianBlur(cv2.cvtColor(image, cv2.COLOR_RGB2GRAY).astype(np.float32), (0, 0), 0.015 * pair.side)
     inside = core_of(mask)
     low, high = np.quantile(grey[inside], [0.88, 0.995])
     shine = np.clip((grey - low) / max(float(high - low), 1.0), 0, 1)
-    drops = contrast.streams.rng("wetness", contrast.lab.material.ids[i]).random(mask.shape) < _DROPS
+    drops = pair.streams.rng("wetness", pair.lab.material.ids[i]).random(mask.shape) < _DROPS
     soft = cv2.GaussianBlur(drops.astype(np.float32), (0, 0), 0.6) * (2 * np.pi * 0.36)
     return np.where(inside, np.clip(np.maximum(shine, 0.7 * soft), 0, 1), 0).astype(np.float32)
 
 
-def _wet(image: FloatArray, glints: FloatArray, dark: float, strength: float) -> FloatArray:
-    wet = image * np.float32(dark)
-    return wet + (255 - wet) * (np.float32(strength) * glints[..., None])
+def _wet(image: FloatArray, glints: FloatArray, brightness: float, strength: float) -> FloatArray:
+    skin = image * np.float32(brightness)
+    return skin + (255 - skin) * (np.float32(strength) * glints[..., None])
 
 
-def _matching(contrast: SplitPair, places: list[FloatArray], dark: float, wanted: float) -> float:
+def _matching(pair: SplitPair, places: list[FloatArray], brightness: float, glint: float) -> float:
     """The strength at which lab objects glint as much as wanted, by interpolation between ten."""
-    side = contrast.lab
+    side = pair.lab
     rows = side.sure[:: max(1, len(side.sure) // _TRIED)]
-    reached = []
+    lab_glints = []
     for strength in _STRENGTHS:
-        wet = [_wet(side.material.pixels[i].astype(np.float32), places[i], dark, float(strength)) for i in rows]
+        images = [
+            _wet(side.material.pixels[i].astype(np.float32), places[i], brightness, float(strength)) for i in rows
+        ]
         glints = [glint_of(np.clip(w, 0, 255).astype(np.uint8), core_of(side.masks.values[i]))
-                  for w, i in zip(wet, rows, strict=True)]  # fmt: skip
-        reached.append(float(np.median(glints)))
-    return float(np.interp(wanted, np.maximum.accumulate(reached), _STRENGTHS))
+                  for w, i in zip(images, rows, strict=True)]  # fmt: skip
+        lab_glints.append(float(np.median(glints)))
+    return float(np.interp(glint, np.maximum.accumulate(lab_glints), _STRENGTHS))
 
 
 def specks(image: ByteArray) -> npt.NDArray[np.bool_]:
@@ -112,8 +116,8 @@ def specks(image: ByteArray) -> npt.NDArray[np.bool_]:
 
 def undo(measurements: Measurements) -> Change | NotRun:
     """Specks, and the pixels around them, filled from what surrounds them."""
-    if blind := without_masks(measurements.contrast):
-        return blind
+    if reason := without_masks(measurements.pair):
+        return reason
 
     def dry(_: int, image: FloatArray) -> FloatArray:
         spots = cv2.dilate(specks(np.clip(image, 0, 255).astype(np.uint8)).astype(np.uint8), np.ones((3, 3), np.uint8))

@@ -13,9 +13,9 @@ import numpy as np
 
 from fruitaudit.diagnosis.factors import registry
 from fruitaudit.diagnosis.factors.base import Change
-from fruitaudit.diagnosis.gap.contrast import MaskedSplit
+from fruitaudit.diagnosis.gap.split_pair import MaskedSplit
 from fruitaudit.diagnosis.images.layers import Layers
-from fruitaudit.diagnosis.images.material import PixelClassifier
+from fruitaudit.diagnosis.images.split_sample import PixelClassifier
 from fruitaudit.records.data import ByteArray, DoubleArray, IntArray
 
 CHUNK = 64
@@ -27,47 +27,49 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class PredictionCache:
-    """What the model calls the images of one side under subsets of the changes; each subset is tried once."""
+    """Predictions for the images of one split under subsets of the changes; each subset is computed once."""
 
-    eye: PixelClassifier
+    pixel_classifier: PixelClassifier
     side: MaskedSplit
     changes: tuple[Change, ...]
-    _known: dict[Subset, IntArray] = field(default_factory=dict)
+    _predictions: dict[Subset, IntArray] = field(default_factory=dict)
 
-    def called(self, subsets: Iterable[Subset]) -> dict[Subset, IntArray]:
+    def predictions(self, subsets: Iterable[Subset]) -> dict[Subset, IntArray]:
         """(N,) by subset."""
-        wanted = list(dict.fromkeys(subsets))
-        new = [subset for subset in wanted if subset not in self._known]
-        if new:
-            self._known.update(predictions(self.eye, self.side, self.changes, new))
-        return {subset: self._known[subset] for subset in wanted}
+        unique = list(dict.fromkeys(subsets))
+        missing = [subset for subset in unique if subset not in self._predictions]
+        if missing:
+            self._predictions.update(predict_subsets(self.pixel_classifier, self.side, self.changes, missing))
+        return {subset: self._predictions[subset] for subset in unique}
 
-    def right(self, subsets: Iterable[Subset]) -> dict[Subset, DoubleArray]:
+    def correct(self, subsets: Iterable[Subset]) -> dict[Subset, DoubleArray]:
         """(N,) by subset, 1.0 where the model is right, else 0.0."""
         labels = self.side.material.labels
-        return {subset: (said == labels).astype(np.float64) for subset, said in self.called(subsets).items()}
+        return {
+            subset: (predicted == labels).astype(np.float64) for subset, predicted in self.predictions(subsets).items()
+        }
 
 
-def predictions(
-    eye: PixelClassifier, side: MaskedSplit, changes: Sequence[Change], subsets: Sequence[Subset]
+def predict_subsets(
+    pixel_classifier: PixelClassifier, side: MaskedSplit, changes: Sequence[Change], subsets: Sequence[Subset]
 ) -> dict[Subset, IntArray]:
-    """What the model calls every image under each subset of the changes: (N,) by subset.
+    """Predicted class of every image under each subset of the changes: (N,) by subset.
 
     Changes that several subsets begin with are made once.
     """
     ordered, cutouts = in_order(changes), side.cutouts
 
     def of_chunk(rows: IntArray) -> dict[Subset, IntArray]:
-        found: dict[Subset, IntArray] = {}
+        by_subset: dict[Subset, IntArray] = {}
 
-        def ask(subset: Subset, pixels: ByteArray) -> None:
-            found[subset] = eye.predicted(pixels)
+        def record(subset: Subset, pixels: ByteArray) -> None:
+            by_subset[subset] = pixel_classifier.predicted(pixels)
 
-        _walk(cutouts[rows], rows, ordered, subsets, ask)
-        return found
+        _walk(cutouts[rows], rows, ordered, subsets, record)
+        return by_subset
 
-    parts = in_chunks(len(side.material), of_chunk)
-    return {subset: np.concatenate([part[subset] for part in parts]) for subset in subsets}
+    chunks = in_chunks(len(side.material), of_chunk)
+    return {subset: np.concatenate([part[subset] for part in chunks]) for subset in subsets}
 
 
 def in_chunks(n: int, work: Callable[[IntArray], T]) -> list[T]:
@@ -78,22 +80,22 @@ def in_chunks(n: int, work: Callable[[IntArray], T]) -> list[T]:
 
 
 def _walk(
-    layers: Layers, rows: IntArray, changes: Sequence[Change], wanted: Sequence[Subset],
+    layers: Layers, rows: IntArray, changes: Sequence[Change], subsets: Sequence[Subset],
     leaf: Callable[[Subset, ByteArray], None],
 ) -> None:  # fmt: skip
-    if not wanted:
+    if not subsets:
         return
     if not changes:
-        leaf(wanted[0], layers.flat())
+        leaf(subsets[0], layers.flat())
         return
-    first, rest = changes[0], changes[1:]
-    _walk(layers, rows, rest, [s for s in wanted if first.factor not in s], leaf)
-    with_it = [s for s in wanted if first.factor in s]
-    if with_it:
-        _walk(first.apply(layers, rows), rows, rest, with_it, leaf)
+    change, others = changes[0], changes[1:]
+    _walk(layers, rows, others, [s for s in subsets if change.factor not in s], leaf)
+    with_change = [s for s in subsets if change.factor in s]
+    if with_change:
+        _walk(change.apply(layers, rows), rows, others, with_change, leaf)
 
 
-def changed(side: MaskedSplit, changes: Sequence[Change], rows: IntArray) -> ByteArray:
+def changed_pixels(side: MaskedSplit, changes: Sequence[Change], rows: IntArray) -> ByteArray:
     """The pictures of these rows under all of the changes."""
     layers = side.cutouts[rows]
     for change in in_order(changes):
@@ -108,4 +110,4 @@ def in_order(changes: Sequence[Change]) -> list[Change]:
 
 def all_subsets(names: Sequence[str]) -> list[Subset]:
     """Every subset of the names, smallest first."""
-    return [frozenset(some) for size in range(len(names) + 1) for some in combinations(names, size)]
+    return [frozenset(subset) for size in range(len(names) + 1) for subset in combinations(names, size)]

@@ -10,10 +10,10 @@ import numpy as np
 from PIL import Image
 
 from fruitaudit.diagnosis.factors.base import Change
-from fruitaudit.diagnosis.gap.change import changed
-from fruitaudit.diagnosis.gap.contrast import SplitPair
+from fruitaudit.diagnosis.gap.change import changed_pixels
 from fruitaudit.diagnosis.gap.measuring import Factors
-from fruitaudit.diagnosis.images.material import PixelClassifier
+from fruitaudit.diagnosis.gap.split_pair import SplitPair
+from fruitaudit.diagnosis.images.split_sample import PixelClassifier
 from fruitaudit.records.data import ByteArray, IntArray
 from fruitaudit.records.diagnosis import Decomposition, Example
 from fruitaudit.runtime.files import atomic
@@ -23,8 +23,8 @@ TOGETHER, FIELD = "together", "field"
 
 
 def draw_examples(
-    eye: PixelClassifier,
-    contrast: SplitPair,
+    pixel_classifier: PixelClassifier,
+    pair: SplitPair,
     factors: Factors,
     gap: Decomposition,
     class_names: Sequence[str],
@@ -34,18 +34,18 @@ def draw_examples(
 
     Pictures are `out`/diagnosis/<field split>/<factor>-<i>-{before,after}.png at the model's size.
     """
-    rows = example_rows(contrast)
-    lab, field = contrast.lab.material, contrast.field.material
+    rows = example_rows(pair)
+    lab, field = pair.lab.material, pair.field.material
     changes = [factors.changes[share.factor] for share in gap.shares]
-    wanted: list[tuple[str, list[Change]]] = [(change.factor, [change]) for change in changes]
+    change_sets: list[tuple[str, list[Change]]] = [(change.factor, [change]) for change in changes]
     if len(changes) > 1:
-        wanted.append((TOGETHER, changes))
-    shown = [(name, rows, changed(contrast.lab, some, rows)) for name, some in wanted]
-    same = rows[field.labels[contrast.partner[rows]] == lab.labels[rows]]
-    shown.append((FIELD, same, field.pixels[contrast.partner[same]]))
-    for name, of, pixels in shown:
-        called = eye.predicted(pixels) if len(of) else of
-        for i, row in enumerate(of):
+        change_sets.append((TOGETHER, changes))
+    picture_sets = [(name, rows, changed_pixels(pair.lab, subset, rows)) for name, subset in change_sets]
+    same_class = rows[field.labels[pair.partner[rows]] == lab.labels[rows]]
+    picture_sets.append((FIELD, same_class, field.pixels[pair.partner[same_class]]))
+    for name, selected_rows, pixels in picture_sets:
+        predicted = pixel_classifier.predicted(pixels) if len(selected_rows) else selected_rows
+        for i, row in enumerate(selected_rows):
             stem = f"diagnosis/{field.split}/{name}-{i}"
             yield Example(
                 factor=name,
@@ -53,22 +53,22 @@ def draw_examples(
                 before=write_picture(out, f"{stem}-before.png", lab.pixels[row]),
                 after=write_picture(out, f"{stem}-after.png", pixels[i]),
                 answer_before=class_names[lab.predicted[row]],
-                answer_after=class_names[called[i]],
+                answer_after=class_names[predicted[i]],
                 true_class=class_names[lab.labels[row]],
                 field_split=field.split,
             )
 
 
-def example_rows(contrast: SplitPair) -> IntArray:
-    """(4,) or fewer rows of the lab, drawn with the seed: right answers with a sure mask first, one image a class."""
-    material = contrast.lab.material
-    fit = np.isin(np.arange(len(material)), contrast.lab.sure) + material.correct
-    rng = contrast.streams.rng("diagnosis examples", material.split, contrast.field.material.split)
+def example_rows(pair: SplitPair) -> IntArray:
+    """(4,) or fewer rows of the lab, drawn with the seed: right answers with a sure mask first, one image per class."""
+    material = pair.lab.material
+    suitability = np.isin(np.arange(len(material)), pair.lab.sure) + material.correct
+    rng = pair.streams.rng("diagnosis examples", material.split, pair.field.material.split)
     order = rng.permutation(len(material))
-    order = order[np.argsort(-fit[order], kind="stable")]
-    first = np.sort(np.unique(material.labels[order], return_index=True)[1])
-    others = np.setdiff1d(np.arange(len(order)), first)
-    return order[np.concatenate([first, others])][:IMAGES]
+    order = order[np.argsort(-suitability[order], kind="stable")]
+    first_of_class = np.sort(np.unique(material.labels[order], return_index=True)[1])
+    others = np.setdiff1d(np.arange(len(order)), first_of_class)
+    return order[np.concatenate([first_of_class, others])][:IMAGES]
 
 
 def write_picture(out: Path, name: str, pixels: ByteArray) -> str:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from fruitaudit.diagnosis.factors import registry
 from fruitaudit.diagnosis.factors.base import Change, Measurements
-from fruitaudit.diagnosis.gap.contrast import SplitPair
+from fruitaudit.diagnosis.gap.split_pair import SplitPair
 from fruitaudit.records.diagnosis import Remedy
 from fruitaudit.records.states import NotRun
 
@@ -21,26 +21,26 @@ class Factors:
 
     def undo(self, factor: str) -> Change | NotRun:
         """The change of field images that takes `factor` back, or why there is none."""
-        back = registry.factors()[factor].undo
+        undo = registry.factors()[factor].undo
         return (
-            back(self.measurements) if back else NotRun("no operation on a photo takes it back", code="not_applicable")
+            undo(self.measurements) if undo else NotRun("no operation on a photo takes it back", code="not_applicable")
         )
 
     def remedy(self, factor: str) -> Remedy:
         """What to do about `factor`, at the dose that was measured."""
-        make = registry.factors()[factor].remedy
-        if make is None:
+        remedy = registry.factors()[factor].remedy
+        if remedy is None:
             raise ValueError(f"{factor} is a probe: nothing is to be done about it")
         change = self.changes.get(factor)
-        return make(self.measurements, change.dose if change else "")
+        return remedy(self.measurements, change.dose if change else "")
 
 
-def measure_factors(contrast: SplitPair) -> Factors:
+def measure_factors(pair: SplitPair) -> Factors:
     """Every cause at the field's dose."""
-    measurements = Measurements(contrast, registry.factors())
-    found = {factor.name: measurements.change(factor.name) for factor in registry.suspects()}
+    measurements = Measurements(pair, registry.factors())
+    results = {factor.name: measurements.change(factor.name) for factor in registry.suspects()}
     return Factors(
-        {name: change for name, change in found.items() if isinstance(change, Change)},
-        {name: reason for name, reason in found.items() if isinstance(reason, NotRun)},
+        {name: change for name, change in results.items() if isinstance(change, Change)},
+        {name: reason for name, reason in results.items() if isinstance(reason, NotRun)},
         measurements,
     )

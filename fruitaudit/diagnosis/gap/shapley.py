@@ -23,19 +23,19 @@ ORDERS = 24
 
 
 def shares(players: Sequence[str], value: Mapping[Subset, DoubleArray]) -> dict[str, DoubleArray]:
-    """Exact: `value` of every subset, (N,) each (one game an image) -> each player's share, (N,)."""
+    """Exact: `value` of every subset, (N,) each (one game per image) -> each player's share, (N,)."""
     p = len(players)
-    found = {}
+    share_by_player = {}
     for player in players:
         total = np.zeros_like(np.asarray(value[frozenset()], np.float64))
-        for without in value:
-            if player not in without and without <= set(players):
-                size = len(without)
+        for coalition in value:
+            if player not in coalition and coalition <= set(players):
+                size = len(coalition)
                 total += factorial(size) * factorial(p - size - 1) / factorial(p) * (
-                    value[without | {player}] - value[without]
+                    value[coalition | {player}] - value[coalition]
                 )  # fmt: skip
-        found[player] = total
-    return found
+        share_by_player[player] = total
+    return share_by_player
 
 
 def shares_of_orders(orders: Sequence[Sequence[str]], value: Mapping[Subset, DoubleArray]) -> dict[str, DoubleArray]:
@@ -49,8 +49,8 @@ def shares_of_orders(orders: Sequence[Sequence[str]], value: Mapping[Subset, Dou
 
 def draw_orders(players: Sequence[str], rng: np.random.Generator, count: int = ORDERS) -> list[tuple[str, ...]]:
     """`count` orders, in pairs of an order and its reverse."""
-    drawn = [tuple(players[i] for i in rng.permutation(len(players))) for _ in range(count // 2)]
-    return [order for one in drawn for order in (one, one[::-1])]
+    permutations = [tuple(players[i] for i in rng.permutation(len(players))) for _ in range(count // 2)]
+    return [order for permutation in permutations for order in (permutation, permutation[::-1])]
 
 
 def beginnings(orders: Sequence[Sequence[str]]) -> list[Subset]:

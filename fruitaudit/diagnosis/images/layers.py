@@ -10,12 +10,12 @@ import numpy as np
 import numpy.typing as npt
 
 from fruitaudit.diagnosis.images.masks import SURE, Masks
-from fruitaudit.diagnosis.images.material import SplitSample
+from fruitaudit.diagnosis.images.split_sample import SplitSample
 from fruitaudit.records.data import BoolArray, ByteArray, FloatArray, IntArray
 
 _SOFT = 0.7
 """Standard deviation, in pixels, of the blur that softens a mask's edge."""
-_APART = 20.0
+_LEAST_DISTANCE = 20.0
 """Distance of 8-bit RGB from which an object's colour tells its share of a pixel of the rim."""
 
 
@@ -40,18 +40,18 @@ class Layers:
         if self.alpha.min(initial=1) == 1:  # flattened before
             return self.objects
         parts = zip(self.objects, self.backgrounds, self.alpha, strict=True)
-        return np.stack([_laid(over, under, alpha) for over, under, alpha in parts])
+        return np.stack([_blend(over, under, alpha) for over, under, alpha in parts])
 
     def __len__(self) -> int:
         return len(self.alpha)
 
     def with_objects(self, change: Callable[[int, FloatArray], npt.NDArray[np.generic]]) -> Layers:
         """Every object layer changed by `change(i, object)`."""
-        changed = [change(i, image) for i, image in enumerate(self.objects)]
-        return replace(self, objects=np.stack(changed).astype(np.float32))
+        objects = [change(i, image) for i, image in enumerate(self.objects)]
+        return replace(self, objects=np.stack(objects).astype(np.float32))
 
 
-def _laid(over: FloatArray, under: FloatArray, alpha: FloatArray) -> FloatArray:
+def _blend(over: FloatArray, under: FloatArray, alpha: FloatArray) -> FloatArray:
     return np.asarray(cv2.blendLinear(over, np.ascontiguousarray(under), alpha, 1 - alpha), np.float32)
 
 
@@ -96,30 +96,32 @@ def _cut(image: ByteArray, mask: BoolArray, sure: bool) -> tuple[FloatArray, Flo
 
 def _matte(pixels: FloatArray, objects: FloatArray, backgrounds: FloatArray, mask: BoolArray) -> FloatArray:
     """(H, W) how much of each pixel is object: (I - B) . (F - B) / |F - B|^2; the softened mask where F is near B."""
-    apart = objects - backgrounds
-    size = (apart * apart).sum(axis=2)
-    mixed = ((pixels - backgrounds) * apart).sum(axis=2) / np.maximum(size, 1.0)
+    difference = objects - backgrounds
+    size = (difference * difference).sum(axis=2)
+    mixed = ((pixels - backgrounds) * difference).sum(axis=2) / np.maximum(size, 1.0)
     soft = cv2.GaussianBlur(mask.astype(np.float32), (0, 0), _SOFT)
-    return np.clip(np.where(size >= _APART**2, mixed, soft), 0, 1).astype(np.float32)
+    return np.clip(np.where(size >= _LEAST_DISTANCE**2, mixed, soft), 0, 1).astype(np.float32)
 
 
-def fill(image: FloatArray, known: BoolArray) -> FloatArray:
-    """Pixels that are not `known` from the known ones around them, smoothly. (H, W, 3) -> (H, W, 3).
+def fill(image: FloatArray, valid: BoolArray) -> FloatArray:
+    """Pixels that are not `valid` from the known ones around them, smoothly. (H, W, 3) -> (H, W, 3).
 
     Paper: Gortler et al. 1996, SIGGRAPH, "The Lumigraph", section 3.4.1 (pull-push).
     Differs from the paper: OpenCV's area and bilinear filters.
     """
-    weight = known.astype(np.float32)[..., None]
+    weight = valid.astype(np.float32)[..., None]
     values, weights = [image * weight], [weight]
     while min(values[-1].shape[:2]) > 2:
         size = (max(1, values[-1].shape[1] // 2), max(1, values[-1].shape[0] // 2))
         values.append(cv2.resize(values[-1], size, interpolation=cv2.INTER_AREA))
         weights.append(cv2.resize(weights[-1], size, interpolation=cv2.INTER_AREA)[..., None])
     total = max(float(weights[-1].sum()), 1e-6)
-    found = np.broadcast_to(values[-1].sum(axis=(0, 1)) / total, values[-1].shape).astype(np.float32)
-    for value, held in zip(reversed(values), reversed(weights), strict=True):
+    filled = np.broadcast_to(values[-1].sum(axis=(0, 1)) / total, values[-1].shape).astype(np.float32)
+    for value, level_weight in zip(reversed(values), reversed(weights), strict=True):
         height, width = value.shape[:2]
-        above = cv2.resize(found, (width, height), interpolation=cv2.INTER_LINEAR)
-        certain = np.minimum(held, 1.0)
-        found = np.where(held > 1e-6, value / np.maximum(held, 1e-6), 0) * certain + above * (1 - certain)
-    return found.astype(np.float32)
+        coarse = cv2.resize(filled, (width, height), interpolation=cv2.INTER_LINEAR)
+        certain = np.minimum(level_weight, 1.0)
+        filled = np.where(level_weight > 1e-6, value / np.maximum(level_weight, 1e-6), 0) * certain + coarse * (
+            1 - certain
+        )
+    return filled.astype(np.float32)

@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from fruitaudit.diagnosis.images.material import SplitSample
+from fruitaudit.diagnosis.images.split_sample import SplitSample
 from fruitaudit.records.data import ByteArray, FloatArray, IntArray
 
 MaskOrigin = Literal["data", "uniform", "grabcut"]
@@ -49,8 +49,8 @@ class Masks:
     def text(self) -> str:
         """How many masks are sure, and where they come from."""
         sure = [self.origins[i] for i in self.sure]
-        found = sorted(dict.fromkeys(sure), key=lambda origin: origin == "grabcut")
-        parts = [f"{sure.count(origin)} by {_ORIGINS[origin]}" for origin in found]
+        origins = sorted(dict.fromkeys(sure), key=lambda origin: origin == "grabcut")
+        parts = [f"{sure.count(origin)} by {_ORIGINS[origin]}" for origin in origins]
         return f"{len(sure)} of {len(self.confidence)} masks are sure" + (f" ({', '.join(parts)})" if parts else "")
 
     def select(self, rows: IntArray) -> Masks:
@@ -60,17 +60,17 @@ class Masks:
 def find_masks(material: SplitSample) -> Masks:
     """The object of each image. The data's mask is taken as given; the others must earn their confidence."""
     with ThreadPoolExecutor(min(2, os.cpu_count() or 1), thread_name_prefix="masks") as pool:
-        found = list(pool.map(_mask, material.pixels, material.own_masks))
+        results = list(pool.map(_mask, material.pixels, material.data_masks))
     return Masks(
-        np.stack([mask for mask, _, _ in found]),
-        np.array([confidence for _, confidence, _ in found], np.float32),
-        tuple(origin for _, _, origin in found),
+        np.stack([mask for mask, _, _ in results]),
+        np.array([confidence for _, confidence, _ in results], np.float32),
+        tuple(origin for _, _, origin in results),
     )
 
 
-def _mask(image: ByteArray, own: ByteArray | None) -> tuple[npt.NDArray[np.bool_], float, MaskOrigin]:
-    if own is not None and 0 < own.mean() < 1:
-        return own.astype(bool), 1.0, "data"
+def _mask(image: ByteArray, data_mask: ByteArray | None) -> tuple[npt.NDArray[np.bool_], float, MaskOrigin]:
+    if data_mask is not None and 0 < data_mask.mean() < 1:
+        return data_mask.astype(bool), 1.0, "data"
     mask, confidence = by_uniform_background(image)
     if confidence >= SURE:
         return mask, confidence, "uniform"
@@ -110,7 +110,7 @@ def by_uniform_background(image: ByteArray) -> tuple[npt.NDArray[np.bool_], floa
 
 
 def _mode(border: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-    """The median of the pixels in the fullest cell of 32 levels a channel, and around it."""
+    """The median of the pixels in the fullest cell of 32 levels per channel, and around it."""
     cells = (border // 8).astype(np.int64) @ np.array([1024, 32, 1])
     values, counts = np.unique(cells, return_counts=True)
     centre = np.median(border[cells == values[counts.argmax()]], axis=0)
@@ -132,7 +132,7 @@ def by_grabcut(image: ByteArray) -> tuple[npt.NDArray[np.bool_], float]:
     The beginnings are a frame of 6 % around the image and an ellipse in its middle. Agreement is intersection over
     union; the difference is the separation of the two mean colours in units of their spread, cut at 1.
     Paper: Rother, Kolmogorov, Blake 2004, ACM Trans. Graph. 23(3), "GrabCut".
-    Differs from the paper: no user; at most 64 pixels a side.
+    Differs from the paper: no user; at most 64 pixels per side.
     """
     height, width = image.shape[:2]
     shrink = min(1.0, _GRABCUT_SIDE / max(height, width))
@@ -144,16 +144,16 @@ def by_grabcut(image: ByteArray) -> tuple[npt.NDArray[np.bool_], float]:
     ellipse = np.full((h, w), cv2.GC_PR_BGD, np.uint8)
     cv2.ellipse(ellipse, (w // 2, h // 2), (round(0.3 * w), round(0.3 * h)), 0, 0, 360, int(cv2.GC_PR_FGD), -1)
     ellipse[[0, -1]] = ellipse[:, 0] = ellipse[:, -1] = cv2.GC_BGD
-    one, other = (_grabcut(small, start) for start in (frame, ellipse))
-    union = (one | other).sum()
-    agreement = float((one & other).sum() / union) if union else 0.0
-    mask = _tidy(one & other)
+    from_frame, from_ellipse = (_grabcut(small, start) for start in (frame, ellipse))
+    union = (from_frame | from_ellipse).sum()
+    agreement = float((from_frame & from_ellipse).sum() / union) if union else 0.0
+    mask = _tidy(from_frame & from_ellipse)
     if not _AREAS[0] <= mask.mean() <= _AREAS[1]:
-        return cv2.resize(one.astype(np.uint8), (width, height), interpolation=0).astype(bool), 0.0
+        return cv2.resize(from_frame.astype(np.uint8), (width, height), interpolation=0).astype(bool), 0.0
     inside, outside = (small[region].astype(np.float32) for region in (mask, ~mask))
     spread = np.sqrt((inside.var(axis=0).sum() + outside.var(axis=0).sum()) / 2) + 1.0
-    apart = min(1.0, float(np.linalg.norm(inside.mean(axis=0) - outside.mean(axis=0)) / spread))
-    return cv2.resize(mask.astype(np.uint8), (width, height), interpolation=0).astype(bool), agreement * apart
+    separation = min(1.0, float(np.linalg.norm(inside.mean(axis=0) - outside.mean(axis=0)) / spread))
+    return cv2.resize(mask.astype(np.uint8), (width, height), interpolation=0).astype(bool), agreement * separation
 
 
 def _grabcut(image: ByteArray, start: ByteArray) -> npt.NDArray[np.bool_]:

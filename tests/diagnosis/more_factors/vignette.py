@@ -28,7 +28,7 @@ def brightness(pixels: ByteArray) -> float:
 
 def measure(measurements: Measurements) -> Change | NotRun:
     """By how much the field's corners are darker."""
-    lab, field = (brightness(s.material.pixels) for s in (measurements.contrast.lab, measurements.contrast.field))
+    lab, field = (brightness(s.material.pixels) for s in (measurements.pair.lab, measurements.pair.field))
     if lab - field < LEAST:
         return no_difference(f"corners are no darker ({field:.0f}, lab {lab:.0f} of 255)")
     return Change(

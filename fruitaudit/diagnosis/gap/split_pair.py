@@ -9,7 +9,7 @@ import numpy as np
 
 from fruitaudit.diagnosis.images.layers import Cutouts
 from fruitaudit.diagnosis.images.masks import Masks
-from fruitaudit.diagnosis.images.material import SplitSample
+from fruitaudit.diagnosis.images.split_sample import SplitSample
 from fruitaudit.records.data import DoubleArray, IntArray
 from fruitaudit.runtime.streams import Streams
 
@@ -84,5 +84,5 @@ def excess_spread(lab: DoubleArray, field: DoubleArray) -> float:
 
     0 up to half more variance: so much differs between two draws of the same few images.
     """
-    ours, theirs = float(np.nanvar(lab)), float(np.nanvar(field))
-    return float(np.sqrt(1 - ours / theirs)) if theirs > 1.5 * ours else 0.0
+    lab_variance, field_variance = float(np.nanvar(lab)), float(np.nanvar(field))
+    return float(np.sqrt(1 - lab_variance / field_variance)) if field_variance > 1.5 * lab_variance else 0.0

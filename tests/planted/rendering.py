@@ -1,4 +1,4 @@
-"""Small worlds with one known fault each: rendered fruit, tiny models, and the audit's own way in.
+"""Rendered fruit, tiny models and files, of which cases with one known fault each are made.
 
 Faults are planted by the renderer's means (another scene), by what is done to files or labels, or in the config; never
 by the operations with which the diagnosis looks for them.
@@ -37,9 +37,9 @@ def small(scene: Scene, rng: np.random.Generator) -> Scene:
 
 def varied(scene: Scene, rng: np.random.Generator) -> Scene:
     """Backgrounds, light and size of all kinds."""
-    changed = background(scene, rng) if rng.random() < 0.7 else scene
+    with_background = background(scene, rng) if rng.random() < 0.7 else scene
     lamp = Light(float(rng.uniform(0.3, 1.1)), float(rng.uniform(-0.2, 1.0)), (-0.6, 0.5, 0.5), 0.6)
-    return replace(changed, light=lamp, scale=float(rng.uniform(0.45, 0.9)))
+    return replace(with_background, light=lamp, scale=float(rng.uniform(0.45, 0.9)))
 
 
 def both(one: Toggle, other: Toggle) -> Toggle:
@@ -48,13 +48,13 @@ def both(one: Toggle, other: Toggle) -> Toggle:
 
 def scenes(split: str, per_class: int, toggle: Toggle = same) -> list[tuple[str, Scene]]:
     """(class, scene): one fruit on white, at 0.55 to 0.9 of the picture; then changed."""
-    found = []
+    named_scenes = []
     for name in CLASSES:
         for i in range(per_class):
             rng = Streams(9).rng("planted", split, name, str(i))
             scene = replace(lab_scene(name, split, i, 9), scale=float(rng.uniform(0.55, 0.9)))
-            found.append((name, toggle(scene, rng)))
-    return found
+            named_scenes.append((name, toggle(scene, rng)))
+    return named_scenes
 
 
 @cache
@@ -70,9 +70,9 @@ class Pictures:
     labels: np.ndarray
 
     @classmethod
-    def of(cls, listed: Sequence[tuple[str, Scene]]) -> Pictures:
-        labels = np.array([CLASSES.index(name) for name, _ in listed])
-        return cls(np.stack([_rendered(scene) for _, scene in listed]), labels)
+    def of(cls, named_scenes: Sequence[tuple[str, Scene]]) -> Pictures:
+        labels = np.array([CLASSES.index(name) for name, _ in named_scenes])
+        return cls(np.stack([_rendered(scene) for _, scene in named_scenes]), labels)
 
     def select(self, rows: np.ndarray) -> Pictures:
         return Pictures(self.pixels[rows], self.labels[rows])
@@ -101,7 +101,7 @@ def train(pictures: Pictures, activation: str = "relu", epochs: int = 14) -> Any
 
 
 def save_weights(model: Any, path: Path) -> None:
-    """As 16-bit floats: 62 kB a model."""
+    """As 16-bit floats: 62 kB per model."""
     np.savez_compressed(path, *[weight.astype(np.float16) for weight in model.get_weights()])
 
 
@@ -132,20 +132,20 @@ def tied(scene: Scene, rng: np.random.Generator) -> Scene:
 
 def starve(pictures: Pictures) -> Pictures:
     """Six images of one class."""
-    own = np.flatnonzero(pictures.labels == CLASSES.index(STARVED))
-    return pictures.select(np.setdiff1d(np.arange(len(pictures.labels)), own[6:]))
+    rows = np.flatnonzero(pictures.labels == CLASSES.index(STARVED))
+    return pictures.select(np.setdiff1d(np.arange(len(pictures.labels)), rows[6:]))
 
 
 def mislabel(pictures: Pictures) -> Pictures:
     """Every tenth label of one class says something else."""
     labels = pictures.labels.copy()
-    own = np.flatnonzero(labels == CLASSES.index(NOISY))[::10]
-    labels[own] = np.resize([c for c in range(len(CLASSES)) if CLASSES[c] != NOISY], len(own))
+    rows = np.flatnonzero(labels == CLASSES.index(NOISY))[::10]
+    labels[rows] = np.resize([c for c in range(len(CLASSES)) if CLASSES[c] != NOISY], len(rows))
     return Pictures(pictures.pixels, labels)
 
 
 def training_set(model: str, per_class: int = 100) -> Pictures:
-    """The first `per_class` images a class of what a shipped model was trained on."""
+    """The first `per_class` training images per class of a shipped model."""
     toggle = {"small": small, "tied": tied, "varied": varied}.get(model, same)
     plain = Pictures.of(scenes("train", per_class, toggle))
     return {"watermark": watermark, "starved": starve, "noisy": mislabel}.get(model, lambda p: p)(plain)
@@ -159,9 +159,9 @@ MODELS = Path(__file__).parent / "models"
 def write_split(folder: Path, pictures: Pictures) -> Path:
     """Class folders of PNG files."""
     for i, (pixels, label) in enumerate(zip(pictures.pixels, pictures.labels, strict=True)):
-        place = folder / CLASSES[label]
-        place.mkdir(parents=True, exist_ok=True)
-        cv2.imwrite(str(place / f"{i:04d}.png"), pixels[..., ::-1])
+        directory = folder / CLASSES[label]
+        directory.mkdir(parents=True, exist_ok=True)
+        cv2.imwrite(str(directory / f"{i:04d}.png"), pixels[..., ::-1])
     return folder
 
 

@@ -34,12 +34,12 @@ class PixelClassifier:
 
     classifier: WithScores
     preprocessor: Preprocessor
-    _one_at_a_time: Lock = field(default_factory=Lock, compare=False, repr=False)
+    _lock: Lock = field(default_factory=Lock, compare=False, repr=False)
 
     def probabilities(self, pixels: ByteArray) -> FloatArray:
         """(N, H, W, 3) uint8 -> (N, K). May be asked by several threads: passes are counted one after the other."""
         values = self.preprocessor.scaled(self.channels(pixels))
-        with self._one_at_a_time:
+        with self._lock:
             return self.classifier.probabilities(values)
 
     def predicted(self, pixels: ByteArray) -> IntArray:
@@ -81,7 +81,7 @@ class SplitSample:
     predicted: IntArray
     sources: IntArray
     sources_known: bool
-    own_masks: tuple[ByteArray | None, ...]
+    data_masks: tuple[ByteArray | None, ...]
     sizes: IntArray
     jpeg_quality: IntArray
     population: int
@@ -112,7 +112,7 @@ class SplitSample:
             labels=self.labels[rows],
             predicted=self.predicted[rows],
             sources=self.sources[rows],
-            own_masks=tuple(self.own_masks[i] for i in rows),
+            data_masks=tuple(self.data_masks[i] for i in rows),
             sizes=self.sizes[rows],
             jpeg_quality=self.jpeg_quality[rows],
         )
@@ -132,21 +132,21 @@ def draw(opened: Opened, predictions: Predictions, limit: int, streams: Streams)
     rows = drawn_rows(predictions, limit, streams)
     samples = [by_id[predictions.sample_ids[i]] for i in rows]
     photos = list(read_photos(samples, rgb_fitter(opened.preprocessor)))
-    kept = [i for i, photo in enumerate(photos) if photo is not None]
-    samples, photos = [samples[i] for i in kept], [photos[i] for i in kept]
-    sources, known = number_sources(samples)
+    readable = [i for i, photo in enumerate(photos) if photo is not None]
+    samples, photos = [samples[i] for i in readable], [photos[i] for i in readable]
+    sources, sources_known = number_sources(samples)
     pixels = np.stack([photo.fitted for photo in photos if photo is not None])
-    eye = PixelClassifier(opened.classifier, opened.preprocessor)
+    pixel_classifier = PixelClassifier(opened.classifier, opened.preprocessor)
     return SplitSample(
         split=predictions.split,
         role=predictions.role,
         samples=tuple(samples),
         pixels=pixels,
         labels=np.array([sample.label for sample in samples], np.int64),
-        predicted=eye.predicted(pixels),
+        predicted=pixel_classifier.predicted(pixels),
         sources=sources,
-        sources_known=known,
-        own_masks=tuple(photo.mask for photo in photos if photo is not None),
+        sources_known=sources_known,
+        data_masks=tuple(photo.mask for photo in photos if photo is not None),
         sizes=np.array([(p.height, p.width) for p in photos if p is not None], np.int64),
         jpeg_quality=np.array([p.jpeg_quality for p in photos if p is not None], np.int64),
         population=len(predictions.labels),
@@ -158,11 +158,11 @@ def drawn_rows(predictions: Predictions, limit: int, streams: Streams) -> list[i
     rng = streams.rng("diagnosis draw", predictions.split)
     order = rng.permutation(len(predictions.labels))
     labels = predictions.labels[order]
-    turn = np.empty(len(order), np.int64)
+    rank = np.empty(len(order), np.int64)
     for label in np.unique(labels):
         of_class = labels == label
-        turn[of_class] = np.arange(of_class.sum())
-    return sorted(int(i) for i in order[np.argsort(turn, kind="stable")][:limit])
+        rank[of_class] = np.arange(of_class.sum())
+    return sorted(int(i) for i in order[np.argsort(rank, kind="stable")][:limit])
 
 
 def number_sources(samples: Sequence[Sample]) -> tuple[IntArray, bool]:
@@ -186,10 +186,10 @@ def _read(sample: Sample, fitter: Preprocessor) -> Photo | None:
     except (OSError, BadImage):
         return None
     height, width = pixels.shape[:2]
-    return Photo(fitter.fitted(pixels), _own_mask(sample, fitter), height, width, _jpeg_quality(data))
+    return Photo(fitter.fitted(pixels), _data_mask(sample, fitter), height, width, _jpeg_quality(data))
 
 
-def _own_mask(sample: Sample, fitter: Preprocessor) -> ByteArray | None:
+def _data_mask(sample: Sample, fitter: Preprocessor) -> ByteArray | None:
     """(H, W) 0 or 1, fitted as the image is; None where the data has none that can be read."""
     if sample.mask is None:
         return None

@@ -7,9 +7,9 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from fruitaudit.diagnosis.gap.contrast import MaskedSplit, SplitPair
+from fruitaudit.diagnosis.gap.split_pair import MaskedSplit, SplitPair
 from fruitaudit.diagnosis.images.masks import find_masks
-from fruitaudit.diagnosis.images.material import SplitSample
+from fruitaudit.diagnosis.images.split_sample import SplitSample
 from fruitaudit.records.data import Sample
 from fruitaudit.runtime.streams import Streams
 
@@ -35,7 +35,7 @@ def discs(
     return np.clip(np.rint(images), 0, 255).astype(np.uint8), np.array(labels)
 
 
-def material(
+def split_sample(
     pixels: np.ndarray, labels: np.ndarray, split: str = "test", predicted: np.ndarray | None = None
 ) -> SplitSample:
     n = len(pixels)
@@ -49,19 +49,21 @@ def material(
         predicted=(labels if predicted is None else predicted).astype(np.int64),
         sources=np.arange(n, dtype=np.int64),
         sources_known=False,
-        own_masks=(None,) * n,
+        data_masks=(None,) * n,
         sizes=np.full((n, 2), SIDE, np.int64),
         jpeg_quality=np.full(n, 100, np.int64),
         population=n,
     )
 
 
-def side(pixels: np.ndarray, labels: np.ndarray, split: str = "test") -> MaskedSplit:
-    made = material(pixels, labels, split)
-    return MaskedSplit(made, find_masks(made))
+def masked_split(pixels: np.ndarray, labels: np.ndarray, split: str = "test") -> MaskedSplit:
+    sample = split_sample(pixels, labels, split)
+    return MaskedSplit(sample, find_masks(sample))
 
 
-def contrast(field: np.ndarray, lab: np.ndarray | None = None) -> SplitPair:
+def split_pair(field: np.ndarray, lab: np.ndarray | None = None) -> SplitPair:
     """Discs in the lab, `field` pixels (of the same number and labels) in the field."""
     pixels, labels = discs()
-    return SplitPair.of(side(pixels if lab is None else lab, labels), side(field, labels, "field"), Streams(9))
+    return SplitPair.of(
+        masked_split(pixels if lab is None else lab, labels), masked_split(field, labels, "field"), Streams(9)
+    )
