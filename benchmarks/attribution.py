@@ -5,11 +5,15 @@
     python benchmarks/attribution.py --network resnet50 --images 1 --samples 512
 
 Without a model file, an untrained network: a CNN of the chapter's architecture (526,006 parameters, 100 x 100 x 3), or
-MobileNetV2 or ResNet50 at 224 x 224. The passes that a method was seen to make are replayed alone, on arrays that are
-already in memory, in batches as large as the method's: full ones; as many at a time as there are images, where each of
-them was seen four times or less; as many as an iteration of CEM had left, which all begin together where they fit in
-one batch. Method and replay alternate, so that both meet the same machine, `--runs` times and for at least 3 seconds.
-The ratio is the median of the runs; the target is at most 1.25.
+MobileNetV2 or ResNet50 at 224 x 224. The passes of a method are replayed alone, on arrays that are already in memory,
+in batches as large as the method's:
+
+- full batches, by default
+- one batch of all images, where the method makes at most four passes per image
+- for CEM, the images that are still searched in each iteration
+
+Method and replay alternate, so that both meet the same machine, `--runs` times and for at least 3 seconds. The ratio is
+the median of the runs; the target is at most 1.25.
 """
 
 from __future__ import annotations
@@ -72,27 +76,29 @@ def photographs(n_images: int, shape: tuple[int, int, int]) -> Any:
     return Images(np.clip(values, 0, 1), tuple(f"photo/{i}" for i in range(n_images)), *ends)
 
 
-def asked(method: Any, n_images: int, shape: tuple[int, int, int]) -> Any:
-    """Photographs, and as many reference images as the method asks for."""
+def with_references(method: Any, n_images: int, shape: tuple[int, int, int]) -> Any:
+    """Photographs, with as many reference images as the method needs."""
     from fruitaudit.attribution.base import background_of
     from fruitaudit.records.data import Background
 
-    images, wanted = photographs(n_images, shape), background_of(method)
-    if not wanted:
+    images, n_references = photographs(n_images, shape), background_of(method)
+    if not n_references:
         return images
-    known = photographs(wanted, shape)
-    labels = np.arange(wanted) % CLASSES
-    return replace(images, background=Background(known.values, labels, known.sample_ids, wanted))
+    references = photographs(n_references, shape)
+    labels = np.arange(n_references) % CLASSES
+    return replace(images, background=Background(references.values, labels, references.sample_ids, n_references))
 
 
 def limited(method: Any, samples: int, shape: tuple[int, int, int]) -> Any:
-    """The method with at most so many samples of one image; Score-CAM takes one for each channel whatever is asked."""
+    """The method with at most `samples` samples per image; Score-CAM always takes one per channel."""
     default, name = method(), method.registration.name
     if name == "cem":  # PN and PP
         return method(c_steps=5, max_iterations=max(samples // 10, 1))
     if name == "occlusion":
         patches = (method(patch=side) for side in range(default.patch, min(shape[:2]), 4))
-        return next((made for made in patches if made.model_passes(1, shape).forward <= samples + 1), default)
+        return next(
+            (candidate for candidate in patches if candidate.model_passes(1, shape).forward <= samples + 1), default
+        )
     for option in ("samples", "reference_images"):
         if getattr(default, option, 0) > samples:
             return method(**{option: samples})
@@ -106,9 +112,9 @@ def replay(run: Callable[[Any, Any], Any], n_passes: int, batch: int, values: An
         run(values[:size], classes[:size])
 
 
-def rows_searched(made: Any) -> list[int]:
-    """How many PN and PP were looked for at once: in the gradient that all begin with, and in each iteration."""
-    iterations = np.concatenate([made.diagnostics["pn_iterations"], made.diagnostics["pp_iterations"]])
+def rows_searched(explanation: Any) -> list[int]:
+    """Number of PN and PP searched at once: in the first gradient, and in each iteration."""
+    iterations = np.concatenate([explanation.diagnostics["pn_iterations"], explanation.diagnostics["pp_iterations"]])
     return [int((iterations >= max(k, 1)).sum()) for k in range(int(iterations.max()) + 1)]
 
 
@@ -124,7 +130,7 @@ def measure(model: Any, method: Any, n_images: int, runs: int) -> tuple[int, flo
     from fruitaudit.records.explanations import Targets
     from fruitaudit.runtime.streams import Streams
 
-    images = asked(method, n_images, model.input_shape)
+    images = with_references(method, n_images, model.input_shape)
     targets = Targets(model.probabilities(images.values).argmax(axis=1))
     values = photographs(model.batch_size, model.input_shape).values
     classes = np.zeros(model.batch_size, np.int64)
@@ -142,9 +148,9 @@ def measure(model: Any, method: Any, n_images: int, runs: int) -> tuple[int, flo
             replay(gradient, n_passes, batch, values, classes)
 
     before = model.passes.snapshot()
-    made = explain()
+    explanation = explain()
     passes = model.passes.since(before)
-    searched = rows_searched(made) if method.registration.family == "counterfactual" else []
+    searched = rows_searched(explanation) if method.registration.family == "counterfactual" else []
     few = passes.forward + passes.gradient <= 4 * n_images
     batch = min(n_images, model.batch_size) if few else model.batch_size
     floor()
@@ -162,7 +168,7 @@ def main() -> None:
     parser.add_argument("--runs", type=int, default=3)
     parser.add_argument("--methods", nargs="+")
     parser.add_argument("--network", choices=NETWORKS, default="chapter")
-    parser.add_argument("--batch", type=int, default=64, help="images a pass at most, of the method and of the replay")
+    parser.add_argument("--batch", type=int, default=64, help="maximum batch size, of the method and of the replay")
     parser.add_argument("--samples", type=int, help="no method takes more samples than this")
     args = parser.parse_args()
 
@@ -178,10 +184,10 @@ def main() -> None:
             continue
         if method.registration.family == "control":  # no pass to hold it against
             continue
-        made = limited(method, args.samples, model.input_shape) if args.samples else method()
+        configured = limited(method, args.samples, model.input_shape) if args.samples else method()
         for n_images in args.images:
             try:
-                total, took, alone, ratio = measure(model, made, n_images, args.runs)
+                total, took, alone, ratio = measure(model, configured, n_images, args.runs)
             except CannotExplain as reason:
                 print(f"{name:22} {reason}")
                 break

@@ -4,10 +4,10 @@
     python benchmarks/cem.py [--photos FOLDER] [--model fruit_cnn.keras] [--autoencoder autoencoder.keras] [--images 6]
                              [--alibi PYTHON] [--set c_steps=3 ...]
 
-Without a model, an untrained CNN of the chapter's architecture; without photographs, smooth random pictures, half of
-which are the no-information background. The floor is the iterations' gradients (and the autoencoder's) in one compiled
-function of the same batch, and the forward passes. CPU seconds stand beside wall seconds, since other processes do not
-change them much; alibi's start, which is paid once, is among its seconds.
+Without a model, an untrained CNN of the chapter's architecture. Without photographs, smooth random pictures, half of
+them as no-information background. The floor is the iterations' gradients (and the autoencoder's) in one compiled
+function of the same batch, and the forward passes. CPU seconds are printed too, because other processes change them
+less. alibi's seconds include its start, which is paid once.
 """
 
 from __future__ import annotations
@@ -39,19 +39,21 @@ def pictures(folder: Path | None, n_images: int, shape: tuple[int, int, int]) ->
         files = sorted(path for path in folder.rglob("*") if path.suffix.lower() in (".jpg", ".jpeg", ".png"))
         chosen = [files[i] for i in np.random.default_rng(0).permutation(len(files))[: 2 * n_images]]
         size = shape[1], shape[0]
-        read = [cv2.resize(cv2.imread(str(file))[..., ::-1], size, interpolation=cv2.INTER_AREA) for file in chosen]
-        both = dataclasses.replace(both, values=np.stack(read).astype(np.float32) / 255)
-    images, rest = both.select(slice(n_images)), both.select(slice(n_images, None))
-    background = Background(rest.values, np.zeros(len(rest), np.int64), rest.sample_ids, len(rest))
+        resized = [cv2.resize(cv2.imread(str(file))[..., ::-1], size, interpolation=cv2.INTER_AREA) for file in chosen]
+        both = dataclasses.replace(both, values=np.stack(resized).astype(np.float32) / 255)
+    images, references = both.select(slice(n_images)), both.select(slice(n_images, None))
+    background = Background(
+        references.values, np.zeros(len(references), np.int64), references.sample_ids, len(references)
+    )
     return dataclasses.replace(images, background=background)
 
 
 def seconds(run: Callable[[], Any], who: int = resource.RUSAGE_SELF) -> tuple[Any, float, float]:
     """What it returned, wall seconds, CPU seconds."""
     used, begin = resource.getrusage(who), time.perf_counter()
-    made = run()
+    result = run()
     wall, after = time.perf_counter() - begin, resource.getrusage(who)
-    return made, wall, after.ru_utime + after.ru_stime - used.ru_utime - used.ru_stime
+    return result, wall, after.ru_utime + after.ru_stime - used.ru_utime - used.ru_stime
 
 
 def floor(model: Any, autoencoder: Any, images: Any, passes: Any) -> Callable[[], None]:
@@ -78,10 +80,10 @@ def floor(model: Any, autoencoder: Any, images: Any, passes: Any) -> Callable[[]
     return passes_alone
 
 
-def told(name: str, wall: float, cpu: float, made: Any = None) -> None:
+def print_row(name: str, wall: float, cpu: float, result: Any = None) -> None:
     line = f"{name:10} {wall:8.1f} s wall {cpu:8.1f} s CPU"
-    for part in made.parts if made else ():
-        l1 = made.diagnostics[f"{part.mode.lower()}_l1"]
+    for part in result.parts if result else ():
+        l1 = result.diagnostics[f"{part.mode.lower()}_l1"]
         says = sum(map(bool, part.vacuous))
         median = f", median L1 {np.nanmedian(l1):.1f}" if part.found.any() else ""
         line += f"   {part.mode} {part.found.sum()}/{len(part.found)} ({says} vacuous){median}"
@@ -114,16 +116,16 @@ def main() -> None:
     autoencoder = fitting_autoencoder(args.autoencoder, model, images)[0].network if args.autoencoder else None
 
     before = model.passes.snapshot()
-    made, *took = seconds(lambda: Cem(**options)(model, images, targets, Streams(9)))
+    result, *took = seconds(lambda: Cem(**options)(model, images, targets, Streams(9)))
     passes = model.passes.since(before)
-    told("native", *took, made)
+    print_row("native", *took, result)
     _, *alone = seconds(floor(model, autoencoder, images, passes))
-    told("its passes", *alone)
+    print_row("its passes", *alone)
     print(f"{passes}: {took[0] / alone[0]:.2f} of their wall time, {took[1] / alone[1]:.2f} of their CPU time")
     if args.alibi:
         theirs = CemByAlibi.bound_to(args.alibi)(**options)
-        made, *others = seconds(lambda: theirs(model, images, targets, Streams(9)), resource.RUSAGE_CHILDREN)
-        told("alibi", *others, made)
+        result, *others = seconds(lambda: theirs(model, images, targets, Streams(9)), resource.RUSAGE_CHILDREN)
+        print_row("alibi", *others, result)
         print(f"alibi takes {others[0] / took[0]:.1f} times as long, {others[1] / took[1]:.1f} times the CPU")
 
 

@@ -31,7 +31,7 @@ CLASSES = 16
 SIDE = 100
 
 
-def make(folder: Path, n_images: int) -> None:
+def write_case(folder: Path, n_images: int) -> None:
     """Smooth random photographs in class folders, and the model."""
     import cv2
     import keras
@@ -107,7 +107,7 @@ def main() -> None:
         return json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
 
     with tempfile.TemporaryDirectory() as folder:
-        make(Path(folder), args.images)
+        write_case(Path(folder), args.images)
         ratios = []
         for _ in range(args.runs):
             decode, passes, whole = (run(what, folder, args.images) for what in ("decode", "passes", "evaluation"))

@@ -3,9 +3,9 @@
 
     python benchmarks/inside.py [--model fruit_cnn.keras] [--filters 1] [--steps 200] [--images 8]
 
-Without a model file, an untrained CNN of the chapter's architecture. Activation maximization: all filters asked for and
-as many class neurons, seconds a unit (the library takes one unit a call, so that few of them tell), and the floor of
-the gradient passes alone. Score-CAM: seconds an image. CPU seconds tell on a machine that others use too.
+Without a model file, an untrained CNN of the chapter's architecture. Activation maximization: seconds per unit, over
+the filters asked for and as many class neurons, and the floor of the gradient passes alone. The library takes one unit
+per call, so a few are enough. Score-CAM: seconds per image. CPU seconds are reliable on a machine that others use too.
 """
 
 from __future__ import annotations
@@ -27,11 +27,11 @@ ROW = "{:46} {:>6} {:>9} {:>9}"
 def clocked(run: Callable[[], Any]) -> tuple[Any, float, float]:
     """What it returned, wall seconds, CPU seconds."""
     wall, cpu = time.perf_counter(), time.process_time()
-    made = run()
-    return made, time.perf_counter() - wall, time.process_time() - cpu
+    result = run()
+    return result, time.perf_counter() - wall, time.process_time() - cpu
 
 
-def told(what: str, n: int, wall: float, cpu: float) -> None:
+def print_row(what: str, n: int, wall: float, cpu: float) -> None:
     print(ROW.format(what, n, f"{wall / n:.3f}", f"{cpu / n:.3f}"), flush=True)
 
 
@@ -52,13 +52,13 @@ def maximization(model: Any, images: Any, filters: int, steps: int) -> None:
         "tf-keras-vis, few": ActivationMaximizationByTfKerasVis(**few),
     }
     for name, method in cases.items():
-        made, wall, cpu = clocked(lambda m=method: m(model, images, empty, Streams(9)))
-        told(f"activation maximization: {name}", len(made.units), wall, cpu)
-        reached = made.reached / np.where(made.strongest == 0, np.nan, np.abs(made.strongest))
+        result, wall, cpu = clocked(lambda m=method: m(model, images, empty, Streams(9)))
+        print_row(f"activation maximization: {name}", len(result.units), wall, cpu)
+        reached = result.reached / np.where(result.strongest == 0, np.nan, np.abs(result.strongest))
         print(f"    reached, in units of the strongest real image: median {np.nanmedian(reached):.2f}")
     values = images.background.values[:64]
     _, wall, cpu = clocked(lambda: model.gradient(values, np.zeros(len(values), np.int64)))
-    told(f"floor: {steps} gradient passes a unit", len(values), wall * steps, cpu * steps)
+    print_row(f"floor: {steps} gradient passes per unit", len(values), wall * steps, cpu * steps)
 
 
 def score_cam(model: Any, images: Any) -> None:
@@ -71,7 +71,7 @@ def score_cam(model: Any, images: Any) -> None:
     for name, method in {"native": ScoreCam(), "tf-keras-vis": ScoreCamByTfKerasVis()}.items():
         method(model, images.select(slice(0, 1)), targets.select(slice(0, 1)), Streams(9))
         _, wall, cpu = clocked(lambda m=method: m(model, images, targets, Streams(9)))
-        told(f"Score-CAM: {name}", len(images), wall, cpu)
+        print_row(f"Score-CAM: {name}", len(images), wall, cpu)
 
 
 def main() -> None:
@@ -88,10 +88,10 @@ def main() -> None:
     from fruitaudit.records.data import Background
 
     model = open_classifier(args.model) if args.model else Classifier.from_network(chapter_cnn())
-    known = photographs(64, model.input_shape)
-    background = Background(known.values, np.zeros(64, np.int64), known.sample_ids, 64)
+    references = photographs(64, model.input_shape)
+    background = Background(references.values, np.zeros(64, np.int64), references.sample_ids, 64)
     images = dataclasses.replace(photographs(args.images, model.input_shape), background=background)
-    model.gradient(known.values, np.zeros(64, np.int64))
+    model.gradient(references.values, np.zeros(64, np.int64))
     print(ROW.format("method", "n", "wall s", "CPU s"))
     score_cam(model, images)
     maximization(model, images.select(slice(0, 0)), args.filters, args.steps)

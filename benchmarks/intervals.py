@@ -37,8 +37,8 @@ def beta_binomial(rng: np.random.Generator, draws: int, sizes: npt.NDArray[np.in
     if rho == 0:
         return rng.binomial(sizes, p, (draws, len(sizes))).astype(np.float64)
     total = 1 / rho - 1
-    own = rng.beta(p * total, (1 - p) * total, (draws, len(sizes)))
-    return rng.binomial(sizes, own).astype(np.float64)
+    accuracies = rng.beta(p * total, (1 - p) * total, (draws, len(sizes)))
+    return rng.binomial(sizes, accuracies).astype(np.float64)
 
 
 def copied(rng: np.random.Generator, draws: int, sizes: npt.NDArray[np.int64], p: float, rho: float) -> Values:
@@ -83,9 +83,9 @@ def full(rows: list[tuple[int, str, float, float, float, float]]) -> Iterator[st
     yield "| groups | images per group | correlation | " + " | ".join(f"p = {p:g}" for p in ACCURACIES) + " |"
     yield "|---:|---:|---:|" + "---:|" * len(ACCURACIES)
     for start in range(0, len(rows), len(ACCURACIES)):
-        some = rows[start : start + len(ACCURACIES)]
-        n_groups, size, rho = some[0][:3]
-        yield f"| {n_groups} | {size} | {rho:g} | " + " | ".join(f"{row[5]:.1f}" for row in some) + " |"
+        block = rows[start : start + len(ACCURACIES)]
+        n_groups, size, rho = block[0][:3]
+        yield f"| {n_groups} | {size} | {rho:g} | " + " | ".join(f"{row[5]:.1f}" for row in block) + " |"
 
 
 def report(draws: int) -> str:

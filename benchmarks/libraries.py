@@ -6,8 +6,8 @@
 `--case` is the folder that `fruitaudit demo` makes: its classifier, autoencoder and photographs. Every method runs on
 a few images (or units, for activation maximization) natively and by the library, after a first native run that
 compiles. Wall and CPU seconds are per image. Libraries that run in a child process (shap, alibi) are measured with one
-image and with several: an image costs the difference, so that starting the child is not held against them. `lime` is
-the package as its users call it, with `model.predict`.
+image and with several; the difference gives the cost per image without starting the child. `lime` is the package as
+its users call it, with `model.predict`.
 
 At the end the seconds are multiplied by what configs/chapter.yaml asks for. Both sums leave out what is the same for
 both (reading images, predicting, drawing) and what no library does (testing the explanations, looking for causes).
@@ -106,7 +106,7 @@ def plain_lime(model: Any, images: Any, targets: Any, samples: int) -> None:
         )  # fmt: skip
 
 
-def opened(case: Path) -> tuple[Any, Any]:
+def open_case(case: Path) -> tuple[Any, Any]:
     """The classifier, and 64 photographs of the store with reference images beside them."""
     import cv2
 
@@ -141,7 +141,7 @@ def main() -> None:
     from fruitaudit.records.explanations import Targets
     from fruitaudit.runtime.streams import Streams
 
-    model, images = opened(args.case)
+    model, images = open_case(args.case)
     interpreters = {"alibi": args.alibi} if args.alibi else {}
     print(ROW.format("method", "native s", "cpu s", "library s", "cpu s", "wall x", "cpu x"))
     sums = np.zeros(4)
@@ -150,19 +150,20 @@ def main() -> None:
             continue
 
         def run(n: int, provider: str, one: Compared = one) -> Callable[[], Any]:
-            some = images.select(slice(0 if one.units else n))
-            targets = Targets(model.probabilities(images.values)[: len(some)].argmax(axis=1))
+            subset = images.select(slice(0 if one.units else n))
+            targets = Targets(model.probabilities(images.values)[: len(subset)].argmax(axis=1))
             if provider == "lime":
-                return lambda: plain_lime(model, some, targets, one.options["samples"])
+                return lambda: plain_lime(model, subset, targets, one.options["samples"])
             options = one.options | (one.native if provider == "native" else {})
             method = build(MethodSettings(name=one.name, provider=provider, options=options), interpreters)
-            wanted, known = background_of(method), images.background
-            some = dataclasses.replace(some, background=Background(
-                known.values[:wanted], known.labels[:wanted], known.sample_ids[:wanted], known.population))  # fmt: skip
+            n_references, references = background_of(method), images.background
+            subset = dataclasses.replace(subset, background=Background(
+                references.values[:n_references], references.labels[:n_references],
+                references.sample_ids[:n_references], references.population))  # fmt: skip
 
             def explain() -> None:
                 superpixels.found.cache_clear()
-                method(model, some, targets, Streams(9))
+                method(model, subset, targets, Streams(9))
 
             return explain
 
@@ -175,8 +176,8 @@ def main() -> None:
         else:
             library = quicker(run(n, one.provider)) / n
         which = one.options.get("patch") or one.native.get("classes") or one.options.get("learning_rate", "")
-        told = f"{one.name} {which}@{one.provider}"
-        print(ROW.format(told, *(f"{s:.3f}" for s in (*native, *library)), *(f"{x:.1f}" for x in library / native)),
+        label = f"{one.name} {which}@{one.provider}"
+        print(ROW.format(label, *(f"{s:.3f}" for s in (*native, *library)), *(f"{x:.1f}" for x in library / native)),
               flush=True)  # fmt: skip
         sums += one.times * np.array([*native, *library])
     print(ROW.format("the chapter", *(f"{s:.0f}" for s in sums), *(f"{x:.1f}" for x in sums[2:] / sums[:2])))

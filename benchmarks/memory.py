@@ -5,11 +5,10 @@
     python benchmarks/memory.py --methods deep_shap --references 4
     python benchmarks/memory.py --methods nearest_neighbours --layer conv1_relu
 
-An untrained network at 224 x 224. Methods take few samples: memory does not grow with them, or it would show. They take
-as many reference images as they ask for, or `--references` at most, which saves DeepSHAP much time. "program" is what
-the process has before the method runs (TensorFlow, the network, the images and reference images), "peak" the largest
-resident memory of its life, both in MB; "an image" is the growth over the images of a batch, beside what the plan
-counts.
+An untrained network at 224 x 224. Methods take few samples, because memory does not grow with them. They take as many
+reference images as they ask for, or `--references` at most, which saves DeepSHAP much time. Columns, in MB: "program"
+is the memory before the method runs (TensorFlow, network, images, reference images); "peak" is the largest resident
+memory of the process; "per image" is the growth divided by the batch size; "planned" is what the plan counts.
 """
 
 from __future__ import annotations
@@ -47,7 +46,7 @@ REFERENCES = "background", "references", "reference_images"
 SKIPPED = {"score_cam": "as many passes as the layer has feature maps", "smoothgrad_sweep": "smoothgrad three times"}
 
 
-def made(name: str, references: int | None, layer: str | None) -> Any:
+def method_with(name: str, references: int | None, layer: str | None) -> Any:
     """The method with few samples, and with its own number of reference images, at most `references`."""
     from fruitaudit.attribution.registry import native_methods
 
@@ -59,24 +58,24 @@ def made(name: str, references: int | None, layer: str | None) -> Any:
 
 
 def with_references(method: Any, images: Any) -> Any:
-    """As many reference images as the method asks for, the same few again and again, written where they stay."""
+    """As many reference images as the method needs: the same few repeated, written into one array."""
     from attribution import CLASSES
 
     from fruitaudit.attribution.base import background_of
     from fruitaudit.records.data import Background
 
-    wanted = background_of(method)
-    if not wanted:
+    n_references = background_of(method)
+    if not n_references:
         return images
-    values = np.empty((wanted, *images.values.shape[1:]), np.float32)
-    for i in range(wanted):
+    values = np.empty((n_references, *images.values.shape[1:]), np.float32)
+    for i in range(n_references):
         values[i] = images.values[i % len(images)]
-    ids = tuple(f"reference/{i}" for i in range(wanted))
-    return replace(images, background=Background(values, np.arange(wanted) % CLASSES, ids, wanted))
+    ids = tuple(f"reference/{i}" for i in range(n_references))
+    return replace(images, background=Background(values, np.arange(n_references) % CLASSES, ids, n_references))
 
 
 def one(args: argparse.Namespace) -> dict[str, float]:
-    """Run a method in this process and look at what it took."""
+    """Run a method in this process and measure its memory and time."""
     from attribution import NETWORKS, photographs
 
     from fruitaudit.attribution.explain import explain
@@ -91,14 +90,14 @@ def one(args: argparse.Namespace) -> dict[str, float]:
     model = Classifier.from_network(NETWORKS[args.network]())
     plan = plan_memory(model.memory_needs, model.batch_size, args.memory and bytes_of(args.memory))
     model.batch_size = plan.batch_size
-    method = made(args.child, args.references, args.layer)
+    method = method_with(args.child, args.references, args.layer)
     images = with_references(method, photographs(args.images, model.input_shape))
     if method.registration.subject == "model":
         images = images.select(slice(0))
     program, begin = peak_memory_mb(), time.perf_counter()
-    found = explain(method, model, images, Targets(np.zeros(len(images), np.int64)), Streams(9))
-    if isinstance(found, NotRun):
-        raise SystemExit(found.reason)
+    explanation = explain(method, model, images, Targets(np.zeros(len(images), np.int64)), Streams(9))
+    if isinstance(explanation, NotRun):
+        raise SystemExit(explanation.reason)
     peak = peak_memory_mb()
     return {
         "program": program,
@@ -126,7 +125,7 @@ def main() -> None:
 
     from fruitaudit.attribution.registry import native_methods
 
-    print(f"{'method':24} {'batch':>5} {'program':>8} {'peak MB':>8} {'an image':>9} {'planned':>8} {'seconds':>8}")
+    print(f"{'method':24} {'batch':>5} {'program':>8} {'peak MB':>8} {'per image':>9} {'planned':>8} {'seconds':>8}")
     for name in args.methods or [n for n in native_methods() if n not in SKIPPED]:
         command = [sys.executable, Path(__file__), "--child", name]
         for option in ("network", "images", "memory", "references", "layer"):
@@ -136,9 +135,9 @@ def main() -> None:
         if done.returncode:
             print(f"{name:24} {done.stderr.strip().splitlines()[-1]}", flush=True)
             continue
-        told = json.loads(done.stdout.strip().splitlines()[-1])
-        print(f"{name:24} {told['batch']:5} {told['program']:8,.0f} {told['peak']:8,.0f} {told['image']:9.0f} "
-              f"{told['planned']:8.0f} {told['seconds']:8.0f}", flush=True)  # fmt: skip
+        row = json.loads(done.stdout.strip().splitlines()[-1])
+        print(f"{name:24} {row['batch']:5} {row['program']:8,.0f} {row['peak']:8,.0f} {row['image']:9.0f} "
+              f"{row['planned']:8.0f} {row['seconds']:8.0f}", flush=True)  # fmt: skip
 
 
 if __name__ == "__main__":

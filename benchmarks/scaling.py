@@ -3,7 +3,7 @@
 
     python benchmarks/scaling.py [--images 8 16 32 64] [--sides 64 96 128 160] [--samples 64] [--methods lime ...]
 
-The untrained CNN of the chapter, for every size of image a new one. A line is fitted by least squares to the medians of
+The untrained CNN of the chapter, one for every image size. A line is fitted by least squares to the medians of
 three runs; "fixed" is where it meets the axis, in ms, and "off" the largest distance of a point from it, as a share of
 the largest time. Pixels are counted with 16 images; the time is divided by the passes made, whose number may depend on
 the pixels (occlusion moves its patch over all of them).
@@ -24,12 +24,12 @@ ROW = "{:22} {:>9} {:>9} {:>6}   {:>12} {:>9} {:>6}"
 
 def clocked(model: Any, method: Any, n_images: int) -> tuple[float, int]:
     """Median seconds of three runs after a first one, and the passes of one."""
-    from attribution import asked, seconds
+    from attribution import seconds, with_references
 
     from fruitaudit.records.explanations import Targets
     from fruitaudit.runtime.streams import Streams
 
-    images = asked(method, n_images, model.input_shape)
+    images = with_references(method, n_images, model.input_shape)
     targets = Targets(np.zeros(n_images, np.int64))
 
     def explain() -> None:
@@ -71,10 +71,10 @@ def main() -> None:
         if method.registration.family == "control":  # no pass to divide by
             continue
         samples = getattr(method(), "samples", None)
-        made = method(**few.get(name, {"samples": min(samples, args.samples)} if samples else {}))
+        configured = method(**few.get(name, {"samples": min(samples, args.samples)} if samples else {}))
         try:
-            by_images = line(args.images, [clocked(models[100], made, n)[0] for n in args.images])
-            times = [np.divide(*clocked(models[side], made, 16)) for side in args.sides]
+            by_images = line(args.images, [clocked(models[100], configured, n)[0] for n in args.images])
+            times = [np.divide(*clocked(models[side], configured, 16)) for side in args.sides]
         except CannotExplain as reason:
             print(f"{name:22} {reason}")
             continue

@@ -81,15 +81,17 @@ def _default(value: Any) -> str:
 def methods() -> str:
     """Every attribution method with formula and paper."""
     parts = []
-    everything = all_methods()
-    for (name, provider), method in everything.items():
+    all_providers = all_methods()
+    for (name, provider), method in all_providers.items():
         if provider != "native":
             continue
-        known = method.registration
-        others = [f"`{name}@{p}`" for n, p in everything if n == name and p != "native"]
+        registration = method.registration
+        others = [f"`{name}@{p}`" for n, p in all_providers if n == name and p != "native"]
         options = [f"`{f.name}` (default `{f.default}`)" for f in dataclasses.fields(method)]
-        parts += [f"## `{name}`: {known.title}", known.question, *_docstring(inspect.getdoc(method) or ""),
-                  f"- Family: {known.family}; explains the {known.explains}; cost per image: {known.cost}.",
+        parts += [f"## `{name}`: {registration.title}", registration.question,
+                  *_docstring(inspect.getdoc(method) or ""),
+                  f"- Family: {registration.family}; explains the {registration.explains}; "
+                  f"cost per image: {registration.cost}.",
                   f"- Options: {', '.join(options) or 'none'}.",
                   *([f"- Other providers: {', '.join(others)}."] if others else [])]  # fmt: skip
     return _page("Attribution methods", "One section per method, from its docstring and registration.", *parts)

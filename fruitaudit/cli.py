@@ -99,7 +99,7 @@ def evaluate(
         methods=methods,
         ci=os.environ.get("CI", "").lower() not in ("", "0", "false"),
     )
-    _tell(loaded.said, quiet)
+    _print_messages(loaded.messages, quiet)
     if dry_run:
         from fruitaudit.commands.plan import plan, print_plan
 
@@ -128,7 +128,7 @@ def demo(
     from fruitaudit.demo import digits
     from fruitaudit.demo.fruit import case as fruit
 
-    _tell([f"making the {case.value} case in {out} (about 20 s)"], quiet)
+    _print_messages([f"making the {case.value} case in {out} (about 20 s)"], quiet)
     config = (fruit if case is Case.FRUIT else digits).make_case(out)
     again = f"fruitaudit evaluate {shlex.quote(str(config))}"  # this command would make the case anew
     raise typer.Exit(_audit(load_config(config).config, quiet=quiet, as_json=False, again=again))
@@ -148,7 +148,7 @@ def init(
     """Write a commented config for a model and its data."""
     from fruitaudit.commands.scaffold import scaffold
 
-    _tell(scaffold(model, data, out, size=size, allow_code=allow_code), quiet=False)
+    _print_messages(scaffold(model, data, out, size=size, allow_code=allow_code), quiet=False)
     typer.echo(f"wrote {out}; read it through, then run: fruitaudit evaluate {shlex.quote(str(out))}")
 
 
@@ -178,7 +178,7 @@ def verify(
     from fruitaudit.config.load import load_config
 
     loaded = load_config(config, overrides=set_ or [], allow_code=allow_code, model=model, data=data or [])
-    _tell(loaded.said, quiet)
+    _print_messages(loaded.messages, quiet)
     print_verified(compare(loaded.config, images, progress_for(quiet=quiet)), as_json=as_json)
 
 
@@ -226,7 +226,7 @@ def _audit(config: Any, *, quiet: bool, as_json: bool, again: str = "the same co
     return results.verdict.exit_code
 
 
-def _tell(sentences: list[str] | tuple[str, ...], quiet: bool) -> None:
+def _print_messages(sentences: list[str] | tuple[str, ...], quiet: bool) -> None:
     for sentence in () if quiet else sentences:
         typer.echo(sentence, err=True)
 

@@ -1,4 +1,4 @@
-"""The story, in order: the one place that knows all stages."""
+"""The stages of an audit, in order: the one place that knows all of them."""
 
 from __future__ import annotations
 
@@ -41,8 +41,8 @@ OUTPUTS = ("attributions", "config.yaml", "diagnosis", "junit.xml", "labels_to_c
 
 def check(config: Config) -> None:
     """Refuse what can be seen to be wrong before a model or an image is opened."""
-    own = () if config.groups == "auto" else tuple(group.methods for group in config.groups)
-    for settings in (s for methods in (config.methods, *own) for s in methods or ()):
+    group_methods = () if config.groups == "auto" else tuple(group.methods for group in config.groups)
+    for settings in (s for methods in (config.methods, *group_methods) for s in methods or ()):
         build(settings, config.providers.interpreters)
     names, _ = class_names(config)
     check_groups(config, names)
@@ -55,7 +55,7 @@ def audit(config: Config, progress: Progress, command: str) -> tuple[Results, Ru
     check(config)
     steps = Steps(progress)
     with staged(config.out, OUTPUTS) as out:
-        results = _Story(config, steps, out).tell()
+        results = _Stages(config, steps, out).run()
         hashes = {"model": results.model.sha256, "config": results.config_sha256}
         hashes |= {f"split {split.name}": split.fingerprint for split in results.splits}
         save_run(out, steps.run_info(command, hashes))
@@ -67,12 +67,12 @@ def audit(config: Config, progress: Progress, command: str) -> tuple[Results, Ru
 
 
 @dataclass
-class _Story:
+class _Stages:
     config: Config
     steps: Steps
     out: Path
 
-    def tell(self) -> Results:
+    def run(self) -> Results:
         config, streams = self.config, Streams(self.config.seed)
         with self.steps.step("open model and data"):
             opened = open_inputs(config, streams)

@@ -104,8 +104,8 @@ class AdditiveInSegments(Counting):
 
     def probabilities(self, values):
         self._count(values, forward=1)
-        shown = values.max(axis=-1) > 0
-        p = 0.5 + sum(e * shown[:, self.segments == s].mean(axis=1) for s, e in enumerate(self.effects))
+        visible = values.max(axis=-1) > 0
+        p = 0.5 + sum(e * visible[:, self.segments == s].mean(axis=1) for s, e in enumerate(self.effects))
         return np.stack([p, 1 - p], axis=1).astype(np.float32)
 
 
@@ -226,8 +226,8 @@ def some_targets(n, n_classes):
     return Targets(np.arange(n, dtype=np.int64) % n_classes)
 
 
-def assert_same_maps(method, made, expected):
+def assert_same_maps(method, maps, expected):
     """To 1e-5 of each map's own largest value. Maps of probabilities that hardly move are made of rounding errors."""
     floor = ROUNDING if method.registration.explains == "probability" else 0.0
-    for n, (one, other) in enumerate(zip(made, expected, strict=True)):
+    for n, (one, other) in enumerate(zip(maps, expected, strict=True)):
         np.testing.assert_allclose(one, other, rtol=0, atol=1e-5 * abs(other).max() + floor, err_msg=f"map {n}")

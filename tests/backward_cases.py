@@ -50,39 +50,39 @@ def network(*layers, shape=(8, 8, 3), seed=4, batch_size=8):
 
     Kernels are drawn here: the layers are made before this is called, and have drawn the seeds of theirs.
     """
-    made = keras.Sequential([L.Input(shape), *layers])
+    model = keras.Sequential([L.Input(shape), *layers])
     rng = np.random.default_rng(seed)
-    for weight in made.trainable_weights:
+    for weight in model.trainable_weights:
         if weight.ndim == 1 and "bias" in weight.name:
             weight.assign(rng.normal(0, 0.1, weight.shape))
         elif weight.ndim > 1:
             weight.assign(keras.initializers.GlorotUniform(seed=int(rng.integers(2**31)))(weight.shape))
-    return Classifier.from_network(made, batch_size=batch_size)
+    return Classifier.from_network(model, batch_size=batch_size)
 
 
 def run(method, model, images, targets):
-    made = explain(method, model, images, targets, Streams(9))
-    assert not isinstance(made, NotRun), made.reason
-    return made
+    result = explain(method, model, images, targets, Streams(9))
+    assert not isinstance(result, NotRun), result.reason
+    return result
 
 
 def reason(method, model, images, targets):
-    made = explain(method, model, images, targets, Streams(9))
-    assert isinstance(made, NotRun)
-    return made.reason
+    result = explain(method, model, images, targets, Streams(9))
+    assert isinstance(result, NotRun)
+    return result.reason
 
 
-def worst_gap(made, whole=None):
+def worst_gap(maps, whole=None):
     """By how much of its own score or difference (`whole`; left out, the diagnostic) a map misses it at worst.
 
     Where that is less than a hundredth of the batch's largest, by how much of that hundredth: what is added up there
     is large and cancels, so that its rounding is no smaller than in the other images.
     """
-    told = made.diagnostics
+    diagnostics = maps.diagnostics
     if whole is None:
-        whole = told.get("score", told.get("score_difference"))
+        whole = diagnostics.get("score", diagnostics.get("score_difference"))
     size = abs(whole)
-    missed = abs(whole - made.values.sum(axis=(1, 2), dtype=np.float64) - told.get("kept_inside", 0))
+    missed = abs(whole - maps.values.sum(axis=(1, 2), dtype=np.float64) - diagnostics.get("kept_inside", 0))
     return (missed / np.maximum(size, size.max() / 100)).max()
 
 

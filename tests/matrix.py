@@ -46,14 +46,14 @@ def network(kind: str) -> Any:
 
     Weights before a ReLU6 are large enough that it cuts something off.
     """
-    made = zoo.KINDS["sequential" if kind in FILES else kind]()
+    model = zoo.KINDS["sequential" if kind in FILES else kind]()
     rng = np.random.default_rng(4)
-    for weight in made.trainable_weights:
+    for weight in model.trainable_weights:
         if len(weight.shape) == 1 and "bias" in weight.name:
             weight.assign(rng.normal(0, 0.1, weight.shape))
         elif kind == "relu6" and "scores" not in weight.path:
             weight.assign(3 * weight)
-    return made
+    return model
 
 
 @functools.cache
@@ -61,15 +61,15 @@ def classifier(kind: str) -> Any:
     """In memory, or out of a file: one of each kind, so that what was compiled for a test serves the next."""
     from fruitaudit.models.keras.classifier import Classifier, open_classifier
 
-    made = network(kind)
+    model = network(kind)
     if kind not in FILES:
-        return Classifier.from_network(made)
+        return Classifier.from_network(model)
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / FILES[kind]
         if not path.suffix:
-            made.export(path, verbose=False)
+            model.export(path, verbose=False)
             return open_classifier(path, allow_code=True)
-        made.save(path)
+        model.save(path)
         if kind == "keras2_h5":
             as_of_keras_2(path)
         return open_classifier(path)

@@ -209,9 +209,9 @@ def test_bad_files_are_counted_named_and_close_the_gates(digits: Path, tmp_path:
 def test_store16_figures_are_the_independent_ones(store16: Path, tmp_path: Path) -> None:
     expected = json.loads((store16 / "expected_store.json").read_text())
     model, photos = store16 / "models" / "fruit_cnn.keras", store16 / "store"
-    written = "model.preprocessing={resize: center_crop, interpolation: area, scale: 0-1}"
+    preprocessing = "model.preprocessing={resize: center_crop, interpolation: area, scale: 0-1}"
     config = load_config(
-        None, model=model, data=[f"store={photos}"], out=tmp_path, overrides=[written, "methods=[]"]
+        None, model=model, data=[f"store={photos}"], out=tmp_path, overrides=[preprocessing, "methods=[]"]
     ).config
     results, _ = run(config)
     metrics = {name: value.value for name, value in results.evaluations[0].metrics.items() if value.state == "estimate"}

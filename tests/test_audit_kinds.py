@@ -184,9 +184,9 @@ def test_every_map_is_the_one_asked_for(audited: Audited) -> None:
     difference = (score - run(tf.zeros_like(x))).numpy()
     missed = abs(audited.maps(row.method).sum(axis=(1, 2)) - difference)
     np.testing.assert_allclose(row.diagnostics["score_difference"], difference, rtol=rough, atol=rough)
-    told = np.array(row.diagnostics["completeness_error"])
-    np.testing.assert_allclose(told * abs(difference), missed, rtol=rough, atol=rough * (1 + abs(difference).max()))
-    assert ("incomplete-attribution" in audited.findings) == (told > 0.05).any()
+    reported = np.array(row.diagnostics["completeness_error"])
+    np.testing.assert_allclose(reported * abs(difference), missed, rtol=rough, atol=rough * (1 + abs(difference).max()))
+    assert ("incomplete-attribution" in audited.findings) == (reported > 0.05).any()
 
 
 def test_occlusion_of_the_first_window_is_the_drop_of_probability(audited: Audited) -> None:

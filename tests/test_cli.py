@@ -70,9 +70,9 @@ def test_exit_codes(fruitaudit: Terminal, digits: Path, tmp_path: Path, gates: s
 
 def test_json_goes_to_stdout_alone(fruitaudit: Terminal, digits: Path, tmp_path: Path) -> None:
     assert fruitaudit(*only_evaluate(digits, tmp_path, "--json")) == 0
-    told = json.loads(fruitaudit.out)
-    assert told["accuracy"]["field"]["n"] == 397
-    assert [gate["state"] for gate in told["gates"]] == ["pass", "fail", "fail"]
+    outcome = json.loads(fruitaudit.out)
+    assert outcome["accuracy"]["field"]["n"] == 397
+    assert [gate["state"] for gate in outcome["gates"]] == ["pass", "fail", "fail"]
 
 
 @pytest.fixture
@@ -111,12 +111,12 @@ def test_dry_run_counts_what_depends_on_the_images_at_its_least_and_its_most(
 ) -> None:
     methods = "methods=[{integrated_gradients: {steps: auto}}, {cem: {c_steps: 2, max_iterations: 10}}]"
     assert fruitaudit("evaluate", digits / "fruitaudit.yaml", "--dry-run", "--set", methods) == 0
-    told = " ".join(fruitaudit.out.split())
+    text = " ".join(fruitaudit.out.split())
     n = 4 * 8
-    assert f"integrated_gradients on errors {n} {n + 1} {17 * n:,} to {1025 * n:,}" in told
-    assert f"cem on errors, at most {n}" in told
+    assert f"integrated_gradients on errors {n} {n + 1} {17 * n:,} to {1025 * n:,}" in text
+    assert f"cem on errors, at most {n}" in text
     assert re.search(
-        r"About \d+\.\d to \d+\.\d minutes and \d+\.\d GB of memory, with 64 images of \d+ MB at once", told
+        r"About \d+\.\d to \d+\.\d minutes and \d+\.\d GB of memory, with 64 images of \d+ MB at once", text
     )
 
 
@@ -124,8 +124,8 @@ def test_dry_run_counts_the_tests_of_the_explanations(fruitaudit: Terminal, digi
     arguments = ["evaluate", digits / "fruitaudit.yaml", "--dry-run", "--json", "--methods", "saliency,occlusion"]
 
     def tests(**changed: str) -> list[dict[str, Any]]:
-        asked = [word for key, value in changed.items() for word in ("--set", f"{key}={value}")]
-        assert fruitaudit(*arguments, *asked) == 0
+        arguments_given = [word for key, value in changed.items() for word in ("--set", f"{key}={value}")]
+        assert fruitaudit(*arguments, *arguments_given) == 0
         return [s for s in json.loads(fruitaudit.out)["stages"] if s["title"] == "test the explanations"]
 
     assert tests(trust="off") == []
@@ -143,16 +143,16 @@ def test_dry_run_says_what_will_not_run_as_the_model_offers_less(
     monkeypatch.setattr(Classifier, "offers", frozenset({"scores"}))
     arguments = ["evaluate", digits / "fruitaudit.yaml", "--dry-run", "--methods", "occlusion,saliency,lrp,grad_cam"]
     assert fruitaudit(*arguments) == 0
-    told = " ".join(fruitaudit.out.split())
-    assert "occlusion on errors" in told
-    missing = {
+    text = " ".join(fruitaudit.out.split())
+    assert "occlusion on errors" in text
+    needs = {
         "saliency": "Saliency needs gradients with respect to the image",
         "lrp": "Layer-wise relevance propagation needs rules for the way back through its operations",
         "grad_cam": "Grad-CAM needs gradients with respect to a layer",
     }
-    for name, needs in missing.items():
-        why = f"{needs}, which this model does not offer; use occlusion instead."
-        assert f"Will not run: {name} on errors: {why}" in told
+    for name, need in needs.items():
+        why = f"{need}, which this model does not offer; use occlusion instead."
+        assert f"Will not run: {name} on errors: {why}" in text
 
 
 def test_a_config_cannot_allow_code_and_the_flag_can(fruitaudit: Terminal, digits: Path) -> None:
@@ -168,8 +168,8 @@ def test_a_config_cannot_allow_code_and_the_flag_can(fruitaudit: Terminal, digit
 def test_dry_run_counts_the_experiments(fruitaudit: Terminal, digits: Path) -> None:
     passes = {}
     for level in ("off", "quick", "standard"):
-        asked = ["evaluate", digits / "fruitaudit.yaml", "--dry-run", "--json", "--set", f"diagnosis={level}"]
-        assert fruitaudit(*asked) == 0
+        arguments_given = ["evaluate", digits / "fruitaudit.yaml", "--dry-run", "--json", "--set", f"diagnosis={level}"]
+        assert fruitaudit(*arguments_given) == 0
         stages = json.loads(fruitaudit.out)["stages"]
         passes[level] = [s["passes"]["forward"] for s in stages if s["title"] == "look for causes"]
     assert passes["off"] == []
@@ -182,9 +182,9 @@ def test_dry_run_says_what_will_not_run(fruitaudit: Terminal, digits: Path, tmp_
     flat = keras.Sequential([keras.Input((28, 28, 1)), keras.layers.Flatten(), keras.layers.Dense(10, "softmax")])
     flat.save(tmp_path / "flat.keras")
     assert fruitaudit("evaluate", digits / "fruitaudit.yaml", "--model", tmp_path / "flat.keras", "--dry-run") == 0
-    told = " ".join(fruitaudit.out.split())
+    text = " ".join(fruitaudit.out.split())
     why = "Grad-CAM++ needs a layer with a spatial activation, and none is found in this model; use occlusion instead."
-    assert f"Will not run: grad_cam_pp on errors: {why}" in told
+    assert f"Will not run: grad_cam_pp on errors: {why}" in text
 
 
 def test_dry_run_of_a_model_without_gradient_and_of_gates_without_images(
@@ -199,13 +199,13 @@ def test_dry_run_of_a_model_without_gradient_and_of_gates_without_images(
     gates = '["accuracy[test] >= 0", {gate: "recall[field][digit 3] >= 0", min_support: 1000}]'
     arguments = ["evaluate", digits / "fruitaudit.yaml", "--model", tmp_path / "counting.keras", "--dry-run", "--json"]
     assert fruitaudit(*arguments, "--set", f"gates={gates}", "--methods", "saliency,occlusion,lime") == 0
-    told = json.loads(fruitaudit.out)
-    assert [what for what, _ in told["not_run"]] == [
+    plan = json.loads(fruitaudit.out)
+    assert [what for what, _ in plan["not_run"]] == [
         "saliency on errors", "saliency on true positives", "recall[field][digit 3] >= 0",
     ]  # fmt: skip
-    assert "no gradient reaches the model's input" in told["not_run"][0][1]
-    assert told["not_run"][2][1] == "39 images where min_support asks for 1000"
-    assert told["seconds"] == pytest.approx(sum(stage["seconds"] for stage in told["stages"]))
+    assert "no gradient reaches the model's input" in plan["not_run"][0][1]
+    assert plan["not_run"][2][1] == "39 images where min_support asks for 1000"
+    assert plan["seconds"] == pytest.approx(sum(stage["seconds"] for stage in plan["stages"]))
 
 
 MISTAKES = {

@@ -31,19 +31,19 @@ def is_text(node: ast.expr) -> bool:
 
 def decisions_on_prose(source: str) -> list[str]:
     """The expressions that search a sentence, or compare one with a text."""
-    found = []
+    decisions = []
     for node in ast.walk(ast.parse(source)):
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
             if node.func.attr in SEARCHES and is_prose(node.func.value):
-                found.append(ast.unparse(node))
+                decisions.append(ast.unparse(node))
         elif isinstance(node, ast.Compare):
             sides = [node.left, *node.comparators]
             for one, operator, other in zip(sides, node.ops, sides[1:], strict=False):
                 words = is_text(one) if isinstance(operator, ast.In | ast.NotIn) else is_text(one) or is_text(other)
                 empty = any(isinstance(side, ast.Constant) and side.value == "" for side in (one, other))
                 if words and not empty and (is_prose(one) or is_prose(other)):
-                    found.append(ast.unparse(node))
-    return found
+                    decisions.append(ast.unparse(node))
+    return decisions
 
 
 @pytest.mark.parametrize(
@@ -61,21 +61,21 @@ def test_what_is_no_decision_on_prose_passes(source: str) -> None:
 
 
 def test_no_decision_is_taken_by_the_words_of_a_sentence() -> None:
-    found = {
+    decisions = {
         f"{path.relative_to(PACKAGE)}: {decision}"
         for path in sorted(PACKAGE.rglob("*.py"))
         for decision in decisions_on_prose(path.read_text())
     }
-    assert not found, found
+    assert not decisions, decisions
 
 
 def test_every_code_is_given_somewhere() -> None:
     """A code that nothing gives is one that nobody can rely on."""
-    given = {
+    texts = {
         node.value
         for path in PACKAGE.rglob("*.py")
         if path.name != "states.py"
         for node in ast.walk(ast.parse(path.read_text()))
         if isinstance(node, ast.Constant) and isinstance(node.value, str)
     }
-    assert set(get_args(NotRunCode)) - given <= {"not_computed"}
+    assert set(get_args(NotRunCode)) - texts <= {"not_computed"}

@@ -50,8 +50,8 @@ def names(cell: str) -> list[str]:
 
 @pytest.mark.parametrize("name", generate.PAGES)
 def test_a_generated_page_is_what_the_code_says(name: str) -> None:
-    written = Path(ROOT / "docs" / f"{name}.md").read_text(encoding="utf-8")
-    assert written == generate.PAGES[name](), "run: python docs/generate.py"
+    page = Path(ROOT / "docs" / f"{name}.md").read_text(encoding="utf-8")
+    assert page == generate.PAGES[name](), "run: python docs/generate.py"
 
 
 def test_every_method_stands_in_the_readme_in_its_family() -> None:
@@ -62,28 +62,28 @@ def test_every_method_stands_in_the_readme_in_its_family() -> None:
 
 
 def test_every_key_of_the_config_stands_in_the_readme_with_its_default() -> None:
-    known = {key: default for key, _, _, default in generate.keys(generate.Config)}
+    defaults = {key: default for key, _, _, default in generate.keys(generate.Config)}
     inner = ("model.preprocessing.scale.", "gates[].")
     containers = {"model", "splits", "providers", "model.preprocessing", "providers.alibi"}
-    written: dict[str, str] = {}
+    documented: dict[str, str] = {}
     for cells in table("| key | meaning | default |"):
         first, *more = names(cells[0])[0].split(", ")
-        written |= {first: cells[-1]} | {f"{first.rpartition('.')[0]}.{key}": cells[-1] for key in more}
+        documented |= {first: cells[-1]} | {f"{first.rpartition('.')[0]}.{key}": cells[-1] for key in more}
     for cells in table("| key of a group | meaning | default |"):
-        written |= {f"groups[].{key}": cells[-1] for key in names(cells[0])}
-    expected = {key for key in known if key not in containers and not key.startswith(inner)}
-    assert set(written) == expected
+        documented |= {f"groups[].{key}": cells[-1] for key in names(cells[0])}
+    expected = {key for key in defaults if key not in containers and not key.startswith(inner)}
+    assert set(documented) == expected
     wrong = {
-        key: (value, known[key])
-        for key, value in written.items()
-        if re.fullmatch("`[^`]+`", value) and value != known[key]
+        key: (value, defaults[key])
+        for key, value in documented.items()
+        if re.fullmatch("`[^`]+`", value) and value != defaults[key]
     }
     assert not wrong
 
 
 def test_every_file_that_an_audit_writes_stands_in_the_readme() -> None:
-    written = {name.split("/")[0] for cells in table("| file | what |") for name in names(cells[0])}
-    assert written == {*OUTPUTS, ".cache"}
+    documented = {name.split("/")[0] for cells in table("| file | what |") for name in names(cells[0])}
+    assert documented == {*OUTPUTS, ".cache"}
 
 
 def test_every_room_stands_in_the_readme_in_the_order_of_imports() -> None:

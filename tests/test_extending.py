@@ -42,7 +42,7 @@ def run(copy: Path, *arguments: object) -> str:
 
 def test_the_method_is_listed_and_keeps_the_contract(copy: Path) -> None:
     assert "smoothgrad_squared  (gradient: SmoothGrad-Squared" in run(copy, "-m", "fruitaudit", "methods")
-    told = run(
+    output = run(
         copy,
         "-m",
         "pytest",
@@ -53,7 +53,7 @@ def test_the_method_is_listed_and_keeps_the_contract(copy: Path) -> None:
         "no:cacheprovider",
         "-n0",
     )
-    assert len(re.findall(r"\.", told.split("[")[0])) >= 10
+    assert len(re.findall(r"\.", output.split("[")[0])) >= 10
 
 
 def test_the_section_stands_in_the_report(copy: Path, tmp_path: Path) -> None:

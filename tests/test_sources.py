@@ -59,13 +59,13 @@ def parsed(path: Path) -> tuple[set[str], set[str]]:
 
 def test_imports_are_those_that_a_parser_finds() -> None:
     for module in modules_in("fruitaudit"):
-        own, libraries = imports_of(module)
+        modules, libraries = imports_of(module)
         path = Path(sources._files()[module])
         bases, names = parsed(path)
         expected = {name for name in bases | names if name in sources._files()}
-        assert expected <= own, module
+        assert expected <= modules, module
         parents = {".".join(name.split(".")[:n]) for name in expected for n in range(2, name.count(".") + 1)}
-        assert own == expected | parents, module
+        assert modules == expected | parents, module
         tops = {name.split(".")[0] for name in bases} - sys.stdlib_module_names - {"fruitaudit"}
         assert libraries == tops, module
 
@@ -77,10 +77,10 @@ def test_every_library_that_is_imported_has_a_version() -> None:
 
 
 def test_a_method_knows_the_model_it_runs_through_and_no_other_method() -> None:
-    found = closure(["fruitaudit.attribution.methods.saliency", "fruitaudit.attribution.packed"])
-    assert {"fruitaudit.attribution.scores", "fruitaudit.records.packing", "fruitaudit.runtime.streams"} <= found
-    assert {m for m in found if ".methods." in m} == {"fruitaudit.attribution.methods.saliency"}
-    assert not {m for m in found if m.startswith(("fruitaudit.trust", "fruitaudit.diagnosis", "fruitaudit.report"))}
+    modules = closure(["fruitaudit.attribution.methods.saliency", "fruitaudit.attribution.packed"])
+    assert {"fruitaudit.attribution.scores", "fruitaudit.records.packing", "fruitaudit.runtime.streams"} <= modules
+    assert {m for m in modules if ".methods." in m} == {"fruitaudit.attribution.methods.saliency"}
+    assert not {m for m in modules if m.startswith(("fruitaudit.trust", "fruitaudit.diagnosis", "fruitaudit.report"))}
 
 
 def test_imports_within_functions_count() -> None:
@@ -115,8 +115,8 @@ def python(copied: Path, *arguments: str) -> str:
 
 
 def codes(copied: Path) -> Mapping[str, object]:
-    found: Mapping[str, object] = json.loads(python(copied, "-c", STAGES))
-    return found
+    stages: Mapping[str, object] = json.loads(python(copied, "-c", STAGES))
+    return stages
 
 
 @pytest.mark.parametrize(
@@ -179,8 +179,8 @@ def test_an_audit_runs_again_what_the_change_reaches(copied: Path, digits: Path,
 
 
 def results(out: Path) -> dict[str, list[dict[str, object]]]:
-    found: dict[str, list[dict[str, object]]] = json.loads((out / "results.json").read_text())
-    return found
+    rows: dict[str, list[dict[str, object]]] = json.loads((out / "results.json").read_text())
+    return rows
 
 
 def stage(step: str) -> str:

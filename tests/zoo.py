@@ -118,11 +118,11 @@ def _settle(model: Any, low: float, high: float) -> None:
     import numpy as np
 
     normalizations = [layer for layer in model.layers if isinstance(layer, keras.layers.BatchNormalization)]
-    kept = [layer.momentum for layer in normalizations]
+    momenta = [layer.momentum for layer in normalizations]
     for layer in normalizations:
         layer.momentum = 0.0
     model(np.random.default_rng(3).uniform(low, high, (16, *model.input_shape[1:])).astype("f4"), training=True)
-    for layer, momentum in zip(normalizations, kept, strict=True):
+    for layer, momentum in zip(normalizations, momenta, strict=True):
         layer.momentum = momentum
 
 

@@ -19,20 +19,20 @@ def print_methods(*, as_json: bool) -> None:
         return
     console = Console(highlight=False, markup=False)
     for (name, provider), method in methods.items():
-        known = method.registration
+        registration = method.registration
         if provider == "native":
             others = [p for n, p in methods if n == name and p != "native"]
-            console.print(f"\n{name}  ({known.family}: {known.title}, {known.paper})")
-            console.print(f"  {known.question}")
-            rather = ", also why this class rather than that one" if known.contrast else ""
-            console.print(f"  explains the {known.explains}{rather}; cost an image: {known.cost}")
-            if known.requires:
-                console.print(f"  needs {known.requires}")
+            console.print(f"\n{name}  ({registration.family}: {registration.title}, {registration.paper})")
+            console.print(f"  {registration.question}")
+            rather = ", also why this class rather than that one" if registration.contrast else ""
+            console.print(f"  explains the {registration.explains}{rather}; cost per image: {registration.cost}")
+            if registration.requires:
+                console.print(f"  needs {registration.requires}")
             console.print(f"  options: {_options(method)}")
             if others:
                 console.print(f"  also by: {', '.join(f'{name}@{p}' for p in others)}")
-        elif known.caveat:
-            console.print(f"\n{name}@{provider}\n  beware: {known.caveat}")
+        elif registration.caveat:
+            console.print(f"\n{name}@{provider}\n  beware: {registration.caveat}")
 
 
 def _options(method: type) -> str:

@@ -91,7 +91,7 @@ def plan(config: Config) -> Plan:
         passes = Passes(forward=len(split.samples))
         seconds = len(split.samples) * speed.read + speed.seconds(passes)
         stages.append(PlannedStage(f"predict {split.name}", passes.forward, passes, seconds, passes, seconds))
-    rows, most_images, most_known = sum(stage.images for stage in stages), 0, 0
+    rows, most_images, most_references = sum(stage.images for stage in stages), 0, 0
     references = max((len(split.samples) for split in opened.splits if split.role == "reference"), default=0)
     for title, images, methods in _groups(config):
         for settings in methods:
@@ -99,13 +99,13 @@ def plan(config: Config) -> Plan:
             try:
                 stages.append(_stage(config, opened, method, name, images, speed))
                 most_images = max(most_images, images)
-                most_known = max(most_known, min(background_of(method), references))
+                most_references = max(most_references, min(background_of(method), references))
             except CannotExplain as reason:
                 not_run.append((name, str(reason)))
     stages += [*_tests(config, opened, speed), *_experiments(config, opened, speed)]
     not_run += _gates_not_run(config, opened)
     image = 4 * prod(opened.classifier.input_shape)
-    held = (ARRAYS * most_images + most_known) * image + min(ROOM, ARRAYS * most_images * image)
+    held = (ARRAYS * most_images + most_references) * image + min(ROOM, ARRAYS * most_images * image)
     arrays = rows * opened.classifier.n_classes * 8 + held
     memory_mb = max(peak_memory_mb(), opened.memory.expected_mb) + arrays / 1e6
     return Plan(tuple(stages), memory_mb, opened.memory, tuple(not_run))
@@ -113,19 +113,21 @@ def plan(config: Config) -> Plan:
 
 def _stage(config: Config, opened: Opened, method: Method, name: str, images: int, speed: _Speed) -> PlannedStage:
     """What a method costs on a group. Raises CannotExplain where it will not run."""
-    known = method.registration
-    if config.target == "contrast" and known.explains != "activation" and (reason := why_no_contrast(method)):
+    registration = method.registration
+    if config.target == "contrast" and registration.explains != "activation" and (reason := why_no_contrast(method)):
         raise CannotExplain(reason)
-    if reason := why_not_offered(known, opened.classifier):
+    if reason := why_not_offered(registration, opened.classifier):
         raise CannotExplain(reason)
-    if known.family == "cam" or "layer_gradients" in known.needs:
+    if registration.family == "cam" or "layer_gradients" in registration.needs:
         layer_for(
-            offering(opened.classifier, *known.needs), getattr(method, "layer", None), known.title
+            offering(opened.classifier, *registration.needs), getattr(method, "layer", None), registration.title
         )  # raises where there is none
     most, least = (of(method, opened.classifier, images) for of in (passes_of, least_passes_of))
     if most.gradient and speed.no_gradient:
         raise CannotExplain(speed.no_gradient)
-    return PlannedStage(name, images, most, speed.seconds(most), least, speed.seconds(least), at_most=known.upper_bound)
+    return PlannedStage(
+        name, images, most, speed.seconds(most), least, speed.seconds(least), at_most=registration.upper_bound
+    )
 
 
 def _groups(config: Config) -> list[tuple[str, int, tuple[MethodSettings, ...]]]:
@@ -140,8 +142,8 @@ def _groups(config: Config) -> list[tuple[str, int, tuple[MethodSettings, ...]]]
 
 def _tests(config: Config, opened: Opened, speed: _Speed) -> Iterator[PlannedStage]:
     """The tests of the explanations: most of their passes are those of explanations made again and again."""
-    asked = [settings for _, _, methods in _groups(config) for settings in methods]
-    built = {settings.spelling: build(settings, config.providers.interpreters) for settings in asked}
+    all_settings = [settings for _, _, methods in _groups(config) for settings in methods]
+    built = {settings.spelling: build(settings, config.providers.interpreters) for settings in all_settings}
     methods = {name: method for name, method in built.items() if _has_maps(method, opened)}
     if config.trust == "off" or not methods:
         return
@@ -157,8 +159,8 @@ def _tests(config: Config, opened: Opened, speed: _Speed) -> Iterator[PlannedSta
 
 
 def _has_maps(method: Method, opened: Opened) -> bool:
-    known = method.registration
-    return known.family not in WITHOUT_MAPS and not why_not_offered(known, opened.classifier)
+    registration = method.registration
+    return registration.family not in WITHOUT_MAPS and not why_not_offered(registration, opened.classifier)
 
 
 def _experiments(config: Config, opened: Opened, speed: _Speed) -> Iterator[PlannedStage]:
@@ -224,27 +226,32 @@ def _time(run: Callable[[], object]) -> float:
     return time.perf_counter() - begin
 
 
-def print_plan(made: Plan, *, as_json: bool = False) -> None:
+def print_plan(audit_plan: Plan, *, as_json: bool = False) -> None:
     """Print the plan to stdout."""
     if as_json:
-        print(json.dumps(asdict(made) | {"seconds": made.seconds, "least_seconds": made.least_seconds}, indent=1))
+        print(
+            json.dumps(
+                asdict(audit_plan) | {"seconds": audit_plan.seconds, "least_seconds": audit_plan.least_seconds},
+                indent=1,
+            )
+        )
         return
     table = Table(title="Plan, with model passes", title_justify="left", box=None, pad_edge=False)
     table.add_column("stage", overflow="fold")
     for column in ("images", "forward", "gradient", "seconds"):
         table.add_column(column, justify="right")
-    for stage in made.stages:
+    for stage in audit_plan.stages:
         most, least = stage.passes, stage.least
         table.add_row(f"{stage.title}, at most" if stage.at_most else stage.title, f"{stage.images:,}",
                       _range(least.forward, most.forward), _range(least.gradient, most.gradient),
                       _range(stage.least_seconds, stage.seconds, ".1f"))  # fmt: skip
     console = Console(highlight=False, markup=False)
     console.print(table)
-    memory = made.memory
-    console.print(f"\nAbout {_range(made.least_seconds / 60, made.seconds / 60, '.1f')} minutes and "
-                  f"{made.memory_mb / 1000:.1f} GB of memory, with {memory.batch_size} images of {memory.image_mb:.0f} "
-                  "MB at once; groups that turn out smaller cost less.")  # fmt: skip
-    for what, why in made.not_run:
+    memory = audit_plan.memory
+    console.print(f"\nAbout {_range(audit_plan.least_seconds / 60, audit_plan.seconds / 60, '.1f')} minutes and "
+                  f"{audit_plan.memory_mb / 1000:.1f} GB of memory, with {memory.batch_size} images of "
+                  f"{memory.image_mb:.0f} MB at once; groups that turn out smaller cost less.")  # fmt: skip
+    for what, why in audit_plan.not_run:
         console.print(f"Will not run: {what}: {why}.")
 
 

@@ -1,4 +1,4 @@
-"""How far the audit is, on stderr: bars in a terminal, a line a finished step elsewhere, nothing with --quiet."""
+"""How far the audit is, on stderr: bars in a terminal, lines elsewhere, nothing with --quiet."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ class Quiet:
 
 
 class Lines:
-    """One line a finished step, without control characters: for logs."""
+    """One line per finished step, without control characters: for logs."""
 
     @contextmanager
     def stage(self, title: str, total: int) -> Iterator[Callable[[int], None]]:
-        """Begin a step; it is told when it ends."""
+        """Begin a step; its line is printed when it ends."""
         begin, done = time.perf_counter(), [0]
 
         def advance(n: int) -> None:
@@ -37,7 +37,7 @@ class Lines:
 
 
 class Bars:
-    """A bar a running step, with the time left."""
+    """One bar per running step, with the time left."""
 
     @contextmanager
     def stage(self, title: str, total: int) -> Iterator[Callable[[int], None]]:

@@ -28,18 +28,18 @@ def sheet(
     from fruitaudit.runtime.files import write_text
 
     folder = open_folder(directory)
-    made = make_sheet(folder, folder.results.seed if seed is None else seed, images)
-    write_text(out, render_sheet(folder, made))
+    rating_sheet = make_sheet(folder, folder.results.seed if seed is None else seed, images)
+    write_text(out, render_sheet(folder, rating_sheet))
     typer.echo(
-        f"wrote {out}: {count(len(made.panels), 'map')} on {count(len(made.samples), 'picture')}, about "
-        f"{count(minutes_of(made), 'minute')}; send it without the report, which names the methods"
+        f"wrote {out}: {count(len(rating_sheet.panels), 'map')} on {count(len(rating_sheet.samples), 'picture')}, "
+        f"about {count(minutes_of(rating_sheet), 'minute')}; send it without the report, which names the methods"
     )
 
 
 @rate.command()
 def read(
     directory: DirectoryArgument,
-    answers: Annotated[list[Path], typer.Argument(help="Files that the sheet saved, one a rater.")],
+    answers: Annotated[list[Path], typer.Argument(help="Files that the sheet saved, one per rater.")],
     as_json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False,
 ) -> None:
     """Report what raters said, and how far they agree."""
@@ -52,8 +52,8 @@ def read(
     from fruitaudit.report.folder import open_folder
 
     folder = open_folder(directory)
-    made, files = read_answers(folder, answers)
-    ratings = measure(made, files, folder.results.trust)
+    rating_sheet, files = read_answers(folder, answers)
+    ratings = measure(rating_sheet, files, folder.results.trust)
     if as_json:
         typer.echo(dump(ratings), nl=False)
     else:

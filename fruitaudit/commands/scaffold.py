@@ -28,10 +28,10 @@ def scaffold(
     if out.exists():
         raise ConfigError(f"{out} exists; remove it or name another file with --out")
     pairs = [pair for entry in data for pair in _splits(entry)]
-    named = [f"{name}={path}" for name, path in pairs]
+    named_splits = [f"{name}={path}" for name, path in pairs]
     overrides = [f"model.preprocessing.size={list(size)}"] if size else []
     loaded = load_config(
-        None, model=model, data=named, overrides=overrides, allow_code=allow_code, search=False
+        None, model=model, data=named_splits, overrides=overrides, allow_code=allow_code, search=False
     )  # fmt: skip
     config = loaded.config
     opened = open_inputs(config, Streams(config.seed))
@@ -41,10 +41,10 @@ def scaffold(
         resource("templates", "init.yaml").read_text(encoding="utf-8")
     )
     text = template.render(
-        model=_quote(_from(out, config.model.path)),
+        model=_quote(_relative_path(out, config.model.path)),
         allow_code=allow_code,
         preprocessing=opened.preprocessing,
-        splits=[(s.name, _quote(_from(out, s.path)), s.role) for s in config.splits],
+        splits=[(s.name, _quote(_relative_path(out, s.path)), s.role) for s in config.splits],
         n_classes=len(opened.class_names),
         classes=_quote(opened.class_names[0]),
         class_names_from=opened.class_names_from,
@@ -52,7 +52,7 @@ def scaffold(
         size=size,
     )
     write_text(out, text)
-    return loaded.said
+    return loaded.messages
 
 
 def _splits(entry: str) -> list[tuple[str, str]]:
@@ -77,7 +77,7 @@ def _folders(path: Path) -> list[Path]:
     return sorted(p for p in path.iterdir() if p.is_dir() and not p.name.startswith(".")) if path.is_dir() else []
 
 
-def _from(out: Path, path: Path) -> str:
+def _relative_path(out: Path, path: Path) -> str:
     """As seen from the config's folder where it lies below, so that both can move together."""
     base, full = out.resolve().parent, path.resolve()
     return full.relative_to(base).as_posix() if full.is_relative_to(base) else str(full)

@@ -36,7 +36,7 @@ from fruitaudit.runtime.streams import Streams
 
 @dataclass(frozen=True)
 class ProviderAgreement:
-    """One provider's maps beside the native ones, an image each; None where one of the two maps is constant."""
+    """One provider's maps beside the native ones, one number per image; None where one of the two maps is constant."""
 
     method: str
     provider: str
@@ -52,7 +52,7 @@ class ProviderAgreement:
 
 @dataclass(frozen=True)
 class Figures:
-    """What tells how good finds are, of the native method and of a provider; None where there was none."""
+    """How good the counterfactuals or made-up inputs of both are; None where there are none."""
 
     method: str
     provider: str
@@ -84,23 +84,23 @@ def verify(config: Config, n_images: int, progress: Progress) -> Iterator[Verify
     streams = Streams(config.seed)
     with progress.stage("open model and data", 0):
         opened = open_inputs(config, streams)
-        images = _some_images(opened, n_images, streams)
+        images = _draw_images(opened, n_images, streams)
         targets = Targets(opened.classifier.probabilities(images.values).argmax(axis=1))
-    return _Asked(config, opened, images, targets, streams).rows(progress)
+    return _Comparison(config, opened, images, targets, streams).rows(progress)
 
 
-def _some_images(opened: Opened, n: int, streams: Streams) -> Images:
+def _draw_images(opened: Opened, n: int, streams: Streams) -> Images:
     """Of the splits of the most telling role: the field, then the test, then the reference."""
     for role in ("field", "test", "reference"):
         samples = [sample for split in opened.splits if split.role == role for sample in split.samples]
         if samples:
-            drawn = streams.rng("verify", role).permutation(len(samples))[:n]
-            return read_images([samples[i] for i in drawn], opened.preprocessor)
+            order = streams.rng("verify", role).permutation(len(samples))[:n]
+            return read_images([samples[i] for i in order], opened.preprocessor)
     raise DataError("no split holds an image to verify with")
 
 
 @dataclass(frozen=True)
-class _Asked:
+class _Comparison:
     config: Config
     opened: Opened
     images: Images
@@ -112,54 +112,59 @@ class _Asked:
         others = {name: providers_of(name)[1:] for name, provider in all_methods() if provider != "native"}
         number, total = count(1), sum(map(len, others.values()))
         for name, providers in others.items():
-            made: dict[str, Explanation | NotRun] = {}
+            native_explanations: dict[str, Explanation | NotRun] = {}
             for provider in providers:
                 with progress.stage(f"compare {name}@{provider}, {next(number)} of {total}", 0):
-                    row = self._compared(name, provider, made)
+                    row = self._comparison(name, provider, native_explanations)
                 yield row
 
-    def _compared(self, name: str, provider: str, made: dict[str, Explanation | NotRun]) -> VerifyRow:
-        """A provider beside the native method with equal parameters. `made`: what that gave, by its options."""
-        configured = self._built(name, "native", self._options(name))
+    def _comparison(self, name: str, provider: str, native_explanations: dict[str, Explanation | NotRun]) -> VerifyRow:
+        """A provider beside the native method with equal parameters.
+
+        `native_explanations`: what the native method gave, by its options.
+        """
+        configured = self._method(name, "native", self._options(name))
         if isinstance(configured, NotRun):
             return NotCompared(name, provider, configured)
-        theirs = self._built(name, provider, options_for(all_methods()[name, provider], configured))
+        theirs = self._method(name, provider, options_for(all_methods()[name, provider], configured))
         if isinstance(theirs, NotRun):
             return NotCompared(name, provider, theirs)
         ours = dataclasses.replace(configured, **native_options(theirs))  # type: ignore[type-var]
-        if repr(ours) not in made:
-            made[repr(ours)] = self._explained(ours)
-        return self._row(configured, ours, made[repr(ours)], theirs)
+        if repr(ours) not in native_explanations:
+            native_explanations[repr(ours)] = self._explanation(ours)
+        return self._row(configured, ours, native_explanations[repr(ours)], theirs)
 
-    def _row(self, configured: Method, ours: Method, found: Explanation | NotRun, theirs: Method) -> VerifyRow:
+    def _row(self, configured: Method, ours: Method, native: Explanation | NotRun, theirs: Method) -> VerifyRow:
         name, provider = theirs.registration.name, theirs.registration.provider
-        if isinstance(found, NotRun):
-            return NotCompared(name, provider, found)
-        other = self._explained(theirs)
-        if isinstance(other, NotRun):
-            return NotCompared(name, provider, other)
+        if isinstance(native, NotRun):
+            return NotCompared(name, provider, native)
+        library = self._explanation(theirs)
+        if isinstance(library, NotRun):
+            return NotCompared(name, provider, library)
         caveat, before = theirs.registration.caveat, options_of(configured)
         changed = {option: value for option, value in options_of(ours).items() if value != before[option]}
-        if isinstance(found, Maps | Segments) and isinstance(other, Maps | Segments):
-            a, b, model = found.values, other.values, self.opened.classifier
+        if isinstance(native, Maps | Segments) and isinstance(library, Maps | Segments):
+            a, b, model = native.values, library.values, self.opened.classifier
             both = correlations(a, b), correlations(ranks(a), ranks(b))
             explains = explains_of(ours, model), explains_of(theirs, model)
             return ProviderAgreement(name, provider, *both, caveat, explains, changed)
-        own, good = figures_of(found), figures_of(other)
-        if not own:
+        our_figures, their_figures = figures_of(native), figures_of(library)
+        if not our_figures:
             return NotCompared(
                 name, provider, NotRun(f"{name} shows neither maps nor anything that can be counted", "not_applicable")
             )
-        return Figures(name, provider, {what: (own[what], good[what]) for what in own}, caveat, changed)
+        return Figures(
+            name, provider, {what: (our_figures[what], their_figures[what]) for what in our_figures}, caveat, changed
+        )
 
-    def _built(self, name: str, provider: str, options: dict[str, typing.Any]) -> Method | NotRun:
+    def _method(self, name: str, provider: str, options: dict[str, typing.Any]) -> Method | NotRun:
         try:
             settings = MethodSettings(name=name, provider=provider, options=options)
             return build(settings, self.config.providers.interpreters)
         except ConfigError as reason:
             return NotRun(str(reason), "not_applicable")
 
-    def _explained(self, method: Method) -> Explanation | NotRun:
+    def _explanation(self, method: Method) -> Explanation | NotRun:
         images, targets = self.images, self.targets
         if method.registration.subject == "model":
             images, targets = images.select(slice(0)), targets.select(slice(0))
@@ -169,18 +174,18 @@ class _Asked:
     def _background(self, n: int) -> Background | None:
         """`n` images of the reference split; None where none are wanted or there are none."""
         samples = next((split.samples for split in self.opened.splits if split.role == "reference"), ())
-        drawn = [samples[i] for i in self.streams.rng("verify", "background").permutation(len(samples))[:n]]
-        if not drawn:
+        references = [samples[i] for i in self.streams.rng("verify", "background").permutation(len(samples))[:n]]
+        if not references:
             return None
-        values = read_images(drawn, self.opened.preprocessor).values
-        labels = np.array([sample.label for sample in drawn], dtype=np.int64)
-        return Background(values, labels, tuple(sample.id for sample in drawn), len(samples))
+        values = read_images(references, self.opened.preprocessor).values
+        labels = np.array([sample.label for sample in references], dtype=np.int64)
+        return Background(values, labels, tuple(sample.id for sample in references), len(samples))
 
     def _options(self, name: str) -> dict[str, typing.Any]:
         """What the config sets for the native method."""
         groups = () if self.config.groups == "auto" else self.config.groups
-        asked = [*(self.config.methods or ()), *(s for group in groups for s in group.methods or ())]
-        return FEW.get(name, {}) | next((s.options for s in asked if (s.name, s.provider) == (name, "native")), {})
+        configured = [*(self.config.methods or ()), *(s for group in groups for s in group.methods or ())]
+        return FEW.get(name, {}) | next((s.options for s in configured if (s.name, s.provider) == (name, "native")), {})
 
 
 def figures_of(explanation: Explanation) -> dict[str, float | None]:
@@ -200,8 +205,8 @@ def figures_of(explanation: Explanation) -> dict[str, float | None]:
 
 
 def _median(values: npt.NDArray[typing.Any]) -> float | None:
-    known = values[np.isfinite(values)]
-    return float(np.median(known)) if len(known) else None
+    finite = values[np.isfinite(values)]
+    return float(np.median(finite)) if len(finite) else None
 
 
 def ranks(maps: FloatArray) -> npt.NDArray[np.float64]:
@@ -213,11 +218,11 @@ def ranks(maps: FloatArray) -> npt.NDArray[np.float64]:
 
 def correlations(ours: npt.NDArray[typing.Any], theirs: npt.NDArray[typing.Any]) -> tuple[float | None, ...]:
     """Pearson's r of each pair of maps."""
-    found: list[float | None] = []
+    coefficients: list[float | None] = []
     for a, b in zip(ours.astype(np.float64), theirs.astype(np.float64), strict=True):
         varied = np.isfinite(a).all() and np.isfinite(b).all() and np.ptp(a) > 0 and np.ptp(b) > 0
-        found.append(float(np.corrcoef(a.ravel(), b.ravel())[0, 1]) if varied else None)
-    return tuple(found)
+        coefficients.append(float(np.corrcoef(a.ravel(), b.ravel())[0, 1]) if varied else None)
+    return tuple(coefficients)
 
 
 def print_verified(rows: Iterable[VerifyRow], *, as_json: bool) -> None:
@@ -229,24 +234,24 @@ def print_verified(rows: Iterable[VerifyRow], *, as_json: bool) -> None:
     console.print("Other providers beside the native ones: median (lowest to highest) over the images")
     for row in rows:
         if isinstance(row, NotCompared):
-            told, whys = "not compared", [row.reason.reason]
+            result, notes = "not compared", [row.reason.reason]
         elif isinstance(row, Figures):
-            told = "; ".join(f"{what}: {_figure(ours)} natively, {_figure(theirs)} theirs"
+            result = "; ".join(f"{what}: {_figure(ours)} natively, {_figure(theirs)} theirs"
                              for what, (ours, theirs) in row.figures.items())  # fmt: skip
-            whys = [row.caveat, _equal(row.options)]
+            notes = [row.caveat, _equal(row.options)]
         else:
-            told = f"Pearson {_summary(row.pearson)}; Spearman {_summary(row.spearman)}"
+            result = f"Pearson {_summary(row.pearson)}; Spearman {_summary(row.spearman)}"
             ours, theirs = row.explains
             apart = "" if ours == theirs else f"explains the {theirs}, the native one the {ours}"
-            whys = [row.caveat, apart, _equal(row.options)]
-        console.print(f"\n{row.method}@{row.provider}: {told}")
-        for why in filter(None, whys):
-            console.print(Padding(why, (0, 0, 0, 2)))
+            notes = [row.caveat, apart, _equal(row.options)]
+        console.print(f"\n{row.method}@{row.provider}: {result}")
+        for note in filter(None, notes):
+            console.print(Padding(note, (0, 0, 0, 2)))
 
 
 def _equal(options: dict[str, typing.Any]) -> str:
-    told = ", ".join(f"{name} {value}" for name, value in options.items())
-    return f"the native one with its options: {told}" if told else ""
+    listing = ", ".join(f"{name} {value}" for name, value in options.items())
+    return f"the native one with its options: {listing}" if listing else ""
 
 
 def _figure(value: float | None) -> str:
@@ -254,9 +259,9 @@ def _figure(value: float | None) -> str:
 
 
 def _summary(correlations: Sequence[float | None]) -> str:
-    known = [r for r in correlations if r is not None]
-    if not known:
+    defined = [r for r in correlations if r is not None]
+    if not defined:
         return "none (constant maps)"
-    constant = len(correlations) - len(known)
-    text = f"{np.median(known):.2f} ({min(known):.2f} to {max(known):.2f})"
+    constant = len(correlations) - len(defined)
+    text = f"{np.median(defined):.2f} ({min(defined):.2f} to {max(defined):.2f})"
     return f"{text}, {constant} constant" if constant else text

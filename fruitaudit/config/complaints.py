@@ -40,9 +40,9 @@ def complaint(error: ValidationError, document: Document, schema: dict[str, Any]
         return f"{label}: {f'{dotted(path)!r}: ' if path else ''}{worst['ctx']['error']}"
     # The branches of a union complain one by one about the same value.
     texts = [_plain(e["msg"]) for p, e in problems if p == path and e["type"] not in ("extra_forbidden", "missing")]
-    wanted = " or ".join(dict.fromkeys(text.removeprefix("should be ") for text in texts))
+    expectation = " or ".join(dict.fromkeys(text.removeprefix("should be ") for text in texts))
     verb = "should be " if texts[0].startswith("should be ") else ""
-    return f"{label}: {dotted(path)!r} {verb}{wanted}{_instead(worst)}"
+    return f"{label}: {dotted(path)!r} {verb}{expectation}{_instead(worst)}"
 
 
 def _rank(problem: tuple[KeyPath, Any]) -> tuple[bool, int, bool]:
@@ -100,5 +100,5 @@ def _instead(error: Any) -> str:
     value, message = error["input"], error["msg"]
     if ", not " in message:
         return ""
-    shown = "a mapping" if isinstance(value, dict) else "a list" if isinstance(value, list) else repr(value)
-    return f", not {shown if len(shown) <= 60 else shown[:57] + '...'}"
+    text = "a mapping" if isinstance(value, dict) else "a list" if isinstance(value, list) else repr(value)
+    return f", not {text if len(text) <= 60 else text[:57] + '...'}"

@@ -71,38 +71,38 @@ class Document:
 
     def put(self, path: KeyPath, value: object, origin: YamlPosition) -> None:
         """Set one value; what lay below it is forgotten. Raises ConfigError where the path leads nowhere."""
-        here: Any = self.data
+        container: Any = self.data
         for depth, step in enumerate(path):
-            if isinstance(here, list):
-                if not isinstance(step, int) or not 0 <= step < len(here):
+            if isinstance(container, list):
+                if not isinstance(step, int) or not 0 <= step < len(container):
                     raise ConfigError(
-                        f"{origin.label}: '{dotted(path[:depth])}' is a list of {len(here)} entries, numbered from 0; "
-                        f"{str(step)!r} is none of them"
+                        f"{origin.label}: '{dotted(path[:depth])}' is a list of {len(container)} entries, "
+                        f"numbered from 0; {str(step)!r} is none of them"
                     )
-            elif not isinstance(here, dict):
+            elif not isinstance(container, dict):
                 raise ConfigError(f"{origin.label}: '{dotted(path[:depth])}' holds no further keys")
             if depth == len(path) - 1:
-                here[step] = value
-            elif isinstance(here, dict) and here.get(step) is None:
-                here[step] = {}
+                container[step] = value
+            elif isinstance(container, dict) and container.get(step) is None:
+                container[step] = {}
                 self.origins[path[: depth + 1]] = origin
-            here = here[step]
-        for known in [known for known in self.origins if known[: len(path)] == path]:
-            del self.origins[known]
+            container = container[step]
+        for key_path in [key_path for key_path in self.origins if key_path[: len(path)] == path]:
+            del self.origins[key_path]
         self.origins[path] = origin
 
     def walk(self, *pattern: Key | None) -> Iterator[tuple[KeyPath, Any]]:
         """All (key path, value) that fit the pattern; None stands for every entry of a list."""
-        found: list[tuple[KeyPath, Any]] = [((), self.data)]
+        matches: list[tuple[KeyPath, Any]] = [((), self.data)]
         for step in pattern:
             below = []
-            for path, value in found:
+            for path, value in matches:
                 if step is None and isinstance(value, list):
                     below += [((*path, i), entry) for i, entry in enumerate(value)]
                 elif isinstance(value, dict) and step in value:
                     below.append(((*path, str(step)), value[step]))
-            found = below
-        yield from found
+            matches = below
+        yield from matches
 
 
 def dotted(path: KeyPath) -> str:

@@ -85,13 +85,13 @@ class _Parts:
 
 
 def _split_up(text: str, noun: str) -> _Parts:
-    found = _GATE.fullmatch(text)
-    inside = [_INSIDE.fullmatch(part) for part in _BRACKET.findall(found["brackets"])] if found else []
+    match = _GATE.fullmatch(text)
+    inside = [_INSIDE.fullmatch(part) for part in _BRACKET.findall(match["brackets"])] if match else []
     whole = [m for m in inside if m and (m["name"] or m["column"] is None)]
     names = tuple((None if m["column"] is None else _name(m["column"]), _one_or_every(m["name"])) for m in whole)
-    if not found or len(names) < len(inside):
+    if not match or len(names) < len(inside):
         raise _unreadable(text, noun)
-    return _Parts(text, noun, found["metric"], names, cast(Operator, found["op"]), found["bound"].strip())
+    return _Parts(text, noun, match["metric"], names, cast(Operator, match["op"]), match["bound"].strip())
 
 
 def _unreadable(text: str, noun: str) -> ValueError:
@@ -101,13 +101,13 @@ def _unreadable(text: str, noun: str) -> ValueError:
     )
 
 
-def _name(written: str) -> str:
-    written = written.strip()
-    return written[1:-1].replace('""', '"') if written.startswith('"') else written
+def _name(text: str) -> str:
+    text = text.strip()
+    return text[1:-1].replace('""', '"') if text.startswith('"') else text
 
 
-def _one_or_every(written: str) -> str | Every:
-    return Every() if written == "*" else _name(written)
+def _one_or_every(text: str) -> str | Every:
+    return Every() if text == "*" else _name(text)
 
 
 def _figure_gate(parts: _Parts) -> FigureGate:
@@ -131,8 +131,8 @@ def _check_metric(parts: _Parts, split: str, class_name: str | Every | None) -> 
                 "or the name of one class in place of the *"
             )
     elif metric not in SCALARS and not TOP_K.fullmatch(metric):
-        known = (*SCALARS, "top3_accuracy", *PER_CLASS, *(OF_EXPLANATIONS if parts.noun == "gate" else ()))
-        raise parts.wrong(f"there is no metric {metric}; {nearest(metric, known)}")
+        names = (*SCALARS, "top3_accuracy", *PER_CLASS, *(OF_EXPLANATIONS if parts.noun == "gate" else ()))
+        raise parts.wrong(f"there is no metric {metric}; {nearest(metric, names)}")
     elif class_name is not None:
         raise parts.wrong(
             f"{metric} is a figure of the whole split; leave out [{_spell_name(class_name)}], "
@@ -143,19 +143,19 @@ def _check_metric(parts: _Parts, split: str, class_name: str | Every | None) -> 
 def _bound(parts: _Parts) -> float | Baseline:
     if not parts.bound.startswith("baseline"):
         return _number(parts, parts.bound)
-    found = _BASELINE.fullmatch(parts.bound)
-    if not found:
+    match = _BASELINE.fullmatch(parts.bound)
+    if not match:
         raise parts.wrong("write the distance from the baseline, such as baseline - 0.01")
-    return Baseline(cast(Literal["+", "-", "±"], found["sign"]), _number(parts, found["margin"]))
+    return Baseline(cast(Literal["+", "-", "±"], match["sign"]), _number(parts, match["margin"]))
 
 
-def _number(parts: _Parts, written: str) -> float:
+def _number(parts: _Parts, text: str) -> float:
     try:
-        number = float(written)
+        number = float(text)
     except ValueError:
         number = float("nan")
     if not isfinite(number):
-        raise parts.wrong(f"{written!r} is no finite number; write one such as 0.9, without a % sign")
+        raise parts.wrong(f"{text!r} is no finite number; write one such as 0.9, without a % sign")
     return number
 
 

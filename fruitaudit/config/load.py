@@ -35,12 +35,12 @@ _MUST_BE_WRITTEN = ("resize", "interpolation", "scale")
 class LoadedConfig:
     """`config` has absolute paths only; `base` is the folder that the file's paths were relative to.
 
-    `said` are sentences for the user: what was decided without being asked.
+    `messages` are sentences for the user: what was decided without being asked.
     """
 
     config: Config
     base: Path
-    said: tuple[str, ...] = ()
+    messages: tuple[str, ...] = ()
 
 
 def load_config(
@@ -62,27 +62,27 @@ def load_config(
     "dotted.key=YAML value", `data` "NAME=PATH", `methods` "a,b". `ci`: preprocessing must be written down.
     `allow_code`: the model file may run code; a config that says it must is refused without it.
     """
-    reading = _Reading(_open(path, search, flags=model is not None and bool(data)))
-    if path is None and reading.document.data:
-        reading.said.append(f"config taken from ./{DEFAULT_FILE}")
+    builder = _ConfigBuilder(_open(path, search, flags=model is not None and bool(data)))
+    if path is None and builder.document.data:
+        builder.messages.append(f"config taken from ./{DEFAULT_FILE}")
     if model is not None:
-        reading.put(("model", "path"), str(model), "--model")
+        builder.put(("model", "path"), str(model), "--model")
     for pair in data:
-        reading.split(pair)
+        builder.split(pair)
     if methods is not None:
-        reading.methods(methods)
+        builder.methods(methods)
     for override in overrides:
-        reading.override(override)
+        builder.override(override)
     if out is not None:
-        reading.put(("out",), str(out), "--out")
+        builder.put(("out",), str(out), "--out")
     if allow_code:
-        reading.put(("model", "allow_code"), True, "--allow-code")
-    config = reading.validated()
+        builder.put(("model", "allow_code"), True, "--allow-code")
+    config = builder.validated()
     if config.model.allow_code and not allow_code:
-        _refuse_code(reading.document)
+        _refuse_code(builder.document)
     if ci:
-        _refuse_inferred(config, reading.document)
-    return LoadedConfig(config, reading.document.origins[()].base, tuple(reading.said))
+        _refuse_inferred(config, builder.document)
+    return LoadedConfig(config, builder.document.origins[()].base, tuple(builder.messages))
 
 
 def dump_config(config: Config) -> str:
@@ -109,10 +109,10 @@ def _open(path: Path | None, search: bool, *, flags: bool) -> Document:
 
 
 @dataclass
-class _Reading:
+class _ConfigBuilder:
     document: Document
-    said: list[str] = field(default_factory=list)
-    named: set[str] = field(default_factory=set)
+    messages: list[str] = field(default_factory=list)
+    data_names: set[str] = field(default_factory=set)
     """Splits that --data has named."""
 
     def put(self, path: KeyPath, value: object, flag: str) -> None:
@@ -133,9 +133,9 @@ class _Reading:
         name, equals, path = text.partition("=")
         if not equals or not name or not path:
             raise ConfigError(f"--data {text}: write it as --data NAME=PATH, for example --data test=photos/test")
-        if name in self.named:
+        if name in self.data_names:
             raise ConfigError(f"--data {text}: split '{name}' is given twice; give each its own name")
-        self.named.add(name)
+        self.data_names.add(name)
         flag, splits = f"--data {name}", self.document.data.setdefault("splits", [])
         if not isinstance(splits, list):
             raise ConfigError(f"{self.document.origin(('splits',)).label}: 'splits' should be a list")
@@ -146,18 +146,18 @@ class _Reading:
         splits.append({})
         self.put(("splits", len(splits) - 1), {"name": name, "path": path, "role": role}, flag)
         how = "taken from its name" if name.lower() in _ROLES else "since its name says nothing else"
-        return self.said.append(f"role of split '{name}' {how}: {role}")
+        return self.messages.append(f"role of split '{name}' {how}: {role}")
 
     def methods(self, text: str) -> None:
         """For every group, also for those that name methods of their own."""
         names = [name.strip() for name in text.split(",") if name.strip()]
         self.put(("methods",), names, "--methods")
         groups = self.document.data.get("groups")
-        own = [g for g in groups if isinstance(g, dict) and "methods" in g] if isinstance(groups, list) else []
-        for group in own:
+        overriding = [g for g in groups if isinstance(g, dict) and "methods" in g] if isinstance(groups, list) else []
+        for group in overriding:
             del group["methods"]
-        if own:
-            self.said.append(f"--methods replaces the methods of {len(own)} groups that named their own")
+        if overriding:
+            self.messages.append(f"--methods replaces the methods of {len(overriding)} groups that named their own")
 
     def validated(self) -> Config:
         document = self.document

@@ -155,7 +155,7 @@ class MethodSettings(Settings):
         options: Any = {}
         if isinstance(value, dict):
             if len(value) != 1:
-                raise ValueError("write one method an entry: `- {smoothgrad: {samples: 20}}`")
+                raise ValueError("write one method per entry: `- {smoothgrad: {samples: 20}}`")
             value, options = next(iter(value.items()))
         if not isinstance(value, str) or not isinstance(options or {}, dict):
             raise ValueError("write a method as `saliency`, `saliency@tf-keras-vis` or `{smoothgrad: {samples: 20}}`")
@@ -163,7 +163,7 @@ class MethodSettings(Settings):
         return {"name": name, "provider": provider if "@" in value else "native", "options": options or {}}
 
     @model_serializer
-    def _written(self) -> Any:
+    def _serialize(self) -> Any:
         return {self.spelling: self.options} if self.options else self.spelling
 
     @classmethod
@@ -198,7 +198,7 @@ class GateSettings(Settings):
         return {"gate": value} if isinstance(value, str) else value
 
     @model_serializer(mode="wrap")
-    def _written(self, handler: Any) -> Any:
+    def _serialize(self, handler: Any) -> Any:
         return self.gate.text if self == GateSettings(gate=self.gate) else handler(self)
 
     @classmethod
@@ -294,9 +294,9 @@ class Config(Settings):
     @model_validator(mode="after")
     def _splits_of_gates_and_claims(self) -> Config:
         names = [split.name for split in self.splits]
-        asked = [("gates", "gate", i, settings.gate) for i, settings in enumerate(self.gates)]
-        claimed = [("claims", "claim", i, claim) for i, claim in enumerate(self.claims)]
-        for key, noun, i, parsed in (*asked, *claimed):
+        gates = [("gates", "gate", i, settings.gate) for i, settings in enumerate(self.gates)]
+        claims = [("claims", "claim", i, claim) for i, claim in enumerate(self.claims)]
+        for key, noun, i, parsed in (*gates, *claims):
             if isinstance(parsed, FigureGate) and parsed.split not in names:
                 hint = nearest(parsed.split, names)
                 raise Misfit(f"{noun} {parsed.text!r}: there is no split {parsed.split}; {hint}", key, i)

@@ -10,10 +10,10 @@ _UNITS = {"M": 10**6, "G": 10**9}
 
 def bytes_of(text: str) -> int:
     """Bytes of "500MB" or "4.5 GB". Raises ValueError for anything else."""
-    found = _SIZE.fullmatch(text.strip())
-    if not found:
+    match = _SIZE.fullmatch(text.strip())
+    if not match:
         raise ValueError(f"{text!r} is no size; write it as 4GB or 800MB")
-    return int(float(found[1]) * _UNITS[found[2].upper()])
+    return int(float(match[1]) * _UNITS[match[2].upper()])
 
 
 def known_size(text: str) -> str:

@@ -24,7 +24,7 @@ ON_WHITE = "transparency laid on white"
 PALETTE = "palette read as RGB"
 CMYK = "CMYK read as RGB, without a colour profile"
 OTHER_SPACE = "another colour space read as RGB"
-SIXTEEN_BIT = "16 bits a channel reduced to 8"
+SIXTEEN_BIT = "16 bits per channel reduced to 8"
 FIRST_FRAME = "only the first of several frames read"
 NO_EXIF = "EXIF data unreadable, orientation unknown"
 FROM_FLOAT = "0..1 floats read as 8-bit pixels"
@@ -106,7 +106,7 @@ def _to_rgb(image: Image.Image, raw_mode: str, notes: list[str]) -> Image.Image:
         image = Image.fromarray(np.rint(np.asarray(image, dtype=np.float64) / 257).astype(np.uint8))
         notes += [SIXTEEN_BIT, GREY]
     elif mode in ("I", "F"):
-        raise BadImage("pixels of 32 bits, whose black and white are not known; save it with 8 or 16 bits a channel")
+        raise BadImage("pixels of 32 bits, whose black and white are not known; save it with 8 or 16 bits per channel")
     elif mode in ("1", "L", "LA", "La"):
         notes.append(GREY)
     elif mode in ("P", "PA"):

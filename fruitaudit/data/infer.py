@@ -54,7 +54,7 @@ def infer_preprocessing(
     inferred = tuple(key for key in ("resize", "interpolation", "scale") if getattr(settings, key) is None)
     evidence: list[str] = []
     if inferred:
-        images = _draw(split, prepared, streams)
+        images = _draw_images(split, prepared, streams)
         evidence += [_fit_evidence(key, prepared, images, split) for key in inferred if key != "scale"]
     if "scale" in inferred:
         trials = _try_scales(prepared, images, score)
@@ -67,7 +67,7 @@ def infer_preprocessing(
 
 
 @dataclass(frozen=True)
-class _Drawn:
+class _TrialImages:
     fitted: ByteArray
     labels: IntArray
     shapes: tuple[tuple[int, int], ...]
@@ -100,18 +100,18 @@ class _Trial:
 
 def _size(settings: PreprocessingSettings, input_shape: Sequence[int | None]) -> tuple[int, int, int]:
     height, width, channels = input_shape
-    given = settings.size
-    if given is not None and any(own not in (None, wanted) for own, wanted in zip((height, width), given, strict=True)):
-        raise ConfigError(f"model.preprocessing.size: {given[0]} x {given[1]} is not what the model takes, "
+    size = settings.size
+    if size is not None and any(side not in (None, size[i]) for i, side in enumerate((height, width))):
+        raise ConfigError(f"model.preprocessing.size: {size[0]} x {size[1]} is not what the model takes, "
                           f"{height} x {width}; leave size out")  # fmt: skip
-    if given is None and (height is None or width is None):
+    if size is None and (height is None or width is None):
         raise ConfigError("model.preprocessing.size: the model takes images of any size; write down the height and "
                           "width it was trained on, for example size: [224, 224]")  # fmt: skip
-    height, width = given or (height, width)
+    height, width = size or (height, width)
     return int(height or 0), int(width or 0), int(channels or 3)
 
 
-def _draw(split: Split, preprocessor: Preprocessor, streams: Streams) -> _Drawn:
+def _draw_images(split: Split, preprocessor: Preprocessor, streams: Streams) -> _TrialImages:
     """Up to 64 readable images, drawn with the seed."""
     fitted, labels, shapes = [], [], []
     reason = "the split is empty"
@@ -129,10 +129,10 @@ def _draw(split: Split, preprocessor: Preprocessor, streams: Streams) -> _Drawn:
             break
     if not fitted:
         raise DataError(f"split {split.name}: no image can be read to infer the preprocessing from; {reason}")
-    return _Drawn(np.stack(fitted), np.array(labels, np.int64), tuple(shapes))
+    return _TrialImages(np.stack(fitted), np.array(labels, np.int64), tuple(shapes))
 
 
-def _try_scales(prepared: Preprocessor, images: _Drawn, score: ScoreFunction) -> list[_Trial]:
+def _try_scales(prepared: Preprocessor, images: _TrialImages, score: ScoreFunction) -> list[_Trial]:
     trials = []
     for scale, detail in _TRIALS:
         if prepared.channels != 3 and scale in APPLICATIONS:
@@ -150,7 +150,7 @@ def _choose(trials: list[_Trial]) -> _Trial:
     return next(trial for trial in trials if not any(other.beats(trial) for other in trials))
 
 
-def _scale_evidence(trials: list[_Trial], chosen: _Trial, split: Split, images: _Drawn) -> str:
+def _scale_evidence(trials: list[_Trial], chosen: _Trial, split: Split, images: _TrialImages) -> str:
     figures = "; ".join(
         f"{t.label}: log-likelihood {t.mean:.3f}, accuracy {100 * t.accuracy:.1f} %"
         for t in sorted(trials, key=lambda t: -t.mean)
@@ -162,7 +162,7 @@ def _scale_evidence(trials: list[_Trial], chosen: _Trial, split: Split, images: 
             f"{len(images.labels)} images of {split.name}{doubt} ({figures}).")  # fmt: skip
 
 
-def _fit_evidence(key: str, prepared: Preprocessor, images: _Drawn, split: Split) -> str:
+def _fit_evidence(key: str, prepared: Preprocessor, images: _TrialImages, split: Split) -> str:
     value = prepared.resize if key == "resize" else prepared.interpolation
     size, n = (prepared.height, prepared.width), len(images.shapes)
     same_size = sum(shape == size for shape in images.shapes)

@@ -1,6 +1,6 @@
-"""A CSV or Parquet table of images: `path`, `label`; optional `group_id`, `original`, `mask`; the rest is metadata.
+"""A CSV or Parquet table of images: `path`, `label`; optional `group_id`, `original`, `mask`.
 
-Paths are relative to the manifest.
+Other columns are metadata. Paths are relative to the manifest.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ _KNOWN = ("path", "label", "group_id", "original", "mask")
 
 
 def list_manifest(settings: SplitSettings) -> FileListing:
-    """One entry a row. A row without path, label or file is a bad file; so is a file that is listed again."""
+    """One entry per row. A row without path, label or file is a bad file; so is a file that is listed again."""
     table = _ManifestTable(settings.path)
     try:
         rows = list(_parquet(settings.path) if settings.path.suffix.lower() != ".csv" else _csv(settings.path))

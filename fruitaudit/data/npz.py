@@ -31,12 +31,12 @@ def list_npz(settings: SplitSettings) -> FileListing:
     path, where = settings.path, f"split {settings.name}: {settings.path.name}"
     try:
         with zipfile.ZipFile(path) as archive:
-            stored = [name.removesuffix(".npy") for name in archive.namelist()]
-        images = _pick(stored, settings.name, "images", "x", where)
-        labels = _pick(stored, settings.name, "labels", "y", where)
+            array_names = [name.removesuffix(".npy") for name in archive.namelist()]
+        images = _pick(array_names, settings.name, "images", "x", where)
+        labels = _pick(array_names, settings.name, "labels", "y", where)
         with np.load(path, allow_pickle=False) as arrays:
             y = arrays[labels]
-            names = [str(n) for n in arrays["class_names"]] if "class_names" in stored else None
+            names = [str(n) for n in arrays["class_names"]] if "class_names" in array_names else None
         rows = _Rows(path, images)
     except (OSError, ValueError, zipfile.BadZipFile) as error:
         if "allow_pickle" in str(error):
@@ -54,20 +54,20 @@ def list_npz(settings: SplitSettings) -> FileListing:
     indices = y.dtype.kind in "iu"
     if indices and names:
         texts = [names[int(i)] if 0 <= int(i) < len(names) else i for i in texts]
-    found = names or sorted(set(texts), key=int if indices else None)
+    class_names = names or sorted(set(texts), key=int if indices else None)
     entries = tuple(Entry(str(i), text, path, index=i) for i, text in enumerate(texts))
-    return FileListing("NPZ", tuple(found), entries, labels_are_indices=indices and not names)
+    return FileListing("NPZ", tuple(class_names), entries, labels_are_indices=indices and not names)
 
 
 def row_bytes(sample: Sample) -> bytes:
     """The row of one sample as the bytes of an .npy file. In ascending order it takes one pass over the file."""
     stat = sample.path.stat()
-    rows = _opened(sample.path, sample.id.partition("/")[0], stat.st_mtime_ns, stat.st_size)
+    rows = _open_rows(sample.path, sample.id.partition("/")[0], stat.st_mtime_ns, stat.st_size)
     return rows.row(int(sample.index or 0))
 
 
 @lru_cache(maxsize=4)
-def _opened(path: Path, split: str, _mtime: int, _size: int) -> _Rows:
+def _open_rows(path: Path, split: str, _mtime: int, _size: int) -> _Rows:
     with zipfile.ZipFile(path) as archive:
         stored = [name.removesuffix(".npy") for name in archive.namelist()]
     return _Rows(path, _pick(stored, split, "images", "x", path.name))
@@ -98,8 +98,8 @@ class _Rows:
     def __post_init__(self) -> None:
         self.stream = zipfile.ZipFile(self.path).open(f"{self.name}.npy")  # noqa: SIM115 - stays open for the rows
         version = np.lib.format.read_magic(self.stream)
-        read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
-        self.shape, fortran, self.dtype = read(self.stream)
+        read_header = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+        self.shape, fortran, self.dtype = read_header(self.stream)
         self.start = self.stream.tell()
         if fortran and len(self.shape) > 1:
             raise ValueError(f"{self.name} is stored in Fortran order; save np.ascontiguousarray of it")

@@ -56,7 +56,7 @@ class Preprocessor:
 
     def __post_init__(self) -> None:
         if self.channels not in (1, 3):
-            raise ModelError(f"the model takes {self.channels} channels an image; 1 (grey) and 3 (RGB) can be audited")
+            raise ModelError(f"the model takes {self.channels} channels per image; 1 (grey) and 3 (RGB) can be audited")
         numbers = max(len(self._affine.mean), len(self._affine.std))
         if numbers not in (1, self.channels):
             raise ConfigError(f"model.preprocessing.scale: {self.scale_text} is made for {numbers} channels, but the "

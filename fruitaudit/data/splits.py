@@ -113,13 +113,13 @@ def _paired(split: str, folder: Path | None, what: str, listing: FileListing) ->
         raise DataError(f"split {split}: the folder of {what} {folder} does not exist; correct its path")
     # Reversed, so that of 001.jpg and 001.png the first one stays.
     files = list(images_below(folder, split))
-    found = {_stem(readable(path.relative_to(folder).as_posix())): path for path in reversed(files)}
-    if not any(_stem(entry.name) in found for entry in listing.entries):
+    paths = {_stem(readable(path.relative_to(folder).as_posix())): path for path in reversed(files)}
+    if not any(_stem(entry.name) in paths for entry in listing.entries):
         raise DataError(
             f"split {split}: none of the {len(files)} images in {folder} has the relative path of a sample "
             f"({', '.join(_stem(entry.name) for entry in listing.entries[:2])}, ...), which is how {what} pair"
         )
-    return found
+    return paths
 
 
 def _stem(name: str) -> str:

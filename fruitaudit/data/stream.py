@@ -50,36 +50,36 @@ class StreamSummary:
         """SHA-256 over id, label and SHA-256 of the file of every image used, in order."""
         return self._digest.hexdigest()
 
-    def add(self, sample: Sample, read: _Read) -> None:
+    def add(self, sample: Sample, image: _DecodedImage) -> None:
         """Note one image that is used."""
         self.n_used += 1
-        self._conversions.update(read.conversions)
-        self._digest.update(f"{sample.id}\0{sample.label}\0".encode("utf-8", "surrogateescape") + read.digest)
+        self._conversions.update(image.conversions)
+        self._digest.update(f"{sample.id}\0{sample.label}\0".encode("utf-8", "surrogateescape") + image.digest)
 
 
 @dataclass(frozen=True)
-class _Read:
+class _DecodedImage:
     fitted: ByteArray
     conversions: tuple[str, ...]
     digest: bytes
 
 
 def stream(
-    split: Split, preprocessor: Preprocessor, batch_size: int, reading: StreamSummary | None = None
+    split: Split, preprocessor: Preprocessor, batch_size: int, summary: StreamSummary | None = None
 ) -> Iterator[Batch]:
     """Batches of `batch_size` images in the order of the split; only the last one may be smaller.
 
-    Files that cannot be used are skipped and noted in `reading`. Two batches are decoded ahead at most.
+    Files that cannot be used are skipped and noted in `summary`. Two batches are decoded ahead at most.
     """
-    reading = StreamSummary() if reading is None else reading
+    summary = StreamSummary() if summary is None else summary
     fitted: list[ByteArray] = []
     samples: list[Sample] = []
-    for sample, read in _read_all(split.samples, preprocessor, ahead=2 * batch_size):
-        if isinstance(read, str):
-            reading.bad.append(BadFile(sample.id.partition("/")[2], read))
+    for sample, image in _read_all(split.samples, preprocessor, ahead=2 * batch_size):
+        if isinstance(image, str):
+            summary.bad.append(BadFile(sample.id.partition("/")[2], image))
             continue
-        reading.add(sample, read)
-        fitted.append(read.fitted)
+        summary.add(sample, image)
+        fitted.append(image.fitted)
         samples.append(sample)
         if len(samples) == batch_size:
             yield Batch(preprocessor.scaled(np.stack(fitted)), tuple(samples))
@@ -91,10 +91,10 @@ def stream(
 def read_images(samples: Sequence[Sample], preprocessor: Preprocessor) -> Images:
     """A few samples as one batch. Raises DataError for one that cannot be read."""
     fitted = [np.zeros((0, preprocessor.height, preprocessor.width, preprocessor.channels), np.uint8)]
-    for sample, read in _read_all(samples, preprocessor, ahead=len(samples)):
-        if isinstance(read, str):
-            raise DataError(f"image {sample.id}: {read}")
-        fitted.append(read.fitted[None])
+    for sample, image in _read_all(samples, preprocessor, ahead=len(samples)):
+        if isinstance(image, str):
+            raise DataError(f"image {sample.id}: {image}")
+        fitted.append(image.fitted[None])
     values = preprocessor.scaled(np.concatenate(fitted))
     ids = tuple(sample.id for sample in samples)
     return Images(values, ids, preprocessor.low, preprocessor.high, groups=group_numbers(samples))
@@ -102,9 +102,9 @@ def read_images(samples: Sequence[Sample], preprocessor: Preprocessor) -> Images
 
 def _read_all(
     samples: Sequence[Sample], preprocessor: Preprocessor, *, ahead: int
-) -> Iterator[tuple[Sample, _Read | str]]:
+) -> Iterator[tuple[Sample, _DecodedImage | str]]:
     """Every sample in order with what was read, or the reason why nothing was."""
-    waiting: deque[tuple[Sequence[Sample], Future[list[_Read | str]]]] = deque()
+    waiting: deque[tuple[Sequence[Sample], Future[list[_DecodedImage | str]]]] = deque()
     size = min(_TASK, max(1, ahead // 4))
     # Rows of an NPZ can only be unpacked one after the other.
     threads = 1 if samples and samples[0].index is not None else min(8, os.cpu_count() or 2)
@@ -123,11 +123,11 @@ def _read_all(
         pool.shutdown(cancel_futures=True)
 
 
-def _read_task(samples: Sequence[Sample], preprocessor: Preprocessor) -> list[_Read | str]:
-    return [_read(sample, preprocessor) for sample in samples]
+def _read_task(samples: Sequence[Sample], preprocessor: Preprocessor) -> list[_DecodedImage | str]:
+    return [_read_sample(sample, preprocessor) for sample in samples]
 
 
-def _read(sample: Sample, preprocessor: Preprocessor) -> _Read | str:
+def _read_sample(sample: Sample, preprocessor: Preprocessor) -> _DecodedImage | str:
     try:
         data = d.read_bytes(sample)
         decoded = d.decode(data)
@@ -141,4 +141,4 @@ def _read(sample: Sample, preprocessor: Preprocessor) -> _Read | str:
     if preprocessor.channels == 1:
         grey = d.GREY in conversions
         conversions = tuple(c for c in conversions if c != d.GREY) if grey else (*conversions, TO_GREY)
-    return _Read(preprocessor.fitted(decoded.pixels), conversions, hashlib.sha256(data).digest())
+    return _DecodedImage(preprocessor.fitted(decoded.pixels), conversions, hashlib.sha256(data).digest())

@@ -123,7 +123,7 @@ def main() -> None:
     """Train, and say the figures."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--out", type=Path, default=Path(__file__).parent / "fruit", help="folder of the model files")
-    parser.add_argument("--per-class", type=int, default=500, help="training images a class")
+    parser.add_argument("--per-class", type=int, default=500, help="training images per class")
     parser.add_argument("--epochs", type=int, default=16)
     parser.add_argument("--seed", type=int, default=9)
     args = parser.parse_args()

@@ -46,7 +46,7 @@ def config_of(folder: Path, kind: str, **more: Any) -> Config:
         path.parent.mkdir(parents=True, exist_ok=True)
         blocks = rng.integers(0, 256, (height // 4, width // 4, channels), dtype=np.uint8)
         cv2.imwrite(str(path), blocks.repeat(4, axis=0).repeat(4, axis=1))
-    written = {
+    settings = {
         "model": {
             "path": folder / "model.keras",
             "classes": [f"class_{k}" for k in range(n_classes)],
@@ -54,7 +54,7 @@ def config_of(folder: Path, kind: str, **more: Any) -> Config:
         },
         "splits": [{"name": n, "path": folder / "photos", "role": n} for n in ("reference", "field")],
     }
-    return Config.model_validate(written | more)
+    return Config.model_validate(settings | more)
 
 
 @pytest.fixture(scope="module")
@@ -76,18 +76,18 @@ def test_each_comparison_is_a_stage_that_has_ended_when_its_row_comes(
 ) -> None:
     saliency = {key: kind for key, kind in all_methods().items() if key[0] == "saliency"}
     monkeypatch.setattr("fruitaudit.commands.verify.all_methods", lambda: saliency)
-    told: list[str] = []
+    titles: list[str] = []
 
-    class Told:
+    class Recorder:
         @contextmanager
         def stage(self, title: str, total: int) -> Iterator[Callable[[int], None]]:
             yield lambda _n: None
-            told.append(title)
+            titles.append(title)
 
-    rows = verify(config_of(tmp_path, "sequential"), 1, Told())
-    assert told == ["open model and data"]
+    rows = verify(config_of(tmp_path, "sequential"), 1, Recorder())
+    assert titles == ["open model and data"]
     for i, row in enumerate(rows, 1):
-        assert told[i:] == [f"compare saliency@{row.provider}, {i} of 2"]
+        assert titles[i:] == [f"compare saliency@{row.provider}, {i} of 2"]
 
 
 def test_what_is_right_agrees_and_what_is_wrong_comes_with_its_reason(rows: dict[str, Any]) -> None:
@@ -107,7 +107,7 @@ def test_both_get_equal_parameters_and_where_they_are_not_the_configs_the_row_sa
     assert rows["activation_maximization@tf-keras-vis"].options == {"parameterization": "pixel"}
 
 
-def test_what_each_explains_is_told(rows: dict[str, Any]) -> None:
+def test_what_each_explains_is_in_its_row(rows: dict[str, Any]) -> None:
     assert rows["occlusion@tf-explain"].explains == ("probability", "probability")
     assert rows["saliency@tf-explain"].explains == ("logit", "probability")
     assert rows["saliency@tf-keras-vis"].explains == ("logit", "logit")
@@ -123,11 +123,11 @@ def test_every_option_of_the_native_method_is_set_for_a_provider_or_known_to_hav
     name = kind.registration.name
     native = all_methods()[name, "native"]
     options = native_options(kind())
-    made = native(**options)
-    missing = {field.name for field in dataclasses.fields(native)} - options.keys()
-    assert missing == WITHOUT_COUNTERPART.get(name, set())
+    configured = native(**options)
+    without_counterpart = {field.name for field in dataclasses.fields(native)} - options.keys()
+    assert without_counterpart == WITHOUT_COUNTERPART.get(name, set())
     # And back: what the native method does then is what the provider does.
-    assert native_options(kind(**options_for(kind, made))) == options
+    assert native_options(kind(**options_for(kind, configured))) == options
 
 
 def test_methods_that_compare_with_reference_images_get_them(rows: dict[str, Any]) -> None:
@@ -144,7 +144,7 @@ def test_a_library_in_an_environment_of_its_own_is_asked_where_one_is_named(rows
 
 @pytest.mark.skipif(not ALIBI, reason="FRUITAUDIT_ALIBI_PYTHON names no interpreter that has alibi")
 def test_a_library_in_an_environment_of_its_own_is_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """With few iterations; both follow probabilities then, so that as many finds are due."""
+    """With few iterations; both follow probabilities then, so that as many are found."""
     cem = {key: kind for key, kind in all_methods().items() if key[0] == "cem"}
     monkeypatch.setattr("fruitaudit.commands.verify.all_methods", lambda: cem)
     options = {"max_iterations": 5, "c_steps": 4, "beta": 0.01, "learning_rate": 0.05, "no_information": "black"}
@@ -176,8 +176,8 @@ def test_counterfactuals_are_compared_by_how_many_and_how_small() -> None:
         )
     ]
     sizes = {"pn_l1": np.array([2.0, 4.0, np.nan]), "pp_l1": np.array([0.0, np.nan, np.nan])}
-    made = Counterfactuals(tuple(parts), np.zeros(1), np.ones(1), diagnostics=sizes)
-    assert figures_of(made) == {
+    counterfactuals = Counterfactuals(tuple(parts), np.zeros(1), np.ones(1), diagnostics=sizes)
+    assert figures_of(counterfactuals) == {
         "PN found that say something, of 3": 2,
         "PN median L1": 3,
         "PP found that say something, of 3": 0,
@@ -212,10 +212,10 @@ def test_rows_are_printed_as_they_come(rows: dict[str, Any], capsys: pytest.Capt
 
 
 def test_the_readme_tells_every_field_of_the_json() -> None:
-    text = (Path(__file__).resolve().parents[1] / "README.md").read_text(encoding="utf-8")
+    text = (Path(__file__).resolve().parents[2] / "README.md").read_text(encoding="utf-8")
     table = text[text.index("`fruitaudit verify --json`") :].split("\n\n")[1]
-    told = {name.strip("`") for line in table.splitlines()[2:] for name in line.split("|")[1].strip().split(", ")}
-    assert told == {
+    fields = {name.strip("`") for line in table.splitlines()[2:] for name in line.split("|")[1].strip().split(", ")}
+    assert fields == {
         field.name for row in (ProviderAgreement, Figures, NotCompared) for field in dataclasses.fields(row)
     }
 
@@ -224,17 +224,17 @@ def test_printed_as_text_and_as_json(rows: dict[str, Any], capsys: pytest.Captur
     maps = ProviderAgreement(
         "a", "b", (0.5, None, 0.7), (None,) * 3, "wrong by a lot", ("logit", "probability"), {"stride": 4}
     )
-    finds = Figures("c", "d", {"PN median L1": (8.25, None), "PN found": (6.0, 0.0)}, "")
-    some = [rows["saliency@tf-keras-vis"], maps, finds]
-    print_verified(some, as_json=False)
+    figures = Figures("c", "d", {"PN median L1": (8.25, None), "PN found": (6.0, 0.0)}, "")
+    printed = [rows["saliency@tf-keras-vis"], maps, figures]
+    print_verified(printed, as_json=False)
     text = capsys.readouterr().out
     assert "saliency@tf-keras-vis: Pearson 1.00 (1.00 to 1.00); Spearman 1.00 (1.00 to 1.00)\n" in text
-    told = "a@b: Pearson 0.60 (0.50 to 0.70), 1 constant; Spearman none (constant maps)\n  wrong by a lot"
-    why = "explains the probability, the native one the logit\n  the native one with its options: stride 4"
-    assert f"{told}\n  {why}" in "\n".join(line.rstrip() for line in text.splitlines())
-    said = "c@d: PN median L1: 8.25 natively, none theirs; PN found: 6 natively, 0 theirs"
-    assert said in " ".join(text.split())
+    maps_line = "a@b: Pearson 0.60 (0.50 to 0.70), 1 constant; Spearman none (constant maps)\n  wrong by a lot"
+    note = "explains the probability, the native one the logit\n  the native one with its options: stride 4"
+    assert f"{maps_line}\n  {note}" in "\n".join(line.rstrip() for line in text.splitlines())
+    figures_line = "c@d: PN median L1: 8.25 natively, none theirs; PN found: 6 natively, 0 theirs"
+    assert figures_line in " ".join(text.split())
     print_verified([*rows.values()], as_json=True)
-    told = json.loads(capsys.readouterr().out)
-    assert len(told) == len(rows)
-    assert all(row.get("pearson") or row.get("figures") or row["reason"]["reason"] for row in told)
+    printed_rows = json.loads(capsys.readouterr().out)
+    assert len(printed_rows) == len(rows)
+    assert all(row.get("pearson") or row.get("figures") or row["reason"]["reason"] for row in printed_rows)

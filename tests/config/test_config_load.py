@@ -107,7 +107,7 @@ MISTAKES = {
     BASE + "groups: [{name: a, split: store, kind: tp, class: b}]": (
         "'groups.0.kind' should be 'false_negative', 'false_positive', 'true_positive' or 'misclassified', not 'tp'"
     ),
-    BASE + "methods: [{a: {}, b: {}}]": "audit.yaml:5: 'methods.0': write one method an entry",
+    BASE + "methods: [{a: {}, b: {}}]": "audit.yaml:5: 'methods.0': write one method per entry",
     BASE + "methods: [3]": "audit.yaml:5: 'methods.0': write a method as `saliency`",
     BASE + "methods: ['saliency@']": "audit.yaml:5: 'methods.0': name a method or provider by letters",
     BASE + "title: [x": "audit.yaml:5: this is not valid YAML: expected ',' or ']'",
@@ -179,7 +179,7 @@ def test_flags_alone_make_a_config_and_roles_are_said(folder: Path) -> None:
         ("train", "reference"), ("Validation", "test"), ("shop", "field"),
     ]  # fmt: skip
     assert loaded.config.model.path.resolve() == folder / "m.keras"
-    assert loaded.said == (
+    assert loaded.messages == (
         "role of split 'train' taken from its name: reference",
         "role of split 'Validation' taken from its name: test",
         "role of split 'shop' since its name says nothing else: field",
@@ -189,7 +189,7 @@ def test_flags_alone_make_a_config_and_roles_are_said(folder: Path) -> None:
 def test_the_file_in_the_working_folder_is_taken_and_said(folder: Path) -> None:
     Path("fruitaudit.yaml").write_text(BASE.replace("path: ", "path: ../").replace("store_hi", "../store_hi"))
     loaded = load_config(None)
-    assert loaded.said == ("config taken from ./fruitaudit.yaml",)
+    assert loaded.messages == ("config taken from ./fruitaudit.yaml",)
     assert len(loaded.config.splits) == 2
     alone = load_config(None, model=Path("../m.keras"), data=["a=../store"], search=False)
     assert [s.name for s in alone.config.splits] == ["a"]
@@ -200,7 +200,7 @@ def test_data_flag_moves_a_split_and_keeps_its_role(folder: Path) -> None:
     loaded = load_config(write(folder, BASE), data=["store=new"])
     assert loaded.config.splits[1].path == Path.cwd() / "new"
     assert loaded.config.splits[1].role == "field"
-    assert loaded.said == ()
+    assert loaded.messages == ()
 
 
 def test_data_flag_twice_for_one_name(folder: Path) -> None:
@@ -262,7 +262,7 @@ def test_methods_flag_replaces_those_of_groups_too(folder: Path) -> None:
     loaded = load_config(write(folder, text), methods="saliency, lime@native")
     assert [m.name for m in loaded.config.methods] == ["saliency", "lime"]
     assert loaded.config.groups[0].methods is None
-    assert loaded.said == ("--methods replaces the methods of 1 groups that named their own",)
+    assert loaded.messages == ("--methods replaces the methods of 1 groups that named their own",)
     assert load_config(write(folder, BASE), methods="").config.methods == ()
 
 

@@ -28,7 +28,7 @@ def test_a_gate_on_a_whole_split() -> None:
 
 
 @pytest.mark.parametrize(
-    ("written", "name"),
+    ("text", "name"),
     [
         ("Pear", "Pear"),
         (" Apple Granny Smith ", "Apple Granny Smith"),
@@ -43,12 +43,12 @@ def test_a_gate_on_a_whole_split() -> None:
         ("日本語", "日本語"),
     ],
 )
-def test_names_of_classes(written: str, name: str | Every) -> None:
-    assert gate(f"recall[store][{written}] < 1").class_name == name
+def test_names_of_classes(text: str, name: str | Every) -> None:
+    assert gate(f"recall[store][{text}] < 1").class_name == name
 
 
 @pytest.mark.parametrize(
-    ("written", "of_class", "of_slice"),
+    ("text", "of_class", "of_slice"),
     [
         ("accuracy[store][device=phone]", None, Slice("device", "phone")),
         ("accuracy[store][ device = * ]", None, Slice("device", Every())),
@@ -58,13 +58,13 @@ def test_names_of_classes(written: str, name: str | Every) -> None:
         ("recall[store][*][device=*]", Every(), Slice("device", Every())),
     ],
 )
-def test_slices(written: str, of_class: str | Every | None, of_slice: Slice) -> None:
-    parsed = gate(f"{written} >= 0.9")
+def test_slices(text: str, of_class: str | Every | None, of_slice: Slice) -> None:
+    parsed = gate(f"{text} >= 0.9")
     assert (parsed.class_name, parsed.slice) == (of_class, of_slice)
 
 
 @pytest.mark.parametrize(
-    ("bound", "read"),
+    ("bound", "expected"),
     [
         ("1", 1.0),
         ("5.6e-1", 0.56),
@@ -74,8 +74,8 @@ def test_slices(written: str, of_class: str | Every | None, of_slice: Slice) -> 
         ("baseline ± 0.02", Baseline("±", 0.02)),
     ],
 )
-def test_bounds(bound: str, read: float | Baseline) -> None:
-    assert gate(f"mcc[store] >= {bound}").bound == read
+def test_bounds(bound: str, expected: float | Baseline) -> None:
+    assert gate(f"mcc[store] >= {bound}").bound == expected
 
 
 @pytest.mark.parametrize(

@@ -90,16 +90,16 @@ def test_what_is_written_down_is_kept_and_no_image_is_read(tmp_path: Path) -> No
     def never(values: FloatArray) -> FloatArray:
         raise AssertionError("the model must not be asked")
 
-    written = PreprocessingSettings(resize="pad", interpolation="nearest", scale="0-255")
+    settings = PreprocessingSettings(resize="pad", interpolation="nearest", scale="0-255")
     nothing = Split("s", "reference", "", (), (), 0)
-    preprocessor, summary = infer_preprocessing(written, (8, 9, 1), nothing, never, Streams(9))
+    preprocessor, summary = infer_preprocessing(settings, (8, 9, 1), nothing, never, Streams(9))
     assert preprocessor == Preprocessor(8, 9, 1, "pad", "nearest", "0-255")
     assert (summary.inferred, summary.evidence) == ((), ())
 
 
 def test_the_same_seed_draws_the_same_images(split: Split) -> None:
-    seen = [infer_preprocessing(OPEN, (8, 8, 3), split, trained_on("0-1"), Streams(s))[1] for s in (1, 1, 2)]
-    assert seen[0] == seen[1] != seen[2]
+    summaries = [infer_preprocessing(OPEN, (8, 8, 3), split, trained_on("0-1"), Streams(s))[1] for s in (1, 1, 2)]
+    assert summaries[0] == summaries[1] != summaries[2]
 
 
 def test_defaults_that_change_nothing_are_said_so(split: Split) -> None:
@@ -115,13 +115,13 @@ def test_defaults_that_change_nothing_are_said_so(split: Split) -> None:
 
 
 def test_size(split: Split) -> None:
-    written = {"resize": "stretch", "interpolation": "area", "scale": "0-1"}
-    sized = PreprocessingSettings(size=(5, 7), **written)
+    options = {"resize": "stretch", "interpolation": "area", "scale": "0-1"}
+    sized = PreprocessingSettings(size=(5, 7), **options)
     assert infer_preprocessing(sized, (None, None, 3), split, trained_on("0-1"), Streams(9))[0].width == 7
     with pytest.raises(
         ConfigError, match=r"model\.preprocessing\.size: the model takes images of any size; write down"
     ):
-        infer_preprocessing(PreprocessingSettings(**written), (None, None, 3), split, trained_on("0-1"), Streams(9))
+        infer_preprocessing(PreprocessingSettings(**options), (None, None, 3), split, trained_on("0-1"), Streams(9))
     with pytest.raises(ConfigError, match="size: 5 x 7 is not what the model takes, 8 x 8; leave size out"):
         infer_preprocessing(sized, (8, 8, 3), split, trained_on("0-1"), Streams(9))
     with pytest.raises(ModelError, match="takes 4 channels"):

@@ -99,9 +99,9 @@ def test_area_averages() -> None:
 
 
 def test_interpolations_differ() -> None:
-    seen = {how: make(23, 5, interpolation=how).resized(PIXELS).tobytes()
+    images = {how: make(23, 5, interpolation=how).resized(PIXELS).tobytes()
             for how in ("nearest", "bilinear", "bicubic", "area", "lanczos")}  # fmt: skip
-    assert len(set(seen.values())) == 5
+    assert len(set(images.values())) == 5
 
 
 @settings(max_examples=60, deadline=None)
@@ -120,7 +120,7 @@ def test_a_white_picture_stays_white_in_any_shape(
 
 
 def test_what_cannot_be_fed_is_refused() -> None:
-    with pytest.raises(ModelError, match=r"takes 4 channels an image; 1 \(grey\) and 3 \(RGB\)"):
+    with pytest.raises(ModelError, match=r"takes 4 channels per image; 1 \(grey\) and 3 \(RGB\)"):
         make(channels=4)
     with pytest.raises(
         ConfigError, match=r"model\.preprocessing\.scale: vgg16 is made for 3 channels, but the model takes 1"

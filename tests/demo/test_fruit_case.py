@@ -95,5 +95,5 @@ def test_a_case_is_complete(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
             if settings.role == "field":
                 assert np.asarray(cv2.imread(str(sample.original))).shape == (400, 400, 3)
     # written as it was rendered, channels in order
-    written = cv2.cvtColor(np.asarray(cv2.imread(str(tmp_path / "case/store/Tomato/000.png"))), cv2.COLOR_BGR2RGB)
-    np.testing.assert_array_equal(written, render(store_scene("Tomato", 0, 3), 100)[0])
+    photo = cv2.cvtColor(np.asarray(cv2.imread(str(tmp_path / "case/store/Tomato/000.png"))), cv2.COLOR_BGR2RGB)
+    np.testing.assert_array_equal(photo, render(store_scene("Tomato", 0, 3), 100)[0])

@@ -25,7 +25,7 @@ CONFIGS = {
 """The file in the case's folder and the shipped one it is."""
 SIDE, LARGE = 100, 400
 N_LAB, N_STORE = 25, 20
-"""Images a class in each lab split, and in the store."""
+"""Images per class in each lab split, and in the store."""
 
 
 def make_case(folder: Path, *, seed: int = 9) -> Path:
@@ -48,8 +48,8 @@ def make_case(folder: Path, *, seed: int = 9) -> Path:
             _write(folder / outline, (255 * mask).astype(np.uint8))
     for model in (CLASSIFIER, AUTOENCODER):
         shutil.copyfile(Path(__file__).with_name(model), folder / model)
-    for written, shipped in CONFIGS.items():
-        write_text(folder / written, resource("configs", shipped).read_text(encoding="utf-8"))
+    for target, shipped in CONFIGS.items():
+        write_text(folder / target, resource("configs", shipped).read_text(encoding="utf-8"))
     return folder / "fruitaudit.yaml"
 
 

@@ -40,7 +40,7 @@ class Canvas:
 
     hit: Hit
     resolution: float
-    """Pixels a unit of body length."""
+    """Pixels per unit of body length."""
     seed: int
     ripeness: float
     """-1 (unripe) .. 1 (overripe); 0 as in the lab."""

@@ -94,13 +94,13 @@ def _relief(hit: Hit, height: FloatArray | float, radius: float, side: int) -> F
     if not isinstance(height, np.ndarray):
         return hit.normals
     sheet = np.zeros((side, side), np.float32)
-    known = np.zeros((side, side), np.float32)
-    sheet[hit.rows, hit.columns], known[hit.rows, hit.columns] = height * radius, 1
+    inside = np.zeros((side, side), np.float32)
+    sheet[hit.rows, hit.columns], inside[hit.rows, hit.columns] = height * radius, 1
     slopes = []
     for dx, dy in ((1, 0), (0, 1)):
         slope = cv2.Sobel(sheet, cv2.CV_32F, dx, dy, ksize=3, scale=0.125)
         # Only where all nine pixels are on the part: its outline is no cliff.
-        slopes.append((slope * (cv2.erode(known, np.ones((3, 3), np.uint8)) > 0))[hit.rows, hit.columns])
+        slopes.append((slope * (cv2.erode(inside, np.ones((3, 3), np.uint8)) > 0))[hit.rows, hit.columns])
     normals = hit.normals - np.stack([slopes[0], -slopes[1], 0 * slopes[0]])
     return normals / np.sqrt((normals * normals).sum(axis=0))
 

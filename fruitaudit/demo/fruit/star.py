@@ -98,7 +98,7 @@ class Star:
         q = pose.turn.T @ np.stack([x, y, z])
         length = np.sqrt((q * q).sum(axis=0))
         polar, around = _angles(q, length)
-        return length - _read(self.table, polar, around)
+        return length - _interpolate(self.table, polar, around)
 
     def _surface(self, pose: Pose, rows: np.ndarray, columns: np.ndarray, p: FloatArray) -> Hit:
         """Normals of r = R(polar, around): e_r - R_polar/R e_polar - R_around/(R sin polar) e_around."""
@@ -109,8 +109,8 @@ class Star:
         d_polar = np.gradient(self.table, np.pi / (self.table.shape[0] - 1), axis=0).astype(np.float32)
         wrapped = np.concatenate([self.table[:, -1:], self.table, self.table[:, :1]], axis=1)
         d_around = ((wrapped[:, 2:] - wrapped[:, :-2]) * (self.table.shape[1] / (4 * np.pi))).astype(np.float32)
-        a = _read(d_polar, polar, around) / length
-        b = _read(d_around, polar, around) / (length * sin)
+        a = _interpolate(d_polar, polar, around) / length
+        b = _interpolate(d_around, polar, around) / (length * sin)
         ca, sa = np.cos(around), np.sin(around)
         normal = q / length - a * np.stack([cos * ca, -np.sin(polar), cos * sa]) - b * np.stack([-sa, 0 * sa, ca])
         normal /= np.sqrt((normal * normal).sum(axis=0))
@@ -121,14 +121,14 @@ def _angles(q: FloatArray, length: FloatArray) -> tuple[FloatArray, FloatArray]:
     return np.arccos(np.clip(q[1] / np.maximum(length, 1e-6), -1, 1)), np.arctan2(q[2], q[0])
 
 
-def _read(table: FloatArray, polar: FloatArray, around: FloatArray) -> FloatArray:
+def _interpolate(table: FloatArray, polar: FloatArray, around: FloatArray) -> FloatArray:
     """The table between its points, linearly. OpenCV wants a picture, so the points are laid in rows of 256."""
     n_polar, n_around = table.shape
     at = np.zeros((2, -(-len(polar) // 256) * 256), np.float32)
     np.multiply(around % (2 * np.pi), n_around / (2 * np.pi), out=at[0, : len(polar)])
     np.multiply(polar, (n_polar - 1) / np.pi, out=at[1, : len(polar)])
     turn = np.concatenate([table, table[:, :1]], axis=1)
-    found = cv2.remap(
+    values = cv2.remap(
         turn, at[0].reshape(-1, 256), at[1].reshape(-1, 256), cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
     )
-    return found.ravel()[: len(polar)]
+    return values.ravel()[: len(polar)]

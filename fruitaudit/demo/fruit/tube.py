@@ -49,12 +49,12 @@ class Tube:
             top, bottom, left, right = window
             dx = np.arange(left, right, dtype=np.float32) + np.float32(0.5 - cx)
             dy = np.float32(side - 0.5 - cy) - np.arange(top, bottom, dtype=np.float32)
-            rest = np.float32(radius**2) - (dx * dx)[None] - (dy * dy)[:, None]
-            z = np.where(rest > 0, np.float32(cz) + np.sqrt(np.maximum(rest, 0)), np.float32(-np.inf))
-            here = (slice(top - y0, bottom - y0), slice(left - x0, right - x0))
-            nearer = z > depth[here]
-            np.copyto(depth[here], z, where=nearer)
-            np.copyto(which[here], i, where=nearer)
+            squared_depth = np.float32(radius**2) - (dx * dx)[None] - (dy * dy)[:, None]
+            z = np.where(squared_depth > 0, np.float32(cz) + np.sqrt(np.maximum(squared_depth, 0)), np.float32(-np.inf))
+            region = (slice(top - y0, bottom - y0), slice(left - x0, right - x0))
+            nearer = z > depth[region]
+            np.copyto(depth[region], z, where=nearer)
+            np.copyto(which[region], i, where=nearer)
         rows, columns = np.nonzero(depth > -np.inf)
         if not len(rows):
             return None
