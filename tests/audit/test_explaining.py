@@ -60,11 +60,11 @@ def done(results: Results) -> list[ExplanationRow]:
 
 def maps(results: Results, out: Path) -> dict[str, np.ndarray]:
     """The map of every image, by group and sample."""
-    found = {}
+    maps_by_sample = {}
     for row in done(results):
         with np.load(out / row.file) as stored:
-            found |= {f"{row.file}:{i}": m for i, m in zip(stored["sample_ids"], stored["maps"], strict=True)}
-    return found
+            maps_by_sample |= {f"{row.file}:{i}": m for i, m in zip(stored["sample_ids"], stored["maps"], strict=True)}
+    return maps_by_sample
 
 
 def test_another_preprocessing_in_the_same_folder_gets_maps_of_its_own(case: Path, tmp_path: Path) -> None:
@@ -109,20 +109,20 @@ def test_passes_of_another_library_are_not_counted_instead_of_none(case: Path, t
 
 def test_a_contrast_is_with_the_true_class_on_errors_and_with_the_runner_up_on_right_answers() -> None:
     probabilities = np.array([[0.5, 0.2, 0.3], [0.5, 0.2, 0.3], [0.1, 0.8, 0.1]], np.float32)
-    said = Predictions(
+    predictions = Predictions(
         "s", "field", ("a", "b", "c"), ("0", "1", "2"), np.array([0, 1, 2]), probabilities, probabilities
     )
     rows = np.array([2, 0, 1])
-    asked = {rule: targets_of(rule, said, rows) for rule in ("predicted", "true", "contrast")}
-    assert [t.classes.tolist() for t in asked.values()] == [[1, 0, 0], [2, 0, 1], [1, 0, 0]]
-    assert [t.against is None for t in asked.values()] == [True, True, False]
-    assert asked["contrast"].against.tolist() == [2, 2, 1]
+    targets = {rule: targets_of(rule, predictions, rows) for rule in ("predicted", "true", "contrast")}
+    assert [t.classes.tolist() for t in targets.values()] == [[1, 0, 0], [2, 0, 1], [1, 0, 0]]
+    assert [t.against is None for t in targets.values()] == [True, True, False]
+    assert targets["contrast"].against.tolist() == [2, 2, 1]
 
 
 def test_a_contrast_is_told_row_by_row_and_methods_without_one_say_so(case: Path, tmp_path: Path) -> None:
     usual = run(case, tmp_path, ["saliency", "eigen_cam"])
     results = run(case, tmp_path, ["saliency", "eigen_cam", {"cem": {"no_information": "black"}}], target="contrast")
-    before, after = ({(r.group, r.method): r for r in done(some)} for some in (usual, results))
+    before, after = ({(r.group, r.method): r for r in done(results_)} for results_ in (usual, results))
     assert before.keys() == after.keys()
     for key, plain in before.items():
         row = after[key]

@@ -19,20 +19,20 @@ from fruitaudit.statistics import bootstrap
 def slow(p: Predictions, rows: np.ndarray) -> dict[str, float]:
     """The figures of one resample, image by image, by scikit-learn where it has them."""
     y, s, answers, k = p.labels[rows], p.probabilities[rows], p.predicted[rows], len(p.class_names)
-    own = y[:, None] == np.arange(k)
-    auc = [skm.roc_auc_score(own[:, c], s[:, c]) for c in range(k)]
-    precision = [skm.average_precision_score(own[:, c], s[:, c]) for c in range(k)]
+    one_hot = y[:, None] == np.arange(k)
+    auc = [skm.roc_auc_score(one_hot[:, c], s[:, c]) for c in range(k)]
+    precision = [skm.average_precision_score(one_hot[:, c], s[:, c]) for c in range(k)]
     confidence, right = s.max(axis=1).astype(float), answers == y
     bins = [(m / BINS, (m + 1) / BINS) for m in range(BINS)]
     inside = [(confidence > low) & (confidence <= high) for low, high in bins]
     prf = skm.precision_recall_fscore_support(y, answers, labels=range(k), average="macro", zero_division=0)
     return {
         "auc_macro": float(np.mean(auc)),
-        "auc_micro": skm.roc_auc_score(own.ravel(), s.ravel()),
+        "auc_micro": skm.roc_auc_score(one_hot.ravel(), s.ravel()),
         "average_precision_macro": float(np.mean(precision)),
         "ece": sum(b.mean() * abs(confidence[b].mean() - right[b].mean()) for b in inside if b.any()),
-        "brier": float(((s - own) ** 2).sum(axis=1).mean()),
-        "log_loss": float(-log_softmax(p.logits[rows].astype(float), axis=1)[own].mean()),
+        "brier": float(((s - one_hot) ** 2).sum(axis=1).mean()),
+        "log_loss": float(-log_softmax(p.logits[rows].astype(float), axis=1)[one_hot].mean()),
         "mean_confidence": float(confidence.mean()),
         "balanced_accuracy": skm.balanced_accuracy_score(y, answers),
         "cohen_kappa": skm.cohen_kappa_score(y, answers),

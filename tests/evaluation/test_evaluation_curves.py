@@ -51,8 +51,8 @@ def test_thousands_of_points_become_two_hundred_with_the_same_area() -> None:
     assert max(len(c.x) for c in (*result.roc, *result.precision_recall, result.coverage)) <= MAX_POINTS
     micro = by_name(result.precision_recall)["micro"]
     p = random_predictions(9000, 3, 1)
-    own = (p.labels[:, None] == np.arange(3)).ravel()
-    assert area(micro) == pytest.approx(skm.average_precision_score(own, p.probabilities.ravel()), abs=3e-3)
+    one_hot = (p.labels[:, None] == np.arange(3)).ravel()
+    assert area(micro) == pytest.approx(skm.average_precision_score(one_hot, p.probabilities.ravel()), abs=3e-3)
 
 
 def test_roc_by_hand() -> None:
@@ -80,9 +80,9 @@ def test_thinning_keeps_ends_and_stays_close(n: int, seed: int) -> None:
     y = np.cumsum(rng.random(n))
     y /= y[-1]
     points = np.stack([x, y], axis=1)
-    kept = thin(x, y, limit=10_000, tolerance=2e-3)
-    assert (kept[0], kept[-1]) == (0, n - 1)
-    assert distance_to_polyline(points, points[kept]).max() <= 2.5 * 2e-3
+    vertices = thin(x, y, limit=10_000, tolerance=2e-3)
+    assert (vertices[0], vertices[-1]) == (0, n - 1)
+    assert distance_to_polyline(points, points[vertices]).max() <= 2.5 * 2e-3
     assert len(thin(x, y)) <= MAX_POINTS
 
 

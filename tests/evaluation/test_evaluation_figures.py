@@ -69,16 +69,16 @@ def test_figures_are_those_of_scikit_learn(case: tuple[int, int, int, int]) -> N
     p = softmax(rng.normal(size=(n, k)) * 2, axis=1).astype(np.float32)
     if digits:  # ties
         p = np.round(p, digits)
-    given_ = predictions(labels.tolist(), p)
-    result = evaluate(given_, Streams(1))
+    case_predictions = predictions(labels.tolist(), p)
+    result = evaluate(case_predictions, Streams(1))
     assert isinstance(result.metrics["accuracy"], Estimate), "what is NotRun would be compared with nothing"
-    compare(result, given_, tied=bool(digits))
+    compare(result, case_predictions, tied=bool(digits))
 
 
 def compare(result: SplitEvaluation, p: Predictions, *, tied: bool) -> None:
     y, scores_, answers = p.labels, p.probabilities, p.predicted
     k = scores_.shape[1]
-    rest = y[:, None] == np.arange(k)
+    one_hot = y[:, None] == np.arange(k)
 
     def check(quantity: Quantity, expected: float) -> None:
         if isinstance(quantity, Estimate):
@@ -97,15 +97,15 @@ def compare(result: SplitEvaluation, p: Predictions, *, tied: bool) -> None:
             expected = skm.precision_recall_fscore_support(y, answers, average=row.name, zero_division=0)
             for quantity, figure in zip((row.precision, row.recall, row.f1), expected, strict=False):
                 check(quantity, figure)
-        check(m["brier"], float(np.mean(np.sum((scores_ - rest) ** 2, axis=1))))
-        check(m["auc_micro"], skm.roc_auc_score(rest.ravel(), scores_.ravel()))
+        check(m["brier"], float(np.mean(np.sum((scores_ - one_hot) ** 2, axis=1))))
+        check(m["auc_micro"], skm.roc_auc_score(one_hot.ravel(), scores_.ravel()))
         exact = softmax(p.logits.astype(float), axis=1)
-        if exact[rest].min() > 1e-12:  # scikit-learn clips at 2e-16
+        if exact[one_hot].min() > 1e-12:  # scikit-learn clips at 2e-16
             check(m["log_loss"], skm.log_loss(y, exact, labels=range(k)))
         if k > 3 and not tied:
             check(m["top3_accuracy"], skm.top_k_accuracy_score(y, scores_, k=3, labels=range(k)))
         table = skm.precision_recall_fscore_support(y, answers, labels=range(k), zero_division=0)
-        ranked = [c for c in range(k) if 0 < rest[:, c].sum() < len(y)]
+        ranked = [c for c in range(k) if 0 < one_hot[:, c].sum() < len(y)]
         assert [isinstance(row.auc, Estimate) for row in result.classes] == [c in ranked for c in range(k)]
         for c, row in enumerate(result.classes):
             check(row.precision, table[0][c])
@@ -113,10 +113,10 @@ def compare(result: SplitEvaluation, p: Predictions, *, tied: bool) -> None:
             check(row.f1, table[2][c])
             assert (row.support, row.predicted) == (table[3][c], (answers == c).sum())
             if c in ranked:
-                check(row.auc, skm.roc_auc_score(rest[:, c], scores_[:, c]))
-                check(row.average_precision, skm.average_precision_score(rest[:, c], scores_[:, c]))
+                check(row.auc, skm.roc_auc_score(one_hot[:, c], scores_[:, c]))
+                check(row.average_precision, skm.average_precision_score(one_hot[:, c], scores_[:, c]))
         if ranked:
-            check(m["auc_macro"], np.mean([skm.roc_auc_score(rest[:, c], scores_[:, c]) for c in ranked]))
+            check(m["auc_macro"], np.mean([skm.roc_auc_score(one_hot[:, c], scores_[:, c]) for c in ranked]))
     assert result.confusion == tuple(map(tuple, skm.confusion_matrix(y, answers, labels=range(k)).tolist()))
 
 
@@ -253,12 +253,12 @@ def test_store16_auc_is_as_far_off_as_float32_softmax(store16: Path, store_predi
     assert value(result.metrics["auc_micro"]) == pytest.approx(expected["auc_micro_ovr"], abs=5e-4)
     agreeing = 0
     for c, row in enumerate(result.classes):
-        scores_, own = store_predictions.probabilities[:, c].astype(float), store_predictions.labels == c
+        scores_, is_class = store_predictions.probabilities[:, c].astype(float), store_predictions.labels == c
         low, high = (
             np.where(scores_ < 1e-36, -1 - side, np.where(scores_ > 1 - 1e-6, 2 + side, scores_))
-            for side in (own * 1.0, own * -1.0)
+            for side in (is_class * 1.0, is_class * -1.0)
         )
-        ends = sorted(skm.roc_auc_score(own, ends_) for ends_ in (low, high))
+        ends = sorted(skm.roc_auc_score(is_class, ends_) for ends_ in (low, high))
         assert ends[0] - 1e-9 <= expected["auc_per_class"][row.name] <= ends[1] + 1e-9
         agreeing += abs(value(row.auc) - expected["auc_per_class"][row.name]) < 1e-6
     assert agreeing >= 12

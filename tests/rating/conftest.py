@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 from report.conftest import NAMES, RUN, SCRIPT, SIDE, browser, make_results, outside  # noqa: F401
-from trust.trust_records import GOOD, beside
+from trust.trust_records import GOOD, comparison
 
 from fruitaudit.rating.choosing import RatedPanel, RatingSheet, make_sheet
 from fruitaudit.rating.sheet import render_sheet
@@ -99,7 +99,7 @@ def pictures(out: Path) -> tuple[Picture, ...]:
 
 
 def trust_report() -> TrustReport:
-    methods = tuple(replace(GOOD, method=m, faithfulness={"deletion": beside(gain)}) for m, gain in GAINS.items())
+    methods = tuple(replace(GOOD, method=m, faithfulness={"deletion": comparison(gain)}) for m, gain in GAINS.items())
     verdicts = tuple(MethodVerdict(m, f"The {m} title", reading, "Why.", ()) for m, reading in VERDICTS.items())
     return TrustReport("quick", 16, (), methods, verdicts, Agreement((), ()), {})
 

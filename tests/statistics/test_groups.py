@@ -50,9 +50,9 @@ def predictions(group_size: int | None, n: int = 240, seed: int = 0) -> Predicti
 @given(st.integers(5, 400).flatmap(lambda n: st.tuples(st.integers(0, n), st.just(n))))
 def test_groups_of_one_image_give_wilsons_interval(case: tuple[int, int]) -> None:
     successes, n = case
-    found, alone = share_of(np.arange(n) < successes, np.arange(n)), wilson(successes, n)
-    assert ends(found) == ends(alone)
-    assert (found.n_groups, found.n_effective, found.design_effect) == (n, n, 1)
+    result, alone = share_of(np.arange(n) < successes, np.arange(n)), wilson(successes, n)
+    assert ends(result) == ends(alone)
+    assert (result.n_groups, result.n_effective, result.design_effect) == (n, n, 1)
 
 
 def test_groups_of_one_image_give_the_intervals_of_images() -> None:
@@ -65,19 +65,19 @@ def test_groups_of_one_image_give_the_intervals_of_images() -> None:
 
 def test_copies_of_an_image_say_no_more_than_the_image() -> None:
     hits = np.arange(40) < 28
-    found = share_of(np.repeat(hits, 8), np.repeat(np.arange(40), 8))
-    assert found.n_effective == pytest.approx(40 * 39 / 40)  # G / (G - 1): the variance between groups is unbiased
-    assert found.design_effect == pytest.approx(320 / 39)
+    result = share_of(np.repeat(hits, 8), np.repeat(np.arange(40), 8))
+    assert result.n_effective == pytest.approx(40 * 39 / 40)  # G / (G - 1): the variance between groups is unbiased
+    assert result.design_effect == pytest.approx(320 / 39)
     # As wide as of 40 images, but for Student's quantile.
     low, high = ends(wilson(28, 40))
-    assert ends(found) == pytest.approx((low, high), abs=0.012)
-    assert ends(found)[0] < low
+    assert ends(result) == pytest.approx((low, high), abs=0.012)
+    assert ends(result)[0] < low
 
 
 def test_where_every_answer_is_right_groups_are_what_counts() -> None:
-    found = share_of(np.ones(60, bool), np.repeat(np.arange(12), 5))
-    assert found.n_effective == 12
-    assert ends(found) == pytest.approx(ends(wilson(12, 12)))
+    result = share_of(np.ones(60, bool), np.repeat(np.arange(12), 5))
+    assert result.n_effective == 12
+    assert ends(result) == pytest.approx(ends(wilson(12, 12)))
     uneven = share_of(np.ones(60, bool), np.array([0] * 48 + list(range(1, 13))))
     assert uneven.n_effective == pytest.approx(60**2 / (48**2 + 12))
 
@@ -85,9 +85,9 @@ def test_where_every_answer_is_right_groups_are_what_counts() -> None:
 def test_errors_in_fewer_than_five_groups_do_not_show_how_groups_differ() -> None:
     hits = np.ones(300, bool)
     hits[[0, 10, 20]] = False
-    found = design_effect(hits, np.repeat(np.arange(30), 10))
-    assert found.n_effective > 250  # as if independent
-    assert found.n_low < 30  # but no end rests on that
+    result = design_effect(hits, np.repeat(np.arange(30), 10))
+    assert result.n_effective > 250  # as if independent
+    assert result.n_low < 30  # but no end rests on that
 
 
 def test_the_design_effect_is_that_of_the_ratio_estimator() -> None:
@@ -97,17 +97,17 @@ def test_the_design_effect_is_that_of_the_ratio_estimator() -> None:
     n, p = len(hits), hits.mean()
     squares = sum((hits[groups == g].sum() - p * (groups == g).sum()) ** 2 for g in range(25))
     expected = max(1.0, 25 / 24 * squares / n**2 / (p * (1 - p) / n))
-    found = share_of(hits, groups)
-    assert found.design_effect == pytest.approx(expected)
-    assert found.n_effective == pytest.approx(n / expected)
+    result = share_of(hits, groups)
+    assert result.design_effect == pytest.approx(expected)
+    assert result.n_effective == pytest.approx(n / expected)
 
 
 @pytest.mark.parametrize(("p", "rho"), [(0.5, 0.0), (0.8, 0.3), (0.95, 0.6)])
 def test_intervals_by_groups_cover_the_truth(p: float, rho: float) -> None:
     rng, groups, covered, naive = np.random.default_rng(3), np.repeat(np.arange(40), 5), 0, 0
     for _ in range(400):
-        own = rng.beta(p * (1 / rho - 1), (1 - p) * (1 / rho - 1), 40)[groups] if rho else p
-        hits = rng.random(200) < own
+        probabilities = rng.beta(p * (1 / rho - 1), (1 - p) * (1 / rho - 1), 40)[groups] if rho else p
+        hits = rng.random(200) < probabilities
         low, high = ends(share_of(hits, groups))
         covered += low <= p <= high
         low, high = ends(share_of(hits))
@@ -119,8 +119,8 @@ def test_intervals_by_groups_cover_the_truth(p: float, rho: float) -> None:
 
 def test_under_five_groups_there_is_a_value_and_no_interval() -> None:
     p = replace(predictions(60), group_ids=tuple(f"patient {i % 4}" for i in range(240)))
-    found = evaluate(p, STREAMS)
-    figures = [*found.metrics.values(), *(getattr(row, name) for row in found.classes
+    result = evaluate(p, STREAMS)
+    figures = [*result.metrics.values(), *(getattr(row, name) for row in result.classes
                for name in ("precision", "recall", "f1", "auc", "average_precision"))]  # fmt: skip
     for figure in figures:
         if isinstance(figure, Estimate) and "describes the split" not in figure.note:
@@ -144,16 +144,18 @@ def test_figures_of_groups_are_wider_than_of_images() -> None:
 def test_resamples_of_groups_are_what_a_slow_loop_finds() -> None:
     p = predictions(6, n=120)
     groups, n_groups = numbered(np.unique(p.group_ids, return_inverse=True)[1])
-    drawn = np.concatenate(
+    counts = np.concatenate(
         list(bootstrap.draw(p.labels, np.random.default_rng(4), resamples=2000, groups=groups)), axis=1
     )
     of_group = p.labels[np.unique(groups, return_index=True)[1]]
     rng, right, slow = np.random.default_rng(5), (p.predicted == p.labels).astype(float), []
     for _ in range(2000):
-        some = np.concatenate([rng.choice(np.flatnonzero(of_group == c), (of_group == c).sum()) for c in range(4)])
-        rows = np.concatenate([np.flatnonzero(groups == g) for g in some])
+        group_numbers = np.concatenate(
+            [rng.choice(np.flatnonzero(of_group == c), (of_group == c).sum()) for c in range(4)]
+        )
+        rows = np.concatenate([np.flatnonzero(groups == g) for g in group_numbers])
         slow.append(np.mean([right[rows][p.labels[rows] == c].mean() for c in range(4)]))
-    fast = np.mean([right[p.labels == c] @ drawn[p.labels == c] / 30 for c in range(4)], axis=0)
+    fast = np.mean([right[p.labels == c] @ counts[p.labels == c] / 30 for c in range(4)], axis=0)
     assert n_groups == 20
     assert fast.mean() == pytest.approx(np.mean(slow), abs=0.01)
     assert np.quantile(fast, [0.025, 0.975]) == pytest.approx(np.quantile(slow, [0.025, 0.975]), abs=0.02)

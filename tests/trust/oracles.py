@@ -61,19 +61,19 @@ def images(n=12, seed=0):
 
 def lit(mask, n=12, seed=0):
     """Images that are bright inside the mask and dull outside."""
-    made = images(n, seed)
-    values = np.where(mask[..., None], 0.75 + 0.25 * made.values, 0.45 * made.values).astype(np.float32)
-    return Images(values, made.sample_ids, made.low, made.high)
+    photos = images(n, seed)
+    values = np.where(mask[..., None], 0.75 + 0.25 * photos.values, 0.45 * photos.values).astype(np.float32)
+    return Images(values, photos.sample_ids, photos.low, photos.high)
 
 
-def perfect(model, made, targets):
+def perfect(model, photos, targets):
     """What each pixel adds to the logit, counted from grey: nothing else adds up to every change of a linear model."""
-    return ((made.values - 0.5) * model.gradient(made.values, targets.classes)).sum(axis=-1).astype(np.float32)
+    return ((photos.values - 0.5) * model.gradient(photos.values, targets.classes)).sum(axis=-1).astype(np.float32)
 
 
-def chance(made, seed=0):
-    return np.random.default_rng(seed).normal(size=made.values.shape[:3]).astype(np.float32)
+def chance(photos, seed=0):
+    return np.random.default_rng(seed).normal(size=photos.values.shape[:3]).astype(np.float32)
 
 
-def predicted(model, made):
-    return Targets(model.logits(made.values).argmax(axis=1).astype(np.int64))
+def predicted(model, photos):
+    return Targets(model.logits(photos.values).argmax(axis=1).astype(np.int64))

@@ -6,7 +6,7 @@ import re
 from dataclasses import replace
 
 import pytest
-from trust.trust_records import GONE, GOOD, beside
+from trust.trust_records import GONE, GOOD, comparison
 
 from fruitaudit.config.schema import GateSettings
 from fruitaudit.errors import ConfigError
@@ -28,7 +28,9 @@ def state(gate: str, trust: TrustReport | NotRun, **more: str) -> str:
     return result.state
 
 
-WORSE = replace(GOOD, faithfulness={"deletion": beside(-0.3), "road": beside(-0.3), "insertion": beside(0.4)})
+WORSE = replace(
+    GOOD, faithfulness={"deletion": comparison(-0.3), "road": comparison(-0.3), "insertion": comparison(0.4)}
+)
 NAME = GOOD.method
 
 
@@ -52,8 +54,8 @@ def test_faithfulness_is_the_smallest_gain_over_any_control() -> None:
 
 
 def test_what_was_not_tested_is_not_run() -> None:
-    gone = replace(GOOD, faithfulness={"deletion": beside(0.3), "road": GONE})
-    assert state(f"faithfulness[{NAME}] >= -1", report(gone)) == "not_run"
+    incomplete = replace(GOOD, faithfulness={"deletion": comparison(0.3), "road": GONE})
+    assert state(f"faithfulness[{NAME}] >= -1", report(incomplete)) == "not_run"
     assert state(f"verdict[{NAME}] == read", NotRun("trust: off")) == "not_run"
     assert state("verdict[lime] == read", report(GOOD)) == "not_run"
     assert state("verdict[lime] == read", report(TrustNotRun("lime", "LIME", NotRun("it failed")))) == "not_run"
@@ -67,7 +69,7 @@ def test_a_method_that_nobody_asked_for() -> None:
 
 
 @pytest.mark.parametrize(
-    ("gate", "says"),
+    ("gate", "sentence"),
     [
         ("verdict[saliency] == good", "write verdict[saliency] == read"),
         ("verdict[saliency] > read", "write verdict[saliency] == read"),
@@ -79,6 +81,6 @@ def test_a_method_that_nobody_asked_for() -> None:
         ("faithfulness[saliency] >= much", "'much' is no finite number"),
     ],
 )
-def test_wrong_gates_say_what_to_write(gate: str, says: str) -> None:
-    with pytest.raises(ValueError, match=re.escape(says)):
+def test_wrong_gates_say_what_to_write(gate: str, sentence: str) -> None:
+    with pytest.raises(ValueError, match=re.escape(sentence)):
         GateSettings(gate=gate)

@@ -25,9 +25,9 @@ def test_the_copy_knows_the_wrong_labels_and_the_original_is_untouched(classifie
     before = classifier.network.get_weights()
     copy = labels.train_on_shuffled(classifier, values, true, Streams(3))
     assert isinstance(copy, Classifier)
-    called = copy.logits(values).argmax(axis=1)
-    assert (called == true).mean() < 0.5
-    assert sorted(np.bincount(called, minlength=5)) == pytest.approx([8] * 5, abs=2)
+    predicted = copy.logits(values).argmax(axis=1)
+    assert (predicted == true).mean() < 0.5
+    assert sorted(np.bincount(predicted, minlength=5)) == pytest.approx([8] * 5, abs=2)
     for a, b in zip(before, classifier.network.get_weights(), strict=True):
         np.testing.assert_array_equal(a, b)
     again = labels.train_on_shuffled(classifier, values, true, Streams(3))
@@ -37,6 +37,6 @@ def test_the_copy_knows_the_wrong_labels_and_the_original_is_untouched(classifie
 def test_a_copy_that_cannot_learn_them_is_not_run(classifier: Classifier, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(labels, "TRAINING", dataclasses.replace(labels.TRAINING, epochs=2))
     same = np.zeros((40, 32, 32, 3), np.float32)  # one image with five labels
-    found = labels.train_on_shuffled(classifier, same, np.arange(40) % 5, Streams(3))
-    assert isinstance(found, NotRun)
-    assert "after 2 epochs on 40 images" in found.reason
+    outcome = labels.train_on_shuffled(classifier, same, np.arange(40) % 5, Streams(3))
+    assert isinstance(outcome, NotRun)
+    assert "after 2 epochs on 40 images" in outcome.reason

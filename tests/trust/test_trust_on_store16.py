@@ -38,13 +38,13 @@ def test_guided_backpropagation_ignores_the_layers_that_decide_and_the_gradient_
     classifier, images, targets = case
     network = classifier.reinitialisable(STREAMS)
 
-    def kept(method):
+    def similarity(method):
         before = method(classifier, images, targets, STREAMS).values
         after = [method(network.reinitialised(network.layers[:k]), images, targets, STREAMS).values for k in (1, 2)]
         shape = ssim(abs(before), abs(after[1])).mean()
         return spearman(before, after[0]).mean(), spearman(before, after[1]).mean(), shape
 
-    guided, gradient = kept(GuidedBackprop(channels="sum")), kept(Saliency(channels="sum"))
+    guided, gradient = similarity(GuidedBackprop(channels="sum")), similarity(Saliency(channels="sum"))
     assert min(guided[:2]) > 0.9
     assert max(map(abs, gradient[:2])) < 0.3
     assert guided[2] > gradient[2] + 0.1

@@ -70,21 +70,21 @@ def objects() -> tuple[Oracle, Images, Targets]:
         masks[i, y : y + OBJECT, x : x + OBJECT] = 1
     values = np.clip(values, 0, 1).astype(np.float32)
     model = Oracle(np.broadcast_to(0.02 * COLOURS[:, None, None], (4, SIDE, SIDE, 3)).copy())
-    made = Images(values, tuple(f"o/{i}" for i in range(N)), np.zeros(3, "f4"), np.ones(3, "f4"), masks)
-    return model, made, Targets(classes)
+    photos = Images(values, tuple(f"o/{i}" for i in range(N)), np.zeros(3, "f4"), np.ones(3, "f4"), masks)
+    return model, photos, Targets(classes)
 
 
 def textures() -> tuple[Oracle, Images, Targets]:
     """Every pixel counts, each differently, and there are no objects."""
-    model, made = linear(), plain_images(N)
-    return model, made, predicted(model, made)
+    model, photos = linear(), plain_images(N)
+    return model, photos, predicted(model, photos)
 
 
-def bench_of(model: Oracle, made: Images, targets: Targets) -> Bench:
+def bench_of(model: Oracle, photos: Images, targets: Targets) -> Bench:
     def features(values):
         return (values[:, 2::4, 2::4] - 0.5).reshape(len(values), -1)
 
-    return Bench(model, made, targets, STREAMS, BUDGET, lambda: Redraw(model), features)
+    return Bench(model, photos, targets, STREAMS, BUDGET, lambda: Redraw(model), features)
 
 
 BENCHES = {"objects": bench_of(*objects()), "textures": bench_of(*textures())}
@@ -102,23 +102,23 @@ def faithful(test: str) -> Callable:
 
 def change(kind: str, measured: str = "spearman", sign: int = 1) -> Callable:
     def score(bench, tested):
-        [found] = [c for c in axes.changes(bench, tested) if c.kind == kind]
-        return sign * value(getattr(found, measured))
+        [row] = [c for c in axes.changes(bench, tested) if c.kind == kind]
+        return sign * value(getattr(row, measured))
 
     return score
 
 
 def adds_up(bench, tested) -> float:
     maps = tested.maps
-    kept = [bench.model.logits(v)[np.arange(N), bench.targets.classes]
+    logits = [bench.model.logits(v)[np.arange(N), bench.targets.classes]
             for v in (bench.images.values, np.full_like(bench.images.values, 0.5))]  # fmt: skip
-    return -float(completeness(Maps(maps, {"score_difference": kept[0] - kept[1]})).mean())
+    return -float(completeness(Maps(maps, {"score_difference": logits[0] - logits[1]})).mean())
 
 
 def depth(cascading: bool, measured: str) -> Callable:
     def score(bench, tested):
-        found = axes.randomization(bench, tested)[0]
-        return 1 - value(getattr((found.cascading if cascading else found.independent)[-1], measured))
+        randomization = axes.randomization(bench, tested)[0]
+        return 1 - value(getattr((randomization.cascading if cascading else randomization.independent)[-1], measured))
 
     return score
 
@@ -226,9 +226,9 @@ def test_the_table_has_every_axis() -> None:
     rows = RANKED | FOUND_OUT
     assert {row.field for row in rows.values()} == {f.name for f in fields(MethodTrust)} - described
     assert set(FAITHFULNESS) <= set(rows)
-    assert {c.kind for c in axes.changes(BENCHES["objects"], _tested(RIGHT))} <= set(rows)
+    assert {c.kind for c in axes.changes(BENCHES["objects"], _under_test(RIGHT))} <= set(rows)
 
 
-def _tested(method: Fake) -> axes.MethodUnderTest:
+def _under_test(method: Fake) -> axes.MethodUnderTest:
     bench, subject = BENCHES["objects"], Subject("fake", method, STREAMS)
     return axes.MethodUnderTest(subject, ALLOWANCE, subject.maps(bench.model, bench.images, bench.targets))

@@ -32,9 +32,9 @@ def row(method: str, group: str = "missed") -> ExplanationRow:
 @pytest.fixture(scope="module")
 def stored() -> tuple[np.ndarray, dict[str, np.ndarray]]:
     model, mask = planted()
-    made = lit(mask, N)
-    right = perfect(model, made, Targets(np.zeros(N, np.int64)))
-    beside = np.where(mask, -1, 1 + abs(chance(made))).astype("f4")
+    photos = lit(mask, N)
+    right = perfect(model, photos, Targets(np.zeros(N, np.int64)))
+    beside = np.where(mask, -1, 1 + abs(chance(photos))).astype("f4")
     maps = {"right": right, "beside": beside, "noise": abs(chance(images(N))), "empty": np.zeros_like(right)}
     return np.repeat(mask[None].astype("f4"), N, axis=0), {f"missed/{name}": values for name, values in maps.items()}
 
@@ -44,28 +44,28 @@ def test_the_right_map_has_nothing_on_the_background_the_inverse_all_and_noise_i
     rows = [row("right"), row("beside"), row("noise"), row("empty"), row("right", "other"),
             ExplanationNotRun("missed", "gone", "Gone", NotRun("it failed"))]  # fmt: skip
     names = ("right", "beside", "noise", "empty", "gone", "not asked")
-    found = reliance(GROUP, names, rows, masks, lambda r: maps[r.file], STREAMS)
-    assert found is not None
-    assert (found.group, found.title) == ("missed", "Apple called something else")
+    result = reliance(GROUP, names, rows, masks, lambda r: maps[r.file], STREAMS)
+    assert result is not None
+    assert (result.group, result.title) == ("missed", "Apple called something else")
     share = 1 - masks[0].mean()
-    assert found.background_share.value == pytest.approx(share)
-    assert tuple(found.background) == names[:-1]
-    assert found.background["right"].value == pytest.approx(0, abs=1e-6)
-    assert found.background["beside"].value == pytest.approx(1)
-    noise = found.background["noise"]
+    assert result.background_share.value == pytest.approx(share)
+    assert tuple(result.background) == names[:-1]
+    assert result.background["right"].value == pytest.approx(0, abs=1e-6)
+    assert result.background["beside"].value == pytest.approx(1)
+    noise = result.background["noise"]
     assert isinstance(noise, Estimate)
     assert noise.low < share < noise.high
-    assert isinstance(found.background["empty"], NotRun)
-    assert found.background["gone"] == NotRun("it failed")
+    assert isinstance(result.background["empty"], NotRun)
+    assert result.background["gone"] == NotRun("it failed")
 
 
 def test_images_without_a_mask_do_not_count_and_groups_without_any_are_left_out(stored) -> None:
     masks, maps = stored
-    some = masks.copy()
-    some[:4], some[4] = np.nan, 1
-    found = reliance(GROUP, ["right"], [row("right")], some, lambda r: maps[r.file], STREAMS)
-    assert found is not None
-    assert found.background["right"].n == N - 5
+    masks_of_some = masks.copy()
+    masks_of_some[:4], masks_of_some[4] = np.nan, 1
+    result = reliance(GROUP, ["right"], [row("right")], masks_of_some, lambda r: maps[r.file], STREAMS)
+    assert result is not None
+    assert result.background["right"].n == N - 5
     for nothing in (None, np.full_like(masks, np.nan), np.ones_like(masks)):
         assert reliance(GROUP, ["right"], [row("right")], nothing, lambda r: maps[r.file], STREAMS) is None
 

@@ -5,19 +5,21 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from trust.trust_records import GONE, GOOD, at, beside, changes, depth
+from trust.trust_records import GONE, GOOD, at, changes, comparison, depth
 
 from fruitaudit.records.states import Estimate
 from fruitaudit.records.trust import Randomization
 from fruitaudit.trust.rules import RULES, judge
 
 
-def destroyed(first, last):
+def randomization(first, last):
     return Randomization((depth(first), depth(last)), (), 5)
 
 
 def faithful(*gains, centre=None):
-    return {n: beside(g, centre) for n, g in zip(("deletion", "insertion", "road", "mu_fidelity"), gains, strict=True)}
+    return {
+        n: comparison(g, centre) for n, g in zip(("deletion", "insertion", "road", "mu_fidelity"), gains, strict=True)
+    }
 
 
 CASES = {
@@ -26,25 +28,25 @@ CASES = {
         ({"telling": Estimate(0.4, 32)}, "do_not_read"),
     ],
     "weights": [
-        ({"randomization": destroyed(0.9, 0.8)}, "do_not_read"),
-        ({"randomization": destroyed(1.0, 0.3), "changes": changes(noise=0.85)}, "do_not_read"),
-        ({"randomization": destroyed(0.95, 0.3)}, "read"),
+        ({"randomization": randomization(0.9, 0.8)}, "do_not_read"),
+        ({"randomization": randomization(1.0, 0.3), "changes": changes(noise=0.85)}, "do_not_read"),
+        ({"randomization": randomization(0.95, 0.3)}, "read"),
         ({"randomization": Randomization((depth(0.5), replace(depth(1), spearman=Estimate(1.0, 32))), (), 5)},
          "do_not_read"),
         ({"randomization": Randomization((depth(0.1), replace(depth(-0.9), spearman_absolute=at(0.9))), (), 5)},
          "do_not_read"),
         ({"randomization": Randomization((depth(0.1), replace(depth(0.1), spearman_absolute=GONE)), (), 5)},
          "with_care"),
-        ({"randomization": destroyed(GONE, 0.3)}, "with_care"),
-        ({"randomization": destroyed(0.5, GONE)}, "with_care"),
+        ({"randomization": randomization(GONE, 0.3)}, "with_care"),
+        ({"randomization": randomization(0.5, GONE)}, "with_care"),
         ({"randomization": GONE}, "with_care"),
     ],
     "controls": [
         ({"faithfulness": faithful(0.2, 0.2, 0, 0)}, "read"),
         ({"faithfulness": faithful(0.2, 0.2, 0.2, 0.2, centre=0)}, "read"),
         ({"faithfulness": faithful(0.2, 0.2, 0.2, -0.2)}, "with_care"),
-        ({"faithfulness": faithful(0.2, 0.2, 0.2, 0.2) | {"road": beside(0.2, centre=-0.2)}}, "read"),
-        ({"faithfulness": faithful(0.2, 0.2, 0.2, 0.2) | {"road": beside(-0.2, centre=0)}}, "with_care"),
+        ({"faithfulness": faithful(0.2, 0.2, 0.2, 0.2) | {"road": comparison(0.2, centre=-0.2)}}, "read"),
+        ({"faithfulness": faithful(0.2, 0.2, 0.2, 0.2) | {"road": comparison(-0.2, centre=0)}}, "with_care"),
         ({"faithfulness": faithful(0.2, 0, 0, 0)}, "with_care"),
         ({"faithfulness": faithful(0, 0, 0, 0)}, "do_not_read"),
         ({"faithfulness": faithful(0, 0, 0, 0), "images": 8}, "with_care"),
@@ -73,9 +75,9 @@ CASES = {
     "class": [
         ({"other_class": Estimate(1.0, 32)}, "with_care"),
         ({"other_class": GONE}, "with_care"),
-        ({"grid_pointing": beside(0.2)}, "read"),
-        ({"grid_pointing": beside(0.2, centre=0.04)}, "with_care"),
-        ({"grid_pointing": replace(beside(0.2), gains={"random": Estimate(0.03, 32, 0.01, 0.05)})}, "with_care"),
+        ({"grid_pointing": comparison(0.2)}, "read"),
+        ({"grid_pointing": comparison(0.2, centre=0.04)}, "with_care"),
+        ({"grid_pointing": replace(comparison(0.2), gains={"random": Estimate(0.03, 32, 0.01, 0.05)})}, "with_care"),
     ],
 }  # fmt: skip
 

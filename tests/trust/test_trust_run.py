@@ -83,9 +83,9 @@ def measured(case) -> TrustRun:
 
 
 def of(measured: TrustRun, name: str) -> MethodTrust:
-    found = next(m for m in measured.report.methods if m.method == name)
-    assert isinstance(found, MethodTrust)
-    return found
+    record = next(m for m in measured.report.methods if m.method == name)
+    assert isinstance(record, MethodTrust)
+    return record
 
 
 def reading(measured: TrustRun, name: str) -> str:
@@ -192,8 +192,8 @@ def test_a_copy_that_learned_something_else_is_compared_and_a_test_that_fails_is
     classifier, images, targets = case
     twin = classifier  # a copy with the very same weights: nothing else gives 1
     few, arguments = {"saliency": Saliency()}, (Streams(4), "quick")
-    found = measure(classifier, images, targets, few, *arguments, class_names=tuple("abcde"), shuffled=twin)
-    assert found.report.methods[0].label_randomization.value == pytest.approx(1)
+    outcome = measure(classifier, images, targets, few, *arguments, class_names=tuple("abcde"), shuffled=twin)
+    assert outcome.report.methods[0].label_randomization.value == pytest.approx(1)
 
     def broken(*_):
         raise ZeroDivisionError("a fault of ours")

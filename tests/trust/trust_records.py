@@ -14,7 +14,7 @@ def at(value, half=0.05, n=32):
     return Estimate(value, n, value - half, value + half)
 
 
-def beside(gain, centre=None):
+def comparison(gain, centre=None):
     gains = {name: at(gain) for name in CONTROLS}
     gains["centre"] = at(gain if centre is None else centre)
     return ControlComparison(at(0.5), {name: at(0.5 - gain) for name in CONTROLS}, gains)
@@ -33,7 +33,7 @@ def changes(noise=0.95, shift=0.9, jpeg=0.9):
 GOOD = MethodTrust(
     method="good", title="Good", family="gradient", options={}, reduced=(), images=32,
     telling=Estimate(1.0, 32, 0.9, 1.0, successes=32),
-    faithfulness={name: beside(0.2) for name in ("deletion", "insertion", "road", "mu_fidelity")},
+    faithfulness={name: comparison(0.2) for name in ("deletion", "insertion", "road", "mu_fidelity")},
     randomization=Randomization((depth(0.6), depth(0.3)), (), 5),
     label_randomization=GONE, changes=changes(), seeds=at(1.0), settings=(), promises_sum=False, completeness=GONE,
     other_class=at(0.3), grid_pointing=GONE, edges=EdgeLikeness(GONE, GONE, GONE), localization=GONE, passes=Passes(),
