@@ -9,7 +9,7 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
-from fruitaudit.attribution.fills import Hide, hidden
+from fruitaudit.attribution.baselines import Hide, hidden
 from fruitaudit.attribution.passes import ahead, in_turn, shown_or_hidden
 from fruitaudit.records.data import BoolArray, FloatArray, Images
 from fruitaudit.records.explanations import Segments

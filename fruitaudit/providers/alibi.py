@@ -17,7 +17,7 @@ from pydantic.dataclasses import dataclass
 
 from fruitaudit.attribution.base import OPTIONS, Model, Passes, Registration, Shape
 from fruitaudit.attribution.cem_autoencoder import fitting_autoencoder
-from fruitaudit.attribution.cem_finds import Finds, counterfactuals
+from fruitaudit.attribution.cem_counterfactuals import Finds, counterfactuals
 from fruitaudit.attribution.methods.cem import Cem
 from fruitaudit.errors import CannotExplain, ConfigError
 from fruitaudit.providers import alibi_child

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from fruitaudit.attribution.fills import colour
+from fruitaudit.attribution.baselines import colour
 from fruitaudit.attribution.passes import rows
 from fruitaudit.models.base import WithScores
 from fruitaudit.records.data import DoubleArray, FloatArray, Images, IntArray

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from fruitaudit.attribution.fills import colour
+from fruitaudit.attribution.baselines import colour
 from fruitaudit.attribution.passes import rows
 from fruitaudit.models.base import WithScores
 from fruitaudit.records.data import DoubleArray, FloatArray, Images, IntArray

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 from analytic_models import Linear
 
-from fruitaudit.attribution.fills import hidden
+from fruitaudit.attribution.baselines import hidden
 from fruitaudit.attribution.methods.integrated_gradients import IntegratedGradients
 from fruitaudit.attribution.registry import native_methods
 from fruitaudit.records.evidence import Counterfactuals, FeatureMaps, LayerFilters, Neighbours, Synthetic

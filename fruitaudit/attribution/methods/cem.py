@@ -7,11 +7,11 @@ from pydantic import Field
 from pydantic.dataclasses import dataclass
 
 from fruitaudit.attribution.base import OPTIONS, Model, Passes, Registration, Shape
+from fruitaudit.attribution.baselines import Fill, colour
 from fruitaudit.attribution.cem_autoencoder import fitting_autoencoder
-from fruitaudit.attribution.cem_finds import DIAGNOSTICS, CemMode, Finds, counterfactuals
+from fruitaudit.attribution.cem_counterfactuals import DIAGNOSTICS, CemMode, Finds, counterfactuals
 from fruitaudit.attribution.cem_rows import Rows
 from fruitaudit.attribution.cem_search import Search, leads
-from fruitaudit.attribution.fills import Fill, colour
 from fruitaudit.errors import CannotExplain
 from fruitaudit.records.data import FloatArray, Images
 from fruitaudit.records.evidence import Counterfactuals

@@ -15,7 +15,7 @@ from fruitaudit.attribution.base import (
     Sum,
     rounding_error,
 )
-from fruitaudit.attribution.fills import Fill, colour
+from fruitaudit.attribution.baselines import Fill, colour
 from fruitaudit.attribution.scores import logit_weights
 from fruitaudit.models.rules import DeepLiftRules, Propagated
 from fruitaudit.records.data import FloatArray, Images

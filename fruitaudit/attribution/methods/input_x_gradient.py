@@ -6,7 +6,7 @@ import numpy as np
 from pydantic.dataclasses import dataclass
 
 from fruitaudit.attribution.base import OPTIONS, Model, Passes, Registration, Shape, reduce_channels
-from fruitaudit.attribution.fills import Fill, colour
+from fruitaudit.attribution.baselines import Fill, colour
 from fruitaudit.attribution.scores import gradients_at
 from fruitaudit.records.data import Images
 from fruitaudit.records.explanations import Maps, Targets

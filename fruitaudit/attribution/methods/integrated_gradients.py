@@ -18,7 +18,7 @@ from fruitaudit.attribution.base import (
     Sum,
     completeness_error,
 )
-from fruitaudit.attribution.fills import blurred, colour
+from fruitaudit.attribution.baselines import blurred, colour
 from fruitaudit.attribution.passes import add_per_image, rows, runs
 from fruitaudit.attribution.scores import gradients_of, pick
 from fruitaudit.errors import CannotExplain

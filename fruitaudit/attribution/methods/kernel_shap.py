@@ -9,7 +9,7 @@ from pydantic import Field
 from pydantic.dataclasses import dataclass
 
 from fruitaudit.attribution.base import OPTIONS, SCORE_DIFFERENCE, Diagnostic, Model, Passes, Registration, Shape, Sum
-from fruitaudit.attribution.fills import Hide
+from fruitaudit.attribution.baselines import Hide
 from fruitaudit.attribution.scores import ExplainedScore, scores_of
 from fruitaudit.attribution.superpixels import (
     Labels,

@@ -8,7 +8,7 @@ from pydantic import Field
 from pydantic.dataclasses import dataclass
 
 from fruitaudit.attribution.base import OPTIONS, Diagnostic, Model, Passes, Registration, Shape
-from fruitaudit.attribution.fills import Hide
+from fruitaudit.attribution.baselines import Hide
 from fruitaudit.attribution.scores import ExplainedScore, scores_of
 from fruitaudit.attribution.superpixels import (
     Labels,

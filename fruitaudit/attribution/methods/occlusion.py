@@ -7,7 +7,7 @@ from pydantic import Field
 from pydantic.dataclasses import dataclass
 
 from fruitaudit.attribution.base import OPTIONS, Model, Passes, Registration, Shape
-from fruitaudit.attribution.fills import Hide, hidden
+from fruitaudit.attribution.baselines import Hide, hidden
 from fruitaudit.attribution.passes import rows
 from fruitaudit.attribution.scores import ExplainedScore, scores_of
 from fruitaudit.errors import CannotExplain

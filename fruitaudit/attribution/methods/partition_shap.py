@@ -11,7 +11,7 @@ from pydantic import Field
 from pydantic.dataclasses import dataclass
 
 from fruitaudit.attribution.base import OPTIONS, SCORE_DIFFERENCE, Model, Passes, Registration, Shape, Sum
-from fruitaudit.attribution.fills import Hide, hidden
+from fruitaudit.attribution.baselines import Hide, hidden
 from fruitaudit.attribution.passes import ahead, in_turn, runs, shown_or_hidden
 from fruitaudit.attribution.scores import ExplainedScore, scores_of
 from fruitaudit.records.data import BoolArray, DoubleArray, FloatArray, Images, IntArray

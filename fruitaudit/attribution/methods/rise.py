@@ -8,7 +8,7 @@ from pydantic import Field
 from pydantic.dataclasses import dataclass
 
 from fruitaudit.attribution.base import OPTIONS, Model, Passes, Registration, Shape
-from fruitaudit.attribution.fills import Hide, hidden
+from fruitaudit.attribution.baselines import Hide, hidden
 from fruitaudit.attribution.passes import ahead, bilinear, in_turn, rows, runs
 from fruitaudit.attribution.scores import ExplainedScore, scores_of
 from fruitaudit.records.data import FloatArray, Images, IntArray
