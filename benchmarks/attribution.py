@@ -139,7 +139,7 @@ def measure(model: Any, method: Any, n_images: int, runs: int) -> tuple[int, flo
     gradient = model.gradient if layer is None else (lambda v, c: model.layer_gradients(v, c, layer))
 
     def explain() -> Any:
-        superpixels.found.cache_clear()
+        superpixels.image_superpixels.cache_clear()
         return method(model, images, targets, Streams(9))
 
     def floor() -> None:

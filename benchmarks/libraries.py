@@ -162,7 +162,7 @@ def main() -> None:
                 references.sample_ids[:n_references], references.population))  # fmt: skip
 
             def explain() -> None:
-                superpixels.found.cache_clear()
+                superpixels.image_superpixels.cache_clear()
                 method(model, subset, targets, Streams(9))
 
             return explain

@@ -239,7 +239,7 @@ def expected_reason(audited: Audited, method: str) -> str | None:
     """Why a method does not apply to this kind; None where it must."""
     kind, (name, _, library) = audited.kind, method.partition("@")
     if library and kind in ONE_UNIT:
-        return "this library explains models with one output a class only; use the native method instead"
+        return "this library explains models with one output per class only; use the native method instead"
     if name == "grad_cam_pp" and kind in HIDDEN | {"vit", "mlp"}:
         why = "none is found in this model; "
         if kind in HIDDEN:

@@ -1,1 +1,1 @@
-"""Attribution methods: one method (or one paper's family) a file; see `base` for what a method is."""
+"""Attribution methods: one method (or one paper's family) per file; see `base` for what a method is."""

@@ -28,11 +28,11 @@ class ImageParameters(Protocol):
         """(U, ...) -> (U, H, W, C) in 0..1."""
         ...
 
-    def back(self, picture: FloatArray, gradient: FloatArray) -> FloatArray:
+    def parameter_gradient(self, picture: FloatArray, gradient: FloatArray) -> FloatArray:
         """(U, H, W, C) gradients with respect to `picture` -> (U, ...) with respect to the numbers it is made of."""
         ...
 
-    def keep(self, numbers: FloatArray) -> None:
+    def project(self, numbers: FloatArray) -> None:
         """Put the numbers back, in place, to where they make a picture after a step."""
         ...
 
@@ -49,10 +49,10 @@ class Pixels:
     def picture(self, numbers: FloatArray) -> FloatArray:
         return numbers
 
-    def back(self, picture: FloatArray, gradient: FloatArray) -> FloatArray:
+    def parameter_gradient(self, picture: FloatArray, gradient: FloatArray) -> FloatArray:
         return gradient
 
-    def keep(self, numbers: FloatArray) -> None:
+    def project(self, numbers: FloatArray) -> None:
         np.clip(numbers, 0, 1, out=numbers)
 
 
@@ -104,21 +104,21 @@ class Fourier:
         np.reciprocal(mixed, out=mixed)
         return np.ascontiguousarray(mixed.swapaxes(1, 2)).reshape(-1, height, width, channels)
 
-    def back(self, picture: FloatArray, gradient: FloatArray) -> FloatArray:
+    def parameter_gradient(self, picture: FloatArray, gradient: FloatArray) -> FloatArray:
         height, width, channels = self.shape
         # Of the sigmoid, p (1 - p).
         slope = 1 - picture
         slope *= picture
         slope *= gradient
-        first = np.ascontiguousarray(slope.reshape(-1, height * width, channels).swapaxes(1, 2))
-        waves = np.matmul(self.colours.T, first).reshape(-1, channels, height, width)
+        channels_first = np.ascontiguousarray(slope.reshape(-1, height * width, channels).swapaxes(1, 2))
+        waves = np.matmul(self.colours.T, channels_first).reshape(-1, channels, height, width)
         spectrum = np.fft.rfft2(waves)
-        made = np.empty((len(picture), 2, *spectrum.shape[1:]), np.float32)
-        np.multiply(spectrum.real, self._gain_back, out=made[:, 0])
-        np.multiply(spectrum.imag, self._gain_back, out=made[:, 1])
-        return made
+        gradients = np.empty((len(picture), 2, *spectrum.shape[1:]), np.float32)
+        np.multiply(spectrum.real, self._gain_back, out=gradients[:, 0])
+        np.multiply(spectrum.imag, self._gain_back, out=gradients[:, 1])
+        return gradients
 
-    def keep(self, numbers: FloatArray) -> None:
+    def project(self, numbers: FloatArray) -> None:
         return
 
 
@@ -151,7 +151,7 @@ class Ascent:
         """(steps, 2) down and right, the same for all pictures."""
         return rng.integers(-self.jitter, self.jitter + 1, (self.steps, 2)).astype(np.int32)
 
-    def climb(
+    def optimise(
         self,
         model: WithUnitGradients,
         images: Images,
@@ -166,31 +166,31 @@ class Ascent:
         """
         span = images.high - images.low
         share = (span / units.scale[:, None])[:, None, None, :]  # of d response / d input that is d score / d picture
-        numbers, adam = start.copy(), Adam(self.step_size, np.zeros_like(start), np.zeros_like(start))
+        parameters, adam = start.copy(), Adam(self.step_size, np.zeros_like(start), np.zeros_like(start))
         for shift in shifts.tolist():
-            picture = canvas.picture(numbers)
-            shown = np.roll(picture, shift, (1, 2)) if any(shift) else picture
-            back = units.gradients(model, images.low + span * shown)
-            slope = np.roll(back, [-places for places in shift], (1, 2)) * share
-            for one, pulled in zip(slope, picture, strict=True):  # one by one, so that each stays in the cache
-                one -= self._pull(pulled)
-            adam.step(numbers, canvas.back(picture, slope))
-            canvas.keep(numbers)
-        return np.clip(images.low + span * canvas.picture(numbers), images.low, images.high)
+            picture = canvas.picture(parameters)
+            shifted = np.roll(picture, shift, (1, 2)) if any(shift) else picture
+            input_gradients = units.gradients(model, images.low + span * shifted)
+            slope = np.roll(input_gradients, [-places for places in shift], (1, 2)) * share
+            for row, image_row in zip(slope, picture, strict=True):  # one by one, so that each stays in the cache
+                row -= self._penalty_gradient(image_row)
+            adam.step(parameters, canvas.parameter_gradient(picture, slope))
+            canvas.project(parameters)
+        return np.clip(images.low + span * canvas.picture(parameters), images.low, images.high)
 
-    def _pull(self, picture: FloatArray) -> FloatArray:
+    def _penalty_gradient(self, picture: FloatArray) -> FloatArray:
         """(H, W, C) the gradient of the penalties of one picture."""
         height, width, channels = picture.shape
         rows = picture.reshape(height, width * channels)
-        pull = rows - np.float32(0.5)
-        pull *= 2 * self.l2 / picture.size
-        for axis, apart in ((0, 1), (1, channels)):
-            first, last = ((*[slice(None)] * axis, ends) for ends in (slice(None, -apart), slice(apart, None)))
-            rises = np.sign(rows[last] - rows[first])
-            rises *= self.total_variation / max(1, rises.size)
-            pull[last] += rises
-            pull[first] -= rises
-        return pull.reshape(picture.shape)
+        gradient = rows - np.float32(0.5)
+        gradient *= 2 * self.l2 / picture.size
+        for axis, distance in ((0, 1), (1, channels)):
+            first, last = ((*[slice(None)] * axis, ends) for ends in (slice(None, -distance), slice(distance, None)))
+            differences = np.sign(rows[last] - rows[first])
+            differences *= self.total_variation / max(1, differences.size)
+            gradient[last] += differences
+            gradient[first] -= differences
+        return gradient.reshape(picture.shape)
 
 
 @dataclass(frozen=True)
@@ -198,13 +198,13 @@ class Units:
     """What U pictures are to excite: units of one convolution, or classes; `scale` (U,) > 0 is what counts as 1."""
 
     convolution: Convolution | None
-    which: IntArray
+    indices: IntArray
     scale: FloatArray
 
     def gradients(self, model: WithUnitGradients, values: FloatArray) -> FloatArray:
         """(U, H, W, C) d response of unit u / d image u."""
         try:
-            return model.unit_gradients(values, self.convolution, self.which)
+            return model.unit_gradients(values, self.convolution, self.indices)
         except NoGradient as error:
             raise CannotExplain(f"{error.why}, so that no input can be made up; use nearest_neighbours to see what the "
                                 "model takes for alike") from error  # fmt: skip
@@ -226,11 +226,11 @@ class Adam:
         # The paper's epsilon is beside the corrected root.
         epsilon = 1e-8 * math.sqrt(1 - 0.999**self.steps)
         # Row by row, so that what is worked on stays in the cache.
-        for one, slope, mean, square in zip(numbers, gradient, self.mean, self.square, strict=True):
+        for row, slope, mean, square in zip(numbers, gradient, self.mean, self.square, strict=True):
             mean += np.float32(0.1) * (slope - mean)
             square += np.float32(0.001) * (np.square(slope) - square)
             root = np.sqrt(square)
             root += epsilon
             np.divide(mean, root, out=root)
             root *= rate
-            one += root
+            row += root

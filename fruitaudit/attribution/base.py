@@ -43,7 +43,7 @@ INCOMPLETE = 0.05
 
 @dataclass(frozen=True)
 class Diagnostic:
-    """A number that a method tells about each of its own results, and what it means where it is poor."""
+    """A number that a method reports for each of its results, with limits and a remedy."""
 
     name: str
     """Its key in `Explanation.diagnostics`."""
@@ -126,7 +126,7 @@ class Registration:
     needs: tuple[Capability, ...]
     """The parts of the model that it uses: where one is missing it is NotRun, in one sentence."""
     cost: str
-    """Model passes an image, as a formula in the method's options."""
+    """Model passes per image, as a formula in the method's options."""
     requires: str = ""
     """What the network must have, e.g. "a layer with a spatial activation"."""
     upper_bound: bool = False
@@ -136,7 +136,7 @@ class Registration:
     contract_options: tuple[tuple[str, Any], ...] = ()
     """What the contract test tries besides or instead: options that change no map of an image, layers by name."""
     diagnostics: tuple[Diagnostic, ...] = ()
-    """The numbers that it tells about its own results."""
+    """The numbers that it reports for its own results."""
     provider: str = "native"
     package: str = ""
     """The distribution that must be installed, where the method needs a library of its own."""
@@ -153,7 +153,7 @@ class Registration:
     quick_options: tuple[tuple[str, Any], ...] = ()
     """Options with which it is quick and still keeps its contract: those of the tests over all methods."""
     subject: Literal["image", "model"] = "image"
-    """"model": runs once an audit, on no image; reference images lie in `images.background`, targets are empty."""
+    """"model": runs once per audit, on no image; reference images lie in `images.background`, targets are empty."""
 
 
 class Method(Protocol):

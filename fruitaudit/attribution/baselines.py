@@ -19,11 +19,11 @@ def colour(images: Images, fill: Fill) -> FloatArray:
 
 
 def hidden(images: Images, hide: Hide) -> FloatArray:
-    """(N, H, W, C), read-only: what each pixel shows when it is hidden; "mean" is the image's own mean colour."""
+    """(N, H, W, C), read-only: the colour of each pixel when it is hidden; "mean" is the image's own mean colour."""
     if hide == "blur":
         return blurred(images)
-    shown = images.values.mean(axis=(1, 2), keepdims=True) if hide == "mean" else colour(images, hide)
-    return np.broadcast_to(shown, images.values.shape)
+    baseline = images.values.mean(axis=(1, 2), keepdims=True) if hide == "mean" else colour(images, hide)
+    return np.broadcast_to(baseline, images.values.shape)
 
 
 def blurred(images: Images) -> FloatArray:
@@ -31,5 +31,5 @@ def blurred(images: Images) -> FloatArray:
     import cv2
 
     deviation = min(images.values.shape[1:3]) / 10
-    made = [cv2.GaussianBlur(values, (0, 0), deviation, borderType=cv2.BORDER_REFLECT) for values in images.values]
-    return np.stack(made).reshape(images.values.shape)
+    copies = [cv2.GaussianBlur(values, (0, 0), deviation, borderType=cv2.BORDER_REFLECT) for values in images.values]
+    return np.stack(copies).reshape(images.values.shape)

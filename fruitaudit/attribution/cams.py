@@ -8,7 +8,7 @@ import numpy as np
 
 from fruitaudit.attribution.base import LayerGradients, Model
 from fruitaudit.attribution.convolutions import convolutions, spread
-from fruitaudit.attribution.sharing import made_once
+from fruitaudit.attribution.sharing import computed_once
 from fruitaudit.errors import CannotExplain, NoGradient
 from fruitaudit.models.layers import layer_at
 from fruitaudit.records.data import FloatArray, Images
@@ -17,7 +17,7 @@ from fruitaudit.records.explanations import Maps, Targets
 Combine = Callable[[LayerGradients], FloatArray]
 """(N, h, w, K) activations and gradients of the logit -> (N, h, w)."""
 Gradients = Callable[[slice], list[LayerGradients]]
-"""Of these images, for each layer that was asked for."""
+"""For a batch of images, one record per layer."""
 
 
 def layer_for(model: Model, layer: str | None, title: str) -> str:
@@ -62,19 +62,19 @@ def gradient_maps(
     """
     path = layer_for(model, layer, title)
     paths = _up_to(model, path, depths) if depths else [path]
-    gradients = (_of_several if depths else _of_one)(model, images, targets, paths)
-    made = list[list[FloatArray]]()
+    gradients = (_gradients_at_several if depths else _gradients_at_one)(model, images, targets, paths)
+    batches = list[list[FloatArray]]()
     # Batch by batch: the activations of early layers are many times as large as the images.
     for start in range(0, len(images), model.batch_size):
         inside = gradients(slice(start, start + model.batch_size))
-        made.append([combine(_spatial(one, p)) for one, p in zip(inside, paths, strict=True)])
-    found = [np.concatenate(maps) for maps in zip(*made, strict=True)]
-    main = enlarged(found[-1], images, path)
+        batches.append([combine(_spatial(one, p)) for one, p in zip(inside, paths, strict=True)])
+    layer_maps = [np.concatenate(maps) for maps in zip(*batches, strict=True)]
+    main = enlarged(layer_maps[-1], images, path)
     if not depths:
         return main
     parts = {
-        p: enlarged(maps * np.float32(maps[0].size / found[-1][0].size), images, p).values
-        for p, maps in zip(paths, found, strict=True)
+        p: enlarged(maps * np.float32(maps[0].size / layer_maps[-1][0].size), images, p).values
+        for p, maps in zip(paths, layer_maps, strict=True)
     }
     return Maps(main.values, notes=(*main.notes, f"depths {', '.join(paths)}"), parts=parts)
 
@@ -89,20 +89,20 @@ def enlarged(maps: FloatArray, images: Images, path: str) -> Maps:
 
 
 def activations(model: Model, values: FloatArray, path: str) -> FloatArray:
-    """(N, h, w, K) what a layer answers. Raises CannotExplain where it has no places."""
+    """(N, h, w, K) activations of a layer. Raises CannotExplain where it has no places."""
     shape = layer_at(model.layers, path, model.hidden_layers).shape
     if len(shape) != 3:
-        raise CannotExplain(_flat(path))
+        raise CannotExplain(_no_places_message(path))
     return model.features(values, path).reshape(len(values), *(side or -1 for side in shape))
 
 
 def _spatial(inside: LayerGradients, path: str) -> LayerGradients:
     if inside.activations.ndim != 4:
-        raise CannotExplain(_flat(path))
+        raise CannotExplain(_no_places_message(path))
     return inside
 
 
-def _flat(path: str) -> str:
+def _no_places_message(path: str) -> str:
     return f"the answer of layer {path} has no places; name a convolution or its activation, or use occlusion instead"
 
 
@@ -111,32 +111,32 @@ def _up_to(model: Model, path: str, depths: int) -> list[str]:
     end = layer_at(model.layers, path, model.hidden_layers).path
     order = [one.path for one in model.layers]
     places = {one.path for one in model.layers if len(one.shape) == 3 and one.shape[:2] != (1, 1)}
-    found = dict.fromkeys(c.after for c in convolutions(model) if c.after in places)
-    before = [p for p in found if order.index(p) < order.index(end)]
-    return [[*before, end][i] for i in spread(len(before) + 1, depths)]
+    spatial = dict.fromkeys(c.after for c in convolutions(model) if c.after in places)
+    earlier = [p for p in spatial if order.index(p) < order.index(end)]
+    return [[*earlier, end][i] for i in spread(len(earlier) + 1, depths)]
 
 
-def _of_one(model: Model, images: Images, targets: Targets, paths: Sequence[str]) -> Gradients:
+def _gradients_at_one(model: Model, images: Images, targets: Targets, paths: Sequence[str]) -> Gradients:
     [path] = paths
 
     def run(rows: slice) -> list[LayerGradients]:
-        values, some = images.values[rows], targets.select(rows)
+        values, batch_targets = images.values[rows], targets.select(rows)
 
-        def make() -> LayerGradients:
-            return model.layer_gradients(values, some.classes, path, against=some.against)
+        def compute() -> LayerGradients:
+            return model.layer_gradients(values, batch_targets.classes, path, against=batch_targets.against)
 
-        return [made_once(f"gradients at {path}", make, model, images, targets, rows.start)]
+        return [computed_once(f"gradients at {path}", compute, model, images, targets, rows.start)]
 
     return run
 
 
-def _of_several(model: Model, images: Images, targets: Targets, paths: Sequence[str]) -> Gradients:
+def _gradients_at_several(model: Model, images: Images, targets: Targets, paths: Sequence[str]) -> Gradients:
     """Of all these layers from one pass."""
 
     def run(rows: slice) -> list[LayerGradients]:
-        values, some = images.values[rows], targets.select(rows)
+        values, batch_targets = images.values[rows], targets.select(rows)
         try:
-            return model.layer_gradients_at(values, some.classes, tuple(paths), against=some.against)
+            return model.layer_gradients_at(values, batch_targets.classes, tuple(paths), against=batch_targets.against)
         except NoGradient as error:
             raise CannotExplain(f"{error.why}; leave out depths, or use occlusion instead") from error
 

@@ -1,4 +1,4 @@
-"""From the changes that a search came up with to what is shown: fed to the model once more, judged, measured."""
+"""Counterfactuals from the changes that a search returned: each is checked by the model once more, and measured."""
 
 from __future__ import annotations
 
@@ -31,13 +31,13 @@ DIAGNOSTICS = (
 
 
 @dataclass(frozen=True)
-class Finds:
-    """What was found in one mode. `origin` (N, H, W, C) in model input is what `change` (0..1 colour) is added to."""
+class SearchResult:
+    """Changes of one mode. `origin` (N, H, W, C) in model input is what `change` (0..1 colour) is added to."""
 
     mode: CemMode
     origin: FloatArray
     change: FloatArray
-    found: npt.NDArray[np.bool_]
+    success: npt.NDArray[np.bool_]
     further: Mapping[str, FloatArray]
     """Numbers about the search, (N,) each."""
 
@@ -46,42 +46,42 @@ def counterfactuals(
     model: Model,
     images: Images,
     targets: Targets,
-    finds: Sequence[Finds],
+    results: Sequence[SearchResult],
     *,
     reconstructions: FloatArray | None = None,
     notes: tuple[str, ...] = (),
 ) -> Counterfactuals:
     """All modes as one explanation, with diagnostics "pn_l1" and so on."""
-    parts = tuple(_judged(model, images, targets, one) for one in finds)
+    parts = tuple(_counterfactual(model, images, targets, result) for result in results)
     span = images.high - images.low
     diagnostics: dict[str, FloatArray] = {}
-    for part, one in zip(parts, finds, strict=True):
+    for part, result in zip(parts, results, strict=True):
         change = part.change / span
         norms = {"l1": abs(change).sum(axis=(1, 2, 3)), "l2": (change**2).sum(axis=(1, 2, 3)) ** 0.5}
-        diagnostics |= {f"{one.mode.lower()}_{name}": values for name, values in (norms | dict(one.further)).items()}
+        diagnostics |= {f"{result.mode.lower()}_{name}": row for name, row in (norms | dict(result.further)).items()}
     if reconstructions is not None:
         error = ((reconstructions - images.values) / span) ** 2
         diagnostics["reconstruction_error"] = error.mean(axis=(1, 2, 3)) ** 0.5
-    said = (f"{part.mode} found for {part.found.sum()} of {len(images)} images" for part in parts)
-    return Counterfactuals(parts, images.low, images.high, reconstructions, diagnostics, (*said, *notes))
+    counts = (f"{part.mode} found for {part.found.sum()} of {len(images)} images" for part in parts)
+    return Counterfactuals(parts, images.low, images.high, reconstructions, diagnostics, (*counts, *notes))
 
 
-def _judged(model: Model, images: Images, targets: Targets, finds: Finds) -> Counterfactual:
-    """Feed the finds to the model. One that the model does not confirm was none."""
-    found, span = finds.found.copy(), images.high - images.low
-    values = finds.origin + finds.change * span
+def _counterfactual(model: Model, images: Images, targets: Targets, result: SearchResult) -> Counterfactual:
+    """Classify the changed images again: a counterfactual that the model does not confirm is none."""
+    found, span = result.success.copy(), images.high - images.low
+    values = result.origin + result.change * span
     classes, probabilities = np.full(len(images), -1), np.full(len(images), np.nan, np.float32)
     if found.any():
-        answers = model.probabilities(values[found])
-        classes[found], probabilities[found] = answers.argmax(axis=1), answers.max(axis=1)
-    found &= (classes == targets.classes) == (finds.mode == "PP")
-    change = finds.change * span
+        scores = model.probabilities(values[found])
+        classes[found], probabilities[found] = scores.argmax(axis=1), scores.max(axis=1)
+    found &= (classes == targets.classes) == (result.mode == "PP")
+    change = result.change * span
     for numbers in (values, change, probabilities):
         numbers[~found] = np.nan
     classes[~found] = -1
-    vacuous = (_vacuous(finds.mode, one) if ok else "" for one, ok in zip(finds.change, found, strict=True))
+    vacuous = (_vacuous(result.mode, row) if ok else "" for row, ok in zip(result.change, found, strict=True))
     on_object = _on_object(change, images.masks)
-    return Counterfactual(finds.mode, found, values, change, classes, probabilities, tuple(vacuous), on_object)
+    return Counterfactual(result.mode, found, values, change, classes, probabilities, tuple(vacuous), on_object)
 
 
 def _vacuous(mode: CemMode, change: FloatArray) -> str:

@@ -1,12 +1,12 @@
 """The search behind the contrastive explanation method: FISTA over a stacked batch, with c searched for every row.
 
-A row is one image in one mode, and knows nothing of the others: it has its own iteration, its own c, its own round of
+A row is one image in one mode, independent of the others: it has its own iteration, its own c, its own round of
 the search for c, and leaves the batch when it is through. Colours are 0 (black) to 1 (white) here, whatever the
 model's input range, so that the options mean the same for every model.
 
-One gradient pass answers both questions about an iterate: is it a find, and which way does the next step go? With
-momentum they are asked at two places, and a find takes a forward pass more. The model sees all rows at once. The rest
-is done row by row, since one picture stays in the processor's cache and a batch does not.
+One gradient pass answers both questions about an iterate: is it a counterfactual, and where does the next step go?
+With momentum they are asked at two places, and a counterfactual takes one more forward pass. The model sees all rows
+at once. All else is done row by row, since one picture stays in the processor's cache and a batch does not.
 """
 
 from __future__ import annotations
@@ -52,70 +52,77 @@ class Search:
         """Search all rows, as many at once as the model takes."""
         c, iterations = (np.full(len(rows.settled), number, np.float32) for number in (np.nan, 0))
         nearest = Nearest(np.zeros_like(rows.origin), rows.settled.copy(), c, iterations)
-        inside, waiting = list[RowState](), np.flatnonzero(~rows.settled).tolist()
-        while inside or waiting:
-            free = max(model.batch_size - len(inside), 0)
+        active, waiting = list[RowState](), np.flatnonzero(~rows.settled).tolist()
+        while active or waiting:
+            free = max(model.batch_size - len(active), 0)
             entering, waiting = waiting[:free], waiting[free:]
-            inside += self._begun(model, [RowState.begun(rows, number, self.low, self.span) for number in entering])
-            self._iterate(model, inside)
-            for row in (row for row in inside if row.rounds >= self.c_steps):
+            active += self._evaluate_start(
+                model, [RowState.initial(rows, number, self.low, self.span) for number in entering]
+            )
+            self._iterate(model, active)
+            for row in (row for row in active if row.rounds >= self.c_steps):
                 nearest.iterations[row.number] = row.iterations
                 if row.best is not None:
-                    nearest.found[row.number], nearest.c[row.number] = True, row.reached
+                    nearest.success[row.number], nearest.c[row.number] = True, row.best_c
                     nearest.change[row.number] = row.best
-            inside = [row for row in inside if row.rounds < self.c_steps]
+            active = [row for row in active if row.rounds < self.c_steps]
         return nearest
 
-    def _begun(self, model: WithGradients, rows: list[RowState]) -> list[RowState]:
+    def _evaluate_start(self, model: WithGradients, rows: list[RowState]) -> list[RowState]:
         if rows:
-            _, attacks = self._judged(model, rows, [row.point for row in rows])
-            for row, attack in zip(rows, attacks, strict=True):
-                row.attack = row.first_attack = attack
+            _, hinge_gradients = self._leads_and_gradients(model, rows, [row.point for row in rows])
+            for row, hinge_gradient in zip(rows, hinge_gradients, strict=True):
+                row.hinge_gradient = row.first_hinge_gradient = hinge_gradient
         return rows
 
     def _iterate(self, model: WithGradients, rows: Sequence[RowState]) -> None:
         """One iteration of every row (eq. 5-7), and the next c for rows that end a round."""
-        deltas = [self._shrunk(row, pull) for row, pull in zip(rows, self._pulls(rows), strict=True)]
+        deltas = [
+            self._proximal_step(row, gradient)
+            for row, gradient in zip(rows, self._autoencoder_gradients(rows), strict=True)
+        ]
         points = deltas
         if self.momentum:
             points = [
-                row.allowed(d + row.k / (row.k + 3) * (d - row.delta)) for row, d in zip(rows, deltas, strict=True)
+                row.project(d + row.k / (row.k + 3) * (d - row.delta)) for row, d in zip(rows, deltas, strict=True)
             ]
-        lead, attacks = self._judged(model, rows, points)
+        lead, hinge_gradients = self._leads_and_gradients(model, rows, points)
         if self.momentum:
             values = self._values(rows, deltas)
             lead = _leads_of(model.logits(values) if self.score == "logit" else model.probabilities(values), rows)
-        finds = lead < -self.kappa
-        for row, delta, point, attack, find in zip(rows, deltas, points, attacks, finds, strict=True):
-            size = self._size(delta) if find else 0.0
-            if size > 0:  # an unchanged image is no find: whoever asks has looked at it
-                row.found(delta, size)
-            row.moved_to(delta, point, attack, self.round_length)
+        successes = lead < -self.kappa
+        for row, delta, point, hinge_gradient, success in zip(
+            rows, deltas, points, hinge_gradients, successes, strict=True
+        ):
+            size = self._size(delta) if success else 0.0
+            if size > 0:  # an unchanged image is no counterfactual, which `Rows.settled` says
+                row.record_success(delta, size)
+            row.move_to(delta, point, hinge_gradient, self.round_length)
 
-    def _shrunk(self, row: RowState, pull: FloatArray | None) -> FloatArray:
+    def _proximal_step(self, row: RowState, misfit_gradient: FloatArray | None) -> FloatArray:
         """The step down c f(y) + |y|^2 + gamma |AE(z) - z|^2, its soft threshold, and what of it is allowed."""
         slope = 2 * row.point
-        if row.attack is not None:
-            slope += row.c * row.attack
-        if pull is not None:
-            slope += pull
-        moved = np.clip(slope, -self.clip, self.clip, out=slope)
-        moved *= -self.learning_rate * math.sqrt(1 - row.k / self.max_iterations)
-        moved += row.point
-        moved -= np.clip(moved, -self.beta, self.beta)
-        return row.allowed(moved)
+        if row.hinge_gradient is not None:
+            slope += row.c * row.hinge_gradient
+        if misfit_gradient is not None:
+            slope += misfit_gradient
+        step = np.clip(slope, -self.clip, self.clip, out=slope)
+        step *= -self.learning_rate * math.sqrt(1 - row.k / self.max_iterations)
+        step += row.point
+        step -= np.clip(step, -self.beta, self.beta)
+        return row.project(step)
 
-    def _pulls(self, rows: Sequence[RowState]) -> Sequence[FloatArray | None]:
+    def _autoencoder_gradients(self, rows: Sequence[RowState]) -> Sequence[FloatArray | None]:
         """Gradient of gamma |AE(z) - z|^2 at y, in 0..1 colour."""
         if self.autoencoder is None:
             return [None] * len(rows)
         values = self._values(rows, [row.point for row in rows])
-        pulls: list[FloatArray | None] = []
+        gradients: list[FloatArray | None] = []
         for gradient in self.autoencoder.misfit_gradients(values, self.span):
-            pulls.append(gradient * (self.gamma * self._scale))
-        return pulls
+            gradients.append(gradient * (self.gamma * self._scale))
+        return gradients
 
-    def _judged(
+    def _leads_and_gradients(
         self, model: WithGradients, rows: Sequence[RowState], points: Sequence[FloatArray]
     ) -> tuple[FloatArray, list[FloatArray | None]]:
         """(R,) lead, and the slope of each hinge max(0, kappa + lead), in 0..1 colour, None where it is 0."""
@@ -135,9 +142,9 @@ class Search:
     def _values(self, rows: Sequence[RowState], changes: Sequence[FloatArray]) -> FloatArray:
         """(R, H, W, C) in model input."""
         values = np.empty((len(rows), *rows[0].origin.shape), np.float32)
-        for row, change, made in zip(rows, changes, values, strict=True):
-            np.multiply(change, self._scale, out=made)
-            made += row.origin
+        for row, change, value in zip(rows, changes, values, strict=True):
+            np.multiply(change, self._scale, out=value)
+            value += row.origin
         return values
 
     @property
@@ -157,7 +164,7 @@ def _leads_of(scores: FloatArray, rows: Sequence[RowState]) -> FloatArray:
 
 
 def leads(scores: FloatArray, target: IntArray, positive: npt.NDArray[np.bool_]) -> FloatArray:
-    """By how much the class that should not win leads: below -kappa is a find. (R, K) -> (R,).
+    """By how much the class that should not win leads: below -kappa it is a counterfactual. (R, K) -> (R,).
 
     PN: s_t - max_{i != t} s_i. PP: the negative of it.
     """

@@ -21,11 +21,11 @@ def convolutions(model: Model) -> list[Convolution]:
     for layer in model.layers:
         for path in layer.reads:
             readers[path].append(layer)
-    found = [_followed(layer, readers) for layer in model.layers if layer.role == "convolution"]
-    if not found:
+    in_order = [_with_activation(layer, readers) for layer in model.layers if layer.role == "convolution"]
+    if not in_order:
         why = model.hidden_layers or "it has none that is a layer; use saliency or occlusion instead"
         raise CannotExplain(f"no convolution is to be seen in this model: {why}")
-    return found
+    return in_order
 
 
 def chosen(model: Model, paths: Sequence[str] | None, at_most: int = AT_MOST) -> list[Convolution]:
@@ -33,10 +33,10 @@ def chosen(model: Model, paths: Sequence[str] | None, at_most: int = AT_MOST) ->
 
     Raises CannotExplain for a path that is no convolution's.
     """
-    found = convolutions(model)
+    candidates = convolutions(model)
     if paths is None:
-        return found if len(found) <= at_most else [found[i] for i in spread(len(found), at_most)]
-    return [_named(found, path) for path in paths]
+        return candidates if len(candidates) <= at_most else [candidates[i] for i in spread(len(candidates), at_most)]
+    return [_convolution_at(candidates, path) for path in paths]
 
 
 def spread(n: int, k: int) -> list[int]:
@@ -44,24 +44,24 @@ def spread(n: int, k: int) -> list[int]:
     return sorted({round(i) for i in np.linspace(0, n - 1, min(n, k))} if k > 1 else {n - 1})
 
 
-def _followed(layer: Layer, readers: Mapping[str, Sequence[Layer]]) -> Convolution:
+def _with_activation(layer: Layer, readers: Mapping[str, Sequence[Layer]]) -> Convolution:
     if layer.activation:
         return Convolution(layer, "", layer.path, layer.activation, normalized=False)
     last, normalized = layer, False
     while len(followers := readers.get(last.path, ())) == 1:
-        [following] = followers
-        if following.role == "normalization":
-            last, normalized = following, True
-        elif following.role == "activation":
-            return Convolution(layer, last.path, following.path, following.activation, normalized)
+        [follower] = followers
+        if follower.role == "normalization":
+            last, normalized = follower, True
+        elif follower.role == "activation":
+            return Convolution(layer, last.path, follower.path, follower.activation, normalized)
         else:
             break
     return Convolution(layer, "", last.path, "", normalized)
 
 
-def _named(found: Sequence[Convolution], path: str) -> Convolution:
-    exact = [c for c in found if c.path == path] or [c for c in found if c.path.rsplit("/", 1)[-1] == path]
-    if len(exact) != 1:
-        known = ", ".join(c.path for c in found[-6:])
-        raise CannotExplain(f"the model has no convolution {path}; its last ones are {known}")
-    return exact[0]
+def _convolution_at(candidates: Sequence[Convolution], path: str) -> Convolution:
+    matches = [c for c in candidates if c.path == path] or [c for c in candidates if c.path.rsplit("/", 1)[-1] == path]
+    if len(matches) != 1:
+        names = ", ".join(c.path for c in candidates[-6:])
+        raise CannotExplain(f"the model has no convolution {path}; its last ones are {names}")
+    return matches[0]

@@ -28,7 +28,9 @@ def explain(
     if reason := why_not_offered(method.registration, model):
         return NotRun(reason, "not_applicable")
     try:
-        explanation = method(offering(model, *method.registration.needs), _as_asked(method, images), targets, streams)
+        explanation = method(
+            offering(model, *method.registration.needs), _with_fewer_references(method, images), targets, streams
+        )
     except CannotExplain as reason:
         return NotRun(str(reason), "not_applicable")
     except AuditError:
@@ -37,7 +39,7 @@ def explain(
         log.debug("%s failed", title, exc_info=True)
         first_line = next(iter(str(error).splitlines()), "no message")
         return NotRun(f"{title} failed on this model: {type(error).__name__}: {first_line}", "failed")
-    return _kept_contract(title, explanation, images)
+    return _checked_shapes(title, explanation, images)
 
 
 def why_no_contrast(method: Method) -> str:
@@ -65,16 +67,18 @@ def why_not_offered(registration: Registration, model: WithScores) -> str:
     return f"{registration.title} needs {missing}, which this model does not offer; use {instead} instead"
 
 
-def _as_asked(method: Method, images: Images) -> Images:
+def _with_fewer_references(method: Method, images: Images) -> Images:
     """The images with no more of the background than the method asks for: methods tested together share the most."""
     background, n = images.background, background_of(method)
     if background is None or not n or len(background.values) <= n:
         return images
-    few = Background(background.values[:n], background.labels[:n], background.sample_ids[:n], background.population)
-    return replace(images, background=few)
+    selection = Background(
+        background.values[:n], background.labels[:n], background.sample_ids[:n], background.population
+    )
+    return replace(images, background=selection)
 
 
-def _kept_contract(title: str, explanation: Explanation, images: Images) -> Explanation | NotRun:
+def _checked_shapes(title: str, explanation: Explanation, images: Images) -> Explanation | NotRun:
     maps = [explanation.values] if isinstance(explanation, Maps | Segments) else []
     if isinstance(explanation, Maps):
         maps += explanation.parts.values()

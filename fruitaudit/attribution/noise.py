@@ -12,7 +12,7 @@ import numpy as np
 from fruitaudit.attribution.base import Model, Shape
 from fruitaudit.attribution.passes import ahead, in_turn, rows, runs
 from fruitaudit.attribution.scores import gradients_of
-from fruitaudit.attribution.sharing import made_once
+from fruitaudit.attribution.sharing import computed_once
 from fruitaudit.records.data import FloatArray, Images, IntArray
 from fruitaudit.records.explanations import Targets
 from fruitaudit.runtime.streams import Streams
@@ -32,11 +32,11 @@ def moments(model: Model, images: Images, targets: Targets, streams: Streams, sa
     Every method gets the same copies of an image, and methods that share (`sharing`) the same gradients.
     """
 
-    def make() -> Moments:
+    def compute() -> Moments:
         return _moments(model, images, targets, _copies(images, streams, samples, noise, model.batch_size), samples)
 
-    what = f"gradients at {samples} copies with {noise:.0%} noise"
-    return made_once(what, make, model, images, targets, samples, noise, streams.seed)
+    label = f"gradients at {samples} copies with {noise:.0%} noise"
+    return computed_once(label, compute, model, images, targets, samples, noise, streams.seed)
 
 
 def _moments(
@@ -46,17 +46,17 @@ def _moments(
     # small one are kept.
     first = np.zeros_like(images.values)
     totals, squares = np.zeros((2, *images.values.shape))
-    begun = np.zeros(len(images), bool)
+    has_first = np.zeros(len(images), bool)
     for image, noisy in ahead(copies):
         gradients = gradients_of(model, noisy, targets.select(image))
-        for i, some in runs(image):
-            if not begun[i]:
-                first[i], begun[i] = gradients[some.start], True
+        for i, variants in runs(image):
+            if not has_first[i]:
+                first[i], has_first[i] = gradients[variants.start], True
             total, square = np.zeros((2, *first[i].shape), np.float32)
-            for gradient in gradients[some]:  # one by one they stay in the cache: a third of the time
-                away = gradient - first[i]
-                total += away
-                square += np.square(away, out=away)
+            for gradient in gradients[variants]:  # one by one they stay in the cache: a third of the time
+                difference = gradient - first[i]
+                total += difference
+                square += np.square(difference, out=difference)
             totals[i] += total
             squares[i] += square
     variance = np.maximum(squares - totals**2 / samples, 0) / max(samples - 1, 1)
@@ -69,13 +69,13 @@ def _copies(
     shape = images.values.shape[1:]
     # As long as an image: channels alone would be broadcast three numbers at a time.
     deviation = np.broadcast_to(noise * (images.high - images.low), shape).astype(np.float32, order="C")
-    # One generator an image, drawn from in the order of its samples: batches do not matter.
+    # One generator per image, drawn from in the order of its samples: batches do not matter.
     generators = [streams.rng("smoothgrad", sample_id) for sample_id in images.sample_ids]
-    space = in_turn(batch_size, *shape)
+    buffers = in_turn(batch_size, *shape)
     for image, _ in rows(len(images), samples, batch_size):
-        noisy = next(space)[: len(image)]
-        for one, i in zip(noisy, image, strict=True):
-            np.multiply(standard_normal(generators[i], shape), deviation, out=one)
+        noisy = next(buffers)[: len(image)]
+        for copy, i in zip(noisy, image, strict=True):
+            np.multiply(standard_normal(generators[i], shape), deviation, out=copy)
         for i, variants in runs(image):
             noisy[variants] += images.values[i]
         yield image, noisy

@@ -1,4 +1,4 @@
-"""One method on one set of images, as the arrays that are kept of it."""
+"""One method on one set of images, as the arrays of its result."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ from fruitaudit.runtime.streams import Streams
 def explain_packed(
     method: Method, model: WithScores, images: Images, targets: Targets, streams: Streams, shared: Shared | None
 ) -> Arrays | NotRun:
-    """What a method shows, packed, with the passes that it took; `shared` holds what methods before it made."""
+    """The packed explanation of a method, with its number of passes; `shared` caches gradients between methods."""
     before = model.passes.total
-    ready = Shared() if shared is None else shared
-    with sharing(ready):
-        made = explain(method, model, images, targets, streams)
-    if isinstance(made, NotRun):
-        return made
-    known = tuple(f"{what}: those that another method had made" for what in ready.found)
-    arrays = pack(replace(made, notes=(*made.notes, *known)))
+    cache = Shared() if shared is None else shared
+    with sharing(cache):
+        explanation = explain(method, model, images, targets, streams)
+    if isinstance(explanation, NotRun):
+        return explanation
+    sharing_notes = tuple(f"{label}: those that another method had made" for label in cache.hits)
+    arrays = pack(replace(explanation, notes=(*explanation.notes, *sharing_notes)))
     # Another library calls the network itself, where nobody counts.
     if method.registration.provider == "native":
         arrays["model_passes"] = np.array(model.passes.total - before)

@@ -21,8 +21,8 @@ def best_patches(ours: FloatArray, theirs: FloatArray, side: int, size: tuple[in
     height, width = ours.shape[1:3]
     window = min(side, height), min(side, width)
     boxes = np.empty((*theirs.shape[:2], 2, 4), np.int64)
-    for n, own in enumerate(ours):
-        a = _patches(own, window)
+    for n, activation in enumerate(ours):
+        a = _patches(activation, window)
         for k, other in enumerate(theirs[n]):
             b = _patches(other, window)
             i, j = np.unravel_index(_common(a, b).argmax(), (len(a), len(b)))
@@ -32,8 +32,8 @@ def best_patches(ours: FloatArray, theirs: FloatArray, side: int, size: tuple[in
 
 def _patches(activation: FloatArray, window: tuple[int, int]) -> FloatArray:
     """(h, w, K) -> (places, K) mean of every window, row by row."""
-    seen = np.lib.stride_tricks.sliding_window_view(activation, window, axis=(0, 1))
-    means: FloatArray = seen.mean(axis=(-2, -1), dtype=np.float32)
+    windows = np.lib.stride_tricks.sliding_window_view(activation, window, axis=(0, 1))
+    means: FloatArray = windows.mean(axis=(-2, -1), dtype=np.float32)
     return means.reshape(-1, activation.shape[-1])
 
 

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from fruitaudit.attribution.base import Model
-from fruitaudit.attribution.sharing import made_once
+from fruitaudit.attribution.sharing import computed_once
 from fruitaudit.records.data import FloatArray, Images
 from fruitaudit.records.explanations import Targets
 
@@ -43,4 +43,4 @@ def gradients_of(model: Model, values: FloatArray, targets: Targets) -> FloatArr
 
 def gradients_at(model: Model, images: Images, targets: Targets) -> FloatArray:
     """The same at the images themselves, which several methods need."""
-    return made_once("gradients", lambda: gradients_of(model, images.values, targets), model, images, targets)
+    return computed_once("gradients", lambda: gradients_of(model, images.values, targets), model, images, targets)

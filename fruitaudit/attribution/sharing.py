@@ -1,4 +1,4 @@
-"""What several methods need of the same images, made once where the model is known to stay as it is."""
+"""Values that several methods need of the same images, computed once where the model is known not to change."""
 
 from __future__ import annotations
 
@@ -14,20 +14,20 @@ from fruitaudit.attribution.base import Model
 from fruitaudit.records.data import Images
 from fruitaudit.records.explanations import Targets
 
-Made = TypeVar("Made")
+Value = TypeVar("Value")
 
 
-ROOM = 1 << 28
-"""Bytes that are kept of a group of images at most."""
+CACHE_BYTES = 1 << 28
+"""Largest size of the cache for one group of images."""
 
 
 @dataclass
 class Shared:
-    """What methods have made so far, and of it what the last one found ready-made."""
+    """Per-group cache of gradients; `hits` lists the current method's cache hits."""
 
-    made: dict[Hashable, tuple[Any, ...]] = field(default_factory=dict)
+    entries: dict[Hashable, tuple[Any, ...]] = field(default_factory=dict)
     size: int = 0
-    found: list[str] = field(default_factory=list)
+    hits: list[str] = field(default_factory=list)
 
 
 _shared: ContextVar[Shared | None] = ContextVar("shared", default=None)
@@ -36,7 +36,7 @@ _shared: ContextVar[Shared | None] = ContextVar("shared", default=None)
 @contextmanager
 def sharing(shared: Shared) -> Iterator[None]:
     """In here methods share; no weight of the model may change between the first use of `shared` and the last."""
-    shared.found.clear()
+    shared.hits.clear()
     token = _shared.set(shared)
     try:
         yield
@@ -44,26 +44,26 @@ def sharing(shared: Shared) -> Iterator[None]:
         _shared.reset(token)
 
 
-def made_once(
-    what: str, make: Callable[[], Made], model: Model, images: Images, targets: Targets, *settings: Hashable
-) -> Made:
-    """`make()`, an array or a record of arrays, or what it made for another method.
+def computed_once(
+    label: str, compute: Callable[[], Value], model: Model, images: Images, targets: Targets, *settings: Hashable
+) -> Value:
+    """`compute()`, an array or a record of arrays, or the value that it gave to another method.
 
-    Outside `sharing` nothing is kept, nor what there is no `ROOM` for.
+    Nothing is kept outside `sharing`, nor beyond `CACHE_BYTES`.
     """
     shared = _shared.get()
     if shared is None:
-        return make()
+        return compute()
     against = None if targets.against is None else targets.against.tobytes()
     ends = images.low.tobytes(), images.high.tobytes()
-    key = (what, id(model), id(images.values), *ends, images.sample_ids, targets.classes.tobytes(), against, *settings)
-    if key in shared.made:
-        shared.found.append(what)
-        return cast("Made", shared.made[key][0])
-    made = make()
-    size = sum(array.nbytes for array in ([made] if isinstance(made, np.ndarray) else vars(made).values()))
-    if shared.size + size <= ROOM:
+    key = (label, id(model), id(images.values), *ends, images.sample_ids, targets.classes.tobytes(), against, *settings)
+    if key in shared.entries:
+        shared.hits.append(label)
+        return cast("Value", shared.entries[key][0])
+    value = compute()
+    size = sum(array.nbytes for array in ([value] if isinstance(value, np.ndarray) else vars(value).values()))
+    if shared.size + size <= CACHE_BYTES:
         # With the model and the array, so that no other gets their ids.
-        shared.made[key] = made, model, images.values
+        shared.entries[key] = value, model, images.values
         shared.size += size
-    return made
+    return value

@@ -22,7 +22,7 @@ Segmentation = Literal["quickshift", "slic"]
 def superpixels(
     images: Images, streams: Streams, segmentation: Segmentation, kernel: float | None = None
 ) -> Iterator[Labels]:
-    """(H, W) labels 0..S-1 without a gap, one read-only array an image, each made while the one before is used.
+    """(H, W) labels 0..S-1 without a gap, one read-only array per image, each computed while the one before is used.
 
     Those of the last images are kept: methods, and tests of explanations, ask for the same ones again and again.
     Found in 0..1 colour, whatever the model's input range. Quickshift has distance 200 and ratio 0.2, as the `lime`
@@ -35,12 +35,15 @@ def superpixels(
     # The method's name is the same for all, so that methods can be compared part by part.
     seeds = [streams.integer("lime", "segmentation", sample_id, bits=31) for sample_id in images.sample_ids]
     return ahead(
-        found(one.tobytes(), one.shape, segmentation, size, seed) for one, seed in zip(unit, seeds, strict=True)
+        image_superpixels(image.tobytes(), image.shape, segmentation, size, seed)
+        for image, seed in zip(unit, seeds, strict=True)
     )
 
 
 @functools.lru_cache(maxsize=64)
-def found(pixels: bytes, shape: tuple[int, ...], segmentation: Segmentation, kernel: float, seed: int) -> Labels:
+def image_superpixels(
+    pixels: bytes, shape: tuple[int, ...], segmentation: Segmentation, kernel: float, seed: int
+) -> Labels:
     """The superpixels of one image of float32 in 0..1."""
     from skimage.segmentation import quickshift, slic
 
@@ -67,19 +70,19 @@ def superpixel_means(values: FloatArray, labels: Labels) -> FloatArray:
 
 
 def shown_in_part(
-    values: FloatArray, hidden_values: FloatArray, labels: Labels, shown: BoolArray, batch_size: int
+    values: FloatArray, hidden_values: FloatArray, labels: Labels, coalitions: BoolArray, batch_size: int
 ) -> Iterator[FloatArray]:
-    """Batches (B, H, W, C) of one image with only some superpixels `shown` (n, S), each made while the last is used."""
+    """Batches (B, H, W, C) of one image, with the superpixels of each coalition (n, S) shown; one is computed ahead."""
 
-    def made() -> Iterator[FloatArray]:
-        space = in_turn(min(batch_size, len(shown)), *values.shape)
-        for start in range(0, len(shown), batch_size):
-            masks = shown[start : start + batch_size].take(labels, axis=1)
-            batch = next(space)[: len(masks)]
+    def batches() -> Iterator[FloatArray]:
+        buffers = in_turn(min(batch_size, len(coalitions)), *values.shape)
+        for start in range(0, len(coalitions), batch_size):
+            masks = coalitions[start : start + batch_size].take(labels, axis=1)
+            batch = next(buffers)[: len(masks)]
             shown_or_hidden(values, hidden_values, masks, batch)
             yield batch
 
-    return ahead(made())
+    return ahead(batches())
 
 
 def segments_of(
@@ -87,9 +90,9 @@ def segments_of(
 ) -> Segments:
     """One record of what was found image by image; `numbers` are the diagnostics called `names`."""
     table = np.full((len(labels), max(map(len, coefficients))), np.nan, np.float32)
-    for row, found in zip(table, coefficients, strict=True):
-        row[: len(found)] = found
-    single = sum(len(found) == 1 for found in coefficients)
+    for row, values in zip(table, coefficients, strict=True):
+        row[: len(values)] = values
+    single = sum(len(values) == 1 for values in coefficients)
     notes = (f"{single} of {len(table)} images are one superpixel: nothing can be told apart",) if single else ()
     diagnostics = dict(zip(names, np.array(numbers, np.float32).T, strict=True))
     return Segments(np.stack(labels), table, diagnostics, notes)

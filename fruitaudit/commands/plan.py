@@ -18,7 +18,7 @@ from rich.table import Table
 from fruitaudit.attribution.base import Method, Passes, background_of, least_passes_of, passes_of
 from fruitaudit.attribution.cams import layer_for
 from fruitaudit.attribution.explain import why_no_contrast, why_not_offered
-from fruitaudit.attribution.sharing import ROOM
+from fruitaudit.attribution.sharing import CACHE_BYTES
 from fruitaudit.audit.choice import methods_of, model_methods
 from fruitaudit.audit.opening import Opened, open_inputs
 from fruitaudit.config.schema import Config, MethodSettings
@@ -105,7 +105,7 @@ def plan(config: Config) -> Plan:
     stages += [*_tests(config, opened, speed), *_experiments(config, opened, speed)]
     not_run += _gates_not_run(config, opened)
     image = 4 * prod(opened.classifier.input_shape)
-    held = (ARRAYS * most_images + most_references) * image + min(ROOM, ARRAYS * most_images * image)
+    held = (ARRAYS * most_images + most_references) * image + min(CACHE_BYTES, ARRAYS * most_images * image)
     arrays = rows * opened.classifier.n_classes * 8 + held
     memory_mb = max(peak_memory_mb(), opened.memory.expected_mb) + arrays / 1e6
     return Plan(tuple(stages), memory_mb, opened.memory, tuple(not_run))

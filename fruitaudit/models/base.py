@@ -51,7 +51,7 @@ class WithScores(Protocol):
     def memory_needs(self) -> MemoryNeeds: ...
     @property
     def passes(self) -> PassCounter:
-        """What was computed so far."""
+        """The passes so far."""
         ...
 
     @property
@@ -101,7 +101,7 @@ class WithGradients(WithScores, Protocol):
 
 
 class WithActivations(WithScores, Protocol):
-    """What its layers answer."""
+    """The activations of its layers."""
 
     @property
     def cam_layer(self) -> str | None:
@@ -110,7 +110,7 @@ class WithActivations(WithScores, Protocol):
 
     @property
     def layers(self) -> Sequence[Layer]:
-        """The layers in the order in which they answer."""
+        """The layers in the order in which they return."""
         ...
 
     @property
@@ -119,13 +119,13 @@ class WithActivations(WithScores, Protocol):
         ...
 
     def forward(self, values: FloatArray, layers: tuple[str | None, ...]) -> Forward:
-        """Scores and what these layers answer, in their own shape, from one pass; None is as in `features`."""
+        """Scores and the outputs of these layers, in their own shape, from one pass; None is as in `features`."""
         ...
 
     def channel_means(
         self, values: FloatArray, convolutions: Sequence[Convolution], *, magnitudes: bool = False
     ) -> Forward:
-        """Scores, and of what each convolution answers the mean of each channel, (N, K), or of its magnitude."""
+        """Scores, and for each convolution the mean of each output channel, (N, K), or of its magnitude."""
         ...
 
     def around_activations(
@@ -135,7 +135,7 @@ class WithActivations(WithScores, Protocol):
         ...
 
     def features(self, values: FloatArray, layer: str | None = None) -> FloatArray:
-        """(N, D) what the last dense layer sees, or the output of `layer`, each image's numbers in one row.
+        """(N, D) the input of the last dense layer, or the output of `layer`, one row per image.
 
         Raises CannotExplain where the layers are hidden or `layer` is unknown.
         """
@@ -147,7 +147,7 @@ class WithActivations(WithScores, Protocol):
 
 
 class WithLayerGradients(WithActivations, Protocol):
-    """Gradients of scores with respect to what a layer answers."""
+    """Gradients of scores with respect to the output of a layer."""
 
     def layer_gradients(
         self, values: FloatArray, classes: IntArray, layer: str, *, against: IntArray | None = None
@@ -171,7 +171,7 @@ class WithUnitGradients(WithActivations, Protocol):
     def unit_gradients(self, values: FloatArray, convolution: Convolution | None, units: IntArray) -> FloatArray:
         """(N, H, W, C) d response of unit n / d image n; without a convolution the units are the logits.
 
-        The response of a filter is the mean of what it answers; where that is not above 0, of what enters its
+        The response of a filter is its mean activation; where that is not above 0, the mean input of its
         activation function. Raises NoGradient where none reaches the input.
         """
         ...
@@ -237,13 +237,13 @@ class Model(WithGradients, WithLayerGradients, WithUnitGradients, WithWeights, W
 
 
 class Autoencoder(Protocol):
-    """Turns images into what it knows how to make: near real ones, little is changed."""
+    """Reconstructs images: those near the training images change little."""
 
     network: Any
     """The network itself, for libraries that take nothing else."""
 
     def reconstructions(self, values: FloatArray) -> FloatArray:
-        """(N, H, W, C) -> what it makes of them. Raises ValueError where it takes other images."""
+        """(N, H, W, C) -> their reconstructions. Raises ValueError where it takes other images."""
         ...
 
     def misfit_gradients(self, values: FloatArray, span: FloatArray) -> FloatArray:

@@ -25,18 +25,18 @@ class Reinitialisable(Protocol):
 
 @dataclass(frozen=True)
 class Training:
-    """How a reinitialised copy is trained: with Adam, until it knows a share of its images or the epochs are over."""
+    """How a reinitialised copy is trained: with Adam, until it reaches an accuracy or the epochs are over."""
 
     epochs: int
     batch_size: int
     learning_rate: float
-    enough: float
-    """Share of the images whose labels it must know."""
+    target_accuracy: float
+    """Accuracy on its training images at which training stops."""
 
 
 @dataclass(frozen=True)
 class TrainedCopy:
-    """The copy, and the share of its images whose labels it knows."""
+    """The copy, and its accuracy on its training images."""
 
     model: WithScores
-    learned: float
+    accuracy: float

@@ -1,4 +1,4 @@
-"""Layers as plain records, whatever the backend: what each one is, and whose answers it reads."""
+"""Layers as plain records, whatever the backend: what each one is, and whose outputs it reads."""
 
 from __future__ import annotations
 
@@ -59,19 +59,19 @@ class Convolution:
 
 def layer_at(layers: Sequence[Layer], path: str, hidden: str = "") -> Layer:
     """The layer of this path, or the only one of this name. Raises CannotExplain for any other."""
-    found = [one for one in layers if one.path == path]
-    found = found or [one for one in layers if one.path.rsplit("/", 1)[-1] == path]
-    if len(found) != 1:
+    matches = [layer for layer in layers if layer.path == path]
+    matches = matches or [layer for layer in layers if layer.path.rsplit("/", 1)[-1] == path]
+    if len(matches) != 1:
         raise CannotExplain(why_no_layer(layers, path, hidden))
-    return found[0]
+    return matches[0]
 
 
 def why_no_layer(layers: Sequence[Any], path: str, hidden: str = "") -> str:
     """Why none of these layers is the one that was named, and what to do; `hidden` says why none can be seen."""
-    same = [one.path for one in layers if one.path.rsplit("/", 1)[-1] == path]
-    known = ", ".join(one.path for one in layers[-6:])
+    same = [layer.path for layer in layers if layer.path.rsplit("/", 1)[-1] == path]
+    last_paths = ", ".join(layer.path for layer in layers[-6:])
     if hidden:
-        return f"the model has no layer {path} that can be seen, only {known}: {hidden}"
+        return f"the model has no layer {path} that can be seen, only {last_paths}: {hidden}"
     if len(same) > 1:
         return f"the model has {len(same)} layers called {path}; name one of them: {', '.join(same[-6:])}"
-    return f"the model has no layer {path} with one output; name one that it has, the last of which are {known}"
+    return f"the model has no layer {path} with one output; name one that it has, the last of which are {last_paths}"

@@ -11,11 +11,11 @@ from fruitaudit.records.results import MemoryPlan
 
 MB = 10**6
 DEFAULT = 5000 * MB
-"""What an audit takes at most where nothing is said; on a small machine half of what it has."""
+"""Default memory limit of an audit; on a small machine half of what it has."""
 _PROGRAM = 1000 * MB
 """Python, TensorFlow and their libraries."""
 _WEIGHTS = 3
-"""Copies of the weights: as they are loaded, in the network, and in a network drawn anew."""
+"""Copies of the weights: as they are loaded, in the network, and in a reinitialised network."""
 _FOR_PASSES = 0.75
 """Share of what is left; the rest is for images, masks and maps."""
 _CGROUPS = ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes")
@@ -23,7 +23,7 @@ _CGROUPS = ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_
 
 @dataclass(frozen=True)
 class MemoryNeeds:
-    """Of one model, in bytes: of an image on its way through it, and of its weights."""
+    """Memory of one model, in bytes: per image in a pass, and of its weights."""
 
     image: int
     weights: int
@@ -40,16 +40,16 @@ def plan_memory(needs: MemoryNeeds, batch_size: int, limit: int | None) -> Memor
     Depends on nothing but the model, the setting and the machine's size, so that a run can be repeated byte by byte.
     Raises ConfigError where not one image fits into the limit that was set.
     """
-    most = limit or min(DEFAULT, machine_memory() // 2)
-    fit = int((most - needs.program) * _FOR_PASSES) // max(needs.image, 1)
+    budget = limit or min(DEFAULT, machine_memory() // 2)
+    fit = int((budget - needs.program) * _FOR_PASSES) // max(needs.image, 1)
     if fit < 1 and limit is not None:
-        least = -(-int(needs.program + needs.image / _FOR_PASSES) // (100 * MB)) / 10
-        raise ConfigError(f"memory: {most / MB:,.0f} MB is too little for this model, which takes "
+        minimum = -(-int(needs.program + needs.image / _FOR_PASSES) // (100 * MB)) / 10
+        raise ConfigError(f"memory: {budget / MB:,.0f} MB is too little for this model, which takes "
                           f"{needs.program / MB:,.0f} MB with the program and {needs.image / MB:,.0f} MB more for an "
-                          f"image; set at least {least:.1f}GB")  # fmt: skip
+                          f"image; set at least {minimum:.1f}GB")  # fmt: skip
     images = batch_size if fit >= batch_size else 1 << (max(fit, 1).bit_length() - 1)
     expected = needs.program + images * needs.image
-    return MemoryPlan(most / MB, needs.image / MB, images, expected / MB)
+    return MemoryPlan(budget / MB, needs.image / MB, images, expected / MB)
 
 
 def machine_memory() -> int:

@@ -57,7 +57,7 @@ class DeepLiftRules:
 Rules = ReluRules | LrpRules | DeepLiftRules
 
 
-def _nothing() -> FloatArray:
+def _empty() -> FloatArray:
     return np.zeros(0, np.float32)
 
 
@@ -69,6 +69,6 @@ class Propagated:
     `kept_inside` (N,) is how much of it stayed with biases. Rules that conserve nothing say neither.
     """
 
-    arrived: FloatArray
-    scores: FloatArray = field(default_factory=_nothing)
-    kept_inside: FloatArray = field(default_factory=_nothing)
+    input_signals: FloatArray
+    scores: FloatArray = field(default_factory=_empty)
+    kept_inside: FloatArray = field(default_factory=_empty)

@@ -17,7 +17,7 @@ from pydantic.dataclasses import dataclass
 
 from fruitaudit.attribution.base import OPTIONS, Model, Passes, Registration, Shape
 from fruitaudit.attribution.cem_autoencoder import fitting_autoencoder
-from fruitaudit.attribution.cem_counterfactuals import Finds, counterfactuals
+from fruitaudit.attribution.cem_counterfactuals import SearchResult, counterfactuals
 from fruitaudit.attribution.methods.cem import Cem
 from fruitaudit.errors import CannotExplain, ConfigError
 from fruitaudit.providers import alibi_child
@@ -42,8 +42,8 @@ class CemByAlibi(Cem):
 
     Differs from the native one: scores are probabilities; a PP is d alone and never b + d, so that where it is empty
     stands black, whatever the no-information image is; there is no momentum, as the update of y reads d after it was
-    overwritten; y may leave the range of colours; all iterations of all rounds are made. Finds are fed to the model
-    here, and judged as the native ones are.
+    overwritten; y may leave the range of colours; all iterations of all rounds are made. Counterfactuals are
+    fed to the model here, and judged as the native ones are.
     Raises CannotExplain where alibi fails.
     """
 
@@ -75,12 +75,12 @@ class CemByAlibi(Cem):
         """This class with an interpreter. Raises ConfigError where there is none, or none with alibi."""
         if python is None:
             raise ConfigError(_NEEDS)
-        look = "import importlib.metadata as m; print(m.version('alibi'))"
+        query = "import importlib.metadata as m; print(m.version('alibi'))"
         try:
-            done = subprocess.run([python, "-I", "-c", look], capture_output=True, text=True, timeout=60)  # noqa: S603
+            process = subprocess.run([python, "-I", "-c", query], capture_output=True, text=True, timeout=60)  # noqa: S603
         except (OSError, subprocess.TimeoutExpired) as error:
             raise ConfigError(f"providers.alibi.python: {python} cannot be run ({error}); {_NEEDS}") from None
-        if done.returncode:
+        if process.returncode:
             raise ConfigError(f"providers.alibi.python: {python} has no alibi; {_NEEDS}")
         return type(cls.__name__, (cls,), {"python": python})
 
@@ -88,14 +88,14 @@ class CemByAlibi(Cem):
         if self.python is None:
             raise CannotExplain(_NEEDS)
         classifier = cast("Classifier", model)  # as the registration needs the Keras network
-        nothing, span, made = self.without_information(images), images.high - images.low, None
+        baseline, span, reconstructions = self.baseline_image(images), images.high - images.low, None
         with tempfile.TemporaryDirectory(prefix="fruitaudit-alibi-") as name:
             folder, ends = Path(name), {}
             ends["model"] = _freeze(
                 lambda unit: classifier.in_graph(images.low + unit * span).probabilities, model, folder / "model.pb"
             )
             if self.autoencoder is not None:
-                autoencoder, made = fitting_autoencoder(self.autoencoder, model, images)
+                autoencoder, reconstructions = fitting_autoencoder(self.autoencoder, model, images)
                 ends["autoencoder"] = _freeze(
                     lambda unit: (autoencoder.network(images.low + unit * span, training=False) - images.low) / span,
                     model,
@@ -105,15 +105,18 @@ class CemByAlibi(Cem):
             np.savez(
                 folder / "arrays.npz",
                 images=(images.values - images.low) / span,
-                no_information=(nothing - images.low) / span,
+                no_information=(baseline - images.low) / span,
                 one_hot=np.eye(model.n_classes, dtype=np.float32)[targets.classes],
             )
             _run(self.python, folder)
-            with np.load(folder / "found.npz", allow_pickle=False) as answers:
-                found, change = answers["found"], answers["change"]
+            with np.load(folder / "found.npz", allow_pickle=False) as archive:
+                found, change = archive["found"], archive["change"]
         black = np.broadcast_to(images.low, images.values.shape).astype(np.float32)
-        finds = (Finds("PN", images.values, change[0], found[0], {}), Finds("PP", black, change[1], found[1], {}))
-        return counterfactuals(model, images, targets, finds, reconstructions=made)
+        results = (
+            SearchResult("PN", images.values, change[0], found[0], {}),
+            SearchResult("PP", black, change[1], found[1], {}),
+        )
+        return counterfactuals(model, images, targets, results, reconstructions=reconstructions)
 
     def _job(self, ends: dict[str, list[str]]) -> dict[str, Any]:
         options = {
@@ -153,13 +156,13 @@ def _run(python: Path, folder: Path) -> None:
     script = Path(alibi_child.__file__).resolve()
     # Isolated, so that the child sees its own packages and none of the modules beside the script.
     command = [str(python), "-I", str(script), str(folder)]
-    done = subprocess.run(command, capture_output=True, text=True, cwd=folder, env=_clean())  # noqa: S603
-    if done.returncode:
-        last = next(iter(reversed(done.stderr.strip().splitlines())), f"exit code {done.returncode}")
-        raise CannotExplain(f"alibi failed: {last}; use the native method instead")
+    process = subprocess.run(command, capture_output=True, text=True, cwd=folder, env=_child_environment())  # noqa: S603
+    if process.returncode:
+        message = next(iter(reversed(process.stderr.strip().splitlines())), f"exit code {process.returncode}")
+        raise CannotExplain(f"alibi failed: {message}; use the native method instead")
 
 
-def _clean() -> dict[str, str]:
+def _child_environment() -> dict[str, str]:
     """The environment without what belongs to this interpreter."""
     return {
         name: value for name, value in os.environ.items() if name not in ("PYTHONPATH", "PYTHONHOME", "VIRTUAL_ENV")

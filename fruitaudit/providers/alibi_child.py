@@ -46,7 +46,7 @@ def main(folder: Path) -> None:
         tf.keras.backend.clear_session()
         networks = {name: Frozen(folder / f"{name}.pb", ends) for name, ends in job["ends"].items()}
         options = job["options"] | {"c_init": job["c_init"][row]}
-        theirs = CEM(
+        explainer = CEM(
             networks["model"],
             mode,
             (1, *images.shape[1:]),
@@ -56,11 +56,11 @@ def main(folder: Path) -> None:
             **options,
         )
         for i in range(len(images)):
-            made = theirs.explain(images[i : i + 1], Y=one_hot[i : i + 1])[mode]
-            if made is not None:
+            explanation = explainer.explain(images[i : i + 1], Y=one_hot[i : i + 1])[mode]
+            if explanation is not None:
                 found[row, i] = True
                 # A PP is the change itself: alibi feeds it to the model as it is.
-                change[row, i] = made[0] - images[i] if mode == "PN" else made[0]
+                change[row, i] = explanation[0] - images[i] if mode == "PN" else explanation[0]
     np.savez(folder / "found.npz", found=found, change=change)
 
 

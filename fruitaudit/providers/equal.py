@@ -11,7 +11,7 @@ from fruitaudit.attribution.base import Method
 
 
 @runtime_checkable
-class AlwaysDoes(Protocol):
+class WithFixedOptions(Protocol):
     """A provider's method whose library leaves no choice where the native method does."""
 
     fixed: ClassVar[dict[str, Any]]
@@ -29,12 +29,12 @@ def options_for(kind: type[Method], native: Method) -> dict[str, Any]:
     return {name: value for name, value in options_of(native).items() if name in names and _takes(kind, name, value)}
 
 
-def native_options(theirs: Method) -> dict[str, Any]:
+def native_options(method: Method) -> dict[str, Any]:
     """Options of the native method that do what a provider's does.
 
     Those that both have, and the provider's `fixed`: what its library always does, and the native method if told to.
     """
-    return options_of(theirs) | (theirs.fixed if isinstance(theirs, AlwaysDoes) else {})
+    return options_of(method) | (method.fixed if isinstance(method, WithFixedOptions) else {})
 
 
 def _takes(kind: type[Method], name: str, value: object) -> bool:

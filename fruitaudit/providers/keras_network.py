@@ -19,10 +19,10 @@ from fruitaudit.records.explanations import Explains
 NEEDS: tuple[Capability, ...] = ("scores", "keras_network")
 
 
-def network_of(model: Model, *, looked_into: bool = True) -> Any:
-    """The Keras model, one output a class. Raises CannotExplain for anything else.
+def network_of(model: Model, *, opens_model: bool = True) -> Any:
+    """The Keras model, one output per class. Raises CannotExplain for anything else.
 
-    `looked_into`: the library copies the model or takes its gradient, which the layer around a SavedModel forbids.
+    `opens_model`: the library copies the model or takes its gradient, which the layer around a SavedModel forbids.
     """
     from fruitaudit.models.keras.backend import keras
 
@@ -33,8 +33,10 @@ def network_of(model: Model, *, looked_into: bool = True) -> Any:
         raise CannotExplain("this library explains models made of layers, and no code of their own; use the native "
                             "method instead")  # fmt: skip
     if network.output_shape[-1] != model.n_classes:
-        raise CannotExplain("this library explains models with one output a class only; use the native method instead")
-    if looked_into and any(isinstance(layer, keras.layers.TFSMLayer) for layer in network.layers):
+        raise CannotExplain(
+            "this library explains models with one output per class only; use the native method instead"
+        )
+    if opens_model and any(isinstance(layer, keras.layers.TFSMLayer) for layer in network.layers):
         raise CannotExplain("this library cannot look into a SavedModel; use the native method instead")
     return network
 
@@ -55,10 +57,10 @@ def with_linear_head(model: Model, values: FloatArray) -> Any:
         copy = keras.Model(copy.inputs, copy.layers[-2].output)
     elif getattr(head, "activation", None) is keras.activations.softmax:
         head.activation = keras.activations.linear
-    with hushed():
-        found = np.asarray(copy(values, training=False))
+    with quiet():
+        logits = np.asarray(copy(values, training=False))
     expected = model.logits(values)
-    if not np.allclose(centred(found), centred(expected), rtol=1e-3, atol=1e-3):
+    if not np.allclose(centred(logits), centred(expected), rtol=1e-3, atol=1e-3):
         raise CannotExplain("no copy of this model with its logits as output could be made; use the native method")
     return copy
 
@@ -66,30 +68,30 @@ def with_linear_head(model: Model, values: FloatArray) -> Any:
 def explained_by(network: Any, model: Model) -> Explains:
     """What a library explains that takes the output of `network` as it is: tried on random images."""
     values = np.random.default_rng(0).random((2, *model.input_shape), np.float32)
-    with hushed():
+    with quiet():
         output = np.asarray(network(values, training=False))
-    far = {
+    distances = {
         "logit": abs(output - model.logits(values)).max(),
         "probability": abs(output - model.probabilities(values)).max(),
     }
-    return "logit" if far["logit"] < far["probability"] else "probability"
+    return "logit" if distances["logit"] < distances["probability"] else "probability"
 
 
 def centred(logits: FloatArray) -> FloatArray:
-    """Logits without the constant a row that softmax does not see."""
+    """Logits without the constant per row that softmax does not see."""
     return logits - logits.mean(axis=1, keepdims=True)
 
 
 @contextlib.contextmanager
-def hushed() -> Iterator[None]:
+def quiet() -> Iterator[None]:
     """A call into a library: no progress bars, no warnings about list inputs, no gradients of weights."""
-    with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()), _weights_left_out():
+    with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()), _without_weight_gradients():
         warnings.simplefilter("ignore")
         yield
 
 
 @contextlib.contextmanager
-def _weights_left_out() -> Iterator[None]:
+def _without_weight_gradients() -> Iterator[None]:
     """Let eager tapes pass over the gradients of convolution weights, which the libraries throw away.
 
     TensorFlow 2.21 computes them all the same, and some of them abort the process on processors with AVX-512:
@@ -99,13 +101,13 @@ def _weights_left_out() -> Iterator[None]:
 
     from fruitaudit.models.keras.backend import tf
 
-    whole = gen_nn_ops.conv2d_backprop_filter
+    original = gen_nn_ops.conv2d_backprop_filter
 
-    def none(input: Any, filter_sizes: Any, *rest: Any, **more: Any) -> Any:
+    def zeros(input: Any, filter_sizes: Any, *rest: Any, **more: Any) -> Any:
         return tf.zeros(filter_sizes, input.dtype)
 
-    gen_nn_ops.conv2d_backprop_filter = none
+    gen_nn_ops.conv2d_backprop_filter = zeros
     try:
         yield
     finally:
-        gen_nn_ops.conv2d_backprop_filter = whole
+        gen_nn_ops.conv2d_backprop_filter = original

@@ -52,8 +52,8 @@ class RunsElsewhere(Protocol):
 @functools.cache
 def all_methods() -> dict[tuple[str, str], type[Method]]:
     """Every method class by (name, provider), native ones first."""
-    found = [*native_methods().values(), *methods_in("fruitaudit.providers")]
-    return {(method.registration.name, method.registration.provider): method for method in found}
+    methods = [*native_methods().values(), *methods_in("fruitaudit.providers")]
+    return {(method.registration.name, method.registration.provider): method for method in methods}
 
 
 def providers_of(name: str) -> tuple[str, ...]:
@@ -67,13 +67,13 @@ def registration(settings: MethodSettings) -> Registration:
 
 
 def diagnostics_of(spelling: str) -> dict[str, Diagnostic]:
-    """What is known of the numbers that a method tells of its results, by name; empty for a method of another version.
+    """The registered diagnostics of a method, by name; empty for a method of another version.
 
     `spelling` is the config's: "lime" or "lime@another_library".
     """
     name, _, provider = spelling.partition("@")
     method = all_methods().get((name, provider or "native"))
-    return {one.name: one for one in method.registration.diagnostics} if method else {}
+    return {diagnostic.name: diagnostic for diagnostic in method.registration.diagnostics} if method else {}
 
 
 def explains_of(method: Method, model: WithScores) -> Explains:
@@ -97,10 +97,10 @@ def build(settings: MethodSettings, interpreters: Mapping[str, Path] = MappingPr
             metadata.version(package)
         except metadata.PackageNotFoundError:
             raise ConfigError(f"{settings.spelling} needs the package {package}: pip install {package}") from None
-    known = [field.name for field in dataclasses.fields(method)]  # type: ignore[arg-type]
+    names = [field.name for field in dataclasses.fields(method)]  # type: ignore[arg-type]
     for option in settings.options:
-        if option not in known:
-            raise ConfigError(_unknown(f"{settings.spelling} has no option", option, known))
+        if option not in names:
+            raise ConfigError(_unknown(f"{settings.spelling} has no option", option, names))
     try:
         return method(**settings.options)
     except ValidationError as error:
@@ -117,12 +117,12 @@ def _method_class(settings: MethodSettings) -> type[Method]:
         raise ConfigError(_unknown(start, settings.provider, providers_of(settings.name))) from None
 
 
-def _unknown(start: str, name: str, known: Iterable[str]) -> str:
-    known = list(known)
-    near = difflib.get_close_matches(name, known, n=1)
-    if near:
-        return f"{start} '{name}'; did you mean '{near[0]}'?"
-    return f"{start} '{name}'; there is {', '.join(known)}" if known else f"{start} '{name}', nor any other"
+def _unknown(start: str, name: str, names: Iterable[str]) -> str:
+    names = list(names)
+    matches = difflib.get_close_matches(name, names, n=1)
+    if matches:
+        return f"{start} '{name}'; did you mean '{matches[0]}'?"
+    return f"{start} '{name}'; there is {', '.join(names)}" if names else f"{start} '{name}', nor any other"
 
 
 def _sentence(spelling: str, error: ValidationError) -> str:

@@ -62,8 +62,8 @@ class DeepShapByShap:
             np.savez(folder / "arrays.npz", images=images.values, classes=targets.classes, background=references)
             values = _run(folder).sum(axis=-1)
         logits = model.logits(np.concatenate([images.values, references]))
-        own, mean = logits[: len(images)], logits[len(images) :].mean(axis=0)
-        difference = own[np.arange(len(images)), targets.classes] - mean[targets.classes]
+        image_logits, mean_logits = logits[: len(images)], logits[len(images) :].mean(axis=0)
+        difference = image_logits[np.arange(len(images)), targets.classes] - mean_logits[targets.classes]
         return Maps(values, additivity(Propagated(values, difference)))
 
     def model_passes(self, n_images: int, input_shape: Shape) -> Passes:
@@ -73,12 +73,12 @@ class DeepShapByShap:
 def _run(folder: Path) -> FloatArray:
     """What the child makes of the folder, (N, H, W, C). Raises CannotExplain with the last line that it says."""
     command = [sys.executable, "-m", "fruitaudit.providers.shap_child", str(folder)]
-    done = subprocess.run(command, capture_output=True, text=True)  # noqa: S603
-    if done.returncode:
-        said = (done.stderr.strip().splitlines() or ["no message"])[-1].strip()
-        raise CannotExplain(f"shap's DeepExplainer fails on this model ({said}); use the native method instead")
-    with np.load(folder / "found.npz", allow_pickle=False) as found:
-        return np.asarray(found["values"], np.float32)
+    process = subprocess.run(command, capture_output=True, text=True)  # noqa: S603
+    if process.returncode:
+        message = (process.stderr.strip().splitlines() or ["no message"])[-1].strip()
+        raise CannotExplain(f"shap's DeepExplainer fails on this model ({message}); use the native method instead")
+    with np.load(folder / "found.npz", allow_pickle=False) as archive:
+        return np.asarray(archive["values"], np.float32)
 
 
 METHODS = (DeepShapByShap,)

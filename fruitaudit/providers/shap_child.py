@@ -16,20 +16,20 @@ def main(folder: Path) -> None:
     import numpy as np
 
     from fruitaudit.models.keras.backend import keras
-    from fruitaudit.providers.keras_network import hushed
+    from fruitaudit.providers.keras_network import quiet
 
-    with hushed():
+    with quiet():
         import shap
 
         # Written by our own process from a network that it had already loaded.
         network = keras.models.load_model(folder / "model.keras", compile=False, safe_mode=False)
         arrays = dict(np.load(folder / "arrays.npz", allow_pickle=False))
         images, classes = arrays["images"], arrays["classes"]
-        theirs = shap.DeepExplainer(network, arrays["background"])
+        explainer = shap.DeepExplainer(network, arrays["background"])
         values = np.zeros(images.shape, np.float32)
         for i, k in enumerate(classes):
             # Its own check has an absolute tolerance; ours is relative, and made where the maps arrive.
-            values[i] = theirs.shap_values(images[i : i + 1], check_additivity=False)[0, ..., k]
+            values[i] = explainer.shap_values(images[i : i + 1], check_additivity=False)[0, ..., k]
     np.savez(folder / "found.npz", values=values)
 
 

@@ -17,7 +17,7 @@ from fruitaudit.attribution.methods.integrated_gradients import IntegratedGradie
 from fruitaudit.attribution.methods.occlusion import Occlusion
 from fruitaudit.attribution.methods.saliency import Saliency
 from fruitaudit.errors import CannotExplain
-from fruitaudit.providers.keras_network import NEEDS, explained_by, hushed, network_of
+from fruitaudit.providers.keras_network import NEEDS, explained_by, network_of, quiet
 from fruitaudit.records.data import FloatArray, Images
 from fruitaudit.records.explanations import Explains, Maps, Targets
 from fruitaudit.runtime.streams import Streams
@@ -46,9 +46,9 @@ class SaliencyByTfExplain:
     def __call__(self, model: Model, images: Images, targets: Targets, streams: Streams) -> Maps:
         from tf_explain.core.vanilla_gradients import VanillaGradients
 
-        theirs, network = VanillaGradients(), _score_model(model)
+        explainer, network = VanillaGradients(), _score_model(model)
         gradients = _class_by_class(
-            images, targets, lambda values, k: theirs.compute_gradients(values, network, k).numpy()
+            images, targets, lambda values, k: explainer.compute_gradients(values, network, k).numpy()
         )
         return Maps(reduce_channels(gradients, "maxabs"))
 
@@ -63,7 +63,7 @@ def _score_model(model: Model) -> Any:
     """What the library makes of the model: without its last layer, where that is an activation."""
     from tf_explain.core.vanilla_gradients import VanillaGradients
 
-    with hushed():
+    with quiet():
         return VanillaGradients().get_score_model(network_of(model))
 
 
@@ -102,10 +102,10 @@ class GradCamByTfExplain:
         clone = keras.models.clone_model(network)
         clone.set_weights(network.get_weights())
         copy = keras.Model(clone.inputs, clone.outputs[0])
-        if path not in {found.name for found in copy.layers}:
+        if path not in {inner.name for inner in copy.layers}:
             raise CannotExplain(f"tf-explain does not reach layer {path}, which lies inside a nested model")
         maps: list[FloatArray] = []
-        with hushed():
+        with quiet():
             for values, k in zip(images.values, targets.classes, strict=True):
                 outputs, gradients = GradCAM.get_gradients_and_filters(copy, values[None], path, int(k), True)
                 maps.append(GradCAM.generate_ponderated_output(outputs, gradients)[0].numpy())
@@ -142,15 +142,15 @@ class IntegratedGradientsByTfExplain:
     steps: Annotated[int, Field(ge=2)] = 25
 
     def __call__(self, model: Model, images: Images, targets: Targets, streams: Streams) -> Maps:
-        from tf_explain.core.integrated_gradients import IntegratedGradients as Theirs
+        from tf_explain.core.integrated_gradients import IntegratedGradients as TfExplainGradients
 
         network = network_of(model)
 
-        def explained(values: FloatArray, k: Any) -> FloatArray:
-            path = Theirs.generate_interpolations(values, self.steps)
-            return Theirs.get_integrated_gradients(path, network, k, self.steps).numpy()
+        def integrate(values: FloatArray, k: Any) -> FloatArray:
+            path = TfExplainGradients.generate_interpolations(values, self.steps)
+            return TfExplainGradients.get_integrated_gradients(path, network, k, self.steps).numpy()
 
-        return Maps(reduce_channels(_class_by_class(images, targets, explained), "sum"))
+        return Maps(reduce_channels(_class_by_class(images, targets, integrate), "sum"))
 
     def explains_on(self, model: Model) -> Explains:
         return explained_by(network_of(model), model)
@@ -189,20 +189,20 @@ class OcclusionByTfExplain:
     def __call__(self, model: Model, images: Images, targets: Targets, streams: Streams) -> Maps:
         from tf_explain.core.occlusion_sensitivity import OcclusionSensitivity
 
-        network = network_of(model, looked_into=False)
+        network = network_of(model, opens_model=False)
         height, width = images.values.shape[1:3]
         if height != width:
             raise CannotExplain(f"tf-explain swaps height and width, which are {height} and {width} pixels here; use "
                                 "the native method instead")  # fmt: skip
-        with hushed():
-            answer = np.asarray(network(images.values[:1], training=False))
-        if not np.allclose(answer, model.probabilities(images.values[:1]), atol=1e-2):
+        with quiet():
+            output = np.asarray(network(images.values[:1], training=False))
+        if not np.allclose(output, model.probabilities(images.values[:1]), atol=1e-2):
             raise CannotExplain("tf-explain takes the model's output from 1, and this model's outputs are no "
                                 "probabilities; use the native method instead")  # fmt: skip
-        theirs = OcclusionSensitivity(batch_size=model.batch_size)
-        with hushed():
+        explainer = OcclusionSensitivity(batch_size=model.batch_size)
+        with quiet():
             maps = [
-                theirs.get_sensitivity_map(network, values, int(k), self.patch)
+                explainer.get_sensitivity_map(network, values, int(k), self.patch)
                 for values, k in zip(images.values, targets.classes, strict=True)
             ]
         return Maps(np.stack(maps).astype(np.float32))
@@ -213,12 +213,12 @@ class OcclusionByTfExplain:
 
 
 def _class_by_class(images: Images, targets: Targets, explain: Callable[[FloatArray, Any], FloatArray]) -> FloatArray:
-    """(N, H, W, C): the library explains one class a call."""
-    made = np.empty_like(images.values)
+    """(N, H, W, C): the library explains one class per call."""
+    gradients = np.empty_like(images.values)
     for k in np.unique(targets.classes):
         of_class = targets.classes == k
-        made[of_class] = explain(images.values[of_class], k)
-    return made
+        gradients[of_class] = explain(images.values[of_class], k)
+    return gradients
 
 
 METHODS = (SaliencyByTfExplain, GradCamByTfExplain, IntegratedGradientsByTfExplain, OcclusionByTfExplain)

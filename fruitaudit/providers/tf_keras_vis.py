@@ -17,7 +17,7 @@ from fruitaudit.attribution.methods.saliency import Saliency
 from fruitaudit.attribution.methods.score_cam import ScoreCam
 from fruitaudit.attribution.methods.smoothgrad import SmoothGrad
 from fruitaudit.errors import CannotExplain
-from fruitaudit.providers.keras_network import NEEDS, hushed, with_linear_head
+from fruitaudit.providers.keras_network import NEEDS, quiet, with_linear_head
 from fruitaudit.records.data import FloatArray, Images
 from fruitaudit.records.explanations import Maps, Targets
 from fruitaudit.runtime.streams import Streams
@@ -41,7 +41,7 @@ class SaliencyByTfKerasVis:
 
 @dataclass(frozen=True, config=OPTIONS)
 class SmoothGradByTfKerasVis:
-    """`tf_keras_vis.saliency.Saliency` with `smooth_samples`, one image a call, so that each has its own noise.
+    """`tf_keras_vis.saliency.Saliency` with `smooth_samples`, one image per call, so that each has its own noise.
 
     Differs from the native one: absolute gradients are averaged, and noise is a share of the image's own range.
     """
@@ -68,8 +68,8 @@ class SmoothGradByTfKerasVis:
             for i, sample_id in enumerate(images.sample_ids):
                 # The library draws from NumPy's global stream, which it does not seed.
                 np.random.seed(streams.integer("smoothgrad", "tf-keras-vis", sample_id, bits=32))
-                one = images.values[i : i + 1], Targets(targets.classes[i : i + 1])
-                maps.append(_saliency(network, *one, smooth_samples=self.samples, smooth_noise=self.noise))
+                image_and_target = images.values[i : i + 1], Targets(targets.classes[i : i + 1])
+                maps.append(_saliency(network, *image_and_target, smooth_samples=self.samples, smooth_noise=self.noise))
         finally:
             np.random.set_state(state)
         return Maps(np.concatenate(maps))
@@ -157,12 +157,12 @@ class ScoreCamByTfKerasVis:
     def __call__(self, model: Model, images: Images, targets: Targets, streams: Streams) -> Maps:
         from tf_keras_vis.scorecam import Scorecam
 
-        # One image a call: the library holds all masked copies of all images at once.
-        made = [
-            _class_activation(Scorecam, "Score-CAM", self.layer, model, one, targets.select(slice(i, i + 1)))
-            for i, one in enumerate(images.one_by_one())
+        # One image per call: the library holds all masked copies of all images at once.
+        maps = [
+            _class_activation(Scorecam, "Score-CAM", self.layer, model, image, targets.select(slice(i, i + 1)))
+            for i, image in enumerate(images.one_by_one())
         ]
-        return Maps(np.concatenate(made))
+        return Maps(np.concatenate(maps))
 
     def model_passes(self, n_images: int, input_shape: Shape) -> Passes:
         return Passes(forward=n_images)
@@ -173,32 +173,34 @@ class ScoreCamByTfKerasVis:
 
 
 def _class_activation(
-    theirs: Any, title: str, layer: str | None, model: Model, images: Images, targets: Targets
+    visualizer: Any, title: str, layer: str | None, model: Model, images: Images, targets: Targets
 ) -> FloatArray:
     from tf_keras_vis.utils.scores import CategoricalScore
 
     path = layer_for(model, layer, title)
     network = with_linear_head(model, images.values)
-    if path not in {found.name for found in network.layers}:
+    if path not in {inner.name for inner in network.layers}:
         raise CannotExplain(f"tf-keras-vis does not reach layer {path}, which lies inside a nested model")
-    with hushed():
-        made = theirs(network)(
+    with quiet():
+        maps = visualizer(network)(
             CategoricalScore(targets.classes.tolist()),
             images.values,
             penultimate_layer=path,
             seek_penultimate_conv_layer=False,
             normalize_cam=False,
         )
-    return np.asarray(made, np.float32)
+    return np.asarray(maps, np.float32)
 
 
 def _saliency(network: Any, values: FloatArray, targets: Targets, **options: Any) -> FloatArray:
-    from tf_keras_vis.saliency import Saliency as Theirs
+    from tf_keras_vis.saliency import Saliency as TfKerasVisSaliency
     from tf_keras_vis.utils.scores import CategoricalScore
 
-    with hushed():
-        made = Theirs(network)(CategoricalScore(targets.classes.tolist()), values, normalize_map=False, **options)
-    return np.asarray(made, np.float32)
+    with quiet():
+        maps = TfKerasVisSaliency(network)(
+            CategoricalScore(targets.classes.tolist()), values, normalize_map=False, **options
+        )
+    return np.asarray(maps, np.float32)
 
 
 METHODS = (

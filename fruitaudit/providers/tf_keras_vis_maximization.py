@@ -1,4 +1,4 @@
-"""Activation maximization by tf-keras-vis: one unit a call, on a copy of the model with a linear head."""
+"""Activation maximization by tf-keras-vis: one unit per call, on a copy of the model with a linear head."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from fruitaudit.attribution.base import OPTIONS, Model, Passes, Registration, Sh
 from fruitaudit.attribution.methods.activation_maximization import (
     ActivationMaximization,
     AscentPart,
-    beside_real_images,
+    compared_with_real_images,
     real_images,
 )
 from fruitaudit.errors import CannotExplain
-from fruitaudit.providers.keras_network import NEEDS, hushed, with_linear_head
+from fruitaudit.providers.keras_network import NEEDS, quiet, with_linear_head
 from fruitaudit.records.data import FloatArray, Images
 from fruitaudit.records.evidence import Synthetic
 from fruitaudit.records.explanations import Targets
@@ -28,7 +28,7 @@ from fruitaudit.runtime.streams import Streams
 
 @dataclass(frozen=True, config=OPTIONS)
 class ActivationMaximizationByTfKerasVis:
-    """`tf_keras_vis.activation_maximization.ActivationMaximization`, told the range of the input.
+    """`tf_keras_vis.activation_maximization.ActivationMaximization`, with the range of the input.
 
     Differs from the native one: pixels, RMSprop, rotation beside jitter, penalties that do not know how strong the unit
     is; a step is as large a share of the range as the library's own is of 0..255.
@@ -62,13 +62,13 @@ class ActivationMaximizationByTfKerasVis:
         network = with_linear_head(model, real.values[:1])
         parts = self._native().parts(model, real.values)
         units = tuple(unit for part in parts for unit in part.units())
-        made = [one for part in parts for one in self._climbed(network, part, images, streams)]
-        if not made:
+        pictures = [picture for part in parts for picture in self._optimise(network, part, images, streams)]
+        if not pictures:
             raise CannotExplain("activation maximization was asked for no filter and no class; set filters or classes")
-        return beside_real_images(model, parts, units, np.stack(made), images, real)
+        return compared_with_real_images(model, parts, units, np.stack(pictures), images, real)
 
-    def _climbed(self, network: Any, part: AscentPart, images: Images, streams: Streams) -> Iterator[FloatArray]:
-        from tf_keras_vis.activation_maximization import ActivationMaximization as Theirs
+    def _optimise(self, network: Any, part: AscentPart, images: Images, streams: Streams) -> Iterator[FloatArray]:
+        from tf_keras_vis.activation_maximization import ActivationMaximization as TfKerasVisMaximization
         from tf_keras_vis.activation_maximization.input_modifiers import Jitter, Rotate2D
         from tf_keras_vis.utils.scores import CategoricalScore
 
@@ -77,24 +77,24 @@ class ActivationMaximizationByTfKerasVis:
         model, low, high = network, float(images.low.min()), float(images.high.max())
         if part.convolution is not None:
             path = part.convolution.after
-            if path not in {found.name for found in network.layers}:
+            if path not in {inner.name for inner in network.layers}:
                 raise CannotExplain(f"tf-keras-vis does not reach layer {path}, which lies inside a nested model")
             model = keras.Model(network.inputs, network.get_layer(path).output)
         for unit in part.units():
             rng = streams.rng("activation_maximization", "tf-keras-vis", unit.name)
-            turned = Rotate2D(degree=1)
-            turned.random_generator = rng
+            rotation = Rotate2D(degree=1)
+            rotation.random_generator = rng
             start = rng.uniform(low, high, (1, *network.input_shape[1:])).astype(np.float32)
-            with hushed(), _numpy_seeded(int(rng.integers(2**32))):
-                found = Theirs(model)(
+            with quiet(), _numpy_seeded(int(rng.integers(2**32))):
+                inner = TfKerasVisMaximization(model)(
                     CategoricalScore([unit.index]),
                     seed_input=start,
                     input_range=(low, high),
-                    input_modifiers=[Jitter(jitter=self.fixed["jitter"]), turned],
+                    input_modifiers=[Jitter(jitter=self.fixed["jitter"]), rotation],
                     steps=self.steps,
                     optimizer=keras.optimizers.RMSprop((high - low) / 255, 0.999),
                 )
-            yield np.clip(np.asarray(found, np.float32)[0], images.low, images.high)
+            yield np.clip(np.asarray(inner, np.float32)[0], images.low, images.high)
 
     def _native(self) -> ActivationMaximization:
         return ActivationMaximization(

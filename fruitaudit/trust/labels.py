@@ -15,7 +15,7 @@ from fruitaudit.records.passes import Passes
 from fruitaudit.records.states import NotRun
 from fruitaudit.runtime.streams import Streams
 
-TRAINING = Training(epochs=150, batch_size=32, learning_rate=1e-3, enough=0.95)
+TRAINING = Training(epochs=150, batch_size=32, learning_rate=1e-3, target_accuracy=0.95)
 """A network that has not learned the wrong labels shows nothing."""
 
 
@@ -38,10 +38,11 @@ def train_on_shuffled(
         copy = offering(model, "copies").train_copy(values, wrong_labels, TRAINING, streams, order, advance)
     except CannotExplain as reason:
         return NotRun(str(reason), "not_applicable")
-    if copy.learned >= TRAINING.enough:
+    if copy.accuracy >= TRAINING.target_accuracy:
         return copy.model
     return NotRun(f"after {TRAINING.epochs} epochs on {len(wrong_labels)} images with shuffled labels the copy knows "
-                  f"{copy.learned:.0%} of them, and {TRAINING.enough:.0%} are needed", "undecidable")  # fmt: skip
+                  f"{copy.accuracy:.0%} of them, and {TRAINING.target_accuracy:.0%} are needed",
+                  "undecidable")  # fmt: skip
 
 
 def cost(n_images: int) -> Passes:

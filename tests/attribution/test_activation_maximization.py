@@ -182,7 +182,7 @@ def test_the_steps_are_those_of_adam_cut_to_the_box_after_each():
         numbers = np.clip(numbers + step, 0, 1)
     ascent = Ascent(15, 0.3, 0, total_variation=0, l2=0)
     units = Units(None, classes, scale)
-    made = ascent.climb(model, images, Pixels(model.input_shape), units, start, np.zeros((15, 2), np.int32))
+    made = ascent.optimise(model, images, Pixels(model.input_shape), units, start, np.zeros((15, 2), np.int32))
     np.testing.assert_allclose(made, 2 * numbers, atol=2e-3)
     assert 0.05 < np.mean((numbers > 0) & (numbers < 1)) < 0.95
 
@@ -216,7 +216,7 @@ def test_the_pull_is_the_gradient_of_the_penalties_as_they_are_told():
         variation = sum(tf.reduce_mean(abs(d), axis=(1, 2, 3)) for d in (down, across))
         total = 0.3 * variation + 0.7 * tf.reduce_mean((picture - 0.5) ** 2, axis=(1, 2, 3))
     ascent = Ascent(1, 0.1, 0, total_variation=0.3, l2=0.7)
-    made = np.stack([ascent._pull(one) for one in picture.numpy()])
+    made = np.stack([ascent._penalty_gradient(one) for one in picture.numpy()])
     np.testing.assert_allclose(made, tape.gradient(total, picture), atol=1e-7)
     assert abs(made).max() > 1e-3
 
@@ -231,5 +231,7 @@ def test_the_way_back_through_the_waves_is_the_gradient_of_the_picture(shape):
     step = 1e-2
     ends = [canvas.picture(start + sign * step * change).astype(np.float64) for sign in (1, -1)]
     forward = ((ends[0] - ends[1]) / (2 * step) * gradient).sum(axis=(1, 2, 3))
-    backward = (canvas.back(canvas.picture(start), gradient.astype(np.float32)) * change).sum(axis=(1, 2, 3, 4))
+    backward = (canvas.parameter_gradient(canvas.picture(start), gradient.astype(np.float32)) * change).sum(
+        axis=(1, 2, 3, 4)
+    )
     np.testing.assert_allclose(backward, forward, rtol=1e-3, atol=1e-3)

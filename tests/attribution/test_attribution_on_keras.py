@@ -264,4 +264,4 @@ def test_every_option_of_a_provider_changes_its_map(method, models):
 def test_providers_say_that_one_sigmoid_unit_is_not_theirs(method, models):
     model = models["one sigmoid unit"]
     made = run(method, model, some_images(model.input_shape, n=2), some_targets(2, 2))
-    assert made.reason == "this library explains models with one output a class only; use the native method instead"
+    assert made.reason == "this library explains models with one output per class only; use the native method instead"

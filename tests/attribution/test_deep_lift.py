@@ -184,9 +184,9 @@ def test_values_said_to_be_the_same_at_every_place_are(layers, expected):
     def values(images, colour):
         of_images, of_colour = model.in_graph(images), model.in_graph(colour)
         steps = backward.steps_between(images, of_images.logits, (colour, of_colour.logits))
-        maxima = [s for s in rules_maxima.joined(steps, colour) if s.op.type in rules_maxima.MAXIMA]
+        maxima = [s for s in rules_maxima.with_maxima(steps, colour) if s.op.type in rules_maxima.MAXIMA]
         said[:] = [s.even for s in maxima]
-        assert not any(s.even for s in rules_maxima.joined(steps) if s.op.type in rules_maxima.MAXIMA)
+        assert not any(s.even for s in rules_maxima.with_maxima(steps) if s.op.type in rules_maxima.MAXIMA)
         return [s.partner_inputs[0] for s in maxima]
 
     at_colour = values(case(model)[0].values, np.tile(np.float32([0.1, 0.8, 0.3]), (1, 8, 8, 1)))

@@ -75,7 +75,7 @@ def test_why_a_rather_than_b_is_never_answered_with_why_a(method):
 def test_a_method_gets_no_more_background_than_it_asks_for():
     import numpy as np
 
-    from fruitaudit.attribution.explain import _as_asked
+    from fruitaudit.attribution.explain import _with_fewer_references
     from fruitaudit.attribution.methods.saliency import Saliency
     from fruitaudit.records.data import Background, Images
 
@@ -86,8 +86,8 @@ def test_a_method_gets_no_more_background_than_it_asks_for():
     class Two(Saliency):
         background_size = 2
 
-    own = _as_asked(Two(), images).background
+    own = _with_fewer_references(Two(), images).background
     assert own is not None
     assert (own.sample_ids, own.labels.tolist(), own.values.ravel().tolist()) == (("a", "b"), [0, 1], [0, 1])
     assert own.population == 9
-    assert _as_asked(Saliency(), images) is images
+    assert _with_fewer_references(Saliency(), images) is images

@@ -138,10 +138,10 @@ def test_other_images_and_batches_change_nothing(model):
 @pytest.mark.parametrize("size", [1, 5, 11])
 def test_blocks_of_reference_images_change_nothing(model, monkeypatch, options, size):
     """As where the features of all of them do not fit into memory: only the passes are more."""
-    monkeypatch.setattr(neighbours, "CENTRE", 11)
+    monkeypatch.setattr(neighbours, "CENTRE_IMAGES", 11)
     images, method = material(model.input_shape), NearestNeighbours(**options, reference_images=12)
     every = run(model, images, **options)
-    monkeypatch.setattr(neighbours, "_at_once", lambda model, width: size)
+    monkeypatch.setattr(neighbours, "_block_size", lambda model, width: size)
     before = model.passes.forward
     made = run(model, images, **options)
     took, announced = model.passes.forward - before, method.passes_on(model, 3).forward
@@ -157,14 +157,14 @@ def test_blocks_of_reference_images_change_nothing(model, monkeypatch, options, 
 
 @pytest.mark.parametrize("batch_size", [1, 8])
 def test_features_held_at_once_are_no_larger_than_what_a_batch_takes(model, monkeypatch, batch_size):
-    monkeypatch.setattr(neighbours, "ALWAYS", 0)
+    monkeypatch.setattr(neighbours, "BLOCK_BYTES", 0)
     one = Classifier.from_network(model.network, batch_size=batch_size)
     for layer in (None, "conv_1"):
         width = one.features(np.zeros((1, *one.input_shape), np.float32), layer).shape[1]
-        held = neighbours._at_once(one, width) * width * 8
+        held = neighbours._block_size(one, width) * width * 8
         assert 0 < held <= batch_size * one.memory_needs.image
     monkeypatch.undo()
-    assert neighbours._at_once(one, width) * width * 8 > 90e6  # of a small network, always
+    assert neighbours._block_size(one, width) * width * 8 > 90e6  # of a small network, always
 
 
 def test_never_more_than_a_batch_is_asked_of_the_model(model, monkeypatch):

@@ -41,7 +41,7 @@ def test_a_smoothgrad_that_was_made_spares_vargrad_all_passes_and_the_sweep_a_se
         assert passes_of(lambda: SmoothGrad()(model, images, targets, streams), model) == 5 * 20
     with sharing(shared):
         assert passes_of(lambda: SmoothGradSweep()(model, images, targets, streams), model) == 5 * (140 - 20)
-        assert shared.found == ["gradients at 20 copies with 20% noise"]
+        assert shared.hits == ["gradients at 20 copies with 20% noise"]
     with sharing(shared):
         assert passes_of(lambda: VarGrad()(model, images, targets, streams), model) == 0
         assert passes_of(lambda: VarGrad(noise=0.1)(model, images, targets, streams), model) == 5 * 20
@@ -79,7 +79,7 @@ def test_what_differs_in_anything_is_made_anew(other: str):
     with sharing(shared):
         VarGrad()(*first.values())
         np.testing.assert_array_equal(method(*second.values()).values, alone.values)
-    assert not shared.found
+    assert not shared.hits
 
 
 @pytest.fixture(scope="module")
@@ -120,7 +120,7 @@ def test_methods_that_need_the_same_gradients_share_them(network: Classifier, fi
 
 def test_no_more_is_kept_than_there_is_room_for(monkeypatch):
     model, images, targets, streams = SmallCnn(), some_images((12, 8, 3)), some_targets(5, 4), Streams(3)
-    monkeypatch.setattr("fruitaudit.attribution.sharing.ROOM", 2 * 2 * images.values.nbytes)
+    monkeypatch.setattr("fruitaudit.attribution.sharing.CACHE_BYTES", 2 * 2 * images.values.nbytes)
     shared = Shared()
     for noise in (0.1, 0.2, 0.3):
         with sharing(shared):

@@ -189,7 +189,7 @@ def test_counterfactuals_are_compared_by_how_many_and_how_small() -> None:
 def test_a_library_that_cannot_says_why(tmp_path: Path) -> None:
     rows = verify(config_of(tmp_path, "sigmoid"), 2, Quiet())
     reasons = [row.reason.reason for row in rows if isinstance(row, NotCompared)]
-    assert any("one output a class only" in reason for reason in reasons)
+    assert any("one output per class only" in reason for reason in reasons)
 
 
 def test_correlations_by_hand_and_none_for_a_constant_map() -> None:

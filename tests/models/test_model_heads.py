@@ -52,7 +52,7 @@ def test_probabilities_without_a_softmax_become_log_p() -> None:
 
     network = on_top(layers.Softmax(), layers.Rescaling(0.9, offset=0.1 / 3))
     model = Classifier.from_network(network)
-    assert model.head.way == "log_p"
+    assert model.head.rule == "log_p"
     assert "gradients are those of log p" in model.logit_source
     x = np.random.default_rng(0).random((4, 6, 6, 3), dtype=np.float32)
     p, z = model.scores(x)
@@ -69,7 +69,7 @@ def test_one_probability_without_a_sigmoid_becomes_log_odds() -> None:
     network = on_top(layers.Activation(lambda z: 0.5 + 0.5 * keras.ops.tanh(z)), units=1)
     model = Classifier.from_network(network)
     x = np.random.default_rng(0).random((4, 6, 6, 3), dtype=np.float32)
-    assert (model.head.way, model.n_classes) == ("log_odds", 2)
+    assert (model.head.rule, model.n_classes) == ("log_odds", 2)
     np.testing.assert_allclose(model.probabilities(x)[:, 1], np.asarray(network(x))[:, 0], atol=1e-5)
 
 
@@ -100,9 +100,9 @@ def test_a_head_that_does_not_check_out_is_refused() -> None:
     from fruitaudit.models.keras.heads import choose_head
 
     probabilities = tf.constant(np.full((8, 2), 0.5, np.float32))
-    assert choose_head("softmax", probabilities, tf.zeros((8, 2))).way == "softmax"
+    assert choose_head("softmax", probabilities, tf.zeros((8, 2))).rule == "softmax"
     wrong = tf.constant(np.tile(np.float32([0, 9]), (8, 1)))
-    assert choose_head("softmax", probabilities, wrong).way == "log_p", "falls back to what does check out"
+    assert choose_head("softmax", probabilities, wrong).rule == "log_p", "falls back to what does check out"
     with pytest.raises(ModelError, match="differs from the model's output by"):
         choose_head("log_softmax", tf.constant(np.full((8, 2), 0.2, np.float32)), wrong)
 
@@ -127,7 +127,7 @@ def test_a_savedmodel_that_cannot_be_unfolded_gives_log_p(
 
     monkeypatch.setattr(savedmodel, "_MAX_UNFOLDED", 0)
     hidden, plain = open_classifier(saved / "saved_model", allow_code=True), classifier("sequential")
-    assert hidden.head.way == "log_p"
+    assert hidden.head.rule == "log_p"
     assert "its softmax cannot be reached" in hidden.logit_source
     x, classes = np.random.default_rng(1).random((3, 32, 32, 3), dtype=np.float32), np.array([0, 1, 2])
     np.testing.assert_allclose(hidden.probabilities(x), plain.probabilities(x), atol=1e-6)

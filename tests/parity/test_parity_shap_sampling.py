@@ -12,7 +12,7 @@ from fruitaudit.attribution.methods.expected_gradients import ExpectedGradients
 from fruitaudit.attribution.methods.kernel_shap import KernelShap
 from fruitaudit.models.keras.backend import keras
 from fruitaudit.models.keras.classifier import Classifier
-from fruitaudit.providers.keras_network import hushed
+from fruitaudit.providers.keras_network import quiet
 from fruitaudit.records.data import Background, Images
 from fruitaudit.records.explanations import Targets
 from fruitaudit.runtime.streams import Streams
@@ -93,7 +93,7 @@ def images():
 
 def by_shap(network, images, samples, seed):
     shap = pytest.importorskip("shap")
-    with numpys_own_stream(), hushed():
+    with numpys_own_stream(), quiet():
         explainer = shap.GradientExplainer(network, images.background.values)
         return explainer.shap_values(images.values, nsamples=samples, rseed=seed)[..., CLASS].sum(axis=-1)
 

@@ -8,7 +8,7 @@ from parity.tf_explain_case import L, case, correlations, model
 from fruitaudit.attribution.methods.input_x_gradient import InputXGradient
 from fruitaudit.attribution.methods.saliency import Saliency
 from fruitaudit.models.keras.backend import keras
-from fruitaudit.providers.keras_network import hushed
+from fruitaudit.providers.keras_network import quiet
 from fruitaudit.records.explanations import Targets
 from fruitaudit.runtime.streams import Streams
 
@@ -20,7 +20,7 @@ def their_smoothgrad(made, values, k):
     from tf_explain.core.smoothgrad import SmoothGrad as Theirs
 
     functional = keras.Model(made.network.inputs, made.network.outputs[0])
-    with hushed():
+    with quiet():
         return Theirs.get_averaged_gradients(values, functional, k, 1).numpy()
 
 
@@ -51,7 +51,7 @@ def test_gradients_inputs_takes_the_probability_and_ours_the_logit():
     from tf_explain.core.gradients_inputs import GradientsInputs
 
     made, (images, targets) = model(*SOFTMAX), case()
-    with hushed():
+    with quiet():
         theirs = [GradientsInputs.compute_gradients(one.values, made.network, int(k)).numpy()[0]
                   for one, k in zip(images.one_by_one(), targets.classes, strict=True)]  # fmt: skip
     expected = images.values * made.gradient(images.values, targets.classes, "probability")
@@ -64,7 +64,7 @@ def test_another_image_in_the_batch_changes_the_picture():
     from tf_explain.core.vanilla_gradients import VanillaGradients
 
     made, (images, _) = model(L.Dense(5)), case(n=2)
-    with hushed():
+    with quiet():
         alone, beside = (VanillaGradients().explain((images.values[:n], None), made.network, K) for n in (1, 2))
     assert (alone != beside[:24, :24]).mean() > 0.1
     ours = [Saliency()(made, some, Targets(np.full(len(some), K)), Streams(0)).values[0]

@@ -15,7 +15,7 @@ from fruitaudit.attribution.methods.smoothgrad import SmoothGrad
 from fruitaudit.attribution.noise import standard_normal
 from fruitaudit.models.keras.backend import keras
 from fruitaudit.models.keras.classifier import Classifier
-from fruitaudit.providers.keras_network import hushed
+from fruitaudit.providers.keras_network import quiet
 from fruitaudit.providers.tf_keras_vis import (
     GradCamByTfKerasVis,
     GradCamPlusPlusByTfKerasVis,
@@ -85,7 +85,7 @@ def test_replace_to_linear_crashes_on_sequential_models_and_passes_over_softmax_
     for head, explained in (("softmax", "logit"), ("Softmax layer", "probability")):
         own = network(head)
         functional, model = keras.Model(own.inputs, own.outputs[0]), Classifier.from_network(own)
-        with hushed():
+        with quiet():
             found = Theirs(functional, model_modifier=ReplaceToLinear())(scores, images.values, normalize_map=False)
         expected = abs(model.gradient(images.values, targets.classes, explained)).max(axis=-1)
         np.testing.assert_allclose(found, expected, rtol=1e-3, atol=1e-4 * expected.max())

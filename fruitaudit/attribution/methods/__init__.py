@@ -1,1 +1,1 @@
-"""The methods, one (or one paper's family) a file: `registry` finds every class in a `METHODS`."""
+"""The methods, one (or one paper's family) per file: `registry` finds every class in a `METHODS`."""

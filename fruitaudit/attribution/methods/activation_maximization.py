@@ -27,18 +27,18 @@ class AscentPart:
     """Units of one layer, or of the output where `convolution` is None."""
 
     convolution: Convolution | None
-    which: IntArray
-    real: FloatArray
-    """(M, U) what real images reach."""
+    indices: IntArray
+    real_responses: FloatArray
+    """(M, U) responses to real images."""
 
     def units(self) -> list[Unit]:
         path = self.convolution.path if self.convolution else ""
-        return [Unit(path, int(k), f"{path or 'class'} {k}") for k in self.which]
+        return [Unit(path, int(k), f"{path or 'class'} {k}") for k in self.indices]
 
-    def to_excite(self) -> Units:
+    def scaled_units(self) -> Units:
         """The units with their largest real response as scale, 1 where every one is 0."""
-        peaks = abs(self.real).max(axis=0)
-        return Units(self.convolution, self.which, np.where(peaks > 0, peaks, 1).astype(np.float32))
+        peaks = abs(self.real_responses).max(axis=0)
+        return Units(self.convolution, self.indices, np.where(peaks > 0, peaks, 1).astype(np.float32))
 
 
 @dataclass(frozen=True, config=OPTIONS)
@@ -104,31 +104,31 @@ class ActivationMaximization:
             canvas = Fourier(model.input_shape, colours_of(real, images))
         shifts = ascent.shifts(streams.rng("activation_maximization", "jitter"))
         parts = self.parts(model, real.values)
-        units, made = list[Unit](), list[FloatArray]()
+        units, pictures = list[Unit](), list[FloatArray]()
         for part in parts:
-            for rows in (slice(i, i + model.batch_size) for i in range(0, len(part.which), model.batch_size)):
-                some = AscentPart(part.convolution, part.which[rows], part.real[:, rows])
-                draws = [streams.rng("activation_maximization", unit.name) for unit in some.units()]
-                start = np.stack([canvas.start(rng) for rng in draws])
-                made.append(ascent.climb(model, images, canvas, some.to_excite(), start, shifts))
-                units += some.units()
+            for rows in (slice(i, i + model.batch_size) for i in range(0, len(part.indices), model.batch_size)):
+                batch = AscentPart(part.convolution, part.indices[rows], part.real_responses[:, rows])
+                generators = [streams.rng("activation_maximization", unit.name) for unit in batch.units()]
+                start = np.stack([canvas.start(rng) for rng in generators])
+                pictures.append(ascent.optimise(model, images, canvas, batch.scaled_units(), start, shifts))
+                units += batch.units()
         if not units:
             raise CannotExplain("activation maximization was asked for no filter and no class; set filters or classes")
-        return beside_real_images(model, parts, tuple(units), np.concatenate(made), images, real)
+        return compared_with_real_images(model, parts, tuple(units), np.concatenate(pictures), images, real)
 
     def parts(self, model: Model, real: FloatArray) -> list[AscentPart]:
-        """The units asked for, layer by layer, the classes last; `real` (M, H, W, C) images are fed to choose them."""
-        shown = self._shown(model)
-        responses = model.channel_means(real, shown)
+        """The units asked for, layer by layer, the classes last; `real` (M, H, W, C) are the images to choose by."""
+        convolutions = self._convolutions(model)
+        responses = model.channel_means(real, convolutions)
         parts = [AscentPart(None, np.arange(min(self.classes, model.n_classes), dtype=np.int64), responses.logits)]
-        for convolution, response in zip(shown, responses.layers, strict=True):
+        for convolution, response in zip(convolutions, responses.layers, strict=True):
             order = np.argsort(-response.mean(axis=0), kind="stable")
             if self.choose == "first":
                 order = np.arange(len(order))
             parts.insert(-1, AscentPart(convolution, order[: self.filters].astype(np.int64), response))
-        return [replace(part, real=part.real[:, part.which]) for part in parts]
+        return [replace(part, real_responses=part.real_responses[:, part.indices]) for part in parts]
 
-    def _shown(self, model: Model) -> list[Convolution]:
+    def _convolutions(self, model: Model) -> list[Convolution]:
         try:
             return chosen(model, self.layers, LAYERS)
         except CannotExplain:
@@ -142,37 +142,47 @@ class ActivationMaximization:
     def passes_on(self, model: Model, n_images: int) -> Passes:
         """The filters there are, and the classes; the strongest real images are fed once, and what was made up."""
         n_units = min(self.classes, model.n_classes)
-        n_units += sum(min(self.filters, c.layer.n_channels) for c in self._shown(model))
+        n_units += sum(min(self.filters, c.layer.n_channels) for c in self._convolutions(model))
         return Passes(forward=self.reference_images + n_units, gradient=n_units * self.steps)
 
 
-def beside_real_images(
-    model: Model, parts: list[AscentPart], units: tuple[Unit, ...], made: FloatArray, images: Images, real: Background
+def compared_with_real_images(
+    model: Model,
+    parts: list[AscentPart],
+    units: tuple[Unit, ...],
+    pictures: FloatArray,
+    images: Images,
+    real: Background,
 ) -> Synthetic:
     """What was made up for the units of `parts`, with the responses to it and to the strongest real images."""
-    shown = [part.convolution for part in parts if part.convolution is not None]
-    responses = model.channel_means(made, shown)
-    each = (*responses.layers, responses.logits)
-    own = np.concatenate([r[:, part.which] for r, part in zip(each, parts, strict=True)], axis=1)
-    reached, alike = np.diagonal(own).copy(), np.concatenate([part.real for part in parts], axis=1)
-    best, strongest = alike.argmax(axis=0), alike.max(axis=0)
+    convolutions = [part.convolution for part in parts if part.convolution is not None]
+    responses = model.channel_means(pictures, convolutions)
+    all_responses = (*responses.layers, responses.logits)
+    unit_responses = np.concatenate([r[:, part.indices] for r, part in zip(all_responses, parts, strict=True)], axis=1)
+    reached, real_responses = (
+        np.diagonal(unit_responses).copy(),
+        np.concatenate([part.real_responses for part in parts], axis=1),
+    )
+    best, strongest = real_responses.argmax(axis=0), real_responses.max(axis=0)
     notes = [f"the strongest real image is that of {len(real.values)} of the {real.population} reference images"]
     weaker = [unit.name for unit, less in zip(units, reached < strongest, strict=True) if less]
     if weaker:
-        named = ", ".join(weaker[:8]) + (" and others" if len(weaker) > 8 else "")
+        names = ", ".join(weaker[:8]) + (" and others" if len(weaker) > 8 else "")
         notes.append(f"{len(weaker)} of {len(units)} made-up images excite their unit less than a photograph does, "
-                     f"so that the search fell short of what they answer to: {named}")  # fmt: skip
-    classes = [np.nan if unit.layer else float(responses.probabilities[i, unit.index]) for i, unit in enumerate(units)]
+                     f"so that the search fell short of what they answer to: {names}")  # fmt: skip
+    class_probabilities = [
+        np.nan if unit.layer else float(responses.probabilities[i, unit.index]) for i, unit in enumerate(units)
+    ]
     return Synthetic(
         units=units,
-        values=made,
+        values=pictures,
         low=images.low,
         high=images.high,
         reached=reached,
         strongest=strongest,
         strongest_ids=tuple(real.sample_ids[i] for i in best),
         strongest_values=real.values[best],
-        diagnostics={"probability": np.array(classes, np.float32)},
+        diagnostics={"probability": np.array(class_probabilities, np.float32)},
         notes=tuple(notes),
     )
 

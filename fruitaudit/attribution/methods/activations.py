@@ -53,30 +53,32 @@ class Activations:
     choose: Literal["strongest", "first"] = "strongest"
 
     def __call__(self, model: Model, images: Images, targets: Targets, streams: Streams) -> FeatureMaps:
-        shown = chosen(model, self.layers)
-        channels = [np.arange(min(self.channels, c.layer.n_channels), dtype=np.int64) for c in shown]
+        shown_layers = chosen(model, self.layers)
+        channels = [np.arange(min(self.channels, c.layer.n_channels), dtype=np.int64) for c in shown_layers]
         if self.choose == "strongest":
-            magnitudes = model.channel_means(images.values, shown, magnitudes=True).layers
+            magnitudes = model.channel_means(images.values, shown_layers, magnitudes=True).layers
             channels = [_strongest(m.mean(axis=0), self.channels) for m in magnitudes]
-        found = model.around_activations(images.values, shown, channels)
+        activations = model.around_activations(images.values, shown_layers, channels)
         layers, notes = list[FeatureLayer](), list[str]()
-        for convolution, which, around in zip(shown, channels, found, strict=True):
+        for convolution, channel_indices, around in zip(shown_layers, channels, activations, strict=True):
             n_channels, function = convolution.layer.n_channels, convolution.activation
-            normal = ", after BatchNormalization" if convolution.normalized else ""
+            suffix = ", after BatchNormalization" if convolution.normalized else ""
             if function and around.difference <= TOLERANCE:
                 layers.append(
-                    FeatureLayer(convolution.path, f"before {function}{normal}", which, n_channels, around.before)
+                    FeatureLayer(
+                        convolution.path, f"before {function}{suffix}", channel_indices, n_channels, around.before
+                    )
                 )
             elif function:
                 notes.append(
                     f"{convolution.path}: {function} of what was recomputed differs from the output by "
                     f"{around.difference:.1g} of its largest value, so that only the output is shown"
                 )
-            stage = f"after {function}" if function else f"output{normal}"
-            layers.append(FeatureLayer(convolution.path, stage, which, n_channels, around.after))
+            stage = f"after {function}" if function else f"output{suffix}"
+            layers.append(FeatureLayer(convolution.path, stage, channel_indices, n_channels, around.after))
         total = len(convolutions(model))
-        if self.layers is None and len(shown) < total:
-            notes.append(f"{len(shown)} of {total} convolutions, evenly spread")
+        if self.layers is None and len(shown_layers) < total:
+            notes.append(f"{len(shown_layers)} of {total} convolutions, evenly spread")
         return FeatureMaps(tuple(layers), notes=tuple(notes))
 
     def model_passes(self, n_images: int, input_shape: Shape) -> Passes:

@@ -24,7 +24,7 @@ class Cam:
     Paper: Zhou, Khosla, Lapedriza, Oliva, Torralba 2015, arXiv:1512.04150, eq. 1 and 2.
     Differs from the paper: nothing. Holds only for heads of global average pooling and one dense layer, which is
     checked on every image: the pooled map must be what the dense layer gets, and it must give the logits (up to a
-    number an image, which softmax does not see).
+    constant per image, which softmax does not see).
 
     Returns maps (N, H, W), signed, in logit, enlarged bilinearly from (h, w).
     Raises CannotExplain for any other head, and where what is pooled is a single place.
@@ -49,17 +49,17 @@ class Cam:
     def __call__(self, model: Model, images: Images, targets: Targets, streams: Streams) -> Maps:
         path = layer_for(model, None, "CAM")
         dense = _last_dense(model)
-        weights, bias = _of_classes(*model.weights(dense.path))
-        made = model.forward(images.values, (path, None))
-        inside, pooled = made.layers
-        own = pooled @ weights + bias if pooled.shape[-1] == len(weights) else None
+        weights, bias = _class_weights(*model.weights(dense.path))
+        outputs = model.forward(images.values, (path, None))
+        inside, pooled = outputs.layers
+        recomputed = pooled @ weights + bias if pooled.shape[-1] == len(weights) else None
         means = inside.mean(axis=(1, 2))
-        if own is None or not (_equal(means, pooled) and _equal(_centred(own), _centred(made.logits))):
+        if recomputed is None or not (_equal(means, pooled) and _equal(_centred(recomputed), _centred(outputs.logits))):
             raise _one_place(images) if _pools_one_place(model) else _other_head()
-        chosen = weights[:, targets.classes]
+        class_weights = weights[:, targets.classes]
         if targets.against is not None:
-            chosen = chosen - weights[:, targets.against]
-        maps = np.einsum("nhwk,kn->nhw", inside, chosen)
+            class_weights = class_weights - weights[:, targets.against]
+        maps = np.einsum("nhwk,kn->nhw", inside, class_weights)
         return enlarged(maps, images, path)
 
     def model_passes(self, n_images: int, input_shape: Shape) -> Passes:
@@ -85,15 +85,15 @@ def _one_place(images: Images) -> CannotExplain:
 
 
 def _last_dense(model: Model) -> Layer:
-    found = [layer for layer in model.layers if layer.role == "dense"]
-    if not found or len(found[-1].shape) != 1:
+    dense_layers = [layer for layer in model.layers if layer.role == "dense"]
+    if not dense_layers or len(dense_layers[-1].shape) != 1:
         raise _other_head()
-    return found[-1]
+    return dense_layers[-1]
 
 
-def _of_classes(kernel: FloatArray, given: FloatArray | None) -> tuple[FloatArray, FloatArray]:
+def _class_weights(kernel: FloatArray, own_bias: FloatArray | None) -> tuple[FloatArray, FloatArray]:
     """(K, classes) and (classes,): one unit z is two classes with logits -z/2 and +z/2."""
-    bias = np.zeros(kernel.shape[1], np.float32) if given is None else given
+    bias = np.zeros(kernel.shape[1], np.float32) if own_bias is None else own_bias
     if kernel.shape[1] > 1:
         return kernel, bias
     return np.concatenate([-kernel / 2, kernel / 2], axis=1), np.concatenate([-bias / 2, bias / 2])

@@ -9,7 +9,7 @@ from pydantic.dataclasses import dataclass
 from fruitaudit.attribution.base import OPTIONS, Model, Passes, Registration, Shape
 from fruitaudit.attribution.baselines import Fill, colour
 from fruitaudit.attribution.cem_autoencoder import fitting_autoencoder
-from fruitaudit.attribution.cem_counterfactuals import DIAGNOSTICS, CemMode, Finds, counterfactuals
+from fruitaudit.attribution.cem_counterfactuals import DIAGNOSTICS, CemMode, SearchResult, counterfactuals
 from fruitaudit.attribution.cem_rows import Rows
 from fruitaudit.attribution.cem_search import Search, leads
 from fruitaudit.errors import CannotExplain
@@ -117,10 +117,10 @@ class Cem:
         return BACKGROUND if self.no_information == "median" else 0
 
     def __call__(self, model: Model, images: Images, targets: Targets, streams: Streams) -> Counterfactuals:
-        nothing = self.without_information(images)
-        autoencoder, made = None, None
+        baseline = self.baseline_image(images)
+        autoencoder, reconstructions = None, None
         if self.autoencoder is not None:
-            autoencoder, made = fitting_autoencoder(self.autoencoder, model, images)
+            autoencoder, reconstructions = fitting_autoencoder(self.autoencoder, model, images)
         search = Search(
             gamma=self.gamma,
             beta=self.beta,
@@ -135,23 +135,23 @@ class Cem:
             span=images.high - images.low,
             autoencoder=autoencoder,
         )
-        rows, n = self._rows(model, images, nothing, targets), len(images)
+        rows, n = self._rows(model, images, baseline, targets), len(images)
         nearest = search(model, rows)
         halves: tuple[tuple[CemMode, slice], ...] = (("PN", slice(n)), ("PP", slice(n, None)))
-        finds = [
-            Finds(
+        results = [
+            SearchResult(
                 mode=mode,
                 origin=rows.origin[half],
                 change=nearest.change[half],
-                found=nearest.found[half],
+                success=nearest.success[half],
                 further={"c": nearest.c[half], "iterations": nearest.iterations[half]},
             )
             for mode, half in halves
         ]
         steps = f"steps of {self.rate:g} at first, at most {search.round_length} for each of {self.c_steps} values of c"
-        return counterfactuals(model, images, targets, finds, reconstructions=made, notes=(steps,))
+        return counterfactuals(model, images, targets, results, reconstructions=reconstructions, notes=(steps,))
 
-    def without_information(self, images: Images) -> FloatArray:
+    def baseline_image(self, images: Images) -> FloatArray:
         """(H, W, C) in model input."""
         if self.no_information != "median":
             return np.broadcast_to(colour(images, self.no_information), images.values.shape[1:])
@@ -160,16 +160,16 @@ class Cem:
                                 "a split with role: reference, or set no_information to a colour")  # fmt: skip
         return images.background.median
 
-    def _rows(self, model: Model, images: Images, nothing: FloatArray, targets: Targets) -> Rows:
+    def _rows(self, model: Model, images: Images, baseline: FloatArray, targets: Targets) -> Rows:
         """PN of every image, then PP of every image; settled where nothing need be changed."""
-        n, unchanged = len(images), np.concatenate([images.values, nothing[None]])
+        n, unchanged = len(images), np.concatenate([images.values, baseline[None]])
         scores = model.probabilities(unchanged) if self.score == "probability" else model.logits(unchanged)
         positive = np.arange(2 * n) >= n
         target = np.tile(targets.classes, 2)
         lead = leads(scores[np.minimum(np.arange(2 * n), n)], target, positive)
         return Rows(
             origin=unchanged[np.minimum(np.arange(2 * n), n)],
-            room=np.tile((images.values - nothing) / (images.high - images.low), (2, 1, 1, 1)),
+            allowed_change=np.tile((images.values - baseline) / (images.high - images.low), (2, 1, 1, 1)),
             positive=positive,
             target=target,
             c=np.where(positive, self.c_init_pp, self.c_init).astype(np.float32),

@@ -14,7 +14,7 @@ from fruitaudit.runtime.streams import Streams
 
 
 def random_maps(images: Images, streams: Streams) -> FloatArray:
-    """(N, H, W) independent uniform noise a pixel, 0..1, drawn by sample id."""
+    """(N, H, W) independent uniform noise per pixel, 0..1, drawn by sample id."""
     shape = images.values.shape[1:3]
     return np.stack([streams.rng("trust", "random", i).random(shape, np.float32) for i in images.sample_ids])
 

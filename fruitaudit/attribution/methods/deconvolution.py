@@ -45,8 +45,8 @@ class Deconvolution:
     channels: Literal["maxabs", "l2", "sum"] = "maxabs"
 
     def __call__(self, model: Model, images: Images, targets: Targets, streams: Streams) -> Maps:
-        found = modified_gradients(model, images, targets, DECONVOLUTION)
-        return Maps(reduce_channels(found, self.channels).astype(np.float32))
+        gradients = modified_gradients(model, images, targets, DECONVOLUTION)
+        return Maps(reduce_channels(gradients, self.channels).astype(np.float32))
 
     def model_passes(self, n_images: int, input_shape: Shape) -> Passes:
         return Passes(gradient=n_images)

@@ -71,18 +71,18 @@ class DeepLift:
     def __call__(self, model: Model, images: Images, targets: Targets, streams: Streams) -> Maps:
         empty = np.broadcast_to(colour(images, self.baseline), (1, *model.input_shape))
         rules = DeepLiftRules(empty, one_colour=True)
-        found = model.propagate(rules, images.values, logit_weights(targets, model.n_classes))
-        return Maps(found.arrived, additivity(found))
+        propagated = model.propagate(rules, images.values, logit_weights(targets, model.n_classes))
+        return Maps(propagated.input_signals, additivity(propagated))
 
     def model_passes(self, n_images: int, input_shape: Shape) -> Passes:
         return Passes(forward=1, gradient=n_images)
 
 
-def additivity(found: Propagated) -> dict[str, FloatArray]:
+def additivity(propagated: Propagated) -> dict[str, FloatArray]:
     """The diagnostics: what the maps must add up to, and by how much of it they do not."""
-    gap = abs(found.arrived.sum(axis=(1, 2), dtype=np.float64) - found.scores)
-    error = gap / np.maximum(abs(found.scores), np.finfo(np.float32).eps)
-    return {"additivity_error": error.astype(np.float32), "score_difference": found.scores.astype(np.float32)}
+    gap = abs(propagated.input_signals.sum(axis=(1, 2), dtype=np.float64) - propagated.scores)
+    error = gap / np.maximum(abs(propagated.scores), np.finfo(np.float32).eps)
+    return {"additivity_error": error.astype(np.float32), "score_difference": propagated.scores.astype(np.float32)}
 
 
 METHODS = (DeepLift,)

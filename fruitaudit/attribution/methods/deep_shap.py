@@ -89,10 +89,15 @@ class DeepShap:
         if self.total:
             seeds["sum of all classes"] = np.ones((len(images), model.n_classes), np.float32)
         repeated = np.concatenate([images.values] * len(seeds))
-        found = model.propagate(DeepLiftRules(references), repeated, np.concatenate(list(seeds.values())))
-        maps = dict(zip(seeds, np.split(found.arrived, len(seeds)), strict=True))
-        own = maps.pop("")
-        return Maps(own, additivity(Propagated(own, found.scores[: len(images)])), parts=maps, classes=classes)
+        propagated = model.propagate(DeepLiftRules(references), repeated, np.concatenate(list(seeds.values())))
+        maps = dict(zip(seeds, np.split(propagated.input_signals, len(seeds)), strict=True))
+        explained_maps = maps.pop("")
+        return Maps(
+            explained_maps,
+            additivity(Propagated(explained_maps, propagated.scores[: len(images)])),
+            parts=maps,
+            classes=classes,
+        )
 
     def model_passes(self, n_images: int, input_shape: Shape) -> Passes:
         maps = n_images * (1 + (self.classes or 0) + self.total)

@@ -54,8 +54,8 @@ class EigenCam:
 
     def __call__(self, model: Model, images: Images, targets: Targets, streams: Streams) -> Maps:
         path = layer_for(model, self.layer, "Eigen-CAM")
-        found, share = eigen_cams(activations(model, images.values, path))
-        maps = enlarged(found, images, path)
+        patterns, share = eigen_cams(activations(model, images.values, path))
+        maps = enlarged(patterns, images, path)
         return Maps(maps.values, {"share": share}, maps.notes)
 
     def model_passes(self, n_images: int, input_shape: Shape) -> Passes:
@@ -74,15 +74,15 @@ def eigen_cams(activations: FloatArray) -> tuple[FloatArray, FloatArray]:
     total = np.square(places, dtype=np.float64).sum(axis=(1, 2))
     pattern = places.mean(axis=1)[:, :, None]
     for _ in range(ROUNDS):
-        before = pattern = pattern / np.maximum(np.linalg.norm(pattern, axis=1, keepdims=True), _TINY)
+        last_pattern = pattern = pattern / np.maximum(np.linalg.norm(pattern, axis=1, keepdims=True), _TINY)
         projected = places @ pattern
         pattern = places.transpose(0, 2, 1) @ projected
     largest = np.square(projected, dtype=np.float64).sum(axis=(1, 2))
-    missed = np.linalg.norm(pattern - largest[:, None, None] * before, axis=(1, 2))
+    residual = np.linalg.norm(pattern - largest[:, None, None] * last_pattern, axis=(1, 2))
     share = largest / np.maximum(total, _TINY)
     projected = projected[:, :, 0]
-    there = (share > 0.5) & (missed <= CLOSE * largest)
-    for i in np.flatnonzero((total > 0) & ~there):
+    converged = (share > 0.5) & (residual <= CLOSE * largest)
+    for i in np.flatnonzero((total > 0) & ~converged):
         projected[i], share[i] = eigen_cam(places[i])
     projected *= (np.where(projected.sum(axis=1) >= 0, 1, -1) * largest_number)[:, None]
     return np.maximum(projected, 0).reshape(activations.shape[:3]), share.astype(np.float32)

@@ -78,18 +78,19 @@ class ExpectedGradients:
         if images.background is None or not len(images.background.values):
             raise CannotExplain("expected gradients needs reference images; use integrated gradients instead")
         references = images.background.values
-        drawn, at = self._draw(images, len(references), streams)
+        choice, position = self._draw(images, len(references), streams)
         totals = np.zeros(images.values.shape[:3])
         for image, sample in rows(len(images), self.samples, model.batch_size):
-            start = references[drawn[image, sample]]
-            away = images.values[image] - start
-            gradients = gradients_of(model, start + at[image, sample, None, None, None] * away, targets.select(image))
-            add_per_image(totals, image, reduce_channels(away * gradients, "sum"))
+            start = references[choice[image, sample]]
+            offset = images.values[image] - start
+            points = start + position[image, sample, None, None, None] * offset
+            gradients = gradients_of(model, points, targets.select(image))
+            add_per_image(totals, image, reduce_channels(offset * gradients, "sum"))
         values = totals / self.samples
 
         logits = model.logits(np.concatenate([references, images.values])).astype(np.float64)
-        usual = np.broadcast_to(logits[: len(references)].mean(axis=0), (len(images), model.n_classes))
-        difference = pick(logits[len(references) :], targets) - pick(usual, targets)
+        mean_logits = np.broadcast_to(logits[: len(references)].mean(axis=0), (len(images), model.n_classes))
+        difference = pick(logits[len(references) :], targets) - pick(mean_logits, targets)
         error = abs(values.sum(axis=(1, 2)) - difference) / np.maximum(abs(difference), np.finfo(np.float32).eps)
         return Maps(
             values.astype(np.float32),
@@ -99,13 +100,13 @@ class ExpectedGradients:
 
     def _draw(self, images: Images, n_references: int, streams: Streams) -> tuple[IntArray, FloatArray]:
         """(N, samples) each: which reference image, and how far on the way from it."""
-        drawn, at = [], []
+        choices, positions = [], []
         for sample_id in images.sample_ids:
             rng = streams.rng("expected_gradients", sample_id)
             rounds = -(-self.samples // n_references)
-            drawn.append(np.concatenate([rng.permutation(n_references) for _ in range(rounds)])[: self.samples])
-            at.append(rng.permutation((np.arange(self.samples) + rng.random(self.samples)) / self.samples))
-        return np.stack(drawn), np.stack(at).astype(np.float32)
+            choices.append(np.concatenate([rng.permutation(n_references) for _ in range(rounds)])[: self.samples])
+            positions.append(rng.permutation((np.arange(self.samples) + rng.random(self.samples)) / self.samples))
+        return np.stack(choices), np.stack(positions).astype(np.float32)
 
     def model_passes(self, n_images: int, input_shape: Shape) -> Passes:
         return Passes(forward=n_images + self.references, gradient=n_images * self.samples)

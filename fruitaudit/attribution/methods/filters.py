@@ -51,16 +51,16 @@ class Filters:
     filters: Annotated[int, Field(ge=1)] = 64
 
     def __call__(self, model: Model, images: Images, targets: Targets, streams: Streams) -> LayerFilters:
-        shown, total = chosen(model, self.layers), len(convolutions(model))
+        shown_layers, total = chosen(model, self.layers), len(convolutions(model))
         banks = []
-        for convolution in shown:
+        for convolution in shown_layers:
             kernel, _ = model.weights(convolution.path)
             height, width, inputs, outputs = kernel.shape
-            some = np.ascontiguousarray(kernel[:, :, : self.channels, : self.filters])
-            banks.append(FilterBank(convolution.path, some, (height, width, inputs, outputs)))
-        few = self.layers is None and len(shown) < total
+            selection = np.ascontiguousarray(kernel[:, :, : self.channels, : self.filters])
+            banks.append(FilterBank(convolution.path, selection, (height, width, inputs, outputs)))
+        is_selection = self.layers is None and len(shown_layers) < total
         return LayerFilters(
-            tuple(banks), notes=(f"{len(shown)} of {total} convolutions, evenly spread",) if few else ()
+            tuple(banks), notes=(f"{len(shown_layers)} of {total} convolutions, evenly spread",) if is_selection else ()
         )
 
     def model_passes(self, n_images: int, input_shape: Shape) -> Passes:

@@ -7,7 +7,7 @@ from pydantic.dataclasses import dataclass
 
 from fruitaudit.attribution.base import OPTIONS, Model, Passes, Registration, Shape, reduce_channels
 from fruitaudit.attribution.scores import logit_weights
-from fruitaudit.attribution.sharing import made_once
+from fruitaudit.attribution.sharing import computed_once
 from fruitaudit.models.rules import ReluRules
 from fruitaudit.records.data import FloatArray, Images
 from fruitaudit.records.explanations import Maps, Targets
@@ -49,8 +49,8 @@ class GuidedBackprop:
     channels: Literal["maxabs", "l2", "sum"] = "maxabs"
 
     def __call__(self, model: Model, images: Images, targets: Targets, streams: Streams) -> Maps:
-        found = modified_gradients(model, images, targets, GUIDED)
-        return Maps(reduce_channels(found, self.channels).astype(np.float32))
+        gradients = modified_gradients(model, images, targets, GUIDED)
+        return Maps(reduce_channels(gradients, self.channels).astype(np.float32))
 
     def model_passes(self, n_images: int, input_shape: Shape) -> Passes:
         return Passes(gradient=n_images)
@@ -59,10 +59,10 @@ class GuidedBackprop:
 def modified_gradients(model: Model, images: Images, targets: Targets, rules: ReluRules) -> FloatArray:
     """(N, H, W, C) what arrives at the images by these rules."""
 
-    def make() -> FloatArray:
-        return model.propagate(rules, images.values, logit_weights(targets, model.n_classes)).arrived
+    def compute() -> FloatArray:
+        return model.propagate(rules, images.values, logit_weights(targets, model.n_classes)).input_signals
 
-    return made_once(f"gradients by the rule of {_TITLES[rules.at_relus]}", make, model, images, targets)
+    return computed_once(f"gradients by the rule of {_TITLES[rules.at_relus]}", compute, model, images, targets)
 
 
 METHODS = (GuidedBackprop,)

@@ -19,7 +19,7 @@ class GuidedGradCam:
 
     M = G * enlarged(relu(sum_k w_k A^k)),  w_k the mean over (h, w) of dS/dA^k, G by guided backpropagation.
     Paper: Selvaraju, Cogswell, Das, Vedantam, Parikh, Batra 2016, arXiv:1610.02391, eq. 1-2 and sec. 3.2.
-    Differs from the paper: S is the logit, as there; the joined map is one number a pixel, see `channels`.
+    Differs from the paper: S is the logit, as there; the joined map is one number per pixel, see `channels`.
 
     Parameters: `layer` with activations (h, w, K); left out: the model's last one with a spatial activation.
     `channels` joins the colour channels ("sum" keeps the sign).

@@ -45,9 +45,9 @@ class InputXGradient:
     origin: Fill | Literal["zero"] = "black"
 
     def __call__(self, model: Model, images: Images, targets: Targets, streams: Streams) -> Maps:
-        away = images.values if self.origin == "zero" else images.values - colour(images, self.origin)
+        difference = images.values if self.origin == "zero" else images.values - colour(images, self.origin)
         gradient = gradients_at(model, images, targets)
-        return Maps(reduce_channels(away * gradient, "sum").astype(np.float32))
+        return Maps(reduce_channels(difference * gradient, "sum").astype(np.float32))
 
     def model_passes(self, n_images: int, input_shape: Shape) -> Passes:
         return Passes(gradient=n_images)

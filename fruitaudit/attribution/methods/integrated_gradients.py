@@ -47,7 +47,7 @@ class IntegratedGradients:
     Lee 2020 (doi:10.23915/distill.00022).
 
     Parameters: `steps` m, or "auto"; `baseline` the empty image b: a colour, the image blurred by a tenth of its
-    shorter side, the mean of up to 100 reference images, or uniform noise over the input's range (one draw an image).
+    shorter side, the mean of up to 100 reference images, or uniform noise over the input's range (one draw per image).
     Returns maps (N, H, W) in logits, signed. Diagnostics, (N,): "score_difference" F(x) - F(b) in logits and
     "completeness_error" |sum IG - (F(x) - F(b))| / |F(x) - F(b)|; above 0.05 more steps are needed; with "auto" also
     the "steps" taken.
@@ -89,14 +89,14 @@ class IntegratedGradients:
     def __call__(self, model: Model, images: Images, targets: Targets, streams: Streams) -> Maps:
         start = self._baselines(images, streams)
         logits = model.logits(np.concatenate([start, images.values])).astype(np.float64)
-        before = np.broadcast_to(logits[: len(start)], (len(images), model.n_classes))
-        gain = pick(logits[len(start) :], targets) - pick(before, targets)
-        away = images.values - start
-        way = _Way(model, np.broadcast_to(start, away.shape), away, targets, gain)
+        baseline_logits = np.broadcast_to(logits[: len(start)], (len(images), model.n_classes))
+        gain = pick(logits[len(start) :], targets) - pick(baseline_logits, targets)
+        difference = images.values - start
+        path = _Path(model, np.broadcast_to(start, difference.shape), difference, targets, gain)
         if self.steps == "auto":
-            return _until_complete(way)
-        means = way.sums((np.arange(self.steps) + 0.5) / self.steps) / self.steps
-        return Maps(way.maps(means).astype(np.float32), way.diagnostics(means))
+            return _until_complete(path)
+        means = path.sums((np.arange(self.steps) + 0.5) / self.steps) / self.steps
+        return Maps(path.maps(means).astype(np.float32), path.diagnostics(means))
 
     def _baselines(self, images: Images, streams: Streams) -> FloatArray:
         """(N, H, W, C), or (1, H, W, C) where all images have the same one."""
@@ -128,32 +128,34 @@ class IntegratedGradients:
 
 
 @dataclasses.dataclass(frozen=True)
-class _Way:
-    """The straight way of each image from its baseline: `start` + t `away`, on which the score gains `gain` (N,)."""
+class _Path:
+    """The straight line from each baseline to its image: `start` + t `difference`; the score rises by `gain` (N,)."""
 
     model: Model
     start: FloatArray
-    away: FloatArray
+    difference: FloatArray
     targets: Targets
     gain: DoubleArray
 
-    def sums(self, at: DoubleArray, of: IntArray | None = None) -> DoubleArray:
+    def sums(self, fractions: DoubleArray, image_rows: IntArray | None = None) -> DoubleArray:
         """(N, H, W, C) sum of the gradients at these t, of all images or of these."""
-        of = np.arange(len(self.away)) if of is None else of
-        shares = at.astype(np.float32)[:, None, None, None]
-        totals = np.zeros((len(of), *self.away.shape[1:]))
-        space = np.empty((min(self.model.batch_size, len(of) * len(at)), *self.away.shape[1:]), np.float32)
-        for image, step in rows(len(of), len(at), self.model.batch_size):
-            path = space[: len(image)]
-            for i, some in runs(image):
-                np.multiply(shares[step[some]], self.away[of[i]], out=path[some])
-                path[some] += self.start[of[i]]
-            add_per_image(totals, image, gradients_of(self.model, path, self.targets.select(of[image])))
+        image_rows = np.arange(len(self.difference)) if image_rows is None else image_rows
+        shares = fractions.astype(np.float32)[:, None, None, None]
+        totals = np.zeros((len(image_rows), *self.difference.shape[1:]))
+        buffer = np.empty(
+            (min(self.model.batch_size, len(image_rows) * len(fractions)), *self.difference.shape[1:]), np.float32
+        )
+        for image, step in rows(len(image_rows), len(fractions), self.model.batch_size):
+            points = buffer[: len(image)]
+            for i, variants in runs(image):
+                np.multiply(shares[step[variants]], self.difference[image_rows[i]], out=points[variants])
+                points[variants] += self.start[image_rows[i]]
+            add_per_image(totals, image, gradients_of(self.model, points, self.targets.select(image_rows[image])))
         return totals
 
     def maps(self, means: DoubleArray) -> DoubleArray:
         """(N, H, W) of the mean gradients on the way."""
-        return (self.away * means).sum(axis=-1)
+        return (self.difference * means).sum(axis=-1)
 
     def diagnostics(self, means: DoubleArray) -> dict[str, FloatArray]:
         """By name, (N,) each."""
@@ -162,25 +164,25 @@ class _Way:
         return {"completeness_error": error.astype(np.float32), "score_difference": self.gain.astype(np.float32)}
 
 
-def _until_complete(way: _Way) -> Maps:
+def _until_complete(path: _Path) -> Maps:
     """Trapezoids: the ends count half, and twice as many steps need only the gradients in between."""
-    totals = way.sums(np.array([0.0, 1.0])) / 2 + way.sums(np.arange(1, FIRST) / FIRST)
+    totals = path.sums(np.array([0.0, 1.0])) / 2 + path.sums(np.arange(1, FIRST) / FIRST)
     steps = np.full(len(totals), FIRST)
     while True:
         means = totals / steps[:, None, None, None]
-        diagnostics = way.diagnostics(means)
+        diagnostics = path.diagnostics(means)
         poor = diagnostics["completeness_error"] >= ENOUGH
         unfinished = np.flatnonzero(poor & (steps < MOST))
         if not len(unfinished):
             break
-        between = steps[unfinished[0]]  # the same for all that are not finished
-        totals[unfinished] += way.sums((np.arange(between) + 0.5) / between, unfinished)
+        midpoints = steps[unfinished[0]]  # the same for all that are not finished
+        totals[unfinished] += path.sums((np.arange(midpoints) + 0.5) / midpoints, unfinished)
         steps[unfinished] *= 2
     notes = [f"{FIRST} to {MOST} steps, doubled until the completeness error is under {ENOUGH:.0%}"]
     if poor.any():
         notes.append(f"{poor.sum()} of {len(poor)} maps do not converge: at {MOST} steps they still miss their "
                      f"score difference by {ENOUGH:.0%} or more")  # fmt: skip
-    return Maps(way.maps(means).astype(np.float32), diagnostics | {"steps": steps.astype(np.float32)}, tuple(notes))
+    return Maps(path.maps(means).astype(np.float32), diagnostics | {"steps": steps.astype(np.float32)}, tuple(notes))
 
 
 METHODS = (IntegratedGradients,)

@@ -79,12 +79,12 @@ class KernelShap:
         segments, values, fits = [], [], []
         for i, labels in enumerate(superpixels(images, streams, self.segmentation, self.kernel)):
             one = slice(i, i + 1)
-            shown, weights, exact = coalitions(
+            coalition_masks, weights, exact = coalitions(
                 int(labels.max()) + 1, self.samples, streams.rng("kernel_shap", images.sample_ids[i])
             )
-            scores = self._scores(model, images.select(one), targets.select(one), labels, shown)
+            scores = self._scores(model, images.select(one), targets.select(one), labels, coalition_masks)
             segments.append(labels)
-            values.append(shapley_values(shown, weights, scores).astype(np.float32))
+            values.append(shapley_values(coalition_masks, weights, scores).astype(np.float32))
             fits.append((scores[1] - scores[0], exact, len(values[-1])))
         return segments_of(segments, values, ("score_difference", "exact", "superpixels"), fits)
 
@@ -105,33 +105,35 @@ def coalitions(n_players: int, samples: int, rng: np.random.Generator) -> tuple[
     """(n, S) who is shown, first nobody, then all; the weight of each of the others (n - 2,); whether all are there."""
     ends = np.array([[False] * n_players, [True] * n_players])
     mass = np.array([1 / (s * (n_players - s)) for s in range(1, n_players)])  # of all coalitions of a size
-    shown, weights, left = [ends], [], samples - 2
+    masks, weights, remaining = [ends], [], samples - 2
     for size in range(1, n_players // 2 + 1):
         sizes = {size, n_players - size}
-        still = np.arange(size, n_players - size + 1)  # sizes not yet taken, from the outside in
+        open_sizes = np.arange(size, n_players - size + 1)  # sizes not yet taken, from the outside in
         count = comb(n_players, size) * len(sizes)
         # All of this size, if fewer than would be drawn of it.
-        if count > left * sum(mass[s - 1] for s in sizes) / mass[still - 1].sum():
-            drawn = _drawn(n_players, still, mass[still - 1], left, rng)
-            shown.append(drawn)
-            weights.append(np.full(len(drawn), mass[still - 1].sum() / max(len(drawn), 1)))
-            return np.concatenate(shown), np.concatenate(weights), False
+        if count > remaining * sum(mass[s - 1] for s in sizes) / mass[open_sizes - 1].sum():
+            random_masks = _random_coalitions(n_players, open_sizes, mass[open_sizes - 1], remaining, rng)
+            masks.append(random_masks)
+            weights.append(np.full(len(random_masks), mass[open_sizes - 1].sum() / max(len(random_masks), 1)))
+            return np.concatenate(masks), np.concatenate(weights), False
         for s in sorted(sizes):
             all_of_size = np.zeros((comb(n_players, s), n_players), bool)
             members = np.array(list(itertools.combinations(range(n_players), s)))
             np.put_along_axis(all_of_size, members, values=True, axis=1)
-            shown.append(all_of_size)
+            masks.append(all_of_size)
             weights.append(np.full(len(all_of_size), mass[s - 1] / len(all_of_size)))
-        left -= count
-    return np.concatenate(shown), np.concatenate([np.empty(0), *weights]), True
+        remaining -= count
+    return np.concatenate(masks), np.concatenate([np.empty(0), *weights]), True
 
 
-def _drawn(n_players: int, sizes: IntArray, mass: DoubleArray, n: int, rng: np.random.Generator) -> BoolArray:
+def _random_coalitions(
+    n_players: int, sizes: IntArray, mass: DoubleArray, n: int, rng: np.random.Generator
+) -> BoolArray:
     """(n, S) coalitions of these sizes, drawn with the mass of each size, every second one the rest of the last."""
     pairs = -(-n // 2)
-    chosen = rng.choice(sizes, pairs, p=mass / mass.sum())
-    shown = rng.random((pairs, n_players)).argsort(axis=1).argsort(axis=1) < chosen[:, None]
-    return np.stack([shown, ~shown], axis=1).reshape(-1, n_players)[:n]
+    pair_sizes = rng.choice(sizes, pairs, p=mass / mass.sum())
+    masks = rng.random((pairs, n_players)).argsort(axis=1).argsort(axis=1) < pair_sizes[:, None]
+    return np.stack([masks, ~masks], axis=1).reshape(-1, n_players)[:n]
 
 
 def shapley_values(shown: BoolArray, weights: DoubleArray, scores: FloatArray) -> DoubleArray:
@@ -140,9 +142,9 @@ def shapley_values(shown: BoolArray, weights: DoubleArray, scores: FloatArray) -
     Their sum is given, so that the last value is the rest. Where there are fewer coalitions than superpixels, the
     solution of smallest length.
     """
-    nobody, gain = float(scores[0]), float(scores[1]) - float(scores[0])
+    empty_score, gain = float(scores[0]), float(scores[1]) - float(scores[0])
     z = shown[2:].astype(np.float64)
-    y = scores[2:].astype(np.float64) - nobody - z[:, -1] * gain
+    y = scores[2:].astype(np.float64) - empty_score - z[:, -1] * gain
     root = np.sqrt(weights)
     others = np.linalg.lstsq(root[:, None] * (z[:, :-1] - z[:, -1:]), root * y)[0]
     return np.append(others, gain - others.sum())

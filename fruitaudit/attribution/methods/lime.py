@@ -113,7 +113,7 @@ class Lime:
             """(n, 1): to the package a model with a single class."""
             return scores_of(model, values, target.select(np.zeros(len(values), np.int64)), self.explains)[:, None]
 
-        found = _explainer(seed).explain_instance(
+        explanation = _explainer(seed).explain_instance(
             image.values[0],
             score,
             labels=(0,),
@@ -126,9 +126,9 @@ class Lime:
             random_seed=seed,
         )
         coefficients = np.zeros(labels.max() + 1, np.float32)
-        for superpixel, weight in found.local_exp[0]:
+        for superpixel, weight in explanation.local_exp[0]:
             coefficients[superpixel] = weight
-        return coefficients, (found.score, found.intercept[0], len(coefficients))
+        return coefficients, (explanation.score, explanation.intercept[0], len(coefficients))
 
     def model_passes(self, n_images: int, input_shape: Shape) -> Passes:
         return Passes(forward=n_images * self.samples)

@@ -75,12 +75,12 @@ class Lrp:
     def __call__(self, model: Model, images: Images, targets: Targets, streams: Streams) -> Maps:
         dense, convolution, first = map(_rule, (self.dense, self.convolution, self.first))
         rules = LrpRules(dense, convolution, first, images.low, images.high)
-        found = model.propagate(rules, images.values, logit_weights(targets, model.n_classes))
-        scores, kept = found.scores, found.kept_inside
-        values = found.arrived.sum(axis=-1)
-        gap = abs(scores - values.sum(axis=(1, 2), dtype=np.float64) - kept)
+        propagated = model.propagate(rules, images.values, logit_weights(targets, model.n_classes))
+        scores, kept_inside = propagated.scores, propagated.kept_inside
+        values = propagated.input_signals.sum(axis=-1)
+        gap = abs(scores - values.sum(axis=(1, 2), dtype=np.float64) - kept_inside)
         error = (gap / np.maximum(abs(scores), np.finfo(np.float32).eps)).astype(np.float32)
-        return Maps(values, {"conservation_error": error, "score": scores, "kept_inside": kept})
+        return Maps(values, {"conservation_error": error, "score": scores, "kept_inside": kept_inside})
 
     def model_passes(self, n_images: int, input_shape: Shape) -> Passes:
         return Passes(forward=n_images, gradient=n_images)
@@ -89,8 +89,8 @@ class Lrp:
 def _rule(text: str) -> LrpRule:
     """As an option writes it: a name and its number, "gamma 0.25"."""
     name, _, number = text.partition(" ")
-    usual = {"epsilon": 1e-6, "gamma": 0.25, "alpha": 2.0}.get(name, 0.0)
-    return LrpRule(cast("Any", name), float(number) if number else usual)
+    default = {"epsilon": 1e-6, "gamma": 0.25, "alpha": 2.0}.get(name, 0.0)
+    return LrpRule(cast("Any", name), float(number) if number else default)
 
 
 METHODS = (Lrp,)

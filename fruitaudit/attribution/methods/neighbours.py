@@ -18,10 +18,10 @@ from fruitaudit.records.evidence import Neighbours
 from fruitaudit.records.explanations import Targets
 from fruitaudit.runtime.streams import Streams
 
-CENTRE = 64
+CENTRE_IMAGES = 64
 """Reference images whose mean activation is taken for what every image has."""
-ALWAYS = 100_000_000
-"""Bytes of features that are held at once, however little memory a batch takes."""
+BLOCK_BYTES = 100_000_000
+"""Bytes of features that may always be in memory, however little a batch takes."""
 
 
 @dataclass(frozen=True, config=OPTIONS)
@@ -38,9 +38,9 @@ class NearestNeighbours:
     again for each block of reference images that fits.
 
     Parameters: `neighbours` how many; `metric`; `layer` whose output is compared, left out: what the last dense layer
-    sees; `among` "all" reference images, or the "medoids", one a class: that with the smallest sum of distances to the
-    others of its class; `patch` side of the patch in places of the last layer that has any; `reference_images` to
-    compare with.
+    sees; `among` "all" reference images, or the "medoids", one per class: the image with the smallest sum of distances
+    to the others of its class; `patch` side of the patch in places of the last layer that has any; `reference_images`
+    to compare with.
     Returns reference images, nearest first, with their distances; as diagnostics `nearest` (the distance of the
     nearest), and `same_class`, the share of neighbours that have the class explained.
     Raises CannotExplain without reference images, or where the model's layers are hidden.
@@ -76,58 +76,60 @@ class NearestNeighbours:
         return self.reference_images
 
     def __call__(self, model: Model, images: Images, targets: Targets, streams: Streams) -> Neighbours:
-        known = images.background
-        if known is None or len(known.values) < 2:
+        references = images.background
+        if references is None or len(references.values) < 2:
+            count = 0 if references is None else len(references.values)
             raise CannotExplain("nearest neighbours are looked for among at least 2 reference images, and there are "
-                                f"{0 if known is None else len(known.values)}; name a split with the role reference "
-                                "that has more")  # fmt: skip
-        ours = _Pictures(model, images.values, self.layer, len(images))
-        theirs = _Pictures(model, known.values, self.layer, CENTRE)
-        distances, between = self._compared(ours, theirs, self._width(model))
-        own = np.array(images.sample_ids)[:, None] == np.array(known.sample_ids)
-        distances[own] = np.inf
-        np.fill_diagonal(between, np.inf)
+                                f"{count}; name a split with the role reference that has more")  # fmt: skip
+        explained = _FeatureSource(model, images.values, self.layer, len(images))
+        compared = _FeatureSource(model, references.values, self.layer, CENTRE_IMAGES)
+        distances, reference_distances = self._distance_matrices(explained, compared, self._width(model))
+        is_same = np.array(images.sample_ids)[:, None] == np.array(references.sample_ids)
+        distances[is_same] = np.inf
+        np.fill_diagonal(reference_distances, np.inf)
         nearest = distances.min(axis=1)
-        unusual = (between.min(axis=1) < nearest[:, None]).mean(axis=1).astype(np.float32)
-        candidates = np.arange(len(known.values))
+        unusual = (reference_distances.min(axis=1) < nearest[:, None]).mean(axis=1).astype(np.float32)
+        candidates = np.arange(len(references.values))
         if self.among == "medoids":
-            candidates = medoids(between, known.labels)
-        k = min(self.neighbours, int((~own[:, candidates]).sum(axis=1).min()))
+            candidates = medoids(reference_distances, references.labels)
+        k = min(self.neighbours, int((~is_same[:, candidates]).sum(axis=1).min()))
         order = np.argsort(distances[:, candidates], axis=1, kind="stable")[:, :k]
-        which = candidates[order].astype(np.int64)
-        labels = known.labels[which]
+        neighbour_rows = candidates[order].astype(np.int64)
+        labels = references.labels[neighbour_rows]
         return Neighbours(
-            values=known.values[which],
+            values=references.values[neighbour_rows],
             labels=labels,
-            distances=np.take_along_axis(distances, which, axis=1).astype(np.float32),
+            distances=np.take_along_axis(distances, neighbour_rows, axis=1).astype(np.float32),
             unusual=unusual,
-            sample_ids=tuple(tuple(known.sample_ids[i] for i in row) for row in which),
-            boxes=_boxes(model, ours, theirs, which, self.patch, images.values.shape[1:3]),
+            sample_ids=tuple(tuple(references.sample_ids[i] for i in row) for row in neighbour_rows),
+            boxes=_boxes(model, explained, compared, neighbour_rows, self.patch, images.values.shape[1:3]),
             low=images.low,
             high=images.high,
             diagnostics={
                 "nearest": nearest.astype(np.float32),
                 "same_class": (labels == targets.classes[:, None]).mean(axis=1).astype(np.float32),
             },
-            notes=(f"among {len(candidates)} of {known.population} reference images",),
+            notes=(f"among {len(candidates)} of {references.population} reference images",),
         )
 
-    def _compared(self, ours: _Pictures, theirs: _Pictures, width: int) -> tuple[DoubleArray, DoubleArray]:
-        """(N, M) and (M, M) distances of (N, width) and (M, width) features, of which a block and a batch are held."""
-        n, m, size = len(ours.values), len(theirs.values), _at_once(ours.model, width)
-        distances, between = np.empty((n, m)), np.empty((m, m))
+    def _distance_matrices(
+        self, explained: _FeatureSource, compared: _FeatureSource, width: int
+    ) -> tuple[DoubleArray, DoubleArray]:
+        """(N, M) and (M, M) distances of (N, width) and (M, width) features; one block and one batch are in memory."""
+        n, m, size = len(explained.values), len(compared.values), _block_size(explained.model, width)
+        distances, reference_distances = np.empty((n, m)), np.empty((m, m))
         for start in range(0, m, size):
             block = slice(start, min(start + size, m))
-            held = np.empty((block.stop - start, width))
-            for rows, features in theirs.batches(block):
-                held[rows.start - start : rows.stop - start] = self._comparable(features)
-            between[block, block] = self._distances(held, held)
-            for rows, features in ours.batches(slice(0, n)):
-                distances[rows, block] = self._distances(self._comparable(features), held)
-            for rows, features in theirs.batches(slice(block.stop, m)):
-                between[rows, block] = self._distances(self._comparable(features), held)
-                between[block, rows] = between[rows, block].T
-        return distances, between
+            block_features = np.empty((block.stop - start, width))
+            for rows, features in compared.batches(block):
+                block_features[rows.start - start : rows.stop - start] = self._comparable(features)
+            reference_distances[block, block] = self._distances(block_features, block_features)
+            for rows, features in explained.batches(slice(0, n)):
+                distances[rows, block] = self._distances(self._comparable(features), block_features)
+            for rows, features in compared.batches(slice(block.stop, m)):
+                reference_distances[rows, block] = self._distances(self._comparable(features), block_features)
+                reference_distances[block, rows] = reference_distances[rows, block].T
+        return distances, reference_distances
 
     def _width(self, model: Model) -> int:
         """How many features there are."""
@@ -153,70 +155,85 @@ class NearestNeighbours:
 
     def passes_on(self, model: Model, n_images: int) -> Passes:
         """Each block of reference images is compared with the images and with all reference images after it."""
-        blocks = range(0, self.reference_images, _at_once(model, self._width(model)))
-        theirs = sum(self.reference_images - start for start in blocks)
-        return Passes(forward=theirs + n_images * (len(blocks) + self.neighbours))
+        blocks = range(0, self.reference_images, _block_size(model, self._width(model)))
+        reference_passes = sum(self.reference_images - start for start in blocks)
+        return Passes(forward=reference_passes + n_images * (len(blocks) + self.neighbours))
 
 
 @dataclasses.dataclass
-class _Pictures:
+class _FeatureSource:
     """Images whose features are computed batch by batch, as often as they are asked for."""
 
     model: Model
     values: FloatArray
     layer: str | None
     first: int
-    """Of so many, what the last layer with places answers is kept from the same passes."""
+    """Keep the CAM-layer activations of the first `first` images."""
     _places: list[FloatArray] = dataclasses.field(default_factory=list)
 
     def batches(self, rows: slice) -> Iterator[tuple[slice, FloatArray]]:
         """(rows, features) of each batch of these rows."""
         for start in range(rows.start, rows.stop, self.model.batch_size):
-            some, path = slice(start, min(start + self.model.batch_size, rows.stop)), self.model.cam_layer
-            new = path is not None and start == sum(map(len, self._places)) < self.first
-            features, *places = self.model.features_at(self.values[some], (self.layer, path) if new else (self.layer,))
+            batch, path = slice(start, min(start + self.model.batch_size, rows.stop)), self.model.cam_layer
+            is_first = path is not None and start == sum(map(len, self._places)) < self.first
+            features, *places = self.model.features_at(
+                self.values[batch], (self.layer, path) if is_first else (self.layer,)
+            )
             self._places += places
-            yield some, features
+            yield batch, features
 
     @property
     def at_places(self) -> FloatArray:
-        """(first, ...) a row an image."""
+        """(first, ...), one row per image."""
         return np.concatenate(self._places)[: self.first]
 
 
-def _at_once(model: Model, width: int) -> int:
-    """So many images that what they give at a layer, in 64 bits, is as large as what all layers give for a batch."""
-    given = sum(prod(side or 1 for side in layer.shape) for layer in model.layers)
-    return max(max(model.batch_size * given * 4, ALWAYS) // (width * 8), 1)
+def _block_size(model: Model, width: int) -> int:
+    """Number of images whose features, in float64, take as much memory as all activations of one batch."""
+    numbers = sum(prod(side or 1 for side in layer.shape) for layer in model.layers)
+    return max(max(model.batch_size * numbers * 4, BLOCK_BYTES) // (width * 8), 1)
 
 
 def _boxes(
-    model: Model, ours: _Pictures, theirs: _Pictures, which: IntArray, patch: int, size: tuple[int, int]
+    model: Model,
+    explained: _FeatureSource,
+    compared: _FeatureSource,
+    neighbour_rows: IntArray,
+    patch: int,
+    size: tuple[int, int],
 ) -> IntArray:
     """(N, k, 2, 4) the patch in the image and in each neighbour that match best; -1 without places."""
-    boxes, path = np.full((*which.shape, 2, 4), -1, np.int64), model.cam_layer
+    boxes, path = np.full((*neighbour_rows.shape, 2, 4), -1, np.int64), model.cam_layer
     if path is None:
         return boxes
-    ours_at, first = ours.at_places, theirs.at_places
-    step = max(_at_once(model, ours_at.shape[1]) // max(which.shape[1], 1), 1)
-    for start in range(0, len(which), step):
-        some = slice(start, start + step)
-        shown, rows = np.unique(which[some], return_inverse=True)
-        others = activations(model, theirs.values[shown], path)
-        own, centres = (one.reshape(-1, *others.shape[1:]) for one in (ours_at[some], first))
+    explained_activations, reference_activations = explained.at_places, compared.at_places
+    step = max(_block_size(model, explained_activations.shape[1]) // max(neighbour_rows.shape[1], 1), 1)
+    for start in range(0, len(neighbour_rows), step):
+        batch = slice(start, start + step)
+        shown_rows, rows = np.unique(neighbour_rows[batch], return_inverse=True)
+        neighbour_activations = activations(model, compared.values[shown_rows], path)
+        explained_batch, centres = (
+            array.reshape(-1, *neighbour_activations.shape[1:])
+            for array in (explained_activations[batch], reference_activations)
+        )
         centre = centres.mean(axis=(0, 1, 2))
-        boxes[some] = best_patches(own - centre, (others - centre)[rows.reshape(which[some].shape)], patch, size)
+        boxes[batch] = best_patches(
+            explained_batch - centre,
+            (neighbour_activations - centre)[rows.reshape(neighbour_rows[batch].shape)],
+            patch,
+            size,
+        )
     return boxes
 
 
-def medoids(between: DoubleArray, labels: IntArray) -> IntArray:
+def medoids(distances: DoubleArray, labels: IntArray) -> IntArray:
     """Row of each class's medoid, of (M, M) distances."""
-    found = []
+    medoid_rows = []
     for label in np.unique(labels):
         rows = np.flatnonzero(labels == label)
-        inside = between[np.ix_(rows, rows)]
-        found.append(rows[np.where(np.isfinite(inside), inside, 0).sum(axis=1).argmin()])
-    return np.array(found, dtype=np.int64)
+        inside = distances[np.ix_(rows, rows)]
+        medoid_rows.append(rows[np.where(np.isfinite(inside), inside, 0).sum(axis=1).argmin()])
+    return np.array(medoid_rows, dtype=np.int64)
 
 
 METHODS = (NearestNeighbours,)

@@ -62,15 +62,17 @@ class Occlusion:
     def __call__(self, model: Model, images: Images, targets: Targets, streams: Streams) -> Maps:
         height, width = images.values.shape[1:3]
         corners = self._corners(height, width)
-        shown = hidden(images, self.fill)
-        whole = scores_of(model, images.values, targets, self.explains)
+        baseline = hidden(images, self.fill)
+        unchanged_scores = scores_of(model, images.values, targets, self.explains)
         drops = np.empty((len(images), len(corners)), np.float32)
         for image, window in rows(len(images), len(corners), model.batch_size):
             values = images.values[image]
             for row, (i, (top, left)) in enumerate(zip(image, corners[window], strict=True)):
                 area = np.s_[top : top + self.patch, left : left + self.patch]
-                values[row][area] = shown[i][area]
-            drops[image, window] = whole[image] - scores_of(model, values, targets.select(image), self.explains)
+                values[row][area] = baseline[i][area]
+            drops[image, window] = unchanged_scores[image] - scores_of(
+                model, values, targets.select(image), self.explains
+            )
         return Maps(self._mean_over_windows(drops, corners, height, width))
 
     def _corners(self, height: int, width: int) -> IntArray:

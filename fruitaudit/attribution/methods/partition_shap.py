@@ -66,8 +66,8 @@ class PartitionShap:
     def __call__(self, model: Model, images: Images, targets: Targets, streams: Streams) -> Maps:
         # As many trees at once as the model takes images: every tile keeps its context, which is as large as a map.
         groups = [slice(start, start + model.batch_size) for start in range(0, len(images), model.batch_size)]
-        made = [self._maps(model, images.select(some), targets.select(some)) for some in groups]
-        maps, gains = (np.concatenate(parts).astype(np.float32) for parts in zip(*made, strict=True))
+        group_maps = [self._maps(model, images.select(group), targets.select(group)) for group in groups]
+        maps, gains = (np.concatenate(parts).astype(np.float32) for parts in zip(*group_maps, strict=True))
         return Maps(maps, {"score_difference": gains})
 
     def _maps(self, model: Model, images: Images, targets: Targets) -> tuple[DoubleArray, DoubleArray]:
@@ -75,21 +75,25 @@ class PartitionShap:
         filled = hidden(images, self.hide)
 
         def score(image: IntArray, shown: list[BoolArray]) -> FloatArray:
-            made = ahead(_masked(images.values, filled, image, shown, model.batch_size))
-            return np.concatenate([scores_of(model, v, targets.select(i), self.explains) for i, v in made])
+            batches = ahead(_masked(images.values, filled, image, shown, model.batch_size))
+            return np.concatenate([scores_of(model, v, targets.select(i), self.explains) for i, v in batches])
 
         height, width = images.values.shape[1:3]
-        nothing, everything = np.zeros((height, width), bool), np.ones((height, width), bool)
+        none_shown, all_shown = np.zeros((height, width), bool), np.ones((height, width), bool)
         each = np.arange(len(images))
-        ends = score(np.tile(each, 2), [nothing] * len(each) + [everything] * len(each)).astype(np.float64)
+        ends = score(np.tile(each, 2), [none_shown] * len(each) + [all_shown] * len(each)).astype(np.float64)
         low, high = ends.reshape(2, -1)
         splits = (self.samples - 2) // 2
-        trees = [_Tree(splits, _Tile(0, 0, height, width, nothing, *pair, 1.0)) for pair in zip(low, high, strict=True)]
+        trees = [
+            _Tree(splits, _Tile(0, 0, height, width, none_shown, *pair, 1.0)) for pair in zip(low, high, strict=True)
+        ]
         while split := [(i, tile) for i, tree in enumerate(trees) for tile in tree.largest()]:
             pairs = [(tile.with_half(0), tile.with_half(1)) for _, tile in split]
             scores = score(np.array([i for i, _ in split]).repeat(2), list(itertools.chain(*pairs)))
-            for (i, tile), shown, two in zip(split, pairs, scores.reshape(-1, 2).astype(np.float64), strict=True):
-                trees[i].add(tile.split(shown, two))
+            for (i, tile), shown, pair_scores in zip(
+                split, pairs, scores.reshape(-1, 2).astype(np.float64), strict=True
+            ):
+                trees[i].add(tile.split(shown, pair_scores))
         return np.stack([tree.spread((height, width)) for tree in trees]), high - low
 
     def model_passes(self, n_images: int, input_shape: Shape) -> Passes:
@@ -173,16 +177,16 @@ class _Tree:
 
 
 def _masked(
-    values: FloatArray, filled: FloatArray, image: IntArray, shown: list[BoolArray], batch_size: int
+    values: FloatArray, filled: FloatArray, image: IntArray, all_masks: list[BoolArray], batch_size: int
 ) -> Iterator[tuple[IntArray, FloatArray]]:
     """Batches of images (B, H, W, C) of which only some pixels are shown, and which image each one is."""
-    space = in_turn(min(batch_size, len(shown)), *values.shape[1:])
-    for start in range(0, len(shown), batch_size):
-        rows, masks = image[start : start + batch_size], shown[start : start + batch_size]
-        made = next(space)[: len(rows)]
+    buffers = in_turn(min(batch_size, len(all_masks)), *values.shape[1:])
+    for start in range(0, len(all_masks), batch_size):
+        rows, masks = image[start : start + batch_size], all_masks[start : start + batch_size]
+        batch = next(buffers)[: len(rows)]
         for i, variants in runs(rows):
-            shown_or_hidden(values[i], filled[i], masks[variants], made[variants])
-        yield rows, made
+            shown_or_hidden(values[i], filled[i], masks[variants], batch[variants])
+        yield rows, batch
 
 
 METHODS = (PartitionShap,)

@@ -63,17 +63,17 @@ class Rise:
 
     def __call__(self, model: Model, images: Images, targets: Targets, streams: Streams) -> Maps:
         # Scores are counted from the first of each image on, so that float32 keeps the digits of their differences.
-        first, scored = np.full(len(images), np.nan, np.float32), np.zeros(len(images))
-        weighted, shown = np.zeros((2, len(images), images.values[0, :, :, 0].size))
+        first, score_sums = np.full(len(images), np.nan, np.float32), np.zeros(len(images))
+        weighted_masks, mask_sums = np.zeros((2, len(images), images.values[0, :, :, 0].size))
         for image, masks, values in ahead(self._masked(images, streams, model.batch_size)):
             scores = scores_of(model, values, targets.select(image), self.explains)
-            for i, some in runs(image):
-                first[i] = scores[some.start] if np.isnan(first[i]) else first[i]
-                gains, flat = scores[some] - first[i], masks[some].reshape(len(scores[some]), -1)
-                scored[i] += gains.sum()
-                weighted[i] += np.einsum("n,np->p", gains, flat)
-                shown[i] += flat.sum(axis=0)
-        maps = (weighted - scored[:, None] / self.samples * shown) / (self.shown * self.samples)
+            for i, variants in runs(image):
+                first[i] = scores[variants.start] if np.isnan(first[i]) else first[i]
+                gains, flat = scores[variants] - first[i], masks[variants].reshape(len(scores[variants]), -1)
+                score_sums[i] += gains.sum()
+                weighted_masks[i] += np.einsum("n,np->p", gains, flat)
+                mask_sums[i] += flat.sum(axis=0)
+        maps = (weighted_masks - score_sums[:, None] / self.samples * mask_sums) / (self.shown * self.samples)
         return Maps(maps.reshape(images.values.shape[:3]).astype(np.float32))
 
     def _masked(
@@ -81,8 +81,8 @@ class Rise:
     ) -> Iterator[tuple[IntArray, FloatArray, FloatArray]]:
         """Batches of image, mask (B, H, W) and masked copy (B, H, W, C)."""
         filled = np.ascontiguousarray(hidden(images, self.fill))  # three numbers at a time would be slow to add
-        away = images.values - filled
-        # One generator an image, drawn from in the order of its masks: batches do not matter.
+        difference = images.values - filled
+        # One generator per image, drawn from in the order of its masks: batches do not matter.
         generators = [streams.rng("rise", sample_id) for sample_id in images.sample_ids]
         height, width, channels = images.values.shape[1:]
         all_masks, all_values = in_turn(batch_size, height, width), in_turn(batch_size, height, width, channels)
@@ -92,7 +92,7 @@ class Rise:
                 mask[:] = self.mask(generators[i], height, width)
             for i, variants in runs(image):
                 for channel in range(channels):  # three numbers at a time would be slow
-                    np.multiply(masks[variants], away[i, :, :, channel], out=values[variants, :, :, channel])
+                    np.multiply(masks[variants], difference[i, :, :, channel], out=values[variants, :, :, channel])
                 if filled[i].any():
                     values[variants] += filled[i]
             yield image, masks, values

@@ -58,20 +58,24 @@ class ScoreCam:
     def __call__(self, model: Model, images: Images, targets: Targets, streams: Streams) -> Maps:
         path = layer_for(model, self.layer, "Score-CAM")
         inside = activations(model, images.values, path)
-        masks, uneven = _unit_masks(inside)
-        image, channel = np.nonzero(uneven)
-        scores = np.full(uneven.shape, -np.inf)
+        masks, is_mask = _unit_masks(inside)
+        image, channel = np.nonzero(is_mask)
+        scores = np.full(is_mask.shape, -np.inf)
 
-        def batch(some: IntArray) -> tuple[IntArray, FloatArray]:
-            return some, _seen_through(images, masks, image[some], channel[some])
+        def batch(variants: IntArray) -> tuple[IntArray, FloatArray]:
+            return variants, _masked_images(images, masks, image[variants], channel[variants])
 
         batches = (variant for _, variant in rows(1, len(image), model.batch_size))
-        for some, seen in ahead(map(batch, batches)):
-            scores[image[some], channel[some]] = pick(model.logits(seen), targets.select(image[some]))
+        for variants, masked_images in ahead(map(batch, batches)):
+            scores[image[variants], channel[variants]] = pick(
+                model.logits(masked_images), targets.select(image[variants])
+            )
         weights = _softmax(scores)
         maps = np.maximum(np.einsum("nhwk,nk->nhw", inside.astype(np.float64), weights), 0).astype(np.float32)
-        made = enlarged(maps, images, path)
-        return Maps(made.values, {"largest_weight": weights.max(axis=1).astype(np.float32)}, made.notes)
+        enlarged_maps = enlarged(maps, images, path)
+        return Maps(
+            enlarged_maps.values, {"largest_weight": weights.max(axis=1).astype(np.float32)}, enlarged_maps.notes
+        )
 
     def model_passes(self, n_images: int, input_shape: Shape) -> Passes:
         return Passes(forward=n_images)
@@ -89,15 +93,15 @@ def _unit_masks(inside: FloatArray) -> tuple[FloatArray, npt.NDArray[np.bool_]]:
     return (inside - low) / np.where(span > 0, span, 1), (span > 0)[:, 0, 0]
 
 
-def _seen_through(images: Images, masks: FloatArray, image: IntArray, channel: IntArray) -> FloatArray:
+def _masked_images(images: Images, masks: FloatArray, image: IntArray, channel: IntArray) -> FloatArray:
     """(B, H, W, C): what is left of each image behind the mask, on black."""
     _, height, width, channels = images.values.shape
-    large = [bilinear(masks[i, :, :, k], height, width) for i, k in zip(image, channel, strict=True)]
-    seen = by_number(np.stack(large), channels)
+    enlarged_masks = [bilinear(masks[i, :, :, k], height, width) for i, k in zip(image, channel, strict=True)]
+    masked_images = by_number(np.stack(enlarged_masks), channels)
     for i, variants in runs(image):
-        seen[variants] *= images.values[i] - images.low
-    seen += np.broadcast_to(images.low, seen.shape[1:]).astype(np.float32, order="C")
-    return seen
+        masked_images[variants] *= images.values[i] - images.low
+    masked_images += np.broadcast_to(images.low, masked_images.shape[1:]).astype(np.float32, order="C")
+    return masked_images
 
 
 def _softmax(scores: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:

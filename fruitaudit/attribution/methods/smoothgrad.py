@@ -24,7 +24,7 @@ class SmoothGrad:
     so that a dull photo is not probed with less noise than a bright one; e takes 65,536 values, equally likely and at
     most 4.3 deviations from 0, whose distribution is that of N(0, 1) to 1.1e-5.
 
-    Parameters: `samples` noisy copies an image; `noise` standard deviation as a share of the range, 0..1;
+    Parameters: `samples` noisy copies per image; `noise` standard deviation as a share of the range, 0..1;
     `channels` joins the colour channels ("sum" keeps the sign).
     Returns maps (N, H, W) in logit per unit of model input, >= 0 unless `channels` is "sum".
     """

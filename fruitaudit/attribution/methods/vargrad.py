@@ -22,7 +22,7 @@ class VarGrad:
     Differs from the paper: divided by n - 1, which makes it free of bias; noise is a share of the range that the
     preprocessing can give.
 
-    Parameters: `samples` noisy copies an image, >= 2, those of SmoothGrad; `noise` standard deviation as a share of
+    Parameters: `samples` noisy copies per image, >= 2, those of SmoothGrad; `noise` standard deviation as a share of
     the range, 0..1; `channels` joins the colour channels.
     Returns maps (N, H, W) in squared logit per squared unit of model input, >= 0.
     """

@@ -32,7 +32,7 @@ def summarise(classifier: Classifier, *, class_names: tuple[str, ...], class_nam
 
 
 def layer_rows(classifier: Classifier) -> tuple[LayerRow, ...]:
-    """One row a layer call, in running order. Each weight counts once, for the innermost layer that holds it."""
+    """One row per layer call, in running order. Each weight counts once, for the innermost layer that holds it."""
     counted: set[int] = set()
     parameters: dict[int, int] = {}
     # Inner layers return before the layer around them, so that the outer one keeps only what is its own.
@@ -42,10 +42,10 @@ def layer_rows(classifier: Classifier) -> tuple[LayerRow, ...]:
         LayerRow(call.path, call.kind, call.shape, parameters[id(call)], call.depth, *details(call.layer))
         for call in classifier.trace.begun
     ]
-    if left := _count_new(classifier.network, counted):
+    if unassigned := _count_new(classifier.network, counted):
         kind = type(classifier.network).__name__
-        held = ("weights that none of its layers holds",) * 2
-        rows.append(LayerRow(classifier.network.name, kind, (), left, 0, *held))
+        note = ("weights that none of its layers holds",) * 2
+        rows.append(LayerRow(classifier.network.name, kind, (), unassigned, 0, *note))
     return tuple(rows)
 
 

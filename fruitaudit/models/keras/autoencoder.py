@@ -36,10 +36,10 @@ class KerasAutoencoder:
         self.network, self.shape = network, shape
 
     def reconstructions(self, values: FloatArray) -> FloatArray:
-        """(N, H, W, C) -> what it makes of them, float32. Raises ValueError where it takes other images."""
+        """(N, H, W, C) -> their reconstructions, float32. Raises ValueError where it takes other images."""
         starts = range(0, max(len(values), 1), BATCH)
         try:
-            return np.concatenate([self._made(values[i : i + BATCH]).numpy() for i in starts])
+            return np.concatenate([self._reconstruct(values[i : i + BATCH]).numpy() for i in starts])
         except tf.errors.OpError as error:
             raise ValueError(str(error)) from error
 
@@ -48,16 +48,16 @@ class KerasAutoencoder:
         return np.asarray(self._gradients(values, span))
 
     @cached_property
-    def _made(self) -> Any:
+    def _reconstruct(self) -> Any:
         return self._compiled(self._call)
 
     @cached_property
     def _gradients(self) -> Any:
         def gradients(values: Any, span: Any) -> Any:
-            made = self._call(values)
-            misfit = (made - values) * (2 / span**2)
-            [pull] = tf.gradients(made, values, misfit)
-            return -misfit if pull is None else pull - misfit
+            reconstruction = self._call(values)
+            misfit = (reconstruction - values) * (2 / span**2)
+            [gradient] = tf.gradients(reconstruction, values, misfit)
+            return -misfit if gradient is None else gradient - misfit
 
         return self._compiled(gradients, tf.TensorSpec((None,), tf.float32))
 

@@ -13,18 +13,18 @@ from contextlib import contextmanager
 def _quiet_stderr() -> Iterator[None]:
     """Hold back what C++ writes to file descriptor 2, and show it only when the block fails."""
     sys.stderr.flush()
-    kept = os.dup(2)
+    descriptor = os.dup(2)
     with tempfile.TemporaryFile() as hidden:
         os.dup2(hidden.fileno(), 2)
         try:
             yield
         except Exception:
             hidden.seek(0)
-            os.write(kept, hidden.read())
+            os.write(descriptor, hidden.read())
             raise
         finally:
-            os.dup2(kept, 2)
-            os.close(kept)
+            os.dup2(descriptor, 2)
+            os.close(descriptor)
 
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")

@@ -1,6 +1,6 @@
 """Walks the traced network from its scores back to its images, each operation by a rule of its own.
 
-What is passed back is a *signal* a tensor: a gradient, or whatever the rules make of it. Rules are written for the
+Each tensor gets one *signal*: a gradient, or whatever the rules make of it. Rules are written for the
 operations that TensorFlow executes (Conv2D, Relu, ...), not for layers, so that nested, subclassed and functional
 models are all the same to them. The network is only read: no layer, weight or registered gradient is touched.
 
@@ -49,7 +49,7 @@ class TracedOperation:
         return [self.partner.inputs[i] for i in self.needed]
 
 
-_SAID = {"StatefulPartitionedCall": "StatefulPartitionedCall (a function that could not be unfolded)"}
+_KIND_NAMES = {"StatefulPartitionedCall": "StatefulPartitionedCall (a function that could not be unfolded)"}
 
 Rule = Callable[[TracedOperation, Signals], Signals]
 """From the signals at the outputs of an operation to those at its `needed` inputs."""
@@ -61,12 +61,15 @@ def steps_between(images: Any, scores: Any, partner: tuple[Any, Any] | None = No
 
     `partner`: images and scores of another trace of the same network, to be walked in step with the first.
     """
-    found = _between(images, scores)
-    others = found if partner is None else _between(*partner)
-    if [(op.type, needed) for op, needed in found] != [(op.type, needed) for op, needed in others]:
+    operations = _between(images, scores)
+    partner_operations = operations if partner is None else _between(*partner)
+    if [(op.type, needed) for op, needed in operations] != [(op.type, needed) for op, needed in partner_operations]:
         raise CannotExplain("two traces of this model differ in their operations, so that no reference can be "
                             "compared with an image; use integrated_gradients instead")  # fmt: skip
-    return [TracedOperation(op, other, needed) for (op, needed), (other, _) in zip(found, others, strict=True)]
+    return [
+        TracedOperation(op, other, needed)
+        for (op, needed), (other, _) in zip(operations, partner_operations, strict=True)
+    ]
 
 
 def _between(images: Any, scores: Any) -> list[tuple[Any, tuple[int, ...]]]:
@@ -84,15 +87,15 @@ def _between(images: Any, scores: Any) -> list[tuple[Any, tuple[int, ...]]]:
     return [(op, needed[op]) for op in ordered]
 
 
-def _in_order(op: Any, seen: set[Any], inputs_of: Callable[[Any], Sequence[Any]]) -> Iterator[Any]:
+def _in_order(op: Any, visited: set[Any], inputs_of: Callable[[Any], Sequence[Any]]) -> Iterator[Any]:
     """Every operation that `op` is made of, each after its inputs; networks are too deep to recurse."""
     stack = [(op, False)]
     while stack:
         op, entered = stack.pop()
         if entered:
             yield op
-        elif op not in seen:
-            seen.add(op)
+        elif op not in visited:
+            visited.add(op)
             stack.append((op, True))
             stack += [(t.op, False) for t in inputs_of(op)]
 
@@ -101,7 +104,7 @@ def require_rules(steps: Sequence[TracedOperation], rules: BackwardRules, title:
     """Raises CannotExplain with the operations that have no rule, and the method to use instead."""
     missing = sorted({step.kind for step in steps} - rules.keys())
     if missing:
-        missing = [_SAID.get(kind, kind) for kind in missing]
+        missing = [_KIND_NAMES.get(kind, kind) for kind in missing]
         raise CannotExplain(f"{title} has no rule for {', '.join(missing)} in this model; use {instead} instead")
     if not steps:
         raise CannotExplain(f"the model's scores do not depend on its images by any known operation; use {instead}")
@@ -109,19 +112,19 @@ def require_rules(steps: Sequence[TracedOperation], rules: BackwardRules, title:
 
 def walk_back(steps: Sequence[TracedOperation], scores: Any, signal: Any, images: Any, rules: BackwardRules) -> Any:
     """The signal that arrives at `images` when `signal` starts at `scores`; zero where none arrives."""
-    arrived: dict[Any, list[Any]] = {scores.ref(): [signal]}
+    signals_at: dict[Any, list[Any]] = {scores.ref(): [signal]}
     for step in reversed(steps):
-        signals = [_joined(arrived.pop(t.ref(), [])) for t in step.op.outputs]
+        signals = [_sum_of(signals_at.pop(t.ref(), [])) for t in step.op.outputs]
         if all(s is None for s in signals):
             continue
-        for tensor, found in zip(step.inputs, rules[step.kind](step, signals), strict=True):
-            if found is not None:
-                arrived.setdefault(tensor.ref(), []).append(found)
-    found = _joined(arrived.get(images.ref(), []))
-    return tf.zeros_like(images) if found is None else found
+        for tensor, contribution in zip(step.inputs, rules[step.kind](step, signals), strict=True):
+            if contribution is not None:
+                signals_at.setdefault(tensor.ref(), []).append(contribution)
+    input_signal = _sum_of(signals_at.get(images.ref(), []))
+    return tf.zeros_like(images) if input_signal is None else input_signal
 
 
-def _joined(signals: list[Any]) -> Any:
+def _sum_of(signals: list[Any]) -> Any:
     return None if not signals else signals[0] if len(signals) == 1 else tf.add_n(signals)
 
 
@@ -129,8 +132,8 @@ def replay(op: Any, inputs: Sequence[Any]) -> list[Any]:
     """The outputs of the same operation on other inputs, in the graph that is being built."""
     attrs = {name: value for name, value in op.node_def.attr.items() if not name.startswith("_")}
     graph = tf.compat.v1.get_default_graph()
-    made = graph.create_op(op.type, list(inputs), [t.dtype for t in op.outputs], attrs=attrs, op_def=op.op_def)
-    return list(made.outputs)
+    operation = graph.create_op(op.type, list(inputs), [t.dtype for t in op.outputs], attrs=attrs, op_def=op.op_def)
+    return list(operation.outputs)
 
 
 def transposed(op: Any, inputs: Sequence[Any], signals: Signals, needed: Sequence[int]) -> list[Any]:
@@ -138,18 +141,18 @@ def transposed(op: Any, inputs: Sequence[Any], signals: Signals, needed: Sequenc
     # Copies have no other consumers, which keeps the search of tf.gradients to this one operation.
     copies = [tf.identity(t) if t.dtype.is_floating else t for t in inputs]
     outputs = replay(op, copies)
-    given = [(y, s) for y, s in zip(outputs, signals, strict=True) if s is not None]
-    found = tf.gradients([y for y, _ in given], [copies[i] for i in needed], [s for _, s in given])
-    return [s if s is None else tf.convert_to_tensor(s) for s in found]
+    pairs = [(y, s) for y, s in zip(outputs, signals, strict=True) if s is not None]
+    gradients = tf.gradients([y for y, _ in pairs], [copies[i] for i in needed], [s for _, s in pairs])
+    return [s if s is None else tf.convert_to_tensor(s) for s in gradients]
 
 
 def gradient(step: TracedOperation, signals: Signals) -> Signals:
     """The ordinary chain rule."""
-    found = _without_values(step.op, step.needed[0], signals[0]) if len(step.needed) == 1 else None
-    if found is None:
+    input_signal = _without_values(step.op, step.needed[0], signals[0]) if len(step.needed) == 1 else None
+    if input_signal is None:
         return transposed(step.op, step.op.inputs, signals, step.needed)
-    found.set_shape(step.inputs[0].shape)
-    return [found]
+    input_signal.set_shape(step.inputs[0].shape)
+    return [input_signal]
 
 
 def _without_values(op: Any, i: int, signal: Any) -> Any:
@@ -159,8 +162,8 @@ def _without_values(op: Any, i: int, signal: Any) -> Any:
     """
     if op.type in ("Conv2D", "DepthwiseConv2dNative") and i == 0:
         transposed_op = getattr(tf.raw_ops, f"{op.type}BackpropInput")
-        known = attributes(op, "strides", "padding", "explicit_paddings", "data_format", "dilations")
-        return transposed_op(input_sizes=_shape(op.inputs[0]), filter=op.inputs[1], out_backprop=signal, **known)
+        attrs = attributes(op, "strides", "padding", "explicit_paddings", "data_format", "dilations")
+        return transposed_op(input_sizes=_shape(op.inputs[0]), filter=op.inputs[1], out_backprop=signal, **attrs)
     if op.type in ("Pad", "PadV2") and i == 0:
         before = op.inputs[1][:, 0]
         return tf.slice(signal, before, _shape(op.inputs[0], before.dtype))
@@ -189,8 +192,8 @@ def _shape(tensor: Any, kind: Any = tf.int32) -> Any:
 
 
 def attributes(op: Any, *names: str) -> dict[str, Any]:
-    found = {name: op.get_attr(name) for name in names}
-    return {name: value.decode() if isinstance(value, bytes) else value for name, value in found.items()}
+    attrs = {name: op.get_attr(name) for name in names}
+    return {name: value.decode() if isinstance(value, bytes) else value for name, value in attrs.items()}
 
 
 def relu_gradient(step: TracedOperation, signals: Signals) -> Signals:
@@ -200,19 +203,19 @@ def relu_gradient(step: TracedOperation, signals: Signals) -> Signals:
 
 def pooling_gradient(step: TracedOperation, signals: Signals) -> Signals:
     """The same for pooling by maximum, without computing it again."""
-    known = attributes(step.op, "ksize", "strides", "padding", "explicit_paddings", "data_format")
+    attrs = attributes(step.op, "ksize", "strides", "padding", "explicit_paddings", "data_format")
     [x], [y], [signal] = step.op.inputs, step.op.outputs, signals
-    return [tf.raw_ops.MaxPoolGrad(orig_input=x, orig_output=y, grad=signal, **known)]
+    return [tf.raw_ops.MaxPoolGrad(orig_input=x, orig_output=y, grad=signal, **attrs)]
 
 
-def passed_on(step: TracedOperation, signals: Signals) -> Signals:
+def identity_rule(step: TracedOperation, signals: Signals) -> Signals:
     """Each input gets what arrived at the output of the same number, which it equals."""
     return [signals[i] if i < len(signals) else None for i in step.needed]
 
 
-UNCHANGED: BackwardRules = dict.fromkeys(("Identity", "PreventGradient", "EnsureShape"), passed_on)
+UNCHANGED: BackwardRules = dict.fromkeys(("Identity", "PreventGradient", "EnsureShape"), identity_rule)
 """Outputs equal inputs."""
-LOOKED_THROUGH: BackwardRules = dict.fromkeys(("IdentityN", "StopGradient"), passed_on)
+TRANSPARENT: BackwardRules = dict.fromkeys(("IdentityN", "StopGradient"), identity_rule)
 """Outputs equal inputs, although their gradient is written by hand (swish) or withheld: what they are is walked."""
 
 MOVES = ("Reshape", "Squeeze", "ExpandDims", "Transpose", "Pack", "Unpack", "ConcatV2", "Split", "SplitV", "Slice",

@@ -47,7 +47,7 @@ class TracedBlock(TracedOperation):
         return kind == "MatMul" or (kind == "Conv2D" and weights.shape[2] == self.inputs[0].shape[-1])
 
     def parameters(self) -> tuple[Any, Any]:
-        """w and b, a channel each, after all that follows the weights."""
+        """w and b per channel, after all that follows the weights."""
         weights = self.weighted.op.inputs[_DATA_AND_WEIGHTS[self.weighted.op.type][1]]
         channels = self.weighted.op.outputs[0].shape[-1]
         ones = [1] * (self.weighted.op.outputs[0].shape.rank - 1)
@@ -55,22 +55,22 @@ class TracedBlock(TracedOperation):
         bias = tf.zeros((*ones, channels), weights.dtype)
         for step in self.after:
             if step.op.type in _SCALES:
-                scale = _again(step, scale)
+                scale = _replay_with(step, scale)
             elif step.op.type == "Sub" and step.needed == (1,):
                 scale = -scale
-            bias = _again(step, bias)
+            bias = _replay_with(step, bias)
         shape = {"DepthwiseConv2dNative": weights.shape[2:], "Conv2DBackpropInput": (channels, 1)}
         return weights * tf.reshape(scale, shape.get(self.weighted.op.type, (channels,))), bias
 
     def linear(self, values: Any, weights: Any) -> Any:
-        """What the block makes of other values and weights, without bias."""
+        """The output of the block for other values and weights, without bias."""
         for step in self.before:
-            values = _again(step, values)
+            values = _replay_with(step, values)
         inputs = list(self.weighted.op.inputs)
         data, place = _DATA_AND_WEIGHTS[self.weighted.op.type]
         inputs[data], inputs[place] = values, weights
-        made = replay(self.weighted.op, inputs)[0]
-        return made if self.undilated is None else _again(self.undilated, made)
+        outputs = replay(self.weighted.op, inputs)[0]
+        return outputs if self.undilated is None else _replay_with(self.undilated, outputs)
 
     def back(self, signal: Any, weights: Any) -> Any:
         """The transpose of `linear` with these weights."""
@@ -78,7 +78,7 @@ class TracedBlock(TracedOperation):
         return tf.gradients(self.linear(values, weights), values, signal)[0]
 
 
-def _again(step: TracedOperation, value: Any) -> Any:
+def _replay_with(step: TracedOperation, value: Any) -> Any:
     inputs = list(step.op.inputs)
     inputs[step.needed[0]] = value
     return replay(step.op, inputs)[0]
@@ -90,13 +90,13 @@ def with_blocks(steps: Sequence[TracedOperation]) -> list[TracedOperation]:
     makers = {t.ref(): step for step in steps for t in step.op.outputs}
     readers = {t.ref(): step for step in steps for t in step.inputs}
 
-    def alone(found: dict[Any, TracedOperation], tensor: Any, *kinds: str) -> TracedOperation | None:
+    def alone(table: dict[Any, TracedOperation], tensor: Any, *kinds: str) -> TracedOperation | None:
         """Who makes or reads a tensor that only one step reads, if it is of these kinds."""
-        step = found.get(tensor.ref()) if reads[tensor.ref()] == 1 else None
+        step = table.get(tensor.ref()) if reads[tensor.ref()] == 1 else None
         return step if step and (step.op.type in kinds or not kinds) else None
 
     blocks: dict[int, TracedBlock] = {}
-    gone: set[int] = set()
+    merged: set[int] = set()
     for step in filter(_is_weighted, steps):
         dilating = alone(makers, step.inputs[0], "SpaceToBatchND")
         undilated = alone(readers, step.op.outputs[0], "BatchToSpaceND") if dilating else None
@@ -106,12 +106,12 @@ def with_blocks(steps: Sequence[TracedOperation]) -> list[TracedOperation]:
         parts = [undilated or step]
         while (after := alone(readers, parts[-1].op.outputs[0])) and _is_of_channels(after):
             parts.append(after)
-        gone |= {id(part) for part in (*before, step, *parts)}
+        merged |= {id(part) for part in (*before, step, *parts)}
         last = parts[-1]
         blocks[id(last)] = TracedBlock(
             last.op, last.partner, last.needed, tuple(before), step, undilated, tuple(parts[1:])
         )
-    return [blocks.get(id(step), step) for step in steps if id(step) in blocks or id(step) not in gone]
+    return [blocks.get(id(step), step) for step in steps if id(step) in blocks or id(step) not in merged]
 
 
 def _is_weighted(step: TracedOperation) -> bool:

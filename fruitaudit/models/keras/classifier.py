@@ -17,8 +17,8 @@ from fruitaudit.models.counter import PassCounter
 from fruitaudit.models.keras import backend, heads, inside, propagation, taps
 from fruitaudit.models.keras.architecture import summarise
 from fruitaudit.models.keras.backend import tf
-from fruitaudit.models.keras.called import InGraph
-from fruitaudit.models.keras.layers import described
+from fruitaudit.models.keras.graph_outputs import GraphOutputs
+from fruitaudit.models.keras.layers import layer_records
 from fruitaudit.models.keras.layers import weights as weights_of
 from fruitaudit.models.keras.load import LoadedNetwork, load_network
 from fruitaudit.models.keras.memory import bytes_per_image
@@ -71,9 +71,9 @@ class Classifier:
         self.batch_size = batch_size
         self.input_shape = input_shape_of(network, size)
         self.passes = PassCounter()
-        self.trace, self.head, size_of_image = self._look()
+        self.trace, self.head, size_of_image = self._trace_once()
         self.memory_needs = MemoryNeeds(size_of_image, sum(int(np.prod(w.shape)) * 4 for w in network.weights))
-        # One compiled function a layer, made when first asked for; the caches go with this object.
+        # One compiled function per layer, traced on first use; the caches go with this object.
         self._gradient_function = cache(self._make_gradient_function)
         self._feature_function = cache(self._make_feature_function)
 
@@ -186,7 +186,7 @@ class Classifier:
         return weights_of(call)
 
     def features(self, values: FloatArray, layer: str | None = None) -> FloatArray:
-        """(N, D): what the last dense layer sees, or the output of `layer`, each image's numbers in one row."""
+        """(N, D): the input of the last dense layer, or the output of `layer`, one row per image."""
         return self.features_at(values, (layer,))[0]
 
     def features_at(self, values: FloatArray, layers: tuple[str | None, ...]) -> list[FloatArray]:
@@ -203,7 +203,7 @@ class Classifier:
     @cached_property
     def layers(self) -> list[Layer]:
         """The layers in the order in which they answer."""
-        return described(self.trace)
+        return layer_records(self.trace)
 
     @property
     def hidden_layers(self) -> str:
@@ -235,11 +235,11 @@ class Classifier:
         """All that is known of it before an image is shown to it."""
         return summarise(self, class_names=class_names, class_names_from=class_names_from)
 
-    def in_graph(self, images: Any) -> InGraph:
+    def in_graph(self, images: Any) -> GraphOutputs:
         """The network on a (N, H, W, C) float32 tensor, as part of somebody's `tf.function`: nothing is counted."""
         with taps.recorded() as trace, taps.unfolded():
             probabilities, logits = self.head.read(self.network(images, training=False))
-        return InGraph(probabilities, logits, trace)
+        return GraphOutputs(probabilities, logits, trace)
 
     @cached_property
     def _scores(self) -> Callable[..., Any]:
@@ -248,38 +248,38 @@ class Classifier:
     def _make_gradient_function(self, explains: Explains, n_targets: int) -> Callable[..., Any]:
         def run(images: Any, *targets: Any) -> Any:
             scores = self.head.read(self.network(images, training=False))[explains == "logit"]
-            [gradient] = tf.gradients(_asked(scores, targets), images)
+            [gradient] = tf.gradients(_target_score(scores, targets), images)
             if gradient is None:
                 raise NoGradient(inside.NO_INPUT_GRADIENT, "use a perturbation method such as occlusion instead")
             return (gradient,)
 
         return self._compile(run, n_targets)
 
-    def _look(self) -> tuple[taps.Trace, heads.Head, int]:
-        """Trace the network once: its layers, where its logits are, and the bytes an image takes."""
+    def _trace_once(self) -> tuple[taps.Trace, heads.Head, int]:
+        """Trace the network once: its layers, where its logits are, and the bytes per image."""
 
         def run(images: Any) -> Any:
             with taps.recorded() as trace:
                 output = heads.only_output(self.network(images, training=False))
-            found, inner = heads.way_in(output)
-            seen.append((trace, found, bytes_per_image(images, output)))
+            operation, inner = heads.output_operation(output)
+            traces.append((trace, operation, bytes_per_image(images, output)))
             return output, inner
 
-        seen: list[tuple[taps.Trace, heads.Found, int]] = []
+        traces: list[tuple[taps.Trace, heads.OutputOperation, int]] = []
         output, inner = self._compile(run)(heads.probe(self.input_shape))
-        trace, found, size_of_image = seen[-1]
-        return trace, heads.choose_head(found, output, inner), size_of_image
+        trace, operation, size_of_image = traces[-1]
+        return trace, heads.choose_head(operation, output, inner), size_of_image
 
     def _make_feature_function(self, layers: tuple[str | None, ...]) -> Callable[..., Any]:
         def run(images: Any) -> Any:
-            called = self.in_graph(images)
-            tensors = (taps.last_dense_input(called.trace) if one is None else called.layer(one) for one in layers)
+            outputs = self.in_graph(images)
+            tensors = (taps.last_dense_input(outputs.trace) if path is None else outputs.layer(path) for path in layers)
             return tuple(tf.reshape(tf.cast(t, tf.float32), (tf.shape(images)[0], -1)) for t in tensors)
 
         return self._compile(run)
 
     def _compile(self, function: Callable[..., Any], n_targets: int = 0) -> Any:
-        """`function` of images and of `n_targets` classes an image."""
+        """`function` of images and of `n_targets` classes per image."""
         signature = [tf.TensorSpec((None, *self.input_shape), tf.float32)]
         signature += n_targets * [tf.TensorSpec((None,), tf.int64)]
         # No jit: XLA halves the forward speed and quarters the gradient's on a CPU.
@@ -298,13 +298,13 @@ class Classifier:
     def checked(self, values: FloatArray) -> FloatArray:
         """The images as they go in. Raises ModelError for any other shape."""
         if values.ndim != 4 or values.shape[1:] != self.input_shape:
-            wanted = " x ".join(map(str, self.input_shape))
-            raise ModelError(f"the model takes images of {wanted} (height, width, channels) in one array, "
+            expected = " x ".join(map(str, self.input_shape))
+            raise ModelError(f"the model takes images of {expected} (height, width, channels) in one array, "
                              f"not an array of shape {values.shape}")  # fmt: skip
         return np.ascontiguousarray(values, dtype=np.float32)
 
     def _all_targets(self, classes: IntArray, against: IntArray | None, n_images: int) -> list[IntArray]:
-        return [self._targets(some, n_images) for some in (classes, against) if some is not None]
+        return [self._targets(indices, n_images) for indices in (classes, against) if indices is not None]
 
     def _targets(self, classes: IntArray, n_images: int) -> IntArray:
         targets = np.asarray(classes, dtype=np.int64)
@@ -314,7 +314,7 @@ class Classifier:
         return targets
 
 
-def _asked(scores: Any, targets: tuple[Any, ...]) -> Any:
+def _target_score(scores: Any, targets: tuple[Any, ...]) -> Any:
     """In a graph: the score of each image's class, less that of its rival where there is one, (N,)."""
     score, *rival = (tf.gather(scores, classes, batch_dims=1) for classes in targets)
     return score - rival[0] if rival else score

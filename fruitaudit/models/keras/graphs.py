@@ -21,27 +21,27 @@ def compiled(model: Model, key: Hashable, function: Callable[..., Any], *signatu
     """
     from fruitaudit.models.keras.backend import tf
 
-    known = _functions.setdefault(model, {})
-    if key not in known:
-        alive = ref(model)
-        known[key] = tf.function(
-            lambda *tensors: function(alive(), *tensors),
-            input_signature=signature or [pictures(model)],
+    functions = _functions.setdefault(model, {})
+    if key not in functions:
+        model_reference = ref(model)
+        functions[key] = tf.function(
+            lambda *tensors: function(model_reference(), *tensors),
+            input_signature=signature or [image_spec(model)],
             autograph=False,
             jit_compile=False,
         )
-    return known[key]
+    return functions[key]
 
 
-def pictures(model: Model) -> Any:
-    """What any number of images is in a signature."""
+def image_spec(model: Model) -> Any:
+    """TensorSpec of any number of images, float32."""
     from fruitaudit.models.keras.backend import tf
 
     return tf.TensorSpec((None, *model.input_shape), tf.float32)
 
 
-def scored(model: Model) -> Any:
-    """What a number an image and class is in a signature."""
+def score_spec(model: Model) -> Any:
+    """TensorSpec of an (N, K) float32 array."""
     from fruitaudit.models.keras.backend import tf
 
     return tf.TensorSpec((None, model.n_classes), tf.float32)

@@ -7,7 +7,7 @@ checked on random images before it is used, and told in one sentence.
 - Sigmoid of one unit z, p = 1 / (1 + exp(-z)): two classes with logits (-z/2, +z/2). Their softmax is exactly
   (1 - p, p), and both classes have a gradient, of opposite sign.
 - Probabilities whose softmax is out of reach (a SavedModel hides it): log p, which differs from the logits by a
-  number an image, log-sum-exp(z). Its softmax is p, but its gradient is that of log p: dz_c - sum_k p_k dz_k.
+  constant per image, log-sum-exp(z). Its softmax is p, but its gradient is that of log p: dz_c - sum_k p_k dz_k.
 """
 
 from __future__ import annotations
@@ -26,8 +26,8 @@ _TINY = 1e-37
 """Smallest probability whose logarithm is taken; float32 knows no normal number below 1.2e-38."""
 _PASS_THROUGH = {"Identity", "Cast", "Reshape", "Squeeze", "EnsureShape", "StopGradient", "PreventGradient"}
 
-Way = Literal["softmax", "sigmoid", "outputs", "unit", "log_softmax", "log_p", "log_odds"]
-_SAYS: dict[Way, str] = {
+LogitRule = Literal["softmax", "sigmoid", "outputs", "unit", "log_softmax", "log_p", "log_odds"]
+_DESCRIPTIONS: dict[LogitRule, str] = {
     "softmax": "the input of the model's own softmax",
     "sigmoid": "the input z of the model's one sigmoid unit, read as two classes with logits -z/2 and +z/2",
     "outputs": "the model's outputs, which are no probabilities: softmax is ours",
@@ -40,9 +40,9 @@ _SAYS: dict[Way, str] = {
 }
 
 
-Found = Literal["softmax", "sigmoid", "log_softmax", "other", "hidden"]
+OutputOperation = Literal["softmax", "sigmoid", "log_softmax", "other", "hidden"]
 """The operation that made a model's output; "hidden" inside a function that cannot be looked into."""
-_FOUND: dict[str, Found] = {
+_OPERATIONS: dict[str, OutputOperation] = {
     "Softmax": "softmax",
     "Sigmoid": "sigmoid",
     "LogSoftmax": "log_softmax",
@@ -55,7 +55,7 @@ _FOUND: dict[str, Found] = {
 class Head:
     """How a model's output becomes probabilities and logits."""
 
-    way: Way
+    rule: LogitRule
     n_classes: int
     source: str
 
@@ -63,15 +63,15 @@ class Head:
     def kind(self) -> str:
         """As `ModelSummary.head` has it: "softmax", "logits" or "sigmoid"."""
         kinds = {"softmax": "softmax", "log_p": "softmax", "outputs": "logits", "log_softmax": "logits"}
-        return kinds.get(self.way, "sigmoid")
+        return kinds.get(self.rule, "sigmoid")
 
     def read(self, outputs: Any) -> tuple[Any, Any]:
         """Inside a trace: (probabilities, logits), both (N, K) float32."""
         output = only_output(outputs)
-        logits = _logits(self.way, output, way_in(output)[1])
+        logits = _logits(self.rule, output, output_operation(output)[1])
         # In float16 the model's own probabilities do not add up to 1; those of the checked logits do.
-        own = self.way == "softmax" and output.dtype == tf.float32
-        return (output if own else tf.nn.softmax(logits)), logits
+        is_own = self.rule == "softmax" and output.dtype == tf.float32
+        return (output if is_own else tf.nn.softmax(logits)), logits
 
 
 def only_output(outputs: Any) -> Any:
@@ -87,7 +87,7 @@ def only_output(outputs: Any) -> Any:
     return tensor
 
 
-def way_in(output: Any) -> tuple[Found, Any]:
+def output_operation(output: Any) -> tuple[OutputOperation, Any]:
     """Inside a trace: the operation that made the output, and what a softmax or sigmoid was made of."""
     tensor = output
     while tensor.op.type in _PASS_THROUGH and tensor.op.inputs:
@@ -95,8 +95,8 @@ def way_in(output: Any) -> tuple[Found, Any]:
         if before.shape.rank != 2 or before.shape[1] != output.shape[1]:
             break
         tensor = before
-    found = _FOUND.get(tensor.op.type, "other")
-    return found, tensor.op.inputs[0] if found in ("softmax", "sigmoid") else output
+    operation = _OPERATIONS.get(tensor.op.type, "other")
+    return operation, tensor.op.inputs[0] if operation in ("softmax", "sigmoid") else output
 
 
 def probe(input_shape: tuple[int, int, int]) -> FloatArray:
@@ -106,58 +106,58 @@ def probe(input_shape: tuple[int, int, int]) -> FloatArray:
     return values
 
 
-def choose_head(found: Found, output: Any, inner: Any) -> Head:
-    """The head, from what the graph shows (`way_in`) and the model's outputs on the probe; verified on them.
+def choose_head(operation: OutputOperation, output: Any, inner: Any) -> Head:
+    """The head, from what the graph shows (`output_operation`) and the model's outputs on the probe; verified on them.
 
     Raises ModelError where the model is no single-label classifier.
     """
-    own = output.numpy().astype(np.float32)
-    finite = np.isfinite(own).all(axis=1)
-    if not finite[: len(own) // 2].all():
+    outputs = output.numpy().astype(np.float32)
+    finite = np.isfinite(outputs).all(axis=1)
+    if not finite[: len(outputs) // 2].all():
         raise ModelError("the model returns NaN or infinity for random images between 0 and 1: it is damaged")
-    n_units, tolerance = own.shape[1], 1e-4 if output.dtype == tf.float32 else 1e-2
-    first = _choose(found, own[finite])
-    for way in dict.fromkeys((first, "log_odds" if n_units == 1 else "log_p")):
-        if way in ("outputs", "unit"):
-            return Head(way, max(n_units, 2), _SAYS[way])
-        worst = _difference(way, own, _logits(way, output, inner))
+    n_units, tolerance = outputs.shape[1], 1e-4 if output.dtype == tf.float32 else 1e-2
+    first = _choose(operation, outputs[finite])
+    for rule in dict.fromkeys((first, "log_odds" if n_units == 1 else "log_p")):
+        if rule in ("outputs", "unit"):
+            return Head(rule, max(n_units, 2), _DESCRIPTIONS[rule])
+        worst = _difference(rule, outputs, _logits(rule, output, inner))
         if worst <= tolerance:
-            checked = f"on {len(own)} random images their softmax differs from the output by at most {worst:.1g}"
-            return Head(way, max(n_units, 2), f"{_SAYS[way]}; {checked}")
+            checked = f"on {len(outputs)} random images their softmax differs from the output by at most {worst:.1g}"
+            return Head(rule, max(n_units, 2), f"{_DESCRIPTIONS[rule]}; {checked}")
     raise ModelError(f"softmax of the logits found differs from the model's output by {worst:.1g}: this head is not "
                      "understood; save the model with a plain softmax or logits output")  # fmt: skip
 
 
-def _choose(found: Found, own: FloatArray) -> Way:
-    n_units = own.shape[1]
-    inside = bool((own >= 0).all() and (own <= 1).all())
-    adds_up = inside and bool(np.allclose(own.sum(axis=1), 1, atol=1e-2))
+def _choose(operation: OutputOperation, outputs: FloatArray) -> LogitRule:
+    n_units = outputs.shape[1]
+    inside = bool((outputs >= 0).all() and (outputs <= 1).all())
+    adds_up = inside and bool(np.allclose(outputs.sum(axis=1), 1, atol=1e-2))
     if n_units == 1:
-        if found in ("softmax", "log_softmax"):
+        if operation in ("softmax", "log_softmax"):
             raise ModelError("the model has one softmax unit, which is always 1: it cannot tell classes apart; a "
                              "classifier of two classes has one sigmoid unit or two softmax units")  # fmt: skip
-        return "sigmoid" if found == "sigmoid" else "log_odds" if inside else "unit"
-    if found == "sigmoid" or (found == "hidden" and inside and not adds_up):
+        return "sigmoid" if operation == "sigmoid" else "log_odds" if inside else "unit"
+    if operation == "sigmoid" or (operation == "hidden" and inside and not adds_up):
         raise ModelError(f"the model has {n_units} sigmoid units that do not exclude each other: it is not a "
                          "single-label classifier, and only those can be audited")  # fmt: skip
-    if found == "softmax" or found == "log_softmax":
-        return found
+    if operation == "softmax" or operation == "log_softmax":
+        return operation
     return "log_p" if adds_up else "outputs"
 
 
-def _logits(way: Way, output: Any, inner: Any) -> Any:
+def _logits(rule: LogitRule, output: Any, inner: Any) -> Any:
     """(N, K) float32, in a trace or outside of one."""
-    z = tf.cast(inner if way in ("softmax", "sigmoid") else output, tf.float32)
-    if way == "log_p":
+    z = tf.cast(inner if rule in ("softmax", "sigmoid") else output, tf.float32)
+    if rule == "log_p":
         return tf.math.log(tf.maximum(z, _TINY))
-    if way == "log_odds":
+    if rule == "log_odds":
         z = tf.math.log(tf.maximum(z, _TINY)) - tf.math.log(tf.maximum(1 - z, _TINY))
-    return tf.concat([-z / 2, z / 2], axis=1) if way in ("sigmoid", "unit", "log_odds") else z
+    return tf.concat([-z / 2, z / 2], axis=1) if rule in ("sigmoid", "unit", "log_odds") else z
 
 
-def _difference(way: Way, own: FloatArray, logits: Any) -> float:
+def _difference(rule: LogitRule, outputs: FloatArray, logits: Any) -> float:
     """Largest |softmax(logits) - what the output itself says|."""
-    ours = tf.nn.softmax(logits).numpy()
-    theirs = np.exp(own) if way == "log_softmax" else own
-    finite = np.isfinite(theirs).all(axis=1)
-    return float(np.abs(theirs - ours[:, -theirs.shape[1] :])[finite].max())
+    probabilities = tf.nn.softmax(logits).numpy()
+    model_probabilities = np.exp(outputs) if rule == "log_softmax" else outputs
+    finite = np.isfinite(model_probabilities).all(axis=1)
+    return float(np.abs(model_probabilities - probabilities[:, -model_probabilities.shape[1] :])[finite].max())

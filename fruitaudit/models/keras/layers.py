@@ -28,8 +28,8 @@ _CONVOLUTIONS = (
 )
 
 
-def described(trace: taps.Trace) -> list[Layer]:
-    """A record of each layer call, in the order in which they answered."""
+def layer_records(trace: taps.Trace) -> list[Layer]:
+    """A record of each layer call, in the order in which they returned."""
     makers = defaultdict[int, list[str]](list)  # of each tensor, by its identity
     for call in trace.done:
         if call.output is not None:
@@ -79,7 +79,7 @@ def _role(call: taps.Call) -> LayerRole:
 
 
 def _activation(call: taps.Call) -> str:
-    own: Any = getattr(getattr(call.layer, "activation", None), "__name__", None)
+    name: Any = getattr(getattr(call.layer, "activation", None), "__name__", None)
     if _role(call) == "activation":
-        return str(own or call.kind.lower())
-    return "" if own in (None, "linear") else str(own)
+        return str(name or call.kind.lower())
+    return "" if name in (None, "linear") else str(name)

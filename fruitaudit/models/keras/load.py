@@ -28,16 +28,16 @@ class LoadedNetwork:
 
 def load_network(path: Path, *, allow_code: bool) -> LoadedNetwork:
     """Check the file, then let Keras load it. Raises ModelError in one sentence."""
-    inspected = inspect(path, allow_code=allow_code)
+    inspection = inspect(path, allow_code=allow_code)
     sha256 = sha256_of_file(path)
-    version = inspected.keras_version
-    notes = [f"trusted by the user: {reason}" for reason in inspected.code]
+    version = inspection.keras_version
+    notes = [f"trusted by the user: {reason}" for reason in inspection.code]
     if version and version.split(".")[0] != keras.__version__.split(".")[0]:
         notes.append(f"saved by Keras {version}, read by Keras {keras.__version__}")
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            if inspected.format == "savedmodel":
+            if inspection.format == "savedmodel":
                 network = open_saved_model(path)
             else:
                 network = keras.models.load_model(path, compile=False, safe_mode=not allow_code)
@@ -46,7 +46,7 @@ def load_network(path: Path, *, allow_code: bool) -> LoadedNetwork:
     # Keras raises whatever its classes raise; each of them means that this file cannot be read.
     except Exception as error:
         raise ModelError(_why(path, error, version)) from error
-    return LoadedNetwork(network, path, inspected.format, sha256, tuple(notes))
+    return LoadedNetwork(network, path, inspection.format, sha256, tuple(notes))
 
 
 def _why(path: Path, error: Exception, version: str | None) -> str:

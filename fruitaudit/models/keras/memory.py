@@ -1,4 +1,4 @@
-"""What an image takes on its way through a traced network."""
+"""Memory per image in a pass through a traced network."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 from fruitaudit.models.keras import backward
 
 _SAME_BUFFER = {"Identity", "IdentityN", "Reshape", "Squeeze", "ExpandDims", "StopGradient", "PreventGradient"}
-"""Operations that give what they got."""
+"""Operations whose output is their input."""
 _FUNCTIONS = {"PartitionedCall", "StatefulPartitionedCall"}
 """Operations that are a graph of their own: a SavedModel that could not be unfolded, a convolution in groups."""
 

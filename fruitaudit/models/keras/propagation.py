@@ -9,7 +9,7 @@ import numpy as np
 
 from fruitaudit.models.keras import rules_deep_lift, rules_lrp, rules_relu
 from fruitaudit.models.keras.backend import tf
-from fruitaudit.models.keras.graphs import batches_of, compiled, pictures, scored
+from fruitaudit.models.keras.graphs import batches_of, compiled, image_spec, score_spec
 from fruitaudit.models.rules import DeepLiftRules, LrpRules, Propagated, ReluRules, Rules
 from fruitaudit.records.data import FloatArray
 
@@ -30,45 +30,45 @@ def propagate(model: Classifier, rules: Rules, values: FloatArray, weights: Floa
 
 
 def _by_relus(model: Classifier, rules: ReluRules, values: FloatArray, weights: FloatArray) -> Propagated:
-    def function(alive: Classifier, images: Any, seeds: Any) -> Any:
-        return rules_relu.modified_gradient(alive, images, seeds, rules.at_relus)
+    def function(classifier: Classifier, images: Any, seeds: Any) -> Any:
+        return rules_relu.modified_gradient(classifier, images, seeds, rules.at_relus)
 
-    graph = compiled(model, rules, function, pictures(model), scored(model))
-    [found] = batches_of(model, graph, values, weights)
+    graph = compiled(model, rules, function, image_spec(model), score_spec(model))
+    [signals] = batches_of(model, graph, values, weights)
     model.passes.gradient += len(values)
-    return Propagated(found)
+    return Propagated(signals)
 
 
 def _relevance(model: Classifier, rules: LrpRules, values: FloatArray, weights: FloatArray) -> Propagated:
-    of_kind = {"dense": rules.dense, "convolution": rules.convolution, "first": rules.first}
+    rules_by_kind = {"dense": rules.dense, "convolution": rules.convolution, "first": rules.first}
 
-    def function(alive: Classifier, images: Any, seeds: Any, low: Any, high: Any) -> Any:
-        return rules_lrp.relevance(alive, images, seeds, low, high, of_kind)
+    def function(classifier: Classifier, images: Any, seeds: Any, low: Any, high: Any) -> Any:
+        return rules_lrp.relevance(classifier, images, seeds, low, high, rules_by_kind)
 
     colours = tf.TensorSpec((model.input_shape[2],), tf.float32)
     graph = compiled(
-        model, ("lrp", *of_kind.values()), function, pictures(model), scored(model), colours, colours
+        model, ("lrp", *rules_by_kind.values()), function, image_spec(model), score_spec(model), colours, colours
     )  # fmt: skip
-    found = batches_of(model, lambda v, w: graph(v, w, rules.low, rules.high), values, weights)
+    arrays = batches_of(model, lambda v, w: graph(v, w, rules.low, rules.high), values, weights)
     model.passes.gradient += len(values)
     model.passes.forward += len(values)
-    return Propagated(*found)
+    return Propagated(*arrays)
 
 
 def _against_one(model: Classifier, rules: DeepLiftRules, values: FloatArray, weights: FloatArray) -> Propagated:
     function = rules_deep_lift.against_one
-    graph = compiled(model, "deep_lift", function, pictures(model), scored(model), pictures(model))
-    found = batches_of(model, lambda v, w: graph(v, w, rules.references), values, weights)
+    graph = compiled(model, "deep_lift", function, image_spec(model), score_spec(model), image_spec(model))
+    arrays = batches_of(model, lambda v, w: graph(v, w, rules.references), values, weights)
     model.passes.gradient += len(values)
     model.passes.forward += -(-len(values) // model.batch_size)  # one reference for all images of a batch
-    return Propagated(*found)
+    return Propagated(*arrays)
 
 
 def _against_many(model: Classifier, rules: DeepLiftRules, values: FloatArray, weights: FloatArray) -> Propagated:
     references = rules.references
     fused = len(values) * len(references) >= _MANY
     function = partial(rules_deep_lift.against_many, fused=fused)
-    graph = compiled(model, ("deep_shap", fused), function, pictures(model), scored(model), pictures(model))
+    graph = compiled(model, ("deep_shap", fused), function, image_spec(model), score_spec(model), image_spec(model))
     totals, differences = np.zeros(values.shape[:3]), np.zeros(len(values))
     # As equal as can be: what is compiled is compiled for each number of them.
     for part in np.array_split(references, -(-len(references) // model.batch_size)):

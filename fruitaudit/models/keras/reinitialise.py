@@ -23,22 +23,22 @@ class ReinitialisableCopy:
     """Implements `models.copies.Reinitialisable`. The original network is never written to.
 
     One copy serves all steps, so that a method compiles its functions once. At every step the weights that were not
-    drawn anew are compared with the original's, bit by bit. Raises CannotExplain where the network cannot be copied,
+    reinitialised are compared with the original's, bit by bit. Raises CannotExplain where the network cannot be copied,
     or a layer cannot tell how it was initialized.
     """
 
     def __init__(self, classifier: Classifier, streams: Streams) -> None:
-        self._trained: Weights = [np.array(weight) for weight in classifier.network.weights]
+        self._trained_weights: Weights = [np.array(weight) for weight in classifier.network.weights]
         self._copy = copy_of(classifier)
         rows = _rows_by_layer(classifier)
         if not rows:
             raise CannotExplain("the network hides its weights, so that they cannot be drawn anew")
-        self._fresh: dict[int, npt.NDArray[Any]] = {}
+        self._fresh_weights: dict[int, npt.NDArray[Any]] = {}
         self._rows: dict[str, list[int]] = {}
-        for path, (layer, own) in reversed(rows.items()):
-            self._rows[path] = list(own)
+        for path, (layer, own_rows) in reversed(rows.items()):
+            self._rows[path] = list(own_rows)
             fresh = fresh_weights(layer, path, streams)
-            self._fresh |= {row: fresh[place] for row, place in own.items()}
+            self._fresh_weights |= {row: fresh[place] for row, place in own_rows.items()}
 
     @property
     def layers(self) -> Sequence[str]:
@@ -46,12 +46,14 @@ class ReinitialisableCopy:
         return tuple(self._rows)
 
     def reinitialised(self, layers: Sequence[str]) -> Classifier:
-        """The copy with these layers drawn anew. Its last state is lost."""
-        drawn = {row for path in layers for row in self._rows[path]}
+        """The copy with these layers reinitialised. Its last state is lost."""
+        selected_rows = {row for path in layers for row in self._rows[path]}
         network = self._copy.network
-        network.set_weights([self._fresh[i] if i in drawn else w for i, w in enumerate(self._trained)])
+        network.set_weights(
+            [self._fresh_weights[i] if i in selected_rows else w for i, w in enumerate(self._trained_weights)]
+        )
         for i, weight in enumerate(network.weights):
-            if i not in drawn and not np.array_equal(np.array(weight), self._trained[i]):
+            if i not in selected_rows and not np.array_equal(np.array(weight), self._trained_weights[i]):
                 raise AssertionError(f"weight {i} ({weight.path}) changed although its layer was to stay")
         return self._copy
 
@@ -78,17 +80,17 @@ def copy_of(classifier: Classifier) -> Classifier:
 def _rows_by_layer(classifier: Classifier) -> dict[str, tuple[Any, dict[int, int]]]:
     """By path, in running order: each layer with weights of its own; their rows in `network.weights`, and in its."""
     rows = {id(weight): row for row, weight in enumerate(classifier.network.weights)}
-    found: dict[str, tuple[Any, dict[int, int]]] = {}
+    layers: dict[str, tuple[Any, dict[int, int]]] = {}
     # Inner layers return before the layer around them, so that the outer one keeps only what is its own.
     for call in classifier.trace.done:
         weights = getattr(call.layer, "weights", ())
-        own = {rows.pop(id(weight)): place for place, weight in enumerate(weights) if id(weight) in rows}
-        if own:
-            found[call.path] = (call.layer, own)
+        own_rows = {rows.pop(id(weight)): place for place, weight in enumerate(weights) if id(weight) in rows}
+        if own_rows:
+            layers[call.path] = (call.layer, own_rows)
     if rows:
         raise CannotExplain("some of the network's weights belong to no layer, so that there is no initializer to "
                             "draw them anew")  # fmt: skip
-    return found
+    return layers
 
 
 def fresh_weights(layer: Any, path: str, streams: Streams) -> Weights:
@@ -112,8 +114,8 @@ def fresh_weights(layer: Any, path: str, streams: Streams) -> Weights:
 def _reseeded(config: Any, path: str, streams: Streams) -> Any:
     """The configuration with every initializer's seed replaced by one drawn for this layer and initializer."""
     if isinstance(config, dict):
-        made = {key: _reseeded(value, f"{path}/{key}", streams) for key, value in config.items()}
-        if "seed" in made and "initializer" in path:
-            made["seed"] = streams.integer("trust", "redraw", path, bits=31)
-        return made
+        reseeded = {key: _reseeded(value, f"{path}/{key}", streams) for key, value in config.items()}
+        if "seed" in reseeded and "initializer" in path:
+            reseeded["seed"] = streams.integer("trust", "redraw", path, bits=31)
+        return reseeded
     return config

@@ -26,7 +26,7 @@ _NEAR = 1e-4
 _N = 7
 """A number of images that no axis of a network has by chance."""
 _LARGE = 1 << 16
-"""Values an image from which memory is what an operation waits for."""
+"""Values per image from which an operation is bound by memory bandwidth."""
 
 
 def require_batch_axis(model: Classifier) -> None:
@@ -48,7 +48,9 @@ def require_batch_axis(model: Classifier) -> None:
 def _compares(step: TracedOperation) -> bool:
     """Whether the rule looks at both traces, or only at this one: the rule of linear operations."""
     rule = RULES.get(step.op.type)
-    return rule not in (backward.gradient, backward.passed_on, _product) or (rule is _product and len(step.needed) > 1)
+    return rule not in (backward.gradient, backward.identity_rule, _product) or (
+        rule is _product and len(step.needed) > 1
+    )
 
 
 def _midpoint(step: TracedOperation, signals: Signals) -> Signals:
@@ -110,8 +112,11 @@ def _quotient(step: TracedOperation, signals: Signals) -> Signals:
         return backward.gradient(step, signals)
     [signal] = signals
     (a, b), (a_r, b_r) = step.op.inputs, step.partner.inputs
-    found = {0: _summed_to(signal * (1 / b + 1 / b_r) / 2, a), 1: _summed_to(-signal * (a + a_r) / 2 / (b * b_r), b)}
-    return [found[i] for i in step.needed]
+    multipliers = {
+        0: _summed_to(signal * (1 / b + 1 / b_r) / 2, a),
+        1: _summed_to(-signal * (a + a_r) / 2 / (b * b_r), b),
+    }
+    return [multipliers[i] for i in step.needed]
 
 
 def _summed_to(values: Any, like: Any) -> Any:
@@ -137,7 +142,7 @@ def _log_softmax(step: TracedOperation, signals: Signals) -> Signals:
 
 
 def _exponentials(step: TracedOperation) -> tuple[Any, Any, Any]:
-    """exp(z) of both traces and (exp(z) - exp(z_r)) / (z - z_r), all divided by the same number a row."""
+    """exp(z) of both traces and (exp(z) - exp(z_r)) / (z - z_r), each row divided by one number."""
     [z], [z_r] = step.op.inputs, step.partner.inputs
     z, z_r = z + tf.zeros_like(z_r), z_r + tf.zeros_like(z)
     top = tf.reduce_max(tf.maximum(z, z_r), -1, keepdims=True)
@@ -161,7 +166,7 @@ def _alone(rule: backward.Rule) -> backward.Rule:
 
 RULES: BackwardRules = {
     **backward.UNCHANGED,
-    **backward.LOOKED_THROUGH,
+    **backward.TRANSPARENT,
     **dict.fromkeys((*backward.MOVES, *backward.SUMS), backward.gradient),
     **dict.fromkeys((*backward.WEIGHTED, *backward.PRODUCTS), _product),
     **dict.fromkeys(("Square", "SquaredDifference"), _midpoint),
@@ -203,7 +208,7 @@ def _multipliers_of(
     backward.require_rules(steps, RULES, "DeepLIFT", "integrated_gradients")
     require_batch_axis(model)
     return backward.walk_back(
-        rules_maxima.joined(steps, colour), many[1], seed, many[0], FUSED_RULES if fused else RULES
+        rules_maxima.with_maxima(steps, colour), many[1], seed, many[0], FUSED_RULES if fused else RULES
     )
 
 
@@ -211,16 +216,18 @@ def against_many(model: Classifier, images: Any, seeds: Any, references: Any, *,
     """In a graph: sums over the references, which run forward once for all images."""
     of_references = model.in_graph(references)
 
-    def one(image_and_seed: tuple[Any, Any]) -> tuple[Any, Any]:
+    def image_sums(image_and_seed: tuple[Any, Any]) -> tuple[Any, Any]:
         # Known to be one, Keras would trace other operations for it than for the references.
         image = tf.compat.v1.placeholder_with_default(image_and_seed[0][None], (None, *model.input_shape))
         seed = image_and_seed[1][None]
         logits = model.in_graph(image).logits
-        every = tf.repeat(seed, tf.shape(references)[0], axis=0)
-        multipliers = _multipliers_of(model, (references, of_references.logits), (image, logits), every, fused=fused)
+        repeated_seed = tf.repeat(seed, tf.shape(references)[0], axis=0)
+        multipliers = _multipliers_of(
+            model, (references, of_references.logits), (image, logits), repeated_seed, fused=fused
+        )
         maps = tf.reduce_sum(multipliers * (image - references), axis=(0, 3))
         return maps, tf.reduce_sum((logits - of_references.logits) * seed)
 
     result = (tf.TensorSpec(model.input_shape[:2], tf.float32), tf.TensorSpec((), tf.float32))
     # One after the other: the activations of one image against all references already fill a batch.
-    return tf.map_fn(one, (images, seeds), parallel_iterations=1, fn_output_signature=result)
+    return tf.map_fn(image_sums, (images, seeds), parallel_iterations=1, fn_output_signature=result)

@@ -50,29 +50,33 @@ class Propagation:
         self._n_images = tf.shape(images)[0]
         steps = with_blocks(backward.steps_between(images, scores))
         self._range = {images.ref(): tuple(tf.zeros_like(images) + end for end in self.ends)}
-        self._prepared = {images.ref()}
-        placed = [self._placed(step) for step in steps]
+        self._prepared_tensors = {images.ref()}
+        marked_steps = [self._mark_preparation(step) for step in steps]
         # Only ReLUs read these: where they are not above 0, nothing comes back to them.
-        not_by_relus = {t.ref() for step in placed if step.kind not in ("Relu", "Relu6") for t in step.inputs}
-        self._cut_off = {t.ref() for step in placed for t in step.op.outputs} - not_by_relus - {scores.ref()}
+        not_by_relus = {t.ref() for step in marked_steps if step.kind not in ("Relu", "Relu6") for t in step.inputs}
+        self._cut_off = {t.ref() for step in marked_steps for t in step.op.outputs} - not_by_relus - {scores.ref()}
         table: BackwardRules = {
             **_RULES,
             **dict.fromkeys(("dense", "convolution"), self._block),
-            "preparation": _prepared,
+            "preparation": _preparation_rule,
         }
-        backward.require_rules(placed, table, TITLE, INSTEAD)
-        return backward.walk_back(placed, scores, seed, images, {k: self._at_border(r) for k, r in table.items()})
+        backward.require_rules(marked_steps, table, TITLE, INSTEAD)
+        return backward.walk_back(marked_steps, scores, seed, images, {k: self._at_border(r) for k, r in table.items()})
 
-    def _placed(self, step: TracedOperation) -> TracedOperation:
+    def _mark_preparation(self, step: TracedOperation) -> TracedOperation:
         """A step that only prepares the images, marked as such."""
         prepares = (len(step.needed) == 1 and step.kind in _PREPARES) or step.kind in (
             *backward.MOVES,
             *_RESIZES,
             "Identity",
         )
-        if isinstance(step, TracedBlock) or not prepares or not all(t.ref() in self._prepared for t in step.inputs):
+        if (
+            isinstance(step, TracedBlock)
+            or not prepares
+            or not all(t.ref() in self._prepared_tensors for t in step.inputs)
+        ):
             return step
-        self._prepared |= {t.ref() for t in step.op.outputs}
+        self._prepared_tensors |= {t.ref() for t in step.op.outputs}
         if len(step.needed) == 1:
             self._prepare_range(step)
         return _Preparation(step.op, step.partner, step.needed)
@@ -90,18 +94,18 @@ class Propagation:
         """The rule, with m turned into R where it reaches the images or what prepares them."""
 
         def bordered(step: TracedOperation, signals: Signals) -> Signals:
-            found = rule(step, signals)
+            input_signals = rule(step, signals)
             if step.kind == "preparation" or (isinstance(step, TracedBlock) and self._is_first(step)):
-                return found
+                return input_signals
             return [
-                s if s is None or t.ref() not in self._prepared else s * t
-                for s, t in zip(found, step.inputs, strict=True)
+                s if s is None or t.ref() not in self._prepared_tensors else s * t
+                for s, t in zip(input_signals, step.inputs, strict=True)
             ]
 
         return bordered
 
     def _is_first(self, block: TracedBlock) -> bool:
-        return block.inputs[0].ref() in self._prepared
+        return block.inputs[0].ref() in self._prepared_tensors
 
     def _block(self, step: TracedOperation, signals: Signals) -> Signals:
         assert isinstance(step, TracedBlock)
@@ -119,7 +123,7 @@ class Propagation:
         m = _OF_BLOCKS[rule.name](self, step, a, w, b, z, relevance, rule.number)
         return [a * m if first else m]
 
-    def _take(self, shares: Any, bias: Any) -> None:
+    def _absorb(self, shares: Any, bias: Any) -> None:
         """Relevance that stays here: `shares` R_k / z_k of it times the bias b_k."""
         shares, bias = (tf.cast(t, tf.float32) for t in (shares, bias))
         if bias.shape.rank and bias.shape.num_elements() == bias.shape[-1] == shares.shape[-1]:
@@ -130,7 +134,7 @@ class Propagation:
 
     def _epsilon(self, block: TracedBlock, a: Any, w: Any, b: Any, z: Any, relevance: Any, epsilon: float) -> Any:
         share = _divided(relevance, z, epsilon)
-        self._take(share, b)
+        self._absorb(share, b)
         return block.back(share, w)
 
     def _gamma(self, block: TracedBlock, a: Any, w: Any, b: Any, z: Any, relevance: Any, gamma: float) -> Any:
@@ -138,30 +142,30 @@ class Propagation:
         more = positive * _signed_part(block, a, w, b, 1) + (1 - positive) * _signed_part(block, a, w, b, -1)
         share = _divided(relevance, z + gamma * more)
         bias = b + gamma * (positive * tf.nn.relu(b) - (1 - positive) * tf.nn.relu(-b))
-        self._take(share, bias)
+        self._absorb(share, bias)
         up, down = share * positive, share * (1 - positive)
         return block.back(share, w) + gamma * (_signed_back(block, a, w, up, 1) + _signed_back(block, a, w, down, -1))
 
     def _alpha(self, block: TracedBlock, a: Any, w: Any, b: Any, z: Any, relevance: Any, alpha: float) -> Any:
-        made = 0.0
+        total = 0.0
         for factor, sign in ((alpha, 1), (1 - alpha, -1)):
             if factor:
                 part = _signed_part(block, a, w, b, sign)
                 share = factor * _divided(relevance, part)
-                self._take(share, sign * tf.nn.relu(sign * b))
+                self._absorb(share, sign * tf.nn.relu(sign * b))
                 # A unit without any contribution of this sign has nobody to hand its relevance to, if it has any.
                 if sign < 0 or z.ref() not in self._cut_off:
-                    self._take(factor * relevance, tf.cast(part == 0, part.dtype))
-                made = made + _signed_back(block, a, w, share, sign)
-        return made
+                    self._absorb(factor * relevance, tf.cast(part == 0, part.dtype))
+                total = total + _signed_back(block, a, w, share, sign)
+        return total
 
     def _z_plus(self, block: TracedBlock, a: Any, w: Any, b: Any, z: Any, relevance: Any, _: float) -> Any:
         return self._alpha(block, a, w, b, z, relevance, 1.0)
 
     def _flat(self, block: TracedBlock, a: Any, w: Any, relevance: Any) -> Any:
         ones = tf.ones_like(w)
-        some = a if block.weighted.op.type == "Conv2DBackpropInput" else a[:1]  # that one knows the number of images
-        count = block.linear(tf.ones_like(some), ones)
+        example = a if block.weighted.op.type == "Conv2DBackpropInput" else a[:1]  # that one knows the number of images
+        count = block.linear(tf.ones_like(example), ones)
         share = relevance * _divided(tf.ones_like(count), count)
         if block.sees_all_channels:  # all outputs of a place hand back to the same inputs
             return block.back(tf.reduce_sum(share, -1, keepdims=True), ones[..., :1])
@@ -193,7 +197,7 @@ class _Preparation(TracedOperation):
         return "preparation"
 
 
-def _prepared(step: TracedOperation, signals: Signals) -> Signals:
+def _preparation_rule(step: TracedOperation, signals: Signals) -> Signals:
     """Relevance of a prepared value is that of the value; moved and mixed values take theirs along, share by share."""
     return [signals[0]] if step.op.type in (*_PREPARES, "Identity") else backward.gradient(step, signals)
 
@@ -212,15 +216,15 @@ def _divided(relevance: Any, by: Any, epsilon: float = 0.0) -> Any:
 def _signed_part(block: TracedBlock, a: Any, w: Any, b: Any, sign: int) -> Any:
     """sum_j (a_j w_jk)+ + b_k+, or with `sign` -1 the sum of the negative parts."""
     same, other = sign * tf.nn.relu(sign * w), -sign * tf.nn.relu(-sign * w)
-    found = block.linear(tf.nn.relu(a), same) + sign * tf.nn.relu(sign * b)
-    return found if does_not_go_below_zero(a) else found + block.linear(-tf.nn.relu(-a), other)
+    total = block.linear(tf.nn.relu(a), same) + sign * tf.nn.relu(sign * b)
+    return total if does_not_go_below_zero(a) else total + block.linear(-tf.nn.relu(-a), other)
 
 
 def _signed_back(block: TracedBlock, a: Any, w: Any, share: Any, sign: int) -> Any:
     """m at a, where only positive (`sign` 1) or negative contributions count."""
     same, other = sign * tf.nn.relu(sign * w), -sign * tf.nn.relu(-sign * w)
-    found = block.back(share, same)
-    return found if does_not_go_below_zero(a) else tf.where(a < 0, block.back(share, other), found)
+    multiplier = block.back(share, same)
+    return multiplier if does_not_go_below_zero(a) else tf.where(a < 0, block.back(share, other), multiplier)
 
 
 def _activation(step: TracedOperation, signals: Signals) -> Signals:
@@ -235,8 +239,8 @@ def _product(step: TracedOperation, signals: Signals) -> Signals:
     gates = [_is_gate(t) for t in step.op.inputs]
     if gates[0] == gates[1]:
         raise CannotExplain(f"{TITLE} has no rule for {step.kind} of two signals in this model; use {INSTEAD} instead")
-    found = backward.gradient(step, signals)
-    return [None if gate else s for gate, s in zip(gates, found, strict=True)]
+    input_signals = backward.gradient(step, signals)
+    return [None if gate else s for gate, s in zip(gates, input_signals, strict=True)]
 
 
 def _is_gate(tensor: Any) -> bool:
@@ -254,7 +258,7 @@ def _quotient(step: TracedOperation, signals: Signals) -> Signals:
 
 _RULES: BackwardRules = {
     **backward.UNCHANGED,
-    "IdentityN": backward.passed_on,
+    "IdentityN": backward.identity_rule,
     **dict.fromkeys((*backward.MOVES, *backward.SUMS, "Max"), backward.gradient),
     "Relu": backward.relu_gradient,
     "MaxPool": backward.pooling_gradient,
@@ -268,6 +272,6 @@ def relevance(model: Any, images: Any, weights: Any, low: Any, high: Any, rules:
     """In a graph: relevance (N, H, W, C) of the weighted (N, K) sum of logits, that sum (N,), and what stays inside."""
     logits = model.in_graph(images).logits
     propagation = Propagation(rules, (low, high))
-    found = propagation.run(images, logits, weights)
+    input_relevance = propagation.run(images, logits, weights)
     scores = tf.reduce_sum(logits * weights, axis=1)
-    return found, scores, tf.add_n([tf.zeros_like(scores), *propagation.absorbed])
+    return input_relevance, scores, tf.add_n([tf.zeros_like(scores), *propagation.absorbed])

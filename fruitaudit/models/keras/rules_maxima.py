@@ -60,18 +60,18 @@ def maximum(step: TracedOperation, signals: Signals) -> Signals:
     """m (y - q) / (x - r) at one place of each window, for maxima y and q; a ReLU before them is part of y and q."""
     step = cast("Maximum", step)
     [signal], [x], [r], [i] = signals, step.inputs, step.partner_inputs, step.needed
-    gained = signal * (step.op.outputs[0] - step.partner.outputs[0])
+    gain = signal * (step.op.outputs[0] - step.partner.outputs[0])
     if step.even:
         # One pass back, as in a gradient; what is divided are maxima.
         x = tf.identity(x)
         [top], [top_r] = replay(step.op, [x]), replay(step.partner, [r])
-        return list(tf.gradients(top, x, tf.math.divide_no_nan(gained, top - top_r)))
-    compared, operations = [x, r], (step.op, step.partner)
-    compared[step.reference] = _where_uneven(operations[step.reference], i, compared[step.reference])
+        return list(tf.gradients(top, x, tf.math.divide_no_nan(gain, top - top_r)))
+    pair, operations = [x, r], (step.op, step.partner)
+    pair[step.reference] = _where_uneven(operations[step.reference], i, pair[step.reference])
     inputs = list(step.op.inputs)
-    inputs[i] = tf.maximum(*compared)
-    [given] = transposed(step.op, inputs, [gained], step.needed)
-    return [tf.math.divide_no_nan(given, x - r)]
+    inputs[i] = tf.maximum(*pair)
+    [place_signal] = transposed(step.op, inputs, [gain], step.needed)
+    return [tf.math.divide_no_nan(place_signal, x - r)]
 
 
 def _where_uneven(op: Any, i: int, values: Any) -> Any:
@@ -84,8 +84,8 @@ def _where_uneven(op: Any, i: int, values: Any) -> Any:
         highest, lowest = (sign * replay(op, [*inputs[:i], sign * values, *inputs[i + 1 :]])[0] for sign in (1, -1))
         rounding = 8 * np.finfo(values.dtype.as_numpy_dtype).eps
         uneven = highest - lowest > rounding * tf.maximum(abs(highest), abs(lowest))
-        [seen] = tf.gradients(_sums(op, values), values, tf.cast(uneven, values.dtype))
-        return tf.where(seen > 0, values, values.dtype.min)
+        [coverage] = tf.gradients(_sums(op, values), values, tf.cast(uneven, values.dtype))
+        return tf.where(coverage > 0, values, values.dtype.min)
 
 
 def _sums(op: Any, values: Any) -> Any:
@@ -95,7 +95,7 @@ def _sums(op: Any, values: Any) -> Any:
     return tf.raw_ops.AvgPool(value=values, **attributes(op, "ksize", "strides", "padding", "data_format"))
 
 
-def joined(steps: Sequence[TracedOperation], colour: Any = None) -> list[TracedOperation]:
+def with_maxima(steps: Sequence[TracedOperation], colour: Any = None) -> list[TracedOperation]:
     """The same steps, with maxima joined to the ReLU before them.
 
     `colour`: the partner's picture, where that is the reference and of one colour; left out, it is the image.
@@ -104,22 +104,22 @@ def joined(steps: Sequence[TracedOperation], colour: Any = None) -> list[TracedO
     relus = {step.op.outputs[0].ref(): step for step in steps if step.op.type == "Relu"}
     even = set() if colour is None else _even(steps, colour)
     reference = 0 if colour is None else 1
-    made = [_maximum(step, relus, readers, reference, even) if step.op.type in MAXIMA else step for step in steps]
-    gone = {id(step.relu) for step in made if isinstance(step, Maximum)}
-    return [step for step in made if id(step) not in gone]
+    merged = [_maximum(step, relus, readers, reference, even) if step.op.type in MAXIMA else step for step in steps]
+    absorbed = {id(step.relu) for step in merged if isinstance(step, Maximum)}
+    return [step for step in merged if id(step) not in absorbed]
 
 
 def _maximum(
     step: TracedOperation, relus: dict[Any, TracedOperation], readers: Counter[Any], reference: int, even: set[Any]
 ) -> Maximum:
-    read = step.inputs[0].ref()
-    relu = relus.get(read) if readers[read] == 1 else None
+    source = step.inputs[0].ref()
+    relu = relus.get(source) if readers[source] == 1 else None
     is_even = step.op.type == "MaxPool" and step.partner_inputs[0].ref() in even
     return Maximum(step.op, step.partner, step.needed, relu, reference, is_even)
 
 
 def _even(steps: Iterable[TracedOperation], colour: Any) -> set[Any]:
-    """Tensors of the partner's trace in which all places hold the same values, one a channel, as its picture does."""
+    """Tensors of the partner's trace in which all places hold the same values, one per channel, as its picture does."""
     even = {colour.ref()}
     for step in steps:
         if _keeps_even(step) and all(t.ref() in even for t in step.partner_inputs):

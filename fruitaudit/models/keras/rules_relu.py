@@ -17,10 +17,10 @@ if TYPE_CHECKING:
 
 def _guided(step: TracedOperation, signals: Signals) -> Signals:
     """1[x > 0] 1[g > 0] g, the first as far as the ReLU has a slope there."""
-    return backward.gradient(step, _deconvolved(step, signals))
+    return backward.gradient(step, _deconvolution(step, signals))
 
 
-def _deconvolved(step: TracedOperation, signals: Signals) -> Signals:
+def _deconvolution(step: TracedOperation, signals: Signals) -> Signals:
     """1[g > 0] g."""
     return [tf.nn.relu(signals[0])]
 
@@ -34,7 +34,7 @@ _LINEAR: BackwardRules = {
 }
 _TABLES: dict[str, tuple[str, BackwardRules]] = {
     "guided": ("Guided backpropagation", {**_LINEAR, **dict.fromkeys(_RELUS, _guided)}),
-    "deconvolution": ("Deconvolution", {**_LINEAR, **dict.fromkeys(_RELUS, _deconvolved)}),
+    "deconvolution": ("Deconvolution", {**_LINEAR, **dict.fromkeys(_RELUS, _deconvolution)}),
 }
 """By `ReluRules.at_relus`: what the rules are called, and the table."""
 

@@ -23,7 +23,7 @@ Format = Literal["keras", "h5", "savedmodel"]
 
 
 @dataclass(frozen=True)
-class Inspected:
+class Inspection:
     """A file that may be loaded. `code` lists the parts of it that run because the user trusts them."""
 
     format: Format
@@ -55,7 +55,7 @@ _MAX_SMALL = 64 << 20
 _TRUST = "if you trust whoever made the file, pass --allow-code"
 
 
-def inspect(path: Path, *, allow_code: bool) -> Inspected:
+def inspect(path: Path, *, allow_code: bool) -> Inspection:
     """What a model file is, if it may be loaded; raises ModelError in one sentence where it may not."""
     if path.is_dir():
         return _inspect_folder(path, allow_code=allow_code)
@@ -77,26 +77,26 @@ def inspect(path: Path, *, allow_code: bool) -> Inspected:
     except (zipfile.BadZipFile, zlib.error, ValueError, EOFError, OSError, RuntimeError) as error:
         raise ModelError(f"{path}: the file is damaged or no {path.suffix} file ({_lower(error)}); copy or save it "
                          "again") from error  # fmt: skip
-    return Inspected(kind, version, _check_config(path, parsed, allow_code=allow_code))
+    return Inspection(kind, version, _check_config(path, parsed, allow_code=allow_code))
 
 
 def _check_name(path: Path, kind: Format) -> None:
     """Keras knows the format by the name alone."""
     with path.open("rb") as stream:
-        begin = stream.read(4)
-    content = next((found for magic, found in _MAGIC.items() if begin == magic), kind)
+        start = stream.read(4)
+    content = next((named_format for magic, named_format in _MAGIC.items() if start == magic), kind)
     if content != kind or path.suffix not in _SUFFIXES:
         raise ModelError(f"{path}: by its content this is a {'.' + content} file; rename it to "
                          f"{path.with_suffix('.' + content).name}")  # fmt: skip
 
 
-def _inspect_folder(path: Path, *, allow_code: bool) -> Inspected:
+def _inspect_folder(path: Path, *, allow_code: bool) -> Inspection:
     if not (path / "saved_model.pb").is_file():
         raise ModelError(f"{path}: the folder is no SavedModel (it has no saved_model.pb); name a .keras or .h5 file "
                          "or the SavedModel's own folder")  # fmt: skip
     if not allow_code:
         raise ModelError(f"{path}: a SavedModel is a program that runs when it is loaded; {_TRUST}")
-    return Inspected("savedmodel", code=("a SavedModel is a program that runs when it is loaded",))
+    return Inspection("savedmodel", code=("a SavedModel is a program that runs when it is loaded",))
 
 
 def _read_zip(path: Path) -> tuple[bytes, str | None]:
@@ -177,57 +177,57 @@ def _check_config(path: Path, config: Any, *, allow_code: bool) -> tuple[str, ..
     """Refuse code and foreign classes; with trust, the sentences about the code that will run."""
     if not isinstance(config, dict) or "class_name" not in config:
         raise ModelError(f"{path}: the file does not describe a Keras model; save it with model.save('model.keras')")
-    said = []
+    messages = []
     # How the model was compiled is not loaded.
-    for found in _objects({key: value for key, value in config.items() if key != "compile_config"}):
-        kind, name = str(found["class_name"]), _name_of(found)
+    for item in _objects({key: value for key, value in config.items() if key != "compile_config"}):
+        kind, name = str(item["class_name"]), _name_of(item)
         code = _CODE.get(kind.rsplit(">", 1)[-1])
         if code is not None:
-            said.append(f"{name} ({kind}) {code}")
-        elif not _of_keras(found):
-            where = found.get("module") or found.get("registered_name") or kind
+            messages.append(f"{name} ({kind}) {code}")
+        elif not _of_keras(item):
+            where = item.get("module") or item.get("registered_name") or kind
             raise ModelError(f"{path}: {name} is of the class {kind} ({where}), which is not part of Keras 3; export "
                              "the model as a SavedModel where that class is known, and pass --allow-code")  # fmt: skip
-    if said and not allow_code:
-        more = f" (and {len(said) - 1} more)" if len(said) > 1 else ""
-        raise ModelError(f"{path}: the layer {said[0]}{more}, so loading it may run code; {_TRUST}")
-    return tuple(said)
+    if messages and not allow_code:
+        more = f" (and {len(messages) - 1} more)" if len(messages) > 1 else ""
+        raise ModelError(f"{path}: the layer {messages[0]}{more}, so loading it may run code; {_TRUST}")
+    return tuple(messages)
 
 
 def _objects(config: Any) -> Iterator[dict[str, Any]]:
     """Every described object, however deep; without recursion, as depth is the file's choice."""
-    waiting = [config]
-    while waiting:
-        item = waiting.pop()
+    stack = [config]
+    while stack:
+        item = stack.pop()
         if isinstance(item, dict):
             if "class_name" in item:
                 yield item
-            waiting.extend(reversed(item.values()))
+            stack.extend(reversed(item.values()))
         elif isinstance(item, list):
-            waiting.extend(reversed(item))
+            stack.extend(reversed(item))
 
 
-def _of_keras(found: dict[str, Any]) -> bool:
+def _of_keras(item: dict[str, Any]) -> bool:
     """Whether Keras itself defines the class. Keras 2 files name no module: Keras then looks among its own alone."""
-    registered = found.get("registered_name")
-    if registered not in (None, found["class_name"]) and ">" in str(registered):
+    registered = item.get("registered_name")
+    if registered not in (None, item["class_name"]) and ">" in str(registered):
         return False
-    module = found.get("module")
+    module = item.get("module")
     if module is None:
-        return "module" not in found and ">" not in str(found["class_name"])
+        return "module" not in item and ">" not in str(item["class_name"])
     if module == "builtins":
         # Data types ("__tuple__", "__numpy__", ...) and the names of Keras' own functions; others are not found.
-        return str(found["class_name"]).startswith("__") or found["class_name"] in ("function", "slice")
+        return str(item["class_name"]).startswith("__") or item["class_name"] in ("function", "slice")
     package, *parts = str(module).split(".")
     if parts[:1] == ["src"]:
         parts = parts[1:]
     return package == "keras" and (not parts or parts[0] in _KERAS_PARTS)
 
 
-def _name_of(found: dict[str, Any]) -> str:
-    config = found.get("config")
+def _name_of(item: dict[str, Any]) -> str:
+    config = item.get("config")
     name = config.get("name") if isinstance(config, dict) else None
-    return repr(str(name or found["class_name"]))
+    return repr(str(name or item["class_name"]))
 
 
 def _lower(error: Exception) -> str:

@@ -23,13 +23,13 @@ def open_saved_model(path: Path) -> Any:
     """A small Keras model around a SavedModel's serving function. Its layers stay hidden, its logits do not."""
     endpoint, shape, dtype = _signature(path)
     images = keras.Input(shape[1:], batch_size=shape[0], dtype=dtype, name="images")
-    answer = SavedModelLayer(str(path), call_endpoint=endpoint, name="saved_model")(images)
-    if isinstance(answer, dict):
-        if len(answer) != 1:
-            raise ModelError(f"{path}: the SavedModel has {len(answer)} outputs ({', '.join(sorted(answer))}); export "
+    output = SavedModelLayer(str(path), call_endpoint=endpoint, name="saved_model")(images)
+    if isinstance(output, dict):
+        if len(output) != 1:
+            raise ModelError(f"{path}: the SavedModel has {len(output)} outputs ({', '.join(sorted(output))}); export "
                              "a model that returns only the class scores")  # fmt: skip
-        [answer] = answer.values()
-    return keras.Model(images, answer, name=re.sub(r"\W", "_", path.resolve().name))
+        [output] = output.values()
+    return keras.Model(images, output, name=re.sub(r"\W", "_", path.resolve().name))
 
 
 class SavedModelLayer(keras.layers.TFSMLayer):  # type: ignore[misc]

@@ -1,4 +1,4 @@
-"""What every layer gets and gives while a model is traced once.
+"""Inputs and outputs of every layer while a model is traced once.
 
 `layer.output` of a Keras model is a tensor of some graph of the past: in a Sequential that was rebuilt it has no
 gradient to today's output, in nested models it is out of reach, in subclassed ones it does not exist. So the calls
@@ -63,9 +63,9 @@ class Trace:
     def find(self, path: str) -> Call | None:
         """The call of this path, or of the only layer with this name."""
         exact = [call for call in self.begun if call.path == path]
-        named = [call for call in self.begun if call.path.rsplit("/", 1)[-1] == path]
-        found = exact or (named if len(named) == 1 else [])
-        return found[0] if found and found[0].output is not None else None
+        same_name = [call for call in self.begun if call.path.rsplit("/", 1)[-1] == path]
+        matches = exact or (same_name if len(same_name) == 1 else [])
+        return matches[0] if matches and matches[0].output is not None else None
 
 
 @contextmanager
@@ -75,8 +75,8 @@ def recorded() -> Iterator[Trace]:
     stack: list[tuple[Any, str]] = []
     original = keras.Operation.__call__
 
-    def listening(self: Any, *args: Any, **kwargs: Any) -> Any:
-        if threading.get_ident() != thread or not _lasts(self, stack[-1][0] if stack else None):
+    def recording_call(self: Any, *args: Any, **kwargs: Any) -> Any:
+        if threading.get_ident() != thread or not _is_permanent(self, stack[-1][0] if stack else None):
             return original(self, *args, **kwargs)
         path = "/".join([*(name for _, name in stack[1:]), self.name])
         if stack:
@@ -97,7 +97,7 @@ def recorded() -> Iterator[Trace]:
         return output
 
     with _lock:
-        keras.Operation.__call__ = listening
+        keras.Operation.__call__ = recording_call
         try:
             yield trace
         finally:
@@ -107,15 +107,15 @@ def recorded() -> Iterator[Trace]:
 @contextmanager
 def unfolded() -> Iterator[None]:
     """What a network compiles on its own is traced as part of it, as Keras does with convolutions in groups."""
-    before = tf.config.functions_run_eagerly()
+    was_eager = tf.config.functions_run_eagerly()
     tf.config.run_functions_eagerly(True)
     try:
         yield
     finally:
-        tf.config.run_functions_eagerly(before)
+        tf.config.run_functions_eagerly(was_eager)
 
 
-def _lasts(operation: Any, caller: Any) -> bool:
+def _is_permanent(operation: Any, caller: Any) -> bool:
     """Whether an operation is part of the model: layers make others on the fly, under a new name in every trace."""
     return isinstance(operation, keras.Layer) or any(operation is o for o in getattr(caller, "operations", ()))
 

@@ -31,17 +31,17 @@ def train_copy(
     copy = network.reinitialised(network.layers)
     copy.network.trainable = True
     step = _step(copy, keras.optimizers.Adam(training.learning_rate))
-    learned, size = 0.0, training.batch_size
+    accuracy, size = 0.0, training.batch_size
     for _ in range(training.epochs):
         rows = order.permutation(len(labels))
         for start in range(0, len(rows) - len(rows) % size or len(rows), size):
             batch = rows[start : start + size]
             step(values[batch], labels[batch])
         advance(1)
-        learned = float((copy.logits(values).argmax(axis=1) == labels).mean())
-        if learned >= training.enough:
+        accuracy = float((copy.logits(values).argmax(axis=1) == labels).mean())
+        if accuracy >= training.target_accuracy:
             break
-    return TrainedCopy(copy, learned)
+    return TrainedCopy(copy, accuracy)
 
 
 def _step(classifier: Classifier, optimizer: Any) -> Callable[..., Any]:

@@ -1,4 +1,4 @@
-"""What one call of the network gave, while a function is traced."""
+"""The outputs of one call of the network, while a function is traced."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from fruitaudit.models.layers import why_no_layer
 
 
 @dataclass(frozen=True)
-class InGraph:
-    """Symbolic tensors of one call of the network: (N, K) each, and what every layer gave."""
+class GraphOutputs:
+    """Symbolic tensors of one call of the network: (N, K) each, and the output of every layer."""
 
     probabilities: Any
     logits: Any
@@ -27,7 +27,7 @@ class InGraph:
         return self.call(path).output
 
     def input(self, path: str) -> Any:
-        """What a layer got, the first of several. Raises CannotExplain for an unknown layer."""
+        """The input of a layer, the first of several. Raises CannotExplain for an unknown layer."""
         return self.call(path).inputs[0]
 
     def call(self, path: str) -> taps.Call:
