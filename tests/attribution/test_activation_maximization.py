@@ -17,9 +17,9 @@ L = keras.layers
 
 
 def material(shape, low=0.0, high=1.0, n=12):
-    known = some_images(shape, n=n, low=low, high=high, seed=1)
-    background = Background(known.values, np.zeros(n, np.int64), known.sample_ids, 2 * n)
-    return dataclasses.replace(known.select(slice(0, 0)), background=background)
+    references = some_images(shape, n=n, low=low, high=high, seed=1)
+    background = Background(references.values, np.zeros(n, np.int64), references.sample_ids, 2 * n)
+    return dataclasses.replace(references.select(slice(0, 0)), background=background)
 
 
 def run(model, low=0.0, high=1.0, **options):
@@ -48,7 +48,7 @@ def filter_gradients(model):
 def test_a_linear_unit_reaches_the_corner_of_the_box(parameterization, share, low, high):
     """max g . x over low <= x <= high is high where g > 0 and low where g < 0; for filters and for class neurons."""
     model = linear_filters()
-    made, _ = run(model, low, high, parameterization=parameterization, steps=150, jitter=0, total_variation=0.0,
+    explanation, _ = run(model, low, high, parameterization=parameterization, steps=150, jitter=0, total_variation=0.0,
                   filters=3, choose="first")  # fmt: skip
     kernel = np.asarray(model.network.layers[-1].kernel).reshape(7, 6, 3, 4)
     convolution = np.asarray(model.network.get_layer("conv").kernel)
@@ -57,7 +57,7 @@ def test_a_linear_unit_reaches_the_corner_of_the_box(parameterization, share, lo
         for j in range(6):
             classes[:, i : i + 3, j : j + 3] += np.einsum("ok,abco->kabc", kernel[i, j], convolution)
     for unit, value, reached, g in zip(
-        made.units, made.values, made.reached, [*filter_gradients(model), *classes], strict=True
+        explanation.units, explanation.values, explanation.reached, [*filter_gradients(model), *classes], strict=True
     ):
         best, worst = np.maximum(g * low, g * high).sum(), np.minimum(g * low, g * high).sum()
         assert worst + share * (best - worst) < reached <= best + 1e-4, unit
@@ -68,43 +68,45 @@ def test_a_linear_unit_reaches_the_corner_of_the_box(parameterization, share, lo
 
 @pytest.mark.parametrize("parameterization", ["pixel", "fourier"])
 def test_penalties_make_smoother_and_greyer_pictures(parameterization):
-    usual, rough, flat = (
+    default, rough, flat = (
         run(linear_filters("relu"), parameterization=parameterization, steps=60, filters=2, total_variation=tv, l2=l2)[
             0
         ]
         for tv, l2 in ((0.0, 0.0), (3.0, 0.0), (0.0, 9.0))
     )
-    variation = [abs(np.diff(made.values, axis=2)).mean() for made in (usual, rough)]
+    variation = [abs(np.diff(explanation.values, axis=2)).mean() for explanation in (default, rough)]
     assert variation[1] < 0.5 * variation[0]
-    assert ((flat.values - 0.5) ** 2).mean() < 0.5 * ((usual.values - 0.5) ** 2).mean()
+    assert ((flat.values - 0.5) ** 2).mean() < 0.5 * ((default.values - 0.5) ** 2).mean()
 
 
 @pytest.mark.parametrize("kind", ["sequential", "swish", "mixed_float16", "sigmoid"])
 def test_made_up_inputs_stay_in_range_and_excite_more_than_real_ones(kind):
     top = zoo.TOP.get(kind, 1.0)
     model = Classifier.from_network(zoo.KINDS[kind]())
-    made, images = run(model, high=top, filters=3, steps=40)
-    assert made.values.min() >= 0
-    assert made.values.max() <= top
-    assert made.values.max() > 0.9 * top
-    layers = {unit.layer for unit in made.units}
+    explanation, images = run(model, high=top, filters=3, steps=40)
+    assert explanation.values.min() >= 0
+    assert explanation.values.max() <= top
+    assert explanation.values.max() > 0.9 * top
+    layers = {unit.layer for unit in explanation.units}
     assert len(layers) == 3
-    assert (made.reached > made.strongest).mean() > 0.9
-    in_use = [i for i, unit in enumerate(made.units) if unit.layer == ""]
-    scores = model.logits(images.background.values)[:, [made.units[i].index for i in in_use]]
-    np.testing.assert_allclose(made.strongest[in_use], scores.max(axis=0), rtol=1e-2, atol=1e-3)
+    assert (explanation.reached > explanation.strongest).mean() > 0.9
+    in_use = [i for i, unit in enumerate(explanation.units) if unit.layer == ""]
+    scores = model.logits(images.background.values)[:, [explanation.units[i].index for i in in_use]]
+    np.testing.assert_allclose(explanation.strongest[in_use], scores.max(axis=0), rtol=1e-2, atol=1e-3)
     ids = [images.background.sample_ids[i] for i in scores.argmax(axis=0)]
-    assert [made.strongest_ids[i] for i in in_use] == ids
-    assert np.isnan(np.delete(made.diagnostics["probability"], in_use)).all()
-    assert np.isfinite(made.diagnostics["probability"][in_use]).all()
+    assert [explanation.strongest_ids[i] for i in in_use] == ids
+    assert np.isnan(np.delete(explanation.diagnostics["probability"], in_use)).all()
+    assert np.isfinite(explanation.diagnostics["probability"][in_use]).all()
 
 
 def test_the_strongest_filters_are_those_that_real_images_excite_most():
     model = Classifier.from_network(zoo.KINDS["sequential"]())
-    made, images = run(model, layers=["conv_2"], filters=4, classes=0, steps=1)
+    explanation, images = run(model, layers=["conv_2"], filters=4, classes=0, steps=1)
     means = model.features(images.background.values, "conv_2").reshape(12, 13, 13, 12).mean(axis=(1, 2))
-    assert [unit.index for unit in made.units] == np.argsort(-means.mean(axis=0))[:4].tolist()
-    np.testing.assert_allclose(made.strongest, means.max(axis=0)[[u.index for u in made.units]], rtol=1e-4)
+    assert [unit.index for unit in explanation.units] == np.argsort(-means.mean(axis=0))[:4].tolist()
+    np.testing.assert_allclose(
+        explanation.strongest, means.max(axis=0)[[u.index for u in explanation.units]], rtol=1e-4
+    )
 
 
 def test_a_filter_that_is_silent_is_woken():
@@ -114,9 +116,9 @@ def test_a_filter_that_is_silent_is_woken():
     grey = 0.5 * kernel.sum(axis=(0, 1, 2))
     reach = (0.5 * abs(kernel)).sum(axis=(0, 1, 2))
     model.network.get_layer("conv").set_weights([kernel, -grey - 0.5 * reach])
-    made, _ = run(model, filters=3, classes=0, steps=100, jitter=0, total_variation=0.0)
-    assert (made.strongest < 1e-6).all()
-    assert (made.reached > 0.02).all()
+    explanation, _ = run(model, filters=3, classes=0, steps=100, jitter=0, total_variation=0.0)
+    assert (explanation.strongest < 1e-6).all()
+    assert (explanation.reached > 0.02).all()
 
 
 def test_says_which_pictures_excite_less_than_a_photograph():
@@ -124,9 +126,9 @@ def test_says_which_pictures_excite_less_than_a_photograph():
     poor, _ = run(model, steps=1, step_size=1e-6, parameterization="pixel")  # grey, as it began
     weaker = poor.reached < poor.strongest
     assert 2 <= weaker.sum() <= 8
-    said = [note for note in poor.notes if "less than a photograph" in note]
-    assert said[0].startswith(f"{weaker.sum()} of 7 made-up images")
-    assert said[0].endswith(": " + ", ".join(u.name for u, less in zip(poor.units, weaker, strict=True) if less))
+    messages = [note for note in poor.notes if "less than a photograph" in note]
+    assert messages[0].startswith(f"{weaker.sum()} of 7 made-up images")
+    assert messages[0].endswith(": " + ", ".join(u.name for u, less in zip(poor.units, weaker, strict=True) if less))
     good, _ = run(model, steps=100, jitter=0, total_variation=0.0, parameterization="pixel")
     assert (good.reached >= good.strongest).all()
     assert not any("photograph" in note for note in good.notes)
@@ -182,8 +184,8 @@ def test_the_steps_are_those_of_adam_cut_to_the_box_after_each():
         numbers = np.clip(numbers + step, 0, 1)
     ascent = Ascent(15, 0.3, 0, total_variation=0, l2=0)
     units = Units(None, classes, scale)
-    made = ascent.optimise(model, images, Pixels(model.input_shape), units, start, np.zeros((15, 2), np.int32))
-    np.testing.assert_allclose(made, 2 * numbers, atol=2e-3)
+    explanation = ascent.optimise(model, images, Pixels(model.input_shape), units, start, np.zeros((15, 2), np.int32))
+    np.testing.assert_allclose(explanation, 2 * numbers, atol=2e-3)
     assert 0.05 < np.mean((numbers > 0) & (numbers < 1)) < 0.95
 
 
@@ -192,8 +194,8 @@ def test_every_option_changes_the_pictures(option, value):
     keras.utils.set_random_seed(1)
     body = [L.Input((10, 10, 3)), L.Conv2D(4, 3, activation="relu", name="early"), L.Conv2D(4, 3, name="late")]
     model = Classifier.from_network(keras.Sequential([*body, L.Flatten(), L.Dense(5)]))
-    usual, other = (run(model, **{"steps": 5, "filters": 2} | more)[0] for more in ({}, {option: value}))
-    same = usual.units == other.units and np.allclose(usual.values, other.values, atol=1e-4)
+    default, other = (run(model, **{"steps": 5, "filters": 2} | more)[0] for more in ({}, {option: value}))
+    same = default.units == other.units and np.allclose(default.values, other.values, atol=1e-4)
     assert not same or option == "reference_images"
 
 
@@ -216,9 +218,9 @@ def test_the_pull_is_the_gradient_of_the_penalties_as_they_are_told():
         variation = sum(tf.reduce_mean(abs(d), axis=(1, 2, 3)) for d in (down, across))
         total = 0.3 * variation + 0.7 * tf.reduce_mean((picture - 0.5) ** 2, axis=(1, 2, 3))
     ascent = Ascent(1, 0.1, 0, total_variation=0.3, l2=0.7)
-    made = np.stack([ascent._penalty_gradient(one) for one in picture.numpy()])
-    np.testing.assert_allclose(made, tape.gradient(total, picture), atol=1e-7)
-    assert abs(made).max() > 1e-3
+    explanation = np.stack([ascent._penalty_gradient(one) for one in picture.numpy()])
+    np.testing.assert_allclose(explanation, tape.gradient(total, picture), atol=1e-7)
+    assert abs(explanation).max() > 1e-3
 
 
 @pytest.mark.parametrize("shape", [(6, 8, 3), (7, 5, 1)])

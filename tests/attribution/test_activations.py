@@ -22,34 +22,34 @@ def convolve(values, kernel, bias):
     """A valid convolution written out, in float64."""
     height, width = kernel.shape[:2]
     rows, columns = values.shape[1] - height + 1, values.shape[2] - width + 1
-    made = np.zeros((len(values), rows, columns, kernel.shape[3]))
+    explanation = np.zeros((len(values), rows, columns, kernel.shape[3]))
     for i in range(height):
         for j in range(width):
-            made += values[:, i : i + rows, j : j + columns].astype(float) @ kernel[i, j].astype(float)
-    return made + bias
+            explanation += values[:, i : i + rows, j : j + columns].astype(float) @ kernel[i, j].astype(float)
+    return explanation + bias
 
 
 def test_equals_a_convolution_written_out_before_and_after():
-    model, images, made = made_by("sequential", choose="first", channels=5)
+    model, images, explanation = made_by("sequential", choose="first", channels=5)
     layer = model.network.get_layer("conv_1")
     expected = convolve(images.values, *map(np.asarray, layer.weights))
-    before, after = made.layers[:2]
+    before, after = explanation.layers[:2]
     assert (before.layer, before.stage, after.stage, after.n_channels) == ("conv_1", "before relu", "after relu", 8)
     np.testing.assert_allclose(before.values, expected[..., :5], atol=1e-5)
     np.testing.assert_allclose(after.values, np.maximum(expected, 0)[..., :5], atol=1e-5)
     assert before.values.min() < -0.1
     pooled = np.maximum(expected, 0)[:, :30, :30].reshape(3, 15, 2, 15, 2, 8).max(axis=(2, 4))
     second = convolve(pooled, *map(np.asarray, model.network.get_layer("conv_2").weights))
-    np.testing.assert_allclose(made.layers[2].values, second[..., :5], atol=1e-4)
+    np.testing.assert_allclose(explanation.layers[2].values, second[..., :5], atol=1e-4)
 
 
 def test_the_strongest_channels_over_the_group_come_first():
     _, _, every = made_by("sequential", choose="first", channels=99)
-    _, _, made = made_by("sequential", channels=4)
-    for some, all_ in zip(made.layers[1::2], every.layers[1::2], strict=True):
+    _, _, explanation = made_by("sequential", channels=4)
+    for selection, all_ in zip(explanation.layers[1::2], every.layers[1::2], strict=True):
         order = np.argsort(-abs(all_.values).mean(axis=(0, 1, 2)))[:4]
-        assert some.channels.tolist() == order.tolist()
-        np.testing.assert_allclose(some.values, all_.values[..., order], rtol=1e-5, atol=1e-6)
+        assert selection.channels.tolist() == order.tolist()
+        np.testing.assert_allclose(selection.values, all_.values[..., order], rtol=1e-5, atol=1e-6)
 
 
 @pytest.mark.parametrize(
@@ -63,8 +63,10 @@ def test_the_strongest_channels_over_the_group_come_first():
     ],
 )
 def test_after_is_the_function_of_before_on_every_kind(kind, function):
-    _, _, made = made_by(kind)
-    pairs = [(a, b) for a, b in zip(made.layers, made.layers[1:], strict=False) if a.stage.startswith("before")]
+    _, _, explanation = made_by(kind)
+    pairs = [
+        (a, b) for a, b in zip(explanation.layers, explanation.layers[1:], strict=False) if a.stage.startswith("before")
+    ]
     assert len(pairs) >= 2
     for before, after in pairs:
         assert after.stage.startswith("after")
@@ -80,17 +82,17 @@ def test_after_is_what_the_layer_answers_strongest_first(function, kind):
     keras.utils.set_random_seed(3)
     convolution = L.Conv2D(6, 3, activation=function, dtype=kind, bias_initializer="random_normal", name="conv")
     network = keras.Sequential([L.Input((9, 8, 3)), convolution, L.Flatten(), L.Dense(3)])
-    model, images, made = made_by(network, channels=4)
-    [_, after] = made.layers
+    model, images, explanation = made_by(network, channels=4)
+    [_, after] = explanation.layers
     answers = model.features(images.values, "conv").reshape(3, 7, 6, 6)
     assert after.channels.tolist() == np.argsort(-abs(answers).mean(axis=(0, 1, 2)), kind="stable")[:4].tolist()
     np.testing.assert_allclose(after.values, answers[..., after.channels], atol=1e-6)
 
 
 def test_says_what_was_tapped_where_layers_are_apart():
-    _, _, made = made_by("resnet")
+    _, _, explanation = made_by("resnet")
     stages = {}
-    for layer in made.layers:
+    for layer in explanation.layers:
         stages.setdefault(layer.layer, []).append(layer.stage)
     assert stages["stem"] == ["before relu, after BatchNormalization", "after relu"]
     assert stages["block1_conv2"] == ["output, after BatchNormalization"]
@@ -102,13 +104,13 @@ def test_what_cannot_be_recomputed_is_left_out_and_said():
         def call(self, inputs):
             return super().call(inputs) + 0.5
 
-    _, _, made = made_by(
+    _, _, explanation = made_by(
         keras.Sequential(
             [L.Input((12, 12, 3)), Shifted(4, 3, activation="sigmoid", name="odd"), L.Flatten(), L.Dense(3)]
         )
     )
-    assert [layer.stage for layer in made.layers] == ["after sigmoid"]
-    assert "odd: sigmoid of what was recomputed differs from the output" in made.notes[0]
+    assert [layer.stage for layer in explanation.layers] == ["after sigmoid"]
+    assert "odd: sigmoid of what was recomputed differs from the output" in explanation.notes[0]
 
 
 def relu(x):
@@ -118,24 +120,24 @@ def relu(x):
 
 def test_what_enters_a_function_of_ones_own_is_not_read_off_the_graph():
     odd = L.Conv2D(4, 3, activation=relu, name="odd")
-    _, images, made = made_by(keras.Sequential([L.Input((12, 12, 3)), odd, L.Flatten(), L.Dense(3)]))
-    plain = convolve(images.values, *odd.get_weights())[..., made.layers[0].channels]
-    stages = {layer.stage: layer.values for layer in made.layers}
+    _, images, explanation = made_by(keras.Sequential([L.Input((12, 12, 3)), odd, L.Flatten(), L.Dense(3)]))
+    plain = convolve(images.values, *odd.get_weights())[..., explanation.layers[0].channels]
+    stages = {layer.stage: layer.values for layer in explanation.layers}
     np.testing.assert_allclose(stages["before relu"], plain, atol=1e-5)
     np.testing.assert_allclose(stages["after relu"], np.maximum(plain - 0.5, 0), atol=1e-5)
 
 
 def test_a_deep_network_shows_eight_convolutions_evenly_spread():
-    _, _, made = made_by("nested_functional")
-    paths = list(dict.fromkeys(layer.layer for layer in made.layers))
+    _, _, explanation = made_by("nested_functional")
+    paths = list(dict.fromkeys(layer.layer for layer in explanation.layers))
     assert len(paths) == 8
     assert (paths[0], paths[-1]) == ("mobilenet/Conv1", "mobilenet/Conv_1")
-    assert made.notes == ("8 of 52 convolutions, evenly spread",)
+    assert explanation.notes == ("8 of 52 convolutions, evenly spread",)
 
 
 def test_named_layers_and_unknown_ones():
-    _, _, made = made_by("nested_functional", layers=["Conv_1"], channels=3)
-    assert {layer.layer for layer in made.layers} == {"mobilenet/Conv_1"}
+    _, _, explanation = made_by("nested_functional", layers=["Conv_1"], channels=3)
+    assert {layer.layer for layer in explanation.layers} == {"mobilenet/Conv_1"}
     with pytest.raises(CannotExplain, match=r"the model has no convolution hidden; its last ones are conv_1, conv_2"):
         made_by("sequential", layers=["hidden"])
     with pytest.raises(CannotExplain, match="use saliency or occlusion instead"):

@@ -50,41 +50,41 @@ CASES = [
 def run(method, model, images=None, classes=None):
     images = some_images(model.input_shape) if images is None else images
     targets = some_targets(len(images), model.n_classes) if classes is None else Targets(classes)
-    made = explain(method, model, with_background(method, images), targets, STREAMS)
-    assert not isinstance(made, NotRun), made.reason
-    return made
+    explanation = explain(method, model, with_background(method, images), targets, STREAMS)
+    assert not isinstance(explanation, NotRun), explanation.reason
+    return explanation
 
 
 @pytest.mark.parametrize(("method", "kind"), CASES)
 def test_result_is_a_finite_map_an_image_that_is_not_empty(method, kind):
     model = MODELS[kind]()
-    made = run(quick(method), model)
+    explanation = run(quick(method), model)
     height, width, _ = model.input_shape
-    assert made.values.shape == (5, height, width)
-    assert made.values.dtype == np.float32
-    assert np.isfinite(made.values).all()
+    assert explanation.values.shape == (5, height, width)
+    assert explanation.values.dtype == np.float32
+    assert np.isfinite(explanation.values).all()
     # Grad-CAM's own ReLU leaves nothing where all evidence is against the class.
-    assert (abs(made.values).max(axis=(1, 2)) > 0).sum() >= (3 if method.registration.name == "grad_cam" else 4)
-    assert all(v.shape == (5,) and np.isfinite(v).all() for v in made.diagnostics.values())
-    assert made.diagnostics.keys() <= {one.name for one in method.registration.diagnostics}
-    assert method.registration.signed or made.values.min() >= 0
+    assert (abs(explanation.values).max(axis=(1, 2)) > 0).sum() >= (3 if method.registration.name == "grad_cam" else 4)
+    assert all(v.shape == (5,) and np.isfinite(v).all() for v in explanation.diagnostics.values())
+    assert explanation.diagnostics.keys() <= {one.name for one in method.registration.diagnostics}
+    assert method.registration.signed or explanation.values.min() >= 0
 
 
 @pytest.mark.parametrize(("method", "kind"), CASES)
 def test_passes_are_those_it_announces_in_full_batches(method, kind):
     model = MODELS[kind](batch_size=16)
-    made = quick(method)
-    run(made, model)
-    announced = made.model_passes(5, model.input_shape)
-    if made.registration.upper_bound:
+    explanation = quick(method)
+    run(explanation, model)
+    announced = explanation.model_passes(5, model.input_shape)
+    if explanation.registration.upper_bound:
         assert model.passes.forward <= announced.forward
         assert model.passes.gradient <= announced.gradient
     else:
         assert model.passes == announced
-    assert (model.passes == Passes()) == (made.registration.family == "control")
-    if not isinstance(run(made, model), Segments):
+    assert (model.passes == Passes()) == (explanation.registration.family == "control")
+    if not isinstance(run(explanation, model), Segments):
         # Twice; which tiles partition SHAP splits in a round is known after the last one.
-        rounds = 5 if made.registration.name == "partition_shap" else 2
+        rounds = 5 if explanation.registration.name == "partition_shap" else 2
         assert sum(size % 16 != 0 for size in model.batches) <= 2 * rounds
 
 
@@ -101,10 +101,10 @@ def test_neither_order_nor_other_images_change_a_map(method, kind):
     images, targets = some_images(model.input_shape), some_targets(5, model.n_classes)
     order = np.array([3, 0, 4])
     every = run(quick(method), model, images, targets.classes)
-    some = run(quick(method), model, images.select(order), targets.classes[order])
-    assert_same_maps(method, some.values, every.values[order])
+    selection = run(quick(method), model, images.select(order), targets.classes[order])
+    assert_same_maps(method, selection.values, every.values[order])
     for name, numbers in every.diagnostics.items():
-        np.testing.assert_allclose(some.diagnostics[name], numbers[order], rtol=1e-4, atol=1e-6)
+        np.testing.assert_allclose(selection.diagnostics[name], numbers[order], rtol=1e-4, atol=1e-6)
 
 
 @pytest.mark.parametrize(("method", "kind"), CASES)
@@ -131,11 +131,11 @@ def test_every_option_changes_the_map(method):
     changes = dict(method.registration.sensitivity_options + method.registration.contract_options)
     assert set(changes) == {field.name for field in dataclasses.fields(method)}
     model, images = SmallCnn((16, 16, 3)), some_images((16, 16, 3))
-    usual = run(quick(method), model, images).values
+    default_maps = run(quick(method), model, images).values
     changes.pop("depths", None)  # further maps of networks with several layers: `test_cams`
     for option, value in changes.items():
         other = run(quick(method, **{option: value}), model, images).values
-        assert abs(other - usual).max() > 1e-3 * abs(usual).max(), option
+        assert abs(other - default_maps).max() > 1e-3 * abs(default_maps).max(), option
 
 
 @pytest.mark.parametrize("method", METHODS.values(), ids=METHODS)
@@ -150,19 +150,19 @@ def test_a_contrast_is_of_logits_or_refused(method):
     """Where it is exact, "A rather than B" is the map of A less that of B; and it never is the map of A alone."""
     model, images = SmallCnn(), some_images((12, 8, 3))
     targets = Targets(np.full(5, 2), against=np.full(5, 1), rule="contrast")
-    made = explain(quick(method), model, with_background(quick(method), images), targets, STREAMS)
+    explanation = explain(quick(method), model, with_background(quick(method), images), targets, STREAMS)
     if not method.registration.contrast:
-        assert "cannot tell why one class was preferred to another" in made.reason
+        assert "cannot tell why one class was preferred to another" in explanation.reason
         return
     of_logits = {"explains": "logit"} if hasattr(method, "explains") else {}
     alone = run(quick(method, **of_logits), model, classes=np.full(5, 2)).values
     if method.registration.family == "control":
-        np.testing.assert_array_equal(made.values, alone)
+        np.testing.assert_array_equal(explanation.values, alone)
         return
-    assert abs(made.values - alone).max() > 1e-2 * abs(alone).max()
+    assert abs(explanation.values - alone).max() > 1e-2 * abs(alone).max()
     if method.registration.linear:
         rival = run(quick(method, **of_logits), model, classes=np.full(5, 1)).values
-        np.testing.assert_allclose(made.values, alone - rival, rtol=1e-3, atol=1e-5 * abs(alone).max())
+        np.testing.assert_allclose(explanation.values, alone - rival, rtol=1e-3, atol=1e-5 * abs(alone).max())
 
 
 @pytest.mark.parametrize("method", METHODS.values(), ids=METHODS)
@@ -176,14 +176,14 @@ def test_fills_and_segments_follow_the_range_of_the_input(method):
         def _gradient(self, x, classes):
             return super()._gradient(x, classes) / 4
 
-    usual = run(quick(method), SmallCnn()).values
+    default_maps = run(quick(method), SmallCnn()).values
     scaled = run(quick(method), Rescaling(), some_images((12, 8, 3), low=-1, high=3)).values
     power = method.registration.unit_power
     np.testing.assert_allclose(
         scaled * 4**power,
-        usual,
+        default_maps,
         rtol=1e-3,
-        atol=1e-4 * abs(usual).max(),
+        atol=1e-4 * abs(default_maps).max(),
         err_msg=f"not per unit of the model input to the power of {power}: set unit_power in its registration, "
         "unless a colour or a superpixel does not follow the range",
     )
@@ -192,16 +192,16 @@ def test_fills_and_segments_follow_the_range_of_the_input(method):
 @pytest.mark.parametrize("method", [m for m in METHODS.values() if m.registration.requires])
 def test_a_model_without_what_it_needs_gets_a_sentence(method):
     model = Quadratic()
-    made = explain(method(), model, some_images(model.input_shape), some_targets(5, 4), STREAMS)
-    assert isinstance(made, NotRun)
-    assert "use occlusion instead" in made.reason
+    explanation = explain(method(), model, some_images(model.input_shape), some_targets(5, 4), STREAMS)
+    assert isinstance(explanation, NotRun)
+    assert "use occlusion instead" in explanation.reason
 
 
 @pytest.mark.parametrize("method", native_methods().values(), ids=native_methods())
 def test_registration_says_what_the_report_prints(method):
-    told = method.registration
-    assert told.question.endswith("?")
-    assert "arXiv:" in told.paper
-    assert told.provider == "native"
+    registration = method.registration
+    assert registration.question.endswith("?")
+    assert "arXiv:" in registration.paper
+    assert registration.provider == "native"
     for line in ("Paper:", "Differs from the paper:", "Returns"):
         assert line in method.__doc__

@@ -70,11 +70,11 @@ PROVIDED = [
 
 @pytest.fixture(scope="module")
 def models():
-    made = {}
+    explanation = {}
     for kind, make in KINDS.items():
         keras.utils.set_random_seed(1)
-        made[kind] = Classifier.from_network(make(), batch_size=8)
-    return made
+        explanation[kind] = Classifier.from_network(make(), batch_size=8)
+    return explanation
 
 
 def identity(method):
@@ -82,16 +82,16 @@ def identity(method):
 
 
 def run(method, model, images, targets, **options):
-    made = quick(method, **options)
-    images = images if images.background else with_background(made, images)
+    explanation = quick(method, **options)
+    images = images if images.background else with_background(explanation, images)
     # With seed 9 one of SmoothGrad's copies lies on a kink of the grey network, where batches decide by rounding.
-    return explain(made, model, images, targets, Streams(8))
+    return explain(explanation, model, images, targets, Streams(8))
 
 
 def case(method, model):
     """Images with reference images to compare with; none of their own for a method about the model."""
-    known = some_images(model.input_shape, n=12, seed=1)
-    background = Background(known.values, np.arange(12) % model.n_classes, known.sample_ids, 12)
+    references = some_images(model.input_shape, n=12, seed=1)
+    background = Background(references.values, np.arange(12) % model.n_classes, references.sample_ids, 12)
     n = 3 if method.registration.subject == "image" else 0
     images = dataclasses.replace(some_images(model.input_shape, n=3), background=background).select(slice(0, n))
     return images, some_targets(n, model.n_classes)
@@ -113,27 +113,27 @@ def test_native_methods_keep_the_contract(method, kind, models, capfd):
     images, targets = case(method, model)
     weights = [w.copy() for w in model.network.get_weights()]
     before = model.passes.snapshot()
-    made = run(method, model, images, targets)
+    explanation = run(method, model, images, targets)
     assert capfd.readouterr() == ("", "")
     if lacks(method, model):
-        assert "instead" in made.reason
+        assert "instead" in explanation.reason
         return
-    if isinstance(made, NotRun) and method.registration.family == "backward":
-        unruled = re.search(r"has no rule for \w+.* in this model; use \w+.* instead", made.reason)
-        flat = "the first layer of this model is dense" in made.reason
-        assert unruled if kind == "nested, BatchNorm, swish" else kind == "dense only" and flat, made.reason
+    if isinstance(explanation, NotRun) and method.registration.family == "backward":
+        unruled = re.search(r"has no rule for \w+.* in this model; use \w+.* instead", explanation.reason)
+        flat = "the first layer of this model is dense" in explanation.reason
+        assert unruled if kind == "nested, BatchNorm, swish" else kind == "dense only" and flat, explanation.reason
         return
-    assert not isinstance(made, NotRun), made.reason
-    assert made.diagnostics.keys() <= {one.name for one in method.registration.diagnostics}
+    assert not isinstance(explanation, NotRun), explanation.reason
+    assert explanation.diagnostics.keys() <= {one.name for one in method.registration.diagnostics}
     announced, made_of = passes_of(quick(method), model, len(images)), model.passes.since(before)
     at_most = method.registration.upper_bound
     assert made_of.forward <= announced.forward if at_most else made_of == announced
-    again = run(method, model, images, targets)
-    assert {k: v.tobytes() for k, v in pack(made).items()} == {k: v.tobytes() for k, v in pack(again).items()}
-    if isinstance(made, Maps | Segments):
-        keeps_the_contract_of_maps(method, model, images, targets, made)
+    repeated = run(method, model, images, targets)
+    assert {k: v.tobytes() for k, v in pack(explanation).items()} == {k: v.tobytes() for k, v in pack(repeated).items()}
+    if isinstance(explanation, Maps | Segments):
+        keeps_the_contract_of_maps(method, model, images, targets, explanation)
     elif method.registration.name != "cem" or kind == "logits":  # seconds a run
-        is_the_same_in_other_batches(method, model, images, targets, made)
+        is_the_same_in_other_batches(method, model, images, targets, explanation)
     for now, then in zip(model.network.get_weights(), weights, strict=True):
         np.testing.assert_array_equal(now, then)
 
@@ -153,8 +153,8 @@ def keeps_the_contract_of_maps(method, model, images, targets, made):
         values=np.concatenate([strangers.values, images.values[order]]),
         sample_ids=(*strangers.sample_ids, *(images.sample_ids[i] for i in order)),
     )
-    there = run(method, model, among, Targets(np.concatenate([[1, 1], targets.classes[order]])))
-    assert_same_maps(method, there.values[2:], made.values[order])
+    after_move = run(method, model, among, Targets(np.concatenate([[1, 1], targets.classes[order]])))
+    assert_same_maps(method, after_move.values[2:], made.values[order])
 
 
 def is_the_same_in_other_batches(method, model, images, targets, made):
@@ -169,11 +169,11 @@ def is_the_same_in_other_batches(method, model, images, targets, made):
 
 @contextlib.contextmanager
 def batches_of_one(model):
-    model.batch_size, usual = 1, model.batch_size
+    model.batch_size, default = 1, model.batch_size
     try:
         yield
     finally:
-        model.batch_size = usual
+        model.batch_size = default
 
 
 @pytest.mark.parametrize("kind", ["logits", "one sigmoid unit", "nested, BatchNorm, swish"])
@@ -183,33 +183,37 @@ def test_a_contrast_is_of_two_logits_or_refused(method, kind, models):
     model = models[kind]
     images, targets = case(method, model)
     rivals = (targets.classes + 1) % model.n_classes
-    made = run(method, model, images, Targets(targets.classes, rivals, "contrast"))
+    explanation = run(method, model, images, Targets(targets.classes, rivals, "contrast"))
     if not method.registration.contrast:
-        assert "cannot tell why one class was preferred to another" in made.reason
+        assert "cannot tell why one class was preferred to another" in explanation.reason
         return
     of_logits = {"explains": "logit"} if hasattr(method, "explains") else {}
     alone, rival = (run(method, model, images, Targets(classes), **of_logits) for classes in (targets.classes, rivals))
-    if isinstance(made, NotRun):
-        assert made == alone
+    if isinstance(explanation, NotRun):
+        assert explanation == alone
         return
     if method.registration.family == "control":
-        np.testing.assert_array_equal(made.values, alone.values)
+        np.testing.assert_array_equal(explanation.values, alone.values)
         return
     scale = abs(alone.values).max()
     # Of two classes that share a logit, A rather than B is twice A, and the sweep's maps are shares of their sums.
     twice = (method.registration.name, kind) == ("smoothgrad_sweep", "one sigmoid unit")
-    assert twice or abs(made.values - alone.values).max() > 1e-2 * scale
+    assert twice or abs(explanation.values - alone.values).max() > 1e-2 * scale
     back = run(method, model, images, Targets(rivals, targets.classes, "contrast"))
     if method.registration.linear:
-        np.testing.assert_allclose(made.values, alone.values - rival.values, rtol=1e-3, atol=1e-4 * scale)
-        np.testing.assert_allclose(made.values, -back.values, rtol=1e-3, atol=1e-4 * scale)
+        np.testing.assert_allclose(explanation.values, alone.values - rival.values, rtol=1e-3, atol=1e-4 * scale)
+        np.testing.assert_allclose(explanation.values, -back.values, rtol=1e-3, atol=1e-4 * scale)
     adds_up = method.registration.adds_up
     if adds_up and adds_up.within and adds_up.less in START:
         references = images.background.values[: background_of(quick(method))]
         gains, rows = model.logits(images.values) - START[adds_up.less](model, references), np.arange(3)
         expected = gains[rows, targets.classes] - gains[rows, rivals]
-        inside = made.diagnostics.get("kept_inside", 0)
-        total = np.nansum(made.coefficients, axis=1) if isinstance(made, Segments) else made.values.sum(axis=(1, 2))
+        inside = explanation.diagnostics.get("kept_inside", 0)
+        total = (
+            np.nansum(explanation.coefficients, axis=1)
+            if isinstance(explanation, Segments)
+            else explanation.values.sum(axis=(1, 2))
+        )
         np.testing.assert_allclose(total + inside, expected, rtol=adds_up.within, atol=1e-5 * abs(expected).max())
 
 
@@ -217,9 +221,9 @@ def test_a_contrast_is_of_two_logits_or_refused(method, kind, models):
 def test_integrated_gradients_are_complete_on_every_kind(kind, models):
     model = models[kind]
     images, targets = some_images(model.input_shape, n=3), some_targets(3, model.n_classes)
-    made = IntegratedGradients(steps=100)(model, images, targets, Streams(0))
-    difference = made.diagnostics["score_difference"]
-    gap = abs(made.values.sum(axis=(1, 2)) - difference)
+    explanation = IntegratedGradients(steps=100)(model, images, targets, Streams(0))
+    difference = explanation.diagnostics["score_difference"]
+    gap = abs(explanation.values.sum(axis=(1, 2)) - difference)
     assert (gap <= 0.01 * abs(difference) + 1e-3).all()
 
 
@@ -230,19 +234,21 @@ def test_providers_keep_the_contract_or_say_why_not(method, kind, models, capfd)
     images, targets = some_images(model.input_shape, n=3), some_targets(3, model.n_classes)
     weights = [w.copy() for w in model.network.get_weights()]
     state = np.random.get_state()[1].copy()
-    made = run(method, model, images, targets)
+    explanation = run(method, model, images, targets)
     assert capfd.readouterr() == ("", "")
     if method.registration.requires and model.cam_layer is None:
-        assert "spatial activation" in made.reason
+        assert "spatial activation" in explanation.reason
         return
     if (identity(method), kind) == ("occlusion@tf-explain", "logits"):
-        assert "this model's outputs are no probabilities" in made.reason
+        assert "this model's outputs are no probabilities" in explanation.reason
         return
-    assert not isinstance(made, NotRun), made.reason
-    assert made.values.tobytes() == run(method, model, images, targets).values.tobytes()
-    assert abs(made.values).max() > 0
+    assert not isinstance(explanation, NotRun), explanation.reason
+    assert explanation.values.tobytes() == run(method, model, images, targets).values.tobytes()
+    assert abs(explanation.values).max() > 0
     alone = run(method, model, images.select(np.array([2])), type(targets)(targets.classes[[2]]))
-    np.testing.assert_allclose(alone.values[0], made.values[2], rtol=0, atol=1e-5 * abs(made.values[2]).max())
+    np.testing.assert_allclose(
+        alone.values[0], explanation.values[2], rtol=0, atol=1e-5 * abs(explanation.values[2]).max()
+    )
     np.testing.assert_array_equal(np.random.get_state()[1], state)
     for now, then in zip(model.network.get_weights(), weights, strict=True):
         np.testing.assert_array_equal(now, then)
@@ -254,14 +260,17 @@ def test_every_option_of_a_provider_changes_its_map(method, models):
     assert set(changes) == {field.name for field in dataclasses.fields(method)}
     model = models["grey"]
     images, targets = some_images(model.input_shape, n=2), some_targets(2, 4)
-    usual = run(method, model, images, targets).values
+    default_maps = run(method, model, images, targets).values
     for option, value in changes.items():
         other = run(method, model, images, targets, **{option: value}).values
-        assert abs(other - usual).max() > 1e-3 * abs(usual).max(), option
+        assert abs(other - default_maps).max() > 1e-3 * abs(default_maps).max(), option
 
 
 @pytest.mark.parametrize("method", PROVIDED, ids=identity)
 def test_providers_say_that_one_sigmoid_unit_is_not_theirs(method, models):
     model = models["one sigmoid unit"]
-    made = run(method, model, some_images(model.input_shape, n=2), some_targets(2, 2))
-    assert made.reason == "this library explains models with one output per class only; use the native method instead"
+    explanation = run(method, model, some_images(model.input_shape, n=2), some_targets(2, 2))
+    assert (
+        explanation.reason
+        == "this library explains models with one output per class only; use the native method instead"
+    )

@@ -80,13 +80,13 @@ def test_cam_adds_up_to_the_logit():
     network.layers[-1].bias.assign([1.0, -2.0, 3.0, 0.5])
     model = Classifier.from_network(network)
     images, targets = some_images((12, 12, 3)), some_targets(5, 4)
-    made = Cam()(model, images, targets, Streams(0)).values
+    maps = Cam()(model, images, targets, Streams(0)).values
     bias = np.array([1.0, -2.0, 3.0, 0.5])[targets.classes]
-    np.testing.assert_allclose(made.mean(axis=(1, 2)) + bias, model.logits(images.values)[range(5), targets.classes],
+    np.testing.assert_allclose(maps.mean(axis=(1, 2)) + bias, model.logits(images.values)[range(5), targets.classes],
                                rtol=1e-4, atol=1e-5)  # fmt: skip
     contrast = Targets(targets.classes, against=(targets.classes + 1) % 4, rule="contrast")
     rival = Cam()(model, images, Targets((targets.classes + 1) % 4), Streams(0)).values
-    np.testing.assert_allclose(Cam()(model, images, contrast, Streams(0)).values, made - rival, atol=1e-5)
+    np.testing.assert_allclose(Cam()(model, images, contrast, Streams(0)).values, maps - rival, atol=1e-5)
 
 
 @pytest.fixture(scope="module")
@@ -101,8 +101,8 @@ def pooled():
 @given(seed=st.integers(0, 999), low=st.floats(-2, 0), span=st.floats(0.5, 4), k=st.integers(0, 3))
 def test_grad_cam_is_the_positive_part_of_cam_on_a_pooling_head_whatever_the_images(pooled, seed, low, span, k):
     images, targets = some_images((10, 12, 3), n=3, low=low, high=low + span, seed=seed), Targets(np.full(3, k))
-    cam, found = (method()(pooled, images, targets, Streams(0)).values for method in (Cam, GradCam))
-    np.testing.assert_allclose(found * 120, np.maximum(cam, 0), rtol=0, atol=1e-5 * abs(cam).max())
+    cam, grad_cam = (method()(pooled, images, targets, Streams(0)).values for method in (Cam, GradCam))
+    np.testing.assert_allclose(grad_cam * 120, np.maximum(cam, 0), rtol=0, atol=1e-5 * abs(cam).max())
 
 
 def test_cam_of_one_sigmoid_unit():
@@ -110,10 +110,10 @@ def test_cam_of_one_sigmoid_unit():
     body = [L.Input((12, 12, 3)), L.Conv2D(6, 3, activation="relu"), L.GlobalAveragePooling2D()]
     model = Classifier.from_network(keras.Sequential([*body, L.Dense(1, activation="sigmoid")]))
     images = some_images((12, 12, 3), n=2)
-    made = Cam()(model, images, Targets(np.array([0, 1])), Streams(0)).values
+    maps = Cam()(model, images, Targets(np.array([0, 1])), Streams(0)).values
     other = Cam()(model, images, Targets(np.array([1, 0])), Streams(0)).values
-    np.testing.assert_allclose(made, -other, atol=1e-6)
-    assert abs(made).max() > 0
+    np.testing.assert_allclose(maps, -other, atol=1e-6)
+    assert abs(maps).max() > 0
 
 
 @pytest.mark.parametrize("head", ["flatten", "hidden", "maximum", "mlp"])
@@ -141,7 +141,7 @@ def test_score_cam_equals_a_replica_that_takes_one_mask_at_a_time(low, high):
     network.get_layer("conv").set_weights([kernel, bias])
     model = Classifier.from_network(network, batch_size=4)
     images, targets = some_images((14, 12, 3), n=3, low=low, high=high), some_targets(3, 4)
-    made = ScoreCam()(model, images, targets, Streams(0))
+    explanation = ScoreCam()(model, images, targets, Streams(0))
     passes = model.passes.forward
     masks = 0
     for n in range(3):
@@ -153,15 +153,15 @@ def test_score_cam_equals_a_replica_that_takes_one_mask_at_a_time(low, high):
                 continue
             mask = (large - a[..., k].min()) / (a[..., k].max() - a[..., k].min())
             black = np.full((1, 14, 12, 3), low, np.float32)
-            seen = low + (images.values[n : n + 1] - low) * mask[None, ..., None]
-            scores.append(float((model.logits(seen.astype("f4")) - model.logits(black))[0, targets.classes[n]]))
+            masked = low + (images.values[n : n + 1] - low) * mask[None, ..., None]
+            scores.append(float((model.logits(masked.astype("f4")) - model.logits(black))[0, targets.classes[n]]))
             used.append(k)
         masks += len(used)
         assert 2 not in used
         alpha = np.exp(scores) / np.exp(scores).sum()
         small = np.maximum((a[..., used] * alpha).sum(axis=-1), 0)
-        np.testing.assert_allclose(made.values[n], cv2.resize(small, (12, 14)), rtol=1e-3, atol=1e-5)
-        assert made.diagnostics["largest_weight"][n] == pytest.approx(alpha.max(), rel=1e-3)
+        np.testing.assert_allclose(explanation.values[n], cv2.resize(small, (12, 14)), rtol=1e-3, atol=1e-5)
+        assert explanation.diagnostics["largest_weight"][n] == pytest.approx(alpha.max(), rel=1e-3)
     assert passes == 3 + masks
 
 
@@ -189,13 +189,13 @@ def activations_of_every_sort(shape):
 def test_eigen_cam_is_the_first_singular_vector(shape):
     every = activations_of_every_sort(shape)
     maps, shares = eigen_cams(every)
-    for a, made, share in zip(every[:-1], maps, shares, strict=False):
+    for a, explanation, share in zip(every[:-1], maps, shares, strict=False):
         places = a.reshape(-1, shape[-1]).astype(np.float64)
         _, s, vt = np.linalg.svd(places, full_matrices=False)
         projected = places @ vt[0]
         projected *= np.sign(projected.sum())
         expected = np.maximum(projected, 0)
-        np.testing.assert_allclose(made.ravel(), expected, rtol=1e-4, atol=1e-4 * expected.max())
+        np.testing.assert_allclose(explanation.ravel(), expected, rtol=1e-4, atol=1e-4 * expected.max())
         assert share == pytest.approx(s[0] ** 2 / (s**2).sum(), rel=1e-4)
     assert shares[1] > 0.9
     assert min(shares) == 0.0
@@ -205,8 +205,8 @@ def test_eigen_cam_is_the_first_singular_vector(shape):
 
 def test_eigen_cam_of_activations_whose_squares_float32_cannot_hold():
     every = activations_of_every_sort((4, 5, 30))[:2]
-    (usual, shares), (large, same) = eigen_cams(every), eigen_cams(every * np.float32(1e25))
-    np.testing.assert_allclose(large / np.float32(1e25), usual, rtol=1e-4, atol=1e-4 * usual.max())
+    (default, shares), (large, same) = eigen_cams(every), eigen_cams(every * np.float32(1e25))
+    np.testing.assert_allclose(large / np.float32(1e25), default, rtol=1e-4, atol=1e-4 * default.max())
     np.testing.assert_allclose(same, shares, rtol=1e-4)
 
 
@@ -219,29 +219,29 @@ def test_eigen_cam_does_not_ask_for_the_class():
 @pytest.mark.parametrize("method", [GradCam, LayerCam])
 def test_depths_are_those_of_a_pass_a_layer_from_one_pass(method):
     model, images, targets = opened("resnet")
-    made = method(depths=4)(model, images, targets, Streams(0))
+    explanation = method(depths=4)(model, images, targets, Streams(0))
     assert model.passes.gradient == 3
-    assert list(made.parts) == ["stem_relu", "block1_bn2", "block2_bn2", "block2_out"]
-    for path, part in made.parts.items():
+    assert list(explanation.parts) == ["stem_relu", "block1_bn2", "block2_bn2", "block2_out"]
+    for path, part in explanation.parts.items():
         alone = method(layer=path)(model, images, targets, Streams(0)).values
         places = np.prod(model.trace.find(path).shape[:2]) / np.prod(model.trace.find("block2_out").shape[:2])
         np.testing.assert_allclose(part, alone * places, rtol=1e-3, atol=1e-5 * abs(part).max())
-    np.testing.assert_allclose(made.parts["block2_out"], made.values)
-    usual = method()(model, images, targets, Streams(0))
-    np.testing.assert_allclose(usual.values, made.values, rtol=1e-4, atol=1e-6)
+    np.testing.assert_allclose(explanation.parts["block2_out"], explanation.values)
+    default = method()(model, images, targets, Streams(0))
+    np.testing.assert_allclose(default.values, explanation.values, rtol=1e-4, atol=1e-6)
 
 
 @pytest.mark.parametrize("method", ALL)
 def test_another_layer_gives_another_map(method):
     model, images, targets = opened("sequential")
-    usual, last, early = (
+    default, last, early = (
         method(**layer)(model, images, targets, Streams(0)).values
         for layer in ({}, {"layer": "conv_2"}, {"layer": "conv_1"})
     )
-    np.testing.assert_array_equal(usual, last)
+    np.testing.assert_array_equal(default, last)
     # Of one size of values, so that it is the places that differ.
-    usual, early = usual / usual.max(axis=(1, 2), keepdims=True), early / early.max(axis=(1, 2), keepdims=True)
-    assert (abs(early - usual).max(axis=(1, 2)) > 0.1).all()
+    default, early = default / default.max(axis=(1, 2), keepdims=True), early / early.max(axis=(1, 2), keepdims=True)
+    assert (abs(early - default).max(axis=(1, 2)) > 0.1).all()
 
 
 def test_fewer_layers_than_depths_gives_all_of_them():
@@ -255,10 +255,10 @@ def test_a_layer_without_places_and_an_unknown_one_are_told(method):
     if method is Cam:
         return
     for layer in ("hidden", "nothing"):
-        made = explain(method(layer=layer), model, images, targets, Streams(0))
+        explanation = explain(method(layer=layer), model, images, targets, Streams(0))
         expected = "the answer of layer hidden has no places" if layer == "hidden" else "the model has no layer nothing"
-        assert isinstance(made, NotRun)
-        assert expected in made.reason
+        assert isinstance(explanation, NotRun)
+        assert expected in explanation.reason
 
 
 @pytest.mark.parametrize("method", [GradCam, EigenCam])
@@ -282,8 +282,10 @@ def test_a_layer_that_the_score_does_not_come_from_is_told():
     model = Classifier.from_network(keras.Model(pixels, L.Dense(4)(L.Flatten()(late))))
     images, targets = some_images(model.input_shape), some_targets(5, 4)
     for options, advice in (({"layer": "early"}, "name another layer"), ({"depths": 2}, "leave out depths")):
-        made = explain(GradCam(**options), model, images, targets, Streams(0))
-        assert f"does not depend on layer early by any gradient; {advice}, or use occlusion instead" in made.reason
+        explanation = explain(GradCam(**options), model, images, targets, Streams(0))
+        assert (
+            f"does not depend on layer early by any gradient; {advice}, or use occlusion instead" in explanation.reason
+        )
 
 
 def test_on_any_model_that_tells_its_gradients():

@@ -65,8 +65,8 @@ def autoencoder(tmp_path_factory):
 
 
 def test_a_negative_has_another_class_and_a_positive_the_same(model, usual):
-    _, targets, made = usual
-    for part in made.parts:
+    _, targets, explanation = usual
+    for part in explanation.parts:
         assert part.found.sum() >= 3
         answers = model.probabilities(part.values[part.found])
         np.testing.assert_array_equal(part.classes[part.found], answers.argmax(axis=1))
@@ -76,42 +76,42 @@ def test_a_negative_has_another_class_and_a_positive_the_same(model, usual):
 
 
 def test_finds_are_the_image_plus_a_change_that_is_allowed(usual):
-    images, _, made = usual
-    negative, positive = made.parts
+    images, _, explanation = usual
+    negative, positive = explanation.parts
     image, change = images.values[negative.found], negative.change[negative.found]
     np.testing.assert_allclose(negative.values[negative.found], image + change, atol=1e-6)
     assert (change >= 0).all()  # away from black
     assert negative.values[negative.found].max() <= 1 + 1e-6
     np.testing.assert_array_equal(positive.values[positive.found], positive.change[positive.found])
-    kept = positive.change[positive.found]
-    assert (kept >= 0).all()
-    assert (kept <= images.values[positive.found] + 1e-6).all()
+    present = positive.change[positive.found]
+    assert (present >= 0).all()
+    assert (present <= images.values[positive.found] + 1e-6).all()
 
 
 def test_numbers_are_those_of_the_finds(usual):
-    _, _, made = usual
-    for part in made.parts:
+    _, _, explanation = usual
+    for part in explanation.parts:
         mode = part.mode.lower()
         for name, norm in (("l1", 1), ("l2", 2)):
             norms = [np.linalg.norm(one.ravel(), norm) if ok else np.nan
                      for one, ok in zip(part.change, part.found, strict=True)]  # fmt: skip
-            np.testing.assert_allclose(made.diagnostics[f"{mode}_{name}"], norms, rtol=1e-5)
-    assert any("PN found for" in note for note in made.notes)
-    again = unpack(pack(made))
-    np.testing.assert_array_equal(again.parts[1].values, made.parts[1].values)
+            np.testing.assert_allclose(explanation.diagnostics[f"{mode}_{name}"], norms, rtol=1e-5)
+    assert any("PN found for" in note for note in explanation.notes)
+    repeated = unpack(pack(explanation))
+    np.testing.assert_array_equal(repeated.parts[1].values, explanation.parts[1].values)
 
 
 @pytest.mark.parametrize("batch_size", [1, 3])
 def test_neither_batch_size_nor_other_images_matter(model, usual, batch_size, monkeypatch):
-    images, targets, made = usual
+    images, targets, explanation = usual
     order = np.array([3, 0, 4])
     monkeypatch.setattr(model, "batch_size", batch_size)
-    some = Cem(**QUICK)(model, images.select(order), targets.select(order), Streams(0))
-    for part, whole in zip(some.parts, made.parts, strict=True):
+    selection = Cem(**QUICK)(model, images.select(order), targets.select(order), Streams(0))
+    for part, whole in zip(selection.parts, explanation.parts, strict=True):
         np.testing.assert_array_equal(part.found, whole.found[order])
         np.testing.assert_allclose(part.values, whole.values[order], atol=1e-5)
         name = f"{part.mode.lower()}_iterations"
-        np.testing.assert_array_equal(some.diagnostics[name], made.diagnostics[name][order])
+        np.testing.assert_array_equal(selection.diagnostics[name], explanation.diagnostics[name][order])
 
 
 @pytest.mark.parametrize("momentum", [False, True])
@@ -119,13 +119,13 @@ def test_counts_every_pass_and_announces_no_fewer(model, usual, momentum):
     images, targets, _ = usual
     whole = Cem(**QUICK, momentum=momentum)
     before = model.passes.snapshot()
-    made = whole(model, images, targets, Streams(0))
+    explanation = whole(model, images, targets, Streams(0))
     counted = model.passes.since(before)
-    iterations = [made.diagnostics[f"{mode}_iterations"] for mode in ("pn", "pp")]
+    iterations = [explanation.diagnostics[f"{mode}_iterations"] for mode in ("pn", "pp")]
     searched = sum((one > 0).sum() for one in iterations)
     assert counted.gradient == np.sum(iterations) + searched
-    found = sum(part.found.sum() for part in made.parts)
-    assert counted.forward == len(images) + 1 + found + momentum * np.sum(iterations)
+    n_found = sum(part.found.sum() for part in explanation.parts)
+    assert counted.forward == len(images) + 1 + n_found + momentum * np.sum(iterations)
     most = whole.model_passes(len(images), model.input_shape)
     assert 0 < counted.gradient < most.gradient
     assert counted.forward <= most.forward
@@ -135,32 +135,32 @@ def test_what_was_there_before_anything_changed_says_nothing(model, usual):
     images, targets, _ = usual
     black = int(model.probabilities(np.zeros((1, *model.input_shape), np.float32)).argmax())
     others = Targets((targets.classes + 1) % 4)
-    made = Cem(**QUICK)(model, images, others, Streams(0))
-    assert made.parts[0].found.all()
-    assert set(made.parts[0].vacuous) == {"the model gives the unchanged image another class"}
-    assert not made.parts[0].change.any()
-    made = Cem(**QUICK)(model, images, Targets(np.full(5, black)), Streams(0))
-    assert made.parts[1].found.all()
-    assert set(made.parts[1].vacuous) == {"the image without information is given this class already"}
-    np.testing.assert_array_equal(made.parts[1].values, 0)
+    explanation = Cem(**QUICK)(model, images, others, Streams(0))
+    assert explanation.parts[0].found.all()
+    assert set(explanation.parts[0].vacuous) == {"the model gives the unchanged image another class"}
+    assert not explanation.parts[0].change.any()
+    explanation = Cem(**QUICK)(model, images, Targets(np.full(5, black)), Streams(0))
+    assert explanation.parts[1].found.all()
+    assert set(explanation.parts[1].vacuous) == {"the image without information is given this class already"}
+    np.testing.assert_array_equal(explanation.parts[1].values, 0)
 
 
 def test_none_found_is_none_found():
     stubborn = cnn(L.Dense(4, activation="softmax", kernel_initializer="zeros", bias_initializer=some_bias))
     images = some_images(stubborn.input_shape, n=2)
-    made = Cem(**QUICK)(stubborn, images, Targets(np.array([2, 2])), Streams(0))
-    negative, positive = made.parts
+    explanation = Cem(**QUICK)(stubborn, images, Targets(np.array([2, 2])), Streams(0))
+    negative, positive = explanation.parts
     assert not negative.found.any()
     assert np.isnan(negative.values).all()
     assert np.isnan(negative.change).all()
-    assert np.isnan(made.diagnostics["pn_l1"]).all()
-    assert np.isnan(made.diagnostics["pn_c"]).all()
+    assert np.isnan(explanation.diagnostics["pn_l1"]).all()
+    assert np.isnan(explanation.diagnostics["pn_c"]).all()
     np.testing.assert_array_equal(negative.classes, -1)
     assert negative.vacuous == ("", "")
-    assert "PN found for 0 of 2 images" in made.notes
+    assert "PN found for 0 of 2 images" in explanation.notes
     assert positive.found.all()
     # Nothing moves, whatever c: each round is seen to be hopeless in its first iteration.
-    np.testing.assert_array_equal(made.diagnostics["pn_iterations"], QUICK["c_steps"])
+    np.testing.assert_array_equal(explanation.diagnostics["pn_iterations"], QUICK["c_steps"])
 
 
 def some_bias(shape, dtype=None):
@@ -168,7 +168,7 @@ def some_bias(shape, dtype=None):
 
 
 def test_share_of_the_change_on_the_object(model, usual):
-    images, targets, made = usual
+    images, targets, explanation = usual
     masks = np.zeros(images.values.shape[:3], np.float32)
     masks[:, :8] = 1
     masks[4] = np.nan
@@ -179,7 +179,7 @@ def test_share_of_the_change_on_the_object(model, usual):
             share = size[:, :8].sum(axis=(1, 2)) / size.sum(axis=(1, 2))
         np.testing.assert_allclose(part.on_object[:4], share[:4], rtol=1e-5)
         assert np.isnan(part.on_object[4])
-    assert np.isnan(made.parts[0].on_object).all()
+    assert np.isnan(explanation.parts[0].on_object).all()
 
 
 def test_one_sigmoid_unit_is_two_classes():
@@ -192,10 +192,10 @@ def test_one_sigmoid_unit_is_two_classes():
 
 
 def test_the_same_picture_in_another_range_gives_the_same_change(usual):
-    _, targets, made = usual
+    _, targets, explanation = usual
     scaled = cnn(rescale=L.Rescaling(1 / 4, 1 / 4))
     other = some_images(scaled.input_shape, n=5, low=-1, high=3)
-    for part, whole in zip(Cem(**QUICK)(scaled, other, targets, Streams(0)).parts, made.parts, strict=True):
+    for part, whole in zip(Cem(**QUICK)(scaled, other, targets, Streams(0)).parts, explanation.parts, strict=True):
         np.testing.assert_array_equal(part.found, whole.found)
         np.testing.assert_allclose(part.change / 4, whole.change, atol=1e-4)
 
@@ -211,8 +211,8 @@ def test_every_option_changes_what_is_found(model, usual, autoencoder):
     assert set(changes) == {field.name for field in dataclasses.fields(Cem)}
 
     def values(options):
-        made = Cem(**first | options)(model, images, targets, Streams(0))
-        return np.nan_to_num(np.stack([part.values for part in made.parts]), nan=-1)
+        explanation = Cem(**first | options)(model, images, targets, Streams(0))
+        return np.nan_to_num(np.stack([part.values for part in explanation.parts]), nan=-1)
 
     first_values = values({})
     for option, value in changes.items():
@@ -224,13 +224,13 @@ def test_the_autoencoder_keeps_changes_near_what_it_knows(model, usual, autoenco
     images, targets, without = usual
     path = autoencoder("no red", L.Conv2D(3, 1, use_bias=False), weights=[np.diag([0.0, 1.0, 1.0])[None, None]])
     options = QUICK | {"autoencoder": path, "gamma": 100.0, "beta": 0.0, "learning_rate": 0.01}
-    made = Cem(**options)(model, images, targets, Streams(0))
-    np.testing.assert_array_equal(made.reconstructions[..., 0], 0)
-    np.testing.assert_allclose(made.reconstructions[..., 1:], images.values[..., 1:], rtol=1e-6)
-    assert made.diagnostics["reconstruction_error"] == pytest.approx(
+    explanation = Cem(**options)(model, images, targets, Streams(0))
+    np.testing.assert_array_equal(explanation.reconstructions[..., 0], 0)
+    np.testing.assert_allclose(explanation.reconstructions[..., 1:], images.values[..., 1:], rtol=1e-6)
+    assert explanation.diagnostics["reconstruction_error"] == pytest.approx(
         np.sqrt((images.values[..., 0] ** 2).mean(axis=(1, 2)) / 3), rel=1e-5
     )
-    positive = made.parts[1]
+    positive = explanation.parts[1]
     red = [abs(part.change[positive.found][..., 0]).mean() for part in (positive, without.parts[1])]
     assert red[0] < 0.2 * red[1]
 
@@ -243,9 +243,9 @@ def test_an_autoencoder_that_does_not_fit_is_refused(model, usual, autoencoder, 
     images, targets, _ = usual
 
     def reason(path):
-        made = explain(Cem(**QUICK, autoencoder=path), model, images, targets, Streams(0))
-        assert isinstance(made, NotRun)
-        return made.reason
+        explanation = explain(Cem(**QUICK, autoencoder=path), model, images, targets, Streams(0))
+        assert isinstance(explanation, NotRun)
+        return explanation.reason
 
     assert "does not take the model's images of 16 x 12 x 3" in reason(autoencoder("grey", L.Dense(1), shape=(8, 8, 1)))
     assert "turns images of 16 x 12 x 3 into 16 x 12 x 1" in reason(autoencoder("one channel", L.Dense(1)))
@@ -268,8 +268,8 @@ def test_the_median_of_reference_images_is_numpys(n):
 
 def test_what_cannot_be_asked_gets_a_sentence(model, usual):
     images, targets, _ = usual
-    made = explain(Cem(), model, images, targets, Streams(0))
-    assert "name a split with role: reference, or set no_information to a colour" in made.reason
+    explanation = explain(Cem(), model, images, targets, Streams(0))
+    assert "name a split with role: reference, or set no_information to a colour" in explanation.reason
     inputs = keras.Input((16, 12, 3))
     rounded = L.Dense(4, activation="softmax")(L.Flatten()(keras.ops.round(inputs * 4)))
     steps = Classifier.from_network(keras.Model(inputs, rounded))
@@ -278,14 +278,14 @@ def test_what_cannot_be_asked_gets_a_sentence(model, usual):
 
 @pytest.mark.parametrize("kind", ["resnet", "one_logit", "grey28", "mixed_float16", "subclassed"])
 def test_every_kind_of_model(kind):
-    made = Classifier.from_network(zoo.KINDS[kind]())
-    images = some_images(made.input_shape, n=2, high=zoo.TOP.get(kind, 1.0))
-    targets = Targets(made.probabilities(images.values).argmax(axis=1))
-    weights = [w.copy() for w in made.network.get_weights()]
+    classifier = Classifier.from_network(zoo.KINDS[kind]())
+    images = some_images(classifier.input_shape, n=2, high=zoo.TOP.get(kind, 1.0))
+    targets = Targets(classifier.probabilities(images.values).argmax(axis=1))
+    weights = [w.copy() for w in classifier.network.get_weights()]
     method = Cem(max_iterations=6, c_steps=7, beta=0.01, clip=1e4, no_information="grey")
-    parts = method(made, images, targets, Streams(0)).parts
+    parts = method(classifier, images, targets, Streams(0)).parts
     assert sum(part.found.sum() for part in parts) >= 2
     for part in parts:
         assert np.isfinite(part.values[part.found]).all()
-    for now, then in zip(made.network.get_weights(), weights, strict=True):
+    for now, then in zip(classifier.network.get_weights(), weights, strict=True):
         np.testing.assert_array_equal(now, then)

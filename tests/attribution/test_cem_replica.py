@@ -62,13 +62,13 @@ def test_same_finds_as_the_replica(options, model, linear_autoencoder):
     classes = model.probabilities(images.values).argmax(axis=1)
     method = Cem(**options)
     replica = Replica(weights.astype(float), bias.astype(float), method, mix if "autoencoder" in options else None)
-    made = method(model, images, Targets(classes), Streams(0))
-    nothing = method.without_information(images).astype(float)
+    explanation = method(model, images, Targets(classes), Streams(0))
+    nothing = method.baseline_image(images).astype(float)
     if method.no_information == "median":
         np.testing.assert_allclose(nothing, np.median(reference.values, axis=0), atol=1e-6)
 
     compared = 0
-    for part in made.parts:
+    for part in explanation.parts:
         for i, image in enumerate(images.values.astype(float)):
             change, c = replica.search(image, nothing, int(classes[i]), part.mode == "PP")
             assert part.found[i] == (change is not None)
@@ -76,9 +76,9 @@ def test_same_finds_as_the_replica(options, model, linear_autoencoder):
                 np.testing.assert_allclose(part.change[i], change, atol=2e-5)
                 compared += bool(change.any())
                 if c is not None:
-                    assert made.diagnostics[f"{part.mode.lower()}_c"][i] == pytest.approx(c, rel=1e-5)
+                    assert explanation.diagnostics[f"{part.mode.lower()}_c"][i] == pytest.approx(c, rel=1e-5)
     assert compared >= 4
-    iterations = sum(made.diagnostics[f"{mode}_iterations"].sum() for mode in ("pn", "pp"))
+    iterations = sum(explanation.diagnostics[f"{mode}_iterations"].sum() for mode in ("pn", "pp"))
     assert iterations <= 8 * method.c_steps * method.max_iterations
     if not method.autoencoder:
         # The replica went on where nothing could change any more: that was left out, and nothing else.

@@ -20,12 +20,12 @@ from fruitaudit.models.keras.classifier import Classifier
 def test_adds_up_to_the_difference_of_the_logits(kind):
     model, images, targets = of_kind(kind)
     weights, gradient = model.network.get_weights(), model.gradient(images.values, targets.classes)
-    made = run(DeepLift(), model, images, targets)
+    explanation = run(DeepLift(), model, images, targets)
     black = np.broadcast_to(images.low, images.values.shape).astype(np.float32)
     difference = logits_of(model, images.values, targets) - logits_of(model, black, targets)
     tolerance = TOLERANCE.get(kind, 1e-4)
-    assert worst_gap(made, difference) < tolerance
-    assert worst_gap(made) < tolerance
+    assert worst_gap(explanation, difference) < tolerance
+    assert worst_gap(explanation) < tolerance
     # The network is only read: weights, and gradients traced from now on, are as before.
     fresh = Classifier.from_network(model.network)
     np.testing.assert_allclose(fresh.gradient(images.values, targets.classes), gradient, rtol=1e-5, atol=1e-9)
@@ -50,9 +50,11 @@ def test_adds_up_whatever_the_images(small, baseline, low, span, seed):
     empty = {"black": low, "white": low + span, "grey": low + span / 2}[baseline]
     at_baseline = np.full_like(images.values, empty)
     difference = logits_of(small, images.values, targets) - logits_of(small, at_baseline, targets)
-    made = run(DeepLift(baseline=baseline), small, images, targets)
-    assert worst_gap(made, difference) < 1e-3
-    np.testing.assert_allclose(made.diagnostics["score_difference"], difference, atol=1e-4 * abs(difference).max())
+    explanation = run(DeepLift(baseline=baseline), small, images, targets)
+    assert worst_gap(explanation, difference) < 1e-3
+    np.testing.assert_allclose(
+        explanation.diagnostics["score_difference"], difference, atol=1e-4 * abs(difference).max()
+    )
 
 
 def test_on_a_linear_model_it_is_weight_times_difference():
@@ -78,8 +80,8 @@ def replica(model, x, r, k):
 def test_is_the_papers_rescale_rule():
     model = network(L.Flatten(), L.Dense(12, activation="relu"), L.Dense(4, activation="softmax"))
     images, targets = case(model)
-    made = run(DeepLift(), model, images, targets).values
-    for values, x, k in zip(made, images.values, targets.classes, strict=True):
+    maps = run(DeepLift(), model, images, targets).values
+    for values, x, k in zip(maps, images.values, targets.classes, strict=True):
         expected = replica(model, x, np.zeros_like(x), k).reshape(8, 8, 3).sum(axis=-1)
         np.testing.assert_allclose(values, expected, atol=1e-6)
 
@@ -122,10 +124,10 @@ def of_maxima(model, x, r, k):
     w2 = w2.reshape(4, 4, -1, 4)[..., k]
     multipliers = np.zeros_like(x)
     for i, j, c in np.ndindex(w2.shape):
-        own, other = (trace[2 * i : 2 * i + 2, 2 * j : 2 * j + 2, c] for trace in (z, z_r))
-        compared = own if np.ptp(other) < 1e-6 else np.maximum(own, other)
+        maximum, other = (trace[2 * i : 2 * i + 2, 2 * j : 2 * j + 2, c] for trace in (z, z_r))
+        compared = maximum if np.ptp(other) < 1e-6 else np.maximum(maximum, other)
         place = np.unravel_index(compared.argmax(), (2, 2))
-        slope = (max(own.max(), 0) - max(other.max(), 0)) / (own[place] - other[place])
+        slope = (max(maximum.max(), 0) - max(other.max(), 0)) / (maximum[place] - other[place])
         multipliers[2 * i + place[0], 2 * j + place[1]] += w2[i, j, c] * slope * w1[0, 0, :, c]
     return (multipliers * (x - r)).sum(axis=-1)
 
@@ -136,10 +138,10 @@ def test_what_a_maximum_gains_over_one_colour_is_where_the_image_has_it(baseline
     model = network(*before, L.Conv2D(6, 1, activation="relu"), L.MaxPooling2D(), L.Flatten(), L.Dense(4))
     images, targets = case(model)
     picture = np.full((8, 8, 3), {"black": 0, "grey": 0.5, "white": 1}[baseline], np.float32)
-    made = run(DeepLift(baseline), model, images, targets).values
+    maps = run(DeepLift(baseline), model, images, targets).values
     background = dataclasses.replace(images.background, values=picture[None])
     by_shap = run(DeepShap(), model, dataclasses.replace(images, background=background), targets).values
-    for values, other, x, k in zip(made, by_shap, images.values, targets.classes, strict=True):
+    for values, other, x, k in zip(maps, by_shap, images.values, targets.classes, strict=True):
         expected = of_maxima(model, x, picture, k)
         np.testing.assert_allclose(values, expected, atol=1e-6)
         np.testing.assert_allclose(other, expected, atol=1e-6)
@@ -152,12 +154,12 @@ def test_windows_known_to_be_even_and_those_found_so_are_the_same(monkeypatch, p
         model = network(convolution, L.MaxPooling2D(**pooling), last, L.GlobalMaxPooling2D(), L.Dense(4))
         return run(DeepLift("white"), model, *case(model)).values
 
-    known = made()
+    declared = made()
     monkeypatch.setattr(rules_maxima, "_even", lambda *_: set())
-    found = made()
-    np.testing.assert_allclose(found, known, atol=1e-6)
+    measured = made()
+    np.testing.assert_allclose(measured, declared, atol=1e-6)
     monkeypatch.setattr(rules_maxima, "_where_uneven", lambda op, i, values: values)
-    assert abs(made() - known).max() > 0.1 * abs(known).max()
+    assert abs(made() - declared).max() > 0.1 * abs(declared).max()
 
 
 class Ramp(keras.layers.Layer):
@@ -178,20 +180,20 @@ class Ramp(keras.layers.Layer):
     ([L.Conv2DTranspose(4, 3), L.MaxPooling2D()], [False]),
 ], ids=lambda given: "-".join(getattr(one, "name", str(one)).rstrip("_0123456789") for one in given))  # fmt: skip
 def test_values_said_to_be_the_same_at_every_place_are(layers, expected):
-    model, said = network(*layers, L.Flatten(), L.Dense(4)), []
+    model, message = network(*layers, L.Flatten(), L.Dense(4)), []
 
     @tf.function(autograph=False, input_signature=[tf.TensorSpec((None, 8, 8, 3))] * 2)
     def values(images, colour):
         of_images, of_colour = model.in_graph(images), model.in_graph(colour)
         steps = backward.steps_between(images, of_images.logits, (colour, of_colour.logits))
         maxima = [s for s in rules_maxima.with_maxima(steps, colour) if s.op.type in rules_maxima.MAXIMA]
-        said[:] = [s.even for s in maxima]
+        message[:] = [s.even for s in maxima]
         assert not any(s.even for s in rules_maxima.with_maxima(steps) if s.op.type in rules_maxima.MAXIMA)
         return [s.partner_inputs[0] for s in maxima]
 
     at_colour = values(case(model)[0].values, np.tile(np.float32([0.1, 0.8, 0.3]), (1, 8, 8, 1)))
-    assert said == expected
-    for even, one in zip(said, at_colour, strict=True):
+    assert message == expected
+    for even, one in zip(message, at_colour, strict=True):
         assert (np.ptp(one, axis=(1, 2)).max() < 1e-6) == even
 
 
@@ -233,9 +235,9 @@ def test_an_image_equal_to_the_baseline_has_an_empty_map():
     model = network(L.Conv2D(6, 3, activation="relu"), L.MaxPooling2D(), L.Flatten(), L.Dense(4))
     images, targets = case(model)
     images.values[0] = 0
-    made = run(DeepLift(), model, images, targets)
-    assert made.values[0].max() == made.values[0].min() == 0
-    assert made.diagnostics["additivity_error"][0] == 0
+    explanation = run(DeepLift(), model, images, targets)
+    assert explanation.values[0].max() == explanation.values[0].min() == 0
+    assert explanation.diagnostics["additivity_error"][0] == 0
 
 
 def test_a_wrong_rule_shows_in_the_additivity_error(monkeypatch):
@@ -250,8 +252,8 @@ def test_operations_without_a_rule_are_named():
             return keras.ops.cumsum(keras.ops.sin(x), axis=1)
 
     model = network(Odd(), L.Flatten(), L.Dense(4))
-    said = reason(DeepLift(), model, *case(model))
-    assert said == "DeepLIFT has no rule for Cumsum, Sin in this model; use integrated_gradients instead"
+    message = reason(DeepLift(), model, *case(model))
+    assert message == "DeepLIFT has no rule for Cumsum, Sin in this model; use integrated_gradients instead"
 
 
 def test_a_network_that_moves_images_from_the_first_axis_is_refused():

@@ -15,12 +15,12 @@ from fruitaudit.attribution.methods.deep_shap import DeepShap
 @pytest.mark.parametrize("kind", sorted(zoo.KINDS.keys() - {"nested_functional"}))
 def test_adds_up_to_the_difference_from_the_mean_logit_on_every_kind_of_model(kind):
     model, images, targets = of_kind(kind)
-    made = run(DeepShap(background=5), model, images, targets)
+    explanation = run(DeepShap(background=5), model, images, targets)
     mean = model.logits(images.background.values).mean(axis=0)[targets.classes]
     difference = logits_of(model, images.values, targets) - mean
     tolerance = TOLERANCE.get(kind, 1e-4)
-    assert worst_gap(made, difference) < tolerance
-    assert worst_gap(made) < tolerance
+    assert worst_gap(explanation, difference) < tolerance
+    assert worst_gap(explanation) < tolerance
 
 
 @pytest.fixture(scope="module")
@@ -33,8 +33,8 @@ def small():
 def test_adds_up_whatever_the_images_and_the_number_of_references(small, n, low, span, seed):
     images, targets = any_images(small.input_shape, seed, low, span, references=n), some_targets(3, 4)
     mean = small.logits(images.background.values).mean(axis=0)[targets.classes]
-    made = run(DeepShap(background=9), small, images, targets)
-    assert worst_gap(made, logits_of(small, images.values, targets) - mean) < 1e-3
+    explanation = run(DeepShap(background=9), small, images, targets)
+    assert worst_gap(explanation, logits_of(small, images.values, targets) - mean) < 1e-3
 
 
 def test_is_the_mean_of_deep_lift_over_the_references():
@@ -42,9 +42,9 @@ def test_is_the_mean_of_deep_lift_over_the_references():
     images, targets = case(model)
     flat = np.float32([0.0, 0.5, 1.0])[:, None, None, None] + np.zeros((3, 8, 8, 3), np.float32)
     background = dataclasses.replace(images.background, values=flat)
-    made = run(DeepShap(), model, dataclasses.replace(images, background=background), targets)
+    explanation = run(DeepShap(), model, dataclasses.replace(images, background=background), targets)
     single = [run(DeepLift(baseline=fill), model, images, targets).values for fill in ("black", "grey", "white")]
-    np.testing.assert_allclose(made.values, np.mean(single, axis=0), atol=1e-6)
+    np.testing.assert_allclose(explanation.values, np.mean(single, axis=0), atol=1e-6)
 
 
 def test_number_of_references_at_once_changes_nothing():
@@ -56,13 +56,13 @@ def test_number_of_references_at_once_changes_nothing():
 
 def test_further_classes_are_the_most_probable_ones_and_their_sum_is_of_all():
     model, images, targets = of_kind("sequential")
-    made = run(DeepShap(classes=5, total=True), model, images, targets)
+    explanation = run(DeepShap(classes=5, total=True), model, images, targets)
     order = np.argsort(-model.probabilities(images.values).mean(axis=0))
-    assert list(made.parts) == [f"class {k}" for k in order] + ["sum of all classes"]
-    assert made.classes == {f"class {k}": k for k in order}
-    every = np.stack([made.parts[f"class {k}"] for k in range(5)])
-    np.testing.assert_allclose(made.parts["sum of all classes"], every.sum(axis=0), atol=1e-6)
-    np.testing.assert_allclose(made.values, every[targets.classes, np.arange(3)], atol=1e-6)
+    assert list(explanation.parts) == [f"class {k}" for k in order] + ["sum of all classes"]
+    assert explanation.classes == {f"class {k}": k for k in order}
+    every = np.stack([explanation.parts[f"class {k}"] for k in range(5)])
+    np.testing.assert_allclose(explanation.parts["sum of all classes"], every.sum(axis=0), atol=1e-6)
+    np.testing.assert_allclose(explanation.values, every[targets.classes, np.arange(3)], atol=1e-6)
     assert list(run(DeepShap(classes=2), model, images, targets).parts) == [f"class {k}" for k in order[:2]]
     assert not run(DeepShap(), model, images, targets).parts
 
@@ -79,12 +79,12 @@ def test_uses_no_more_references_than_asked_for():
     model, images, targets = of_kind("sequential")
     few = dataclasses.replace(images.background, values=images.background.values[:2])
     expected = run(DeepShap(), model, dataclasses.replace(images, background=few), targets).values
-    made = run(DeepShap(background=2), model, images, targets).values
-    np.testing.assert_array_equal(made, expected)
-    assert abs(made - run(DeepShap(), model, images, targets).values).max() > 1e-3 * abs(made).max()
+    maps = run(DeepShap(background=2), model, images, targets).values
+    np.testing.assert_array_equal(maps, expected)
+    assert abs(maps - run(DeepShap(), model, images, targets).values).max() > 1e-3 * abs(maps).max()
 
 
 def test_without_references_it_says_what_to_add():
     model, images, targets = of_kind("mlp")
-    said = reason(DeepShap(), model, dataclasses.replace(images, background=None), targets)
-    assert "add a split with the role reference, or use deep_lift instead" in said
+    message = reason(DeepShap(), model, dataclasses.replace(images, background=None), targets)
+    assert "add a split with the role reference, or use deep_lift instead" in message

@@ -31,10 +31,10 @@ def case(request):
 
     def run(name, targets=None, **options):
         method = quick(native_methods()[name], **options)
-        asked = targets or some_targets(N, model.n_classes)
-        made = explain(method, model, with_background(method, images), asked, Streams(9))
-        assert not isinstance(made, NotRun), made.reason
-        return made
+        requested = targets or some_targets(N, model.n_classes)
+        explanation = explain(method, model, with_background(method, images), requested, Streams(9))
+        assert not isinstance(explanation, NotRun), explanation.reason
+        return explanation
 
     yield request.param, run
     for now, then in zip(model.network.get_weights(), weights, strict=True):
@@ -50,9 +50,11 @@ def test_smoothgrad_without_noise_is_the_gradient(case):
 @pytest.mark.parametrize("name", ["kernel_shap", "partition_shap"])
 def test_shapley_and_owen_values_of_the_logit_add_up_to_its_difference(case, name):
     _, run = case
-    made = run(name, explains="logit")
-    total = made.coefficients if name == "kernel_shap" else made.values.reshape(N, -1)
-    np.testing.assert_allclose(np.nansum(total, axis=1), made.diagnostics["score_difference"], rtol=1e-3, atol=1e-5)
+    explanation = run(name, explains="logit")
+    total = explanation.coefficients if name == "kernel_shap" else explanation.values.reshape(N, -1)
+    np.testing.assert_allclose(
+        np.nansum(total, axis=1), explanation.diagnostics["score_difference"], rtol=1e-3, atol=1e-5
+    )
 
 
 @pytest.mark.parametrize("name", ["saliency", "integrated_gradients"])
@@ -60,7 +62,7 @@ def test_why_a_rather_than_b_is_the_difference_of_both(case, name):
     kind, run = case
     options = {"channels": "sum"} if name == "saliency" else {"steps": 64}
     a, b = np.zeros(N, np.int64), np.ones(N, np.int64)
-    made = run(name, Targets(a, against=b, rule="contrast"), **options).values
+    maps = run(name, Targets(a, against=b, rule="contrast"), **options).values
     expected = run(name, Targets(a), **options).values - run(name, Targets(b), **options).values
     tolerance = 0.05 if kind == "mixed_float16" else 1e-3
-    np.testing.assert_allclose(made, expected, rtol=tolerance, atol=tolerance * abs(expected).max())
+    np.testing.assert_allclose(maps, expected, rtol=tolerance, atol=tolerance * abs(expected).max())

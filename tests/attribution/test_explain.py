@@ -28,9 +28,9 @@ class Planned:
 
 
 def reason(act, n=5):
-    made = explain(Planned(act), Linear(), some_images((12, 10, 3), n=n), some_targets(n, 4), Streams(0))
-    assert isinstance(made, NotRun)
-    return made.reason
+    explanation = explain(Planned(act), Linear(), some_images((12, 10, 3), n=n), some_targets(n, 4), Streams(0))
+    assert isinstance(explanation, NotRun)
+    return explanation.reason
 
 
 def test_a_crash_costs_the_method_alone_and_is_named():
@@ -58,18 +58,18 @@ def test_no_images_no_map():
 
 def test_a_map_that_is_not_finite_is_passed_on_to_be_named():
     nan = np.full((5, 12, 10), np.nan, np.float32)
-    made = explain(Planned(nan), Linear(), some_images((12, 10, 3)), some_targets(5, 4), Streams(0))
-    assert np.isnan(made.values).all()
+    explanation = explain(Planned(nan), Linear(), some_images((12, 10, 3)), some_targets(5, 4), Streams(0))
+    assert np.isnan(explanation.values).all()
 
 
 @pytest.mark.parametrize("method", [Saliency(), SaliencyByTfExplain(), EigenCam()])
 def test_why_a_rather_than_b_is_never_answered_with_why_a(method):
     targets = Targets(np.zeros(5, np.int64), against=np.ones(5, np.int64), rule="contrast")
-    made = explain(method, Linear(), some_images((12, 10, 3)), targets, Streams(0))
+    explanation = explain(method, Linear(), some_images((12, 10, 3)), targets, Streams(0))
     if isinstance(method, Saliency):
-        assert isinstance(made, Maps)
+        assert isinstance(explanation, Maps)
     else:
-        assert "cannot tell why one class was preferred to another" in made.reason
+        assert "cannot tell why one class was preferred to another" in explanation.reason
 
 
 def test_a_method_gets_no_more_background_than_it_asks_for():
@@ -86,8 +86,12 @@ def test_a_method_gets_no_more_background_than_it_asks_for():
     class Two(Saliency):
         background_size = 2
 
-    own = _with_fewer_references(Two(), images).background
-    assert own is not None
-    assert (own.sample_ids, own.labels.tolist(), own.values.ravel().tolist()) == (("a", "b"), [0, 1], [0, 1])
-    assert own.population == 9
+    reference = _with_fewer_references(Two(), images).background
+    assert reference is not None
+    assert (reference.sample_ids, reference.labels.tolist(), reference.values.ravel().tolist()) == (
+        ("a", "b"),
+        [0, 1],
+        [0, 1],
+    )
+    assert reference.population == 9
     assert _with_fewer_references(Saliency(), images) is images

@@ -14,17 +14,17 @@ L = keras.layers
 
 def run(network, **options):
     model = Classifier.from_network(network)
-    made = Filters(**options)(model, some_images(model.input_shape, n=0), some_targets(0, 2), Streams(0))
+    explanation = Filters(**options)(model, some_images(model.input_shape, n=0), some_targets(0, 2), Streams(0))
     assert model.passes.total == 0
-    return made
+    return explanation
 
 
 def test_are_the_weights_of_each_convolution_in_running_order():
     network = zoo.KINDS["sequential"]()
-    made = run(network, channels=2, filters=3)
-    assert [bank.layer for bank in made.layers] == ["conv_1", "conv_2"]
-    assert [bank.shape for bank in made.layers] == [(3, 3, 3, 8), (3, 3, 8, 12)]
-    for bank in made.layers:
+    explanation = run(network, channels=2, filters=3)
+    assert [bank.layer for bank in explanation.layers] == ["conv_1", "conv_2"]
+    assert [bank.shape for bank in explanation.layers] == [(3, 3, 3, 8), (3, 3, 8, 12)]
+    for bank in explanation.layers:
         np.testing.assert_array_equal(bank.values, np.asarray(network.get_layer(bank.layer).kernel)[:, :, :2, :3])
 
 
@@ -42,9 +42,9 @@ def test_of_every_sort_of_convolution():
 
 
 def test_a_deep_network_shows_some_and_says_so():
-    made = run(zoo.KINDS["nested_sequential"]())
-    assert len(made.layers) == 8
-    assert made.notes == ("8 of 52 convolutions, evenly spread",)
+    explanation = run(zoo.KINDS["nested_sequential"]())
+    assert len(explanation.layers) == 8
+    assert explanation.notes == ("8 of 52 convolutions, evenly spread",)
     assert [bank.layer for bank in run(zoo.KINDS["resnet"](), layers=["stem"]).layers] == ["stem"]
 
 

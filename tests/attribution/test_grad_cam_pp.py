@@ -39,10 +39,10 @@ def test_equals_the_paper_up_to_the_factor_exp_of_the_logit():
 
 def test_is_bilinearly_enlarged_to_the_image():
     model, images, targets = SmallCnn(), some_images((12, 8, 3)), some_targets(5, 4)
-    made = GradCamPlusPlus()(model, images, targets, Streams(0))
+    explanation = GradCamPlusPlus()(model, images, targets, Streams(0))
     small = class_activation_map(model.layer_gradients(images.values, targets.classes, "late"))
-    np.testing.assert_allclose(made.values[1], cv2.resize(small[1], (8, 12)), rtol=1e-5)
-    assert made.notes == ("layer late, 3 x 2",)
+    np.testing.assert_allclose(explanation.values[1], cv2.resize(small[1], (8, 12)), rtol=1e-5)
+    assert explanation.notes == ("layer late, 3 x 2",)
 
 
 @pytest.mark.parametrize("score", [-500.0, 500.0])
@@ -54,14 +54,14 @@ def test_the_size_of_the_logit_does_not_matter(score):
     with np.errstate(all="ignore"):
         naive = from_the_paper(activation[0].astype(np.float32), gradient[0].astype(np.float32), np.float32(score))
     assert not (np.isfinite(naive).all() and naive.any())
-    made = class_activation_map(LayerGradients(activation, gradient, scores))
-    np.testing.assert_allclose(made[0], from_the_paper(activation[0], gradient[0], 0.0), rtol=1e-5)
+    explanation = class_activation_map(LayerGradients(activation, gradient, scores))
+    np.testing.assert_allclose(explanation[0], from_the_paper(activation[0], gradient[0], 0.0), rtol=1e-5)
 
 
 def test_activations_that_may_be_negative_stay_finite():
     activation = np.full((1, 1, 1, 1), -2.0)
-    made = class_activation_map(LayerGradients(activation, np.ones((1, 1, 1, 1)), np.zeros(1)))
-    assert made.tolist() == [[[0.0]]]
+    explanation = class_activation_map(LayerGradients(activation, np.ones((1, 1, 1, 1)), np.zeros(1)))
+    assert explanation.tolist() == [[[0.0]]]
 
 
 def test_an_unknown_layer_is_said():

@@ -33,8 +33,8 @@ def replica(model, x, k, guided):
 def test_is_what_the_paper_says(method, channels):
     model = network(L.Flatten(), *(L.Dense(12, activation="relu") for _ in range(2)), L.Dense(4, activation="softmax"))
     images, targets = case(model)
-    made = run(method(channels=channels), model, images, targets).values
-    for values, x, k in zip(made, images.values, targets.classes, strict=True):
+    maps = run(method(channels=channels), model, images, targets).values
+    for values, x, k in zip(maps, images.values, targets.classes, strict=True):
         expected = replica(model, x, k, method is GuidedBackprop)
         expected = expected.sum(axis=-1) if channels == "sum" else abs(expected).max(axis=-1)
         np.testing.assert_allclose(values, expected, atol=1e-6)
@@ -42,11 +42,11 @@ def test_is_what_the_paper_says(method, channels):
 
 def test_reaches_the_relus_of_nested_networks():
     model, images, targets = of_kind("nested_sequential")
-    made = run(GuidedBackprop(channels="sum"), model, images, targets).values
+    maps = run(GuidedBackprop(channels="sum"), model, images, targets).values
     gradient = model.gradient(images.values, targets.classes).sum(axis=-1)
-    assert abs(np.corrcoef(made.ravel(), gradient.ravel())[0, 1]) < 0.9
-    again = model.gradient(images.values, targets.classes).sum(axis=-1)
-    np.testing.assert_array_equal(again, gradient)
+    assert abs(np.corrcoef(maps.ravel(), gradient.ravel())[0, 1]) < 0.9
+    repeated = model.gradient(images.values, targets.classes).sum(axis=-1)
+    np.testing.assert_array_equal(repeated, gradient)
 
 
 @BOTH
@@ -60,25 +60,28 @@ def test_without_a_relu_it_is_the_gradient(method):
 @BOTH
 @pytest.mark.parametrize(("kind", "named"), [("swish", "IdentityN, Sigmoid"), ("gelu", "Erfc"), ("vit", "Rsqrt")])
 def test_other_nonlinearities_are_named(method, kind, named):
-    said = reason(method(), *of_kind(kind))
-    assert "has no rule for" in said
-    assert named in said
-    assert said.endswith("in this model; use saliency or smoothgrad instead")
+    message = reason(method(), *of_kind(kind))
+    assert "has no rule for" in message
+    assert named in message
+    assert message.endswith("in this model; use saliency or smoothgrad instead")
 
 
 def test_guided_grad_cam_is_the_product():
     model, images, targets = of_kind("non_square")
-    made = run(GuidedGradCam(channels="sum", layer="conv_1"), model, images, targets).values
+    maps = run(GuidedGradCam(channels="sum", layer="conv_1"), model, images, targets).values
     layer = model.layer_gradients(images.values, targets.classes, "conv_1")
     cam = np.maximum((layer.gradients.mean(axis=(1, 2), keepdims=True) * layer.activations).sum(axis=-1), 0)
     enlarged = np.stack([cv2.resize(m, (40, 24), interpolation=cv2.INTER_LINEAR) for m in cam])
     guided = run(GuidedBackprop(channels="sum"), model, images, targets).values
-    assert abs(made).max() > 0
-    np.testing.assert_allclose(made, guided * enlarged, atol=1e-7)
+    assert abs(maps).max() > 0
+    np.testing.assert_allclose(maps, guided * enlarged, atol=1e-7)
 
 
 def test_options_of_guided_grad_cam_change_the_map():
     model, images, targets = of_kind("sequential")
-    usual = run(GuidedGradCam(), model, images, targets).values
+    default_maps = run(GuidedGradCam(), model, images, targets).values
     for options in ({"layer": "conv_1"}, {"channels": "l2"}):
-        assert abs(run(GuidedGradCam(**options), model, images, targets).values - usual).max() > 1e-3 * usual.max()
+        assert (
+            abs(run(GuidedGradCam(**options), model, images, targets).values - default_maps).max()
+            > 1e-3 * default_maps.max()
+        )

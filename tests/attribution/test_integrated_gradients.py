@@ -25,13 +25,13 @@ def explained(model, images, **options):
 def test_complete_with_any_number_of_steps_where_the_gradient_is_linear(steps, baseline, low, span, seed):
     model = Quadratic((6, 5, 3))
     images = some_images(model.input_shape, low=low, high=low + span, seed=seed)
-    made = explained(model, images, steps=steps, baseline=baseline)
+    explanation = explained(model, images, steps=steps, baseline=baseline)
     colour = {"black": images.low, "white": images.high, "grey": (images.low + images.high) / 2}[baseline]
     classes = np.arange(5) % 4
     at_baseline = model.logits(np.broadcast_to(colour, images.values.shape).astype(np.float32))
     difference = (model.logits(images.values) - at_baseline)[np.arange(5), classes]
-    np.testing.assert_allclose(made.values.sum(axis=(1, 2)), difference, rtol=1e-3, atol=1e-4)
-    np.testing.assert_allclose(made.diagnostics["score_difference"], difference, rtol=1e-3, atol=1e-5)
+    np.testing.assert_allclose(explanation.values.sum(axis=(1, 2)), difference, rtol=1e-3, atol=1e-4)
+    np.testing.assert_allclose(explanation.diagnostics["score_difference"], difference, rtol=1e-3, atol=1e-5)
 
 
 def test_on_a_linear_model_it_is_weight_times_difference():
@@ -44,10 +44,10 @@ def test_on_a_linear_model_it_is_weight_times_difference():
 def test_completeness_error_is_the_gap_and_shrinks_with_the_square_of_the_steps():
     model, images = SmallCnn(scale=2.0), some_images((12, 8, 3))
     few, many = (explained(model, images, steps=steps) for steps in (2, 64))
-    for made in (few, many):
-        difference = made.diagnostics["score_difference"]
-        gap = abs(made.values.sum(axis=(1, 2)) - difference) / abs(difference)
-        np.testing.assert_allclose(made.diagnostics["completeness_error"], gap, rtol=1e-2, atol=1e-5)
+    for explanation in (few, many):
+        difference = explanation.diagnostics["score_difference"]
+        gap = abs(explanation.values.sum(axis=(1, 2)) - difference) / abs(difference)
+        np.testing.assert_allclose(explanation.diagnostics["completeness_error"], gap, rtol=1e-2, atol=1e-5)
     assert few.diagnostics["completeness_error"].max() > 0.003
     assert many.diagnostics["completeness_error"].max() < 0.0005
 
@@ -81,41 +81,41 @@ class Rough(Linear):
 
 
 def test_auto_doubles_until_complete_and_takes_no_gradient_twice():
-    seen = []
+    calls = []
 
     class Recording(Rough):
         def gradient(self, values, classes, **more):
-            seen.append(values.copy())
+            calls.append(values.copy())
             return super().gradient(values, classes, **more)
 
     model, images = Recording(width=0.1), some_images((6, 5, 3))
-    made = explained(model, images, steps="auto")
-    steps = made.diagnostics["steps"]
-    assert (made.diagnostics["completeness_error"] < 0.01).all()
+    explanation = explained(model, images, steps="auto")
+    steps = explanation.diagnostics["steps"]
+    assert (explanation.diagnostics["completeness_error"] < 0.01).all()
     assert 16 < steps.max() < 1024
     assert set(np.log2(steps / 16) % 1) == {0}
     assert model.passes.gradient == (steps + 1).sum()
-    assert len(np.unique(np.concatenate(seen).reshape(-1, 90), axis=0)) == (steps + 1).sum() - 4  # one black image
+    assert len(np.unique(np.concatenate(calls).reshape(-1, 90), axis=0)) == (steps + 1).sum() - 4  # one black image
     # The same numbers as the trapezoidal rule taken at once.
     for i, m in enumerate(steps.astype(int)):
         at = np.linspace(0, 1, m + 1, dtype=np.float32)[:, None, None, None]
         gradients = model.gradient(at * images.values[i], np.full(m + 1, i % 4)).astype(float)
         mean = (gradients[1:] + gradients[:-1]).mean(axis=0) / 2
-        np.testing.assert_allclose(made.values[i], (images.values[i] * mean).sum(axis=-1), rtol=1e-4, atol=1e-6)
+        np.testing.assert_allclose(explanation.values[i], (images.values[i] * mean).sum(axis=-1), rtol=1e-4, atol=1e-6)
 
 
 def test_auto_says_which_maps_do_not_converge():
-    made = explained(Rough(width=1e-6), some_images((6, 5, 3)), steps="auto")
-    poor = made.diagnostics["completeness_error"] >= 0.01
+    explanation = explained(Rough(width=1e-6), some_images((6, 5, 3)), steps="auto")
+    poor = explanation.diagnostics["completeness_error"] >= 0.01
     assert poor.any()
-    assert (made.diagnostics["steps"][poor] == 1024).all()
-    assert any(f"{poor.sum()} of 5 maps do not converge" in note for note in made.notes)
+    assert (explanation.diagnostics["steps"][poor] == 1024).all()
+    assert any(f"{poor.sum()} of 5 maps do not converge" in note for note in explanation.notes)
     assert not any("converge" in note for note in explained(Linear(), some_images((12, 10, 3)), steps="auto").notes)
 
 
 def test_auto_stops_at_once_where_the_gradient_is_linear():
-    made = explained(Quadratic(), some_images((12, 10, 3)), steps="auto")
-    assert made.diagnostics["steps"].tolist() == [16] * 5
+    explanation = explained(Quadratic(), some_images((12, 10, 3)), steps="auto")
+    assert explanation.diagnostics["steps"].tolist() == [16] * 5
 
 
 @pytest.mark.parametrize("baseline", ["blurred", "mean_image", "uniform"])
@@ -123,7 +123,7 @@ def test_baselines_that_are_pictures(baseline):
     method = IntegratedGradients(steps=3, baseline=baseline)
     model = Quadratic((20, 24, 3))
     images = with_background(method, some_images(model.input_shape, low=-1, high=3))
-    made = method(model, images, some_targets(5, 4), Streams(6))
+    explanation = method(model, images, some_targets(5, 4), Streams(6))
     empty = {
         "blurred": lambda: np.stack([cv2.GaussianBlur(v, (0, 0), 2.0) for v in images.values]),
         "mean_image": lambda: images.background.values.mean(axis=0, keepdims=True).repeat(5, axis=0),
@@ -132,8 +132,8 @@ def test_baselines_that_are_pictures(baseline):
     w, q = (np.moveaxis(a, -1, 0)[np.arange(5) % 4] for a in (model.w, model.q))
     by_hand = ((images.values - empty) * (w + q * (images.values + empty) / 2)).sum(axis=-1)
     inside = np.s_[:, 6:-6, 6:-6]  # away from the border, where blurs are a matter of taste
-    np.testing.assert_allclose(made.values[inside], by_hand[inside], rtol=1e-2, atol=1e-3)
-    assert made.diagnostics["completeness_error"].max() < 1e-3
+    np.testing.assert_allclose(explanation.values[inside], by_hand[inside], rtol=1e-2, atol=1e-3)
+    assert explanation.diagnostics["completeness_error"].max() < 1e-3
     if baseline == "uniform":
         assert -1 <= empty.min() < -0.99
         assert 2.99 < empty.max() <= 3

@@ -38,60 +38,60 @@ def test_is_the_ridge_regression_of_eq_1_and_exact_but_for_its_shrinking(segment
     effects = np.random.default_rng(0).permutation(np.linspace(-0.4, 0.5, n)) / n * 2
     model = AdditiveInSegments(segments, effects, channels)
     features = 7 if fewer else n
-    made = explained(model, images, segmentation=segmentation, hide="black", samples=400, features=features)
-    np.testing.assert_array_equal(made.segments[0], segments)
+    explanation = explained(model, images, segmentation=segmentation, hide="black", samples=400, features=features)
+    np.testing.assert_array_equal(explanation.segments[0], segments)
 
     seed = Streams(3).integer("lime", "sampling", images.sample_ids[0], bits=32)
-    shown = np.random.RandomState(seed).randint(0, 2, (400, n))
-    shown[0] = 1
+    visible = np.random.RandomState(seed).randint(0, 2, (400, n))
+    visible[0] = 1
     scores = np.array([model.probabilities(images.values * z[segments][None, ..., None].astype(np.float32))[0, 0]
-                       for z in shown], float)  # fmt: skip
-    near = nearness(shown)
-    chosen = np.argsort(-abs(ridge(shown, near, scores, 0.01)[0]))[:features]
-    found, intercept = ridge(shown[:, chosen], near, scores, 1.0)
+                       for z in visible], float)  # fmt: skip
+    near = nearness(visible)
+    chosen = np.argsort(-abs(ridge(visible, near, scores, 0.01)[0]))[:features]
+    coefficients, intercept = ridge(visible[:, chosen], near, scores, 1.0)
     expected = np.zeros(n)
-    expected[chosen] = found
-    np.testing.assert_allclose(made.coefficients[0], expected, rtol=0, atol=1e-5 * abs(expected).max())
-    assert made.diagnostics["intercept"][0] == pytest.approx(intercept, rel=1e-5)
+    expected[chosen] = coefficients
+    np.testing.assert_allclose(explanation.coefficients[0], expected, rtol=0, atol=1e-5 * abs(expected).max())
+    assert explanation.diagnostics["intercept"][0] == pytest.approx(intercept, rel=1e-5)
     if not fewer:
-        exact, nothing_shown = ridge(shown, near, scores, 0.0)
+        exact, nothing_shown = ridge(visible, near, scores, 0.0)
         np.testing.assert_allclose(exact, effects, rtol=0, atol=1e-5 * abs(effects).max())
         assert nothing_shown == pytest.approx(0.5, rel=1e-5)
-        assert made.diagnostics["r2"][0] > 0.95
+        assert explanation.diagnostics["r2"][0] > 0.95
 
 
 def test_only_the_chosen_features_have_coefficients():
     images = some_images((40, 40, 3), n=2)
-    made = explained(SmallCnn((40, 40, 3)), images, features=4, samples=200)
-    assert (np.nan_to_num(made.coefficients) != 0).sum(axis=1).tolist() == [4, 4]
+    explanation = explained(SmallCnn((40, 40, 3)), images, features=4, samples=200)
+    assert (np.nan_to_num(explanation.coefficients) != 0).sum(axis=1).tolist() == [4, 4]
     for i in range(2):
-        n = int(made.diagnostics["superpixels"][i])
-        assert made.segments[i].max() + 1 == n
-        assert np.isfinite(made.coefficients[i, :n]).all()
-        assert np.isnan(made.coefficients[i, n:]).all()
+        n = int(explanation.diagnostics["superpixels"][i])
+        assert explanation.segments[i].max() + 1 == n
+        assert np.isfinite(explanation.coefficients[i, :n]).all()
+        assert np.isnan(explanation.coefficients[i, n:]).all()
 
 
 @pytest.mark.parametrize(("hide", "colour"), [("mean", None), ("black", 0), ("grey", 0.5)])
 def test_equals_the_package_draw_for_draw(hide, colour):
     """Its own loop over single images, with the same seed and superpixels: the same coefficients, score, intercept."""
     model, images = SmallCnn((40, 40, 3), scale=2), some_images((40, 40, 3), n=1)
-    made = explained(model, images, hide=hide, samples=120)
+    explanation = explained(model, images, hide=hide, samples=120)
     seed = Streams(3).integer("lime", "sampling", images.sample_ids[0], bits=32)
     theirs = LimeImageExplainer(random_state=seed).explain_instance(
         images.values[0], model.probabilities, labels=(0,), top_labels=None, num_features=10, num_samples=120,
-        hide_color=colour, segmentation_fn=lambda _: made.segments[0], random_seed=seed, batch_size=33,
+        hide_color=colour, segmentation_fn=lambda _: explanation.segments[0], random_seed=seed, batch_size=33,
     )  # fmt: skip
     for superpixel, weight in theirs.local_exp[0]:
-        assert made.coefficients[0, superpixel] == pytest.approx(weight, rel=1e-4, abs=1e-7)
-    assert made.diagnostics["r2"][0] == pytest.approx(theirs.score, rel=1e-4)
-    assert made.diagnostics["intercept"][0] == pytest.approx(theirs.intercept[0], rel=1e-4)
+        assert explanation.coefficients[0, superpixel] == pytest.approx(weight, rel=1e-4, abs=1e-7)
+    assert explanation.diagnostics["r2"][0] == pytest.approx(theirs.score, rel=1e-4)
+    assert explanation.diagnostics["intercept"][0] == pytest.approx(theirs.intercept[0], rel=1e-4)
 
 
 def test_superpixels_do_not_depend_on_the_input_range():
     """Segmented as they are, 0..255 values would fall into many more superpixels."""
-    usual, bytes_ = (explained(SmallCnn((40, 40, 3)), some_images((40, 40, 3), n=3, high=high), samples=10)
+    default, bytes_ = (explained(SmallCnn((40, 40, 3)), some_images((40, 40, 3), n=3, high=high), samples=10)
                      for high in (1, 255))  # fmt: skip
-    np.testing.assert_array_equal(usual.segments, bytes_.segments)
+    np.testing.assert_array_equal(default.segments, bytes_.segments)
 
 
 def test_small_images_get_a_kernel_that_can_tell_parts_apart():

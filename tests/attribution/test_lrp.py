@@ -67,8 +67,8 @@ def test_is_what_the_papers_say(inside, first):
     model = network(L.Flatten(), *(L.Dense(12, activation="relu") for _ in range(2)), L.Dense(4, activation="softmax"))
     images, targets = case(model)
     texts = [f"{name} {number}" if number else name for name, number in (inside, first)]
-    made = run(Lrp(dense=texts[0], first=texts[1]), model, images, targets)
-    for values, x, k in zip(made.values, images.values, targets.classes, strict=True):
+    explanation = run(Lrp(dense=texts[0], first=texts[1]), model, images, targets)
+    for values, x, k in zip(explanation.values, images.values, targets.classes, strict=True):
         expected = replica(model, x, k, inside, first)
         np.testing.assert_allclose(values, expected, rtol=1e-3, atol=1e-4 * abs(expected).max())
 
@@ -104,9 +104,9 @@ ANY = {"seed": st.integers(0, 99), "low": st.floats(-3, 0), "span": st.floats(0.
 @given(**ANY)
 def test_on_relu_networks_without_bias_the_zero_rule_is_input_times_gradient(without_bias, seed, low, span, k):
     images, targets = any_images(without_bias.input_shape, seed, low, span), Targets(np.full(3, k))
-    found = [run(method, without_bias, images, targets).values for method in (ZERO, InputXGradient(origin="zero"))]
-    assert abs(found[0]).max() > 0
-    np.testing.assert_allclose(*found, rtol=0, atol=1e-5 * abs(found[0]).max())
+    maps = [run(method, without_bias, images, targets).values for method in (ZERO, InputXGradient(origin="zero"))]
+    assert abs(maps[0]).max() > 0
+    np.testing.assert_allclose(*maps, rtol=0, atol=1e-5 * abs(maps[0]).max())
 
 
 KINDS = ["sequential", "resnet", "sigmoid", "subclassed", "swish", "gelu", "relu6", "mixed_float16", "grouped",
@@ -124,11 +124,15 @@ RULES = [{}, GAMMA, ALPHA, {"convolution": "epsilon 1e-7"}, ALL_ZERO]
 def test_relevance_is_conserved(kind, rules):
     # The activations of this kind are so small that epsilon 1e-6 takes half a percent of the smallest score.
     rules = {"dense": "epsilon 1e-9"} | rules if kind == "grouped" else rules
-    made = run(Lrp(**rules), *of_kind(kind))
-    assert worst_gap(made) < TOLERANCE.get(kind, 1e-3)
-    error, score = made.diagnostics["conservation_error"], abs(made.diagnostics["score"])
-    lost = made.diagnostics["score"] - made.values.sum(axis=(1, 2), dtype=np.float64) - made.diagnostics["kept_inside"]
-    np.testing.assert_allclose(abs(lost), error * score, rtol=1e-5)
+    explanation = run(Lrp(**rules), *of_kind(kind))
+    assert worst_gap(explanation) < TOLERANCE.get(kind, 1e-3)
+    error, score = explanation.diagnostics["conservation_error"], abs(explanation.diagnostics["score"])
+    loss = (
+        explanation.diagnostics["score"]
+        - explanation.values.sum(axis=(1, 2), dtype=np.float64)
+        - explanation.diagnostics["kept_inside"]
+    )
+    np.testing.assert_allclose(abs(loss), error * score, rtol=1e-5)
 
 
 @pytest.fixture(scope="module")
@@ -141,8 +145,8 @@ def small():
 def test_relevance_is_conserved_whatever_the_images(small, convolution, seed, low, span, k):
     images, targets = any_images(small.input_shape, seed, low, span), Targets(np.full(3, k))
     # Epsilon takes what it takes: of scores that nearly cancel, a thousandth.
-    made = run(Lrp(dense="zero", convolution=convolution, first=convolution), small, images, targets)
-    assert worst_gap(made, logits_of(small, images.values, targets)) < 1e-3
+    explanation = run(Lrp(dense="zero", convolution=convolution, first=convolution), small, images, targets)
+    assert worst_gap(explanation, logits_of(small, images.values, targets)) < 1e-3
 
 
 @pytest.mark.parametrize("rule", ["z+", "gamma", "alpha 2"])
@@ -155,9 +159,9 @@ def test_relevance_is_conserved_where_activations_are_tiny(rule):
     expected = run(Lrp(convolution=rule, dense="zero"), model, *case(model)).values
     tiny.assign(tiny * 1e-6)
     huge.assign(huge * 1e6)
-    made = run(Lrp(convolution=rule, dense="zero"), model, *case(model))
-    np.testing.assert_allclose(made.values, expected, rtol=0, atol=1e-4 * abs(expected).max())
-    assert worst_gap(made) < 1e-4
+    explanation = run(Lrp(convolution=rule, dense="zero"), model, *case(model))
+    np.testing.assert_allclose(explanation.values, expected, rtol=0, atol=1e-4 * abs(expected).max())
+    assert worst_gap(explanation) < 1e-4
 
 
 def by_hand(*heads):
@@ -165,34 +169,34 @@ def by_hand(*heads):
     images = keras.Input((2, 2, 1))
     hidden = L.Dense(2, use_bias=False, name="hidden")(L.Flatten()(images))
     x = L.Concatenate()([head(hidden) for head in heads]) if len(heads) > 1 else heads[0](hidden)
-    made = keras.Model(images, L.Dense(2, use_bias=False, name="scores")(x))
+    network = keras.Model(images, L.Dense(2, use_bias=False, name="scores")(x))
     pixels = np.array([1, 2, 0, 1], np.float32).reshape(1, 2, 2, 1)
-    return made, dataclasses.replace(some_images((2, 2, 1), 1, high=2), values=pixels)
+    return network, dataclasses.replace(some_images((2, 2, 1), 1, high=2), values=pixels)
 
 
 def test_a_unit_cut_off_by_relu6_has_the_relevance_of_what_is_left():
-    made, images = by_hand(L.ReLU(6))
-    made.get_layer("hidden").set_weights([np.array([[2, 1], [3, -1], [5, 7], [0, -1]])])  # 8, cut off at 6; and -2
-    made.get_layer("scores").set_weights([np.array([[0.5, 0], [-4, 0]])])
-    found = run(ZERO, Classifier.from_network(made), images, Targets(np.array([0])))
+    network, images = by_hand(L.ReLU(6))
+    network.get_layer("hidden").set_weights([np.array([[2, 1], [3, -1], [5, 7], [0, -1]])])  # 8, cut off at 6; and -2
+    network.get_layer("scores").set_weights([np.array([[0.5, 0], [-4, 0]])])
+    explanation = run(ZERO, Classifier.from_network(network), images, Targets(np.array([0])))
     # 0.5 * 6 = 3, to the pixels as 2 and 6 of 8; the unit at -2 says nothing.
-    np.testing.assert_allclose(found.values[0], [[0.75, 2.25], [0, 0]], rtol=1e-6)
-    assert found.diagnostics["score"] == pytest.approx(3)
-    assert found.diagnostics["kept_inside"] == 0
+    np.testing.assert_allclose(explanation.values[0], [[0.75, 2.25], [0, 0]], rtol=1e-6)
+    assert explanation.diagnostics["score"] == pytest.approx(3)
+    assert explanation.diagnostics["kept_inside"] == 0
 
 
 @pytest.mark.parametrize("heads", [1, 2])
 def test_z_plus_keeps_the_relevance_of_a_unit_that_nothing_speaks_for_but_that_more_than_a_relu_reads(heads):
-    made, images = by_hand(*[L.ReLU(), L.Activation("linear")][:heads])
+    network, images = by_hand(*[L.ReLU(), L.Activation("linear")][:heads])
     # Units of -1 - 2 - 1 = -4 and of 1 + 2 + 2 = 5.
-    made.get_layer("hidden").set_weights([np.array([[-1, 1], [-1, 1], [-1, -1], [-1, 2]])])
-    made.get_layer("scores").set_weights([np.array([[3, 0], [1, 0], [2, 0], [-0.5, 0]])[: 2 * heads]])
-    found = run(Lrp(dense="zero", first="z+"), Classifier.from_network(made), images, Targets(np.array([0])))
+    network.get_layer("hidden").set_weights([np.array([[-1, 1], [-1, 1], [-1, -1], [-1, 2]])])
+    network.get_layer("scores").set_weights([np.array([[3, 0], [1, 0], [2, 0], [-0.5, 0]])[: 2 * heads]])
+    explanation = run(Lrp(dense="zero", first="z+"), Classifier.from_network(network), images, Targets(np.array([0])))
     # Behind the ReLU 3 * 0 and 1 * 5; read as they are 2 * -4 = -8, which no pixel can have, and -0.5 * 5 = -2.5.
-    relevance, kept = {1: (5, 0), 2: (2.5, -8)}[heads]
-    np.testing.assert_allclose(found.values[0], np.array([[1, 2], [0, 2]]) / 5 * relevance, rtol=1e-6)
-    assert found.diagnostics["kept_inside"] == pytest.approx(kept)
-    assert found.diagnostics["score"] == pytest.approx(relevance + kept)
+    relevance, kept_inside = {1: (5, 0), 2: (2.5, -8)}[heads]
+    np.testing.assert_allclose(explanation.values[0], np.array([[1, 2], [0, 2]]) / 5 * relevance, rtol=1e-6)
+    assert explanation.diagnostics["kept_inside"] == pytest.approx(kept_inside)
+    assert explanation.diagnostics["score"] == pytest.approx(relevance + kept_inside)
 
 
 def test_normalization_is_joined_with_the_weights_before_it():
@@ -207,8 +211,8 @@ def test_normalization_is_joined_with_the_weights_before_it():
     joined.network.layers[1].set_weights([kernel * scale, (bias - mean) * scale + beta])
     joined.network.layers[-1].set_weights(model.network.layers[-1].get_weights())
     for rules in ({"first": "alpha 2"}, {"first": "gamma"}, {"first": "flat"}, {"first": "box"}):
-        found = [run(Lrp(**rules), which, *case(which)).values for which in (model, joined)]
-        np.testing.assert_allclose(*found, rtol=1e-3, atol=1e-4 * abs(found[0]).max(), err_msg=str(rules))
+        maps = [run(Lrp(**rules), which, *case(which)).values for which in (model, joined)]
+        np.testing.assert_allclose(*maps, rtol=1e-3, atol=1e-4 * abs(maps[0]).max(), err_msg=str(rules))
 
 
 def test_resizing_inside_the_network_is_preparation():
@@ -222,9 +226,9 @@ def test_resizing_inside_the_network_is_preparation():
     behind = network(L.Conv2D(6, 3, activation="relu"), L.Flatten(), L.Dense(4), shape=(4, 4, 3))
     behind.network.set_weights(half.network.get_weights())
     below = run(Lrp(), behind, dataclasses.replace(images, values=small), targets).values
-    made = run(Lrp(), half, images, targets).values
+    maps = run(Lrp(), half, images, targets).values
     # From 8 to 4 the value of a place is the mean of the four pixels in its middle.
-    np.testing.assert_allclose(made.reshape(3, 4, 2, 4, 2).sum(axis=(2, 4)), below, atol=1e-5 * abs(below).max())
+    np.testing.assert_allclose(maps.reshape(3, 4, 2, 4, 2).sum(axis=(2, 4)), below, atol=1e-5 * abs(below).max())
 
 
 def test_a_gate_gets_nothing_and_what_it_gates_gets_all():
@@ -234,13 +238,13 @@ def test_a_gate_gets_nothing_and_what_it_gates_gets_all():
     gate = L.Dense(4, activation="sigmoid")(L.GlobalAveragePooling2D()(x))
     x = L.Multiply()([x, L.Reshape((1, 1, 4))(gate)])
     model = Classifier.from_network(keras.Model(images, L.Dense(4, use_bias=False)(L.Flatten()(x))))
-    made = run(ZERO, model, *case(model))
-    np.testing.assert_allclose(made.values.sum(axis=(1, 2)), made.diagnostics["score"], rtol=1e-3)
+    explanation = run(ZERO, model, *case(model))
+    np.testing.assert_allclose(explanation.values.sum(axis=(1, 2)), explanation.diagnostics["score"], rtol=1e-3)
 
 
 def test_lost_relevance_shows_in_the_conservation_error():
-    made = run(Lrp(dense="epsilon 0.5"), *of_kind("sequential"))
-    assert made.diagnostics["conservation_error"].max() > 0.1
+    explanation = run(Lrp(dense="epsilon 0.5"), *of_kind("sequential"))
+    assert explanation.diagnostics["conservation_error"].max() > 0.1
 
 
 def test_bias_that_is_not_accounted_for_shows_in_the_conservation_error(monkeypatch):
@@ -250,16 +254,16 @@ def test_bias_that_is_not_accounted_for_shows_in_the_conservation_error(monkeypa
 
 def test_every_option_changes_the_map():
     model, images, targets = of_kind("sequential")
-    usual = run(Lrp(), model, images, targets).values
+    default_maps = run(Lrp(), model, images, targets).values
     for option, value in Lrp.registration.sensitivity_options:
         other = run(Lrp(**{option: value}), model, images, targets).values
-        assert abs(other - usual).max() > 1e-3 * abs(usual).max(), option
+        assert abs(other - default_maps).max() > 1e-3 * abs(default_maps).max(), option
 
 
 def test_attention_is_named():
-    said = reason(Lrp(), *of_kind("vit"))
-    assert "has no rule for BatchMatMulV2, Einsum," in said
-    assert said.endswith("in this model; use integrated_gradients instead")
+    message = reason(Lrp(), *of_kind("vit"))
+    assert "has no rule for BatchMatMulV2, Einsum," in message
+    assert message.endswith("in this model; use integrated_gradients instead")
 
 
 def test_two_signals_multiplied_without_a_gate_are_named():

@@ -76,9 +76,9 @@ def assert_as_told(cell, name, kind, model):
         assert values.shape == shape
         assert np.isfinite(values).all()
         assert not any(np.ptp(picture) == 0 for picture in values)
-    told = [error for key, error in cell.result.diagnostics.items() if re.search("(additiv|complete|conserv)", key)]
-    if told or cell.method.registration.adds_up:
-        assert_adds_up(cell, name, kind, model, told)
+    errors = [error for key, error in cell.result.diagnostics.items() if re.search("(additiv|complete|conserv)", key)]
+    if errors or cell.method.registration.adds_up:
+        assert_adds_up(cell, name, kind, model, errors)
 
 
 def assert_names_what_to_use(reason, kind):
@@ -117,32 +117,34 @@ def assert_boxes_lie_inside(boxes, model):
 
 def shown(cell, kind, model):
     """What a reader sees, arrays with one row a picture, and the shape that each must have."""
-    made, n, pixels = cell.result, len(cell.images), model.input_shape
-    match made:
+    explanation, n, pixels = cell.result, len(cell.images), model.input_shape
+    match explanation:
         case Maps():
-            return [(values, (n, *pixels[:2])) for values in (made.values, *made.parts.values())]
+            return [(values, (n, *pixels[:2])) for values in (explanation.values, *explanation.parts.values())]
         case Segments():
-            assert np.isfinite(made.coefficients).any(axis=1).all()
-            return [(made.values, (n, *pixels[:2]))]
+            assert np.isfinite(explanation.coefficients).any(axis=1).all()
+            return [(explanation.values, (n, *pixels[:2]))]
         case FeatureMaps():
-            assert made.layers
-            return [(m.values, (n, *m.values.shape[1:3], len(m.channels))) for m in made.layers]
+            assert explanation.layers
+            return [(m.values, (n, *m.values.shape[1:3], len(m.channels))) for m in explanation.layers]
         case LayerFilters():
-            assert made.layers
-            return [(bank.values[None], (1, *bank.shape[:2], *bank.values.shape[2:])) for bank in made.layers]
+            assert explanation.layers
+            return [(bank.values[None], (1, *bank.shape[:2], *bank.values.shape[2:])) for bank in explanation.layers]
         case Synthetic():
-            assert {unit.index for unit in made.units if not unit.layer} == set(range(model.n_classes))
-            assert made.low.max() <= made.values.min() <= made.values.max() <= made.high.min()
-            assert np.isfinite(made.reached).all()
-            return [(made.values, (len(made.units), *pixels))]
+            assert {unit.index for unit in explanation.units if not unit.layer} == set(range(model.n_classes))
+            assert (
+                explanation.low.max() <= explanation.values.min() <= explanation.values.max() <= explanation.high.min()
+            )
+            assert np.isfinite(explanation.reached).all()
+            return [(explanation.values, (len(explanation.units), *pixels))]
         case Counterfactuals():
             return [(values, (len(values), *pixels)) for values in confirmed(cell, kind, model)]
         case Neighbours():
-            assert (np.diff(made.distances, axis=1) >= 0).all()
-            assert np.isfinite(made.distances).all()
-            assert_boxes_lie_inside(made.boxes, model)
-            return [(made.values.reshape(-1, *pixels), (n * 5, *pixels))]
-    raise AssertionError(f"no check for {type(made)}")
+            assert (np.diff(explanation.distances, axis=1) >= 0).all()
+            assert np.isfinite(explanation.distances).all()
+            assert_boxes_lie_inside(explanation.boxes, model)
+            return [(explanation.values.reshape(-1, *pixels), (n * 5, *pixels))]
+    raise AssertionError(f"no check for {type(explanation)}")
 
 
 def confirmed(cell, kind, model):
@@ -171,9 +173,13 @@ def assert_adds_up(cell, name, kind, model, told):
 
 def missed(cell, model):
     """(N,) by how much attributions miss what they add up to, as a share of that."""
-    made, less = cell.result, cell.method.registration.adds_up.less
-    parts = made.coefficients if isinstance(made, Segments) else made.values.reshape(len(made.values), -1)
-    shared = np.nansum(parts, axis=1, dtype=np.float64) + made.diagnostics.get("kept_inside", 0)
+    explanation, less = cell.result, cell.method.registration.adds_up.less
+    parts = (
+        explanation.coefficients
+        if isinstance(explanation, Segments)
+        else explanation.values.reshape(len(explanation.values), -1)
+    )
+    shared = np.nansum(parts, axis=1, dtype=np.float64) + explanation.diagnostics.get("kept_inside", 0)
     promised = score(cell, model, cell.images.values) - start(cell, model, less)
     return abs(shared - promised) / abs(promised)
 
@@ -231,14 +237,14 @@ def test_a_wrong_method_fails_its_cell(wrong, monkeypatch):
     right = IntegratedGradients.__call__
 
     @functools.wraps(right)
-    def call(*given):
-        made = right(*given)
+    def call(*arguments):
+        explanation = right(*arguments)
         if wrong == "raises":
             raise TypeError("use saliency instead")
         if wrong == "refuses":
             raise CannotExplain("no way; use saliency instead")
         factor = {"empty": 0, "not finite": np.nan, "doubled": 2}[wrong]
-        return Maps((made.values * factor).astype(np.float32), made.diagnostics)
+        return Maps((explanation.values * factor).astype(np.float32), explanation.diagnostics)
 
     monkeypatch.setattr(IntegratedGradients, "__call__", call)
     model = Linear()

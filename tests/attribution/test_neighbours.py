@@ -39,7 +39,7 @@ def run(model, images, **options):
 @pytest.mark.parametrize("metric", ["cosine", "euclidean"])
 def test_equals_a_search_written_out(model, metric):
     images = material(model.input_shape)
-    made = run(model, images, metric=metric, neighbours=4)
+    explanation = run(model, images, metric=metric, neighbours=4)
     ours, theirs = (model.features(v).astype(float) for v in (images.values, images.background.values))
 
     def distance(a, b):
@@ -49,34 +49,34 @@ def test_equals_a_search_written_out(model, metric):
 
     typical = [min(distance(r, s) for j, s in enumerate(theirs) if j != i) for i, r in enumerate(theirs)]
     for n in range(3):
-        found = sorted((distance(ours[n], r), i) for i, r in enumerate(theirs))
-        assert made.sample_ids[n] == tuple(f"train/{i}" for _, i in found[:4])
-        np.testing.assert_allclose(made.distances[n], [d for d, _ in found[:4]], rtol=1e-4, atol=1e-6)
-        assert made.labels[n].tolist() == [i % 3 for _, i in found[:4]]
-        np.testing.assert_array_equal(made.values[n, 0], images.background.values[found[0][1]])
-        assert made.unusual[n] == pytest.approx(np.mean([t < found[0][0] for t in typical]))
-        assert made.diagnostics["nearest"][n] == pytest.approx(found[0][0], rel=1e-4)
-        assert made.diagnostics["same_class"][n] == pytest.approx(np.mean([i % 3 == n for _, i in found[:4]]))
-    assert made.notes == ("among 12 of 36 reference images",)
+        order = sorted((distance(ours[n], r), i) for i, r in enumerate(theirs))
+        assert explanation.sample_ids[n] == tuple(f"train/{i}" for _, i in order[:4])
+        np.testing.assert_allclose(explanation.distances[n], [d for d, _ in order[:4]], rtol=1e-4, atol=1e-6)
+        assert explanation.labels[n].tolist() == [i % 3 for _, i in order[:4]]
+        np.testing.assert_array_equal(explanation.values[n, 0], images.background.values[order[0][1]])
+        assert explanation.unusual[n] == pytest.approx(np.mean([t < order[0][0] for t in typical]))
+        assert explanation.diagnostics["nearest"][n] == pytest.approx(order[0][0], rel=1e-4)
+        assert explanation.diagnostics["same_class"][n] == pytest.approx(np.mean([i % 3 == n for _, i in order[:4]]))
+    assert explanation.notes == ("among 12 of 36 reference images",)
 
 
 def test_what_was_there_is_near_and_what_was_not_is_unusual(model):
     """A reference image in slightly other light has itself at the top; an image of pure noise is farther than any."""
     images = material(model.input_shape, n=2, known=30)
     values = np.stack([images.background.values[7] * 0.999, 8 * (images.values[1] > 0.5).astype(np.float32)])
-    made = run(model, dataclasses.replace(images, values=values), metric="euclidean")
-    assert made.sample_ids[0][0] == "train/7"
-    assert made.unusual.tolist() == [0.0, 1.0]
+    explanation = run(model, dataclasses.replace(images, values=values), metric="euclidean")
+    assert explanation.sample_ids[0][0] == "train/7"
+    assert explanation.unusual.tolist() == [0.0, 1.0]
 
 
 def test_an_image_is_not_its_own_neighbour(model):
     images = material(model.input_shape)
-    known = images.background
-    itself = dataclasses.replace(images, values=known.values[:3], sample_ids=known.sample_ids[:3])
-    made = run(model, itself, neighbours=99)
-    assert made.values.shape[1] == 11
-    assert all(own not in ids for own, ids in zip(itself.sample_ids, made.sample_ids, strict=True))
-    assert made.distances.min() > 0
+    references = images.background
+    itself = dataclasses.replace(images, values=references.values[:3], sample_ids=references.sample_ids[:3])
+    explanation = run(model, itself, neighbours=99)
+    assert explanation.values.shape[1] == 11
+    assert all(reference not in ids for reference, ids in zip(itself.sample_ids, explanation.sample_ids, strict=True))
+    assert explanation.distances.min() > 0
 
 
 def test_medoids_are_the_middle_of_their_class(model):
@@ -85,9 +85,9 @@ def test_medoids_are_the_middle_of_their_class(model):
     np.fill_diagonal(between, np.inf)
     assert medoids(between, np.array([0, 0, 0, 1, 1, 1])).tolist() == [1, 4]
     images = material(model.input_shape)
-    made = run(model, images, among="medoids", neighbours=9)
-    assert sorted(made.labels[0]) == [0, 1, 2]
-    assert made.notes == ("among 3 of 36 reference images",)
+    explanation = run(model, images, among="medoids", neighbours=9)
+    assert sorted(explanation.labels[0]) == [0, 1, 2]
+    assert explanation.notes == ("among 3 of 36 reference images",)
 
 
 def test_the_patch_that_both_images_show_is_found():
@@ -108,8 +108,8 @@ def test_the_patch_that_both_images_show_is_found():
     images = material((24, 24, 3), n=1, known=13)
     background = dataclasses.replace(images.background, values=values[1:])
     images = dataclasses.replace(images, values=values[:1], background=background)
-    made = run(model, images, neighbours=13, patch=6)
-    [[in_image, in_other]] = [boxes for ids, boxes in zip(made.sample_ids[0], made.boxes[0], strict=True)
+    explanation = run(model, images, neighbours=13, patch=6)
+    [[in_image, in_other]] = [boxes for ids, boxes in zip(explanation.sample_ids[0], explanation.boxes[0], strict=True)
                               if ids == "train/0"][:1]  # fmt: skip
     shift = np.array([14, -10, 14, -10])
     np.testing.assert_array_equal(in_image + shift, in_other)
@@ -128,10 +128,12 @@ def test_other_images_and_batches_change_nothing(model):
     every = run(model, images)
     for batch_size in (1, 8):
         one = Classifier.from_network(model.network, batch_size=batch_size)
-        some = run(one, images.select(np.array([2, 0])))
-        np.testing.assert_allclose(some.distances, every.distances[[2, 0]], rtol=0, atol=1e-5 * every.distances.max())
-        np.testing.assert_array_equal(some.boxes, every.boxes[[2, 0]])
-        assert some.sample_ids == (every.sample_ids[2], every.sample_ids[0])
+        selection = run(one, images.select(np.array([2, 0])))
+        np.testing.assert_allclose(
+            selection.distances, every.distances[[2, 0]], rtol=0, atol=1e-5 * every.distances.max()
+        )
+        np.testing.assert_array_equal(selection.boxes, every.boxes[[2, 0]])
+        assert selection.sample_ids == (every.sample_ids[2], every.sample_ids[0])
 
 
 @pytest.mark.parametrize("options", [{}, {"metric": "euclidean", "layer": "conv_1"}, {"among": "medoids"}])
@@ -143,16 +145,16 @@ def test_blocks_of_reference_images_change_nothing(model, monkeypatch, options, 
     every = run(model, images, **options)
     monkeypatch.setattr(neighbours, "_block_size", lambda model, width: size)
     before = model.passes.forward
-    made = run(model, images, **options)
+    explanation = run(model, images, **options)
     took, announced = model.passes.forward - before, method.passes_on(model, 3).forward
     blocks = -(-12 // size)
-    of_patches = 3 * min(5, made.distances.shape[1])
+    of_patches = 3 * min(5, explanation.distances.shape[1])
     assert took - of_patches <= sum(12 - i * size for i in range(blocks)) + 3 * blocks < took
     assert took <= announced
-    np.testing.assert_allclose(made.distances, every.distances, rtol=1e-6, atol=1e-6)
-    np.testing.assert_array_equal(made.boxes, every.boxes)
-    np.testing.assert_array_equal(made.unusual, every.unusual)
-    assert made.sample_ids == every.sample_ids
+    np.testing.assert_allclose(explanation.distances, every.distances, rtol=1e-6, atol=1e-6)
+    np.testing.assert_array_equal(explanation.boxes, every.boxes)
+    np.testing.assert_array_equal(explanation.unusual, every.unusual)
+    assert explanation.sample_ids == every.sample_ids
 
 
 @pytest.mark.parametrize("batch_size", [1, 8])
@@ -161,23 +163,23 @@ def test_features_held_at_once_are_no_larger_than_what_a_batch_takes(model, monk
     one = Classifier.from_network(model.network, batch_size=batch_size)
     for layer in (None, "conv_1"):
         width = one.features(np.zeros((1, *one.input_shape), np.float32), layer).shape[1]
-        held = neighbours._block_size(one, width) * width * 8
-        assert 0 < held <= batch_size * one.memory_needs.image
+        size = neighbours._block_size(one, width) * width * 8
+        assert 0 < size <= batch_size * one.memory_needs.image
     monkeypatch.undo()
     assert neighbours._block_size(one, width) * width * 8 > 90e6  # of a small network, always
 
 
 def test_never_more_than_a_batch_is_asked_of_the_model(model, monkeypatch):
-    asked = []
-    usual = Classifier.features_at
+    sizes = []
+    features_at = Classifier.features_at
 
-    def features_at(self, values, layers):
-        asked.append(len(values))
-        return usual(self, values, layers)
+    def counted_features_at(self, values, layers):
+        sizes.append(len(values))
+        return features_at(self, values, layers)
 
-    monkeypatch.setattr(Classifier, "features_at", features_at)
+    monkeypatch.setattr(Classifier, "features_at", counted_features_at)
     run(model, material(model.input_shape, known=40), neighbours=2, layer="conv_1")
-    assert max(asked) <= model.batch_size
+    assert max(sizes) <= model.batch_size
 
 
 @pytest.mark.parametrize(
@@ -186,26 +188,26 @@ def test_never_more_than_a_batch_is_asked_of_the_model(model, monkeypatch):
 )
 def test_every_option_changes_the_neighbours(model, option, value):
     images, targets = material(model.input_shape), some_targets(3, model.n_classes)
-    usual, other = (explain(NearestNeighbours(**more), model, images, targets, Streams(0))
+    default, other = (explain(NearestNeighbours(**more), model, images, targets, Streams(0))
                     for more in ({}, {option: value}))  # fmt: skip
     if option == "patch":
-        assert (usual.boxes != other.boxes).any()
+        assert (default.boxes != other.boxes).any()
     elif option in ("layer", "metric"):
-        assert abs(usual.distances - other.distances).max() > 1e-3
+        assert abs(default.distances - other.distances).max() > 1e-3
     else:
         among = {"neighbours": 12, "among": 3, "reference_images": 4}[option]
         assert other.notes == (f"among {among} of 36 reference images",)
         assert other.distances.shape[1] == {"neighbours": 2, "among": 3, "reference_images": 4}[option]
-        assert usual.distances.shape[1] == 5
+        assert default.distances.shape[1] == 5
 
 
 def test_only_as_many_reference_images_as_asked_for_are_searched(model):
     images, targets = material(model.input_shape), some_targets(3, model.n_classes)
-    made = explain(NearestNeighbours(reference_images=4, neighbours=2), model, images, targets, Streams(0))
-    assert {name for ids in made.sample_ids for name in ids} <= {f"train/{i}" for i in range(4)}
+    explanation = explain(NearestNeighbours(reference_images=4, neighbours=2), model, images, targets, Streams(0))
+    assert {name for ids in explanation.sample_ids for name in ids} <= {f"train/{i}" for i in range(4)}
     every = run(model, images, neighbours=2)
-    assert made.sample_ids != every.sample_ids
-    assert (made.distances >= every.distances - 1e-6).all()
+    assert explanation.sample_ids != every.sample_ids
+    assert (explanation.distances >= every.distances - 1e-6).all()
 
 
 def test_without_reference_images_there_is_a_sentence(model):

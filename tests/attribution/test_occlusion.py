@@ -41,11 +41,11 @@ def test_exact_where_probability_adds_up_over_pixels(height, width, channels, pa
     model = Additive((height, width, channels), batch_size=7)
     images = some_images(model.input_shape, n=3)
     maps = Occlusion(patch=patch, stride=stride, fill=fill)(model, images, CLASS_0, Streams(0)).values
-    for values, found in zip(images.values, maps, strict=True):
+    for values, drop_map in zip(images.values, maps, strict=True):
         blurred = cv2.GaussianBlur(values, (0, 0), min(height, width) / 10, borderType=cv2.BORDER_REFLECT)
-        shown = {"grey": 0.5, "black": 0.0, "white": 1.0, "mean": values.mean(axis=(0, 1))}
-        away = values - shown.get(fill, blurred.reshape(values.shape))
-        np.testing.assert_allclose(found, by_hand((model.a * away).sum(axis=-1), patch, stride), atol=1e-6)
+        fill_colours = {"grey": 0.5, "black": 0.0, "white": 1.0, "mean": values.mean(axis=(0, 1))}
+        away = values - fill_colours.get(fill, blurred.reshape(values.shape))
+        np.testing.assert_allclose(drop_map, by_hand((model.a * away).sum(axis=-1), patch, stride), atol=1e-6)
 
 
 def test_a_patch_of_one_pixel_gives_each_pixel_its_own_drop():
@@ -62,8 +62,8 @@ def test_logits_add_up_where_probabilities_are_saturated():
         Occlusion(patch=4, stride=2, fill="black", explains=explains)(model, images, CLASS_0, Streams(0)).values
         for explains in ("logit", "probability")
     )
-    for values, found in zip(images.values, logit, strict=True):
-        np.testing.assert_allclose(found, by_hand((model.w[..., 0] * values).sum(axis=-1), 4, 2), rtol=1e-3)
+    for values, drop_map in zip(images.values, logit, strict=True):
+        np.testing.assert_allclose(drop_map, by_hand((model.w[..., 0] * values).sum(axis=-1), 4, 2), rtol=1e-3)
     assert abs(probability).max() < 1e-6 < 1 < abs(logit).max()
 
 

@@ -9,11 +9,11 @@ from fruitaudit.attribution.passes import add_per_image, ahead, rows, runs, show
 
 
 def test_what_is_made_ahead_comes_in_order_and_one_step_early() -> None:
-    made, used = [], threading.Event()
+    explanation, used = [], threading.Event()
 
     def items():
         for i in range(5):
-            made.append(i)
+            explanation.append(i)
             if i == 1:
                 used.set()
             yield i
@@ -22,7 +22,7 @@ def test_what_is_made_ahead_comes_in_order_and_one_step_early() -> None:
     assert next(coming) == 0
     assert used.wait(10), "the second item is made while the first one is used"
     assert list(coming) == [1, 2, 3, 4]
-    assert made == [0, 1, 2, 3, 4]
+    assert explanation == [0, 1, 2, 3, 4]
 
 
 def test_an_error_while_making_ahead_is_not_lost() -> None:
@@ -40,9 +40,9 @@ def test_an_error_while_making_ahead_is_not_lost() -> None:
 def test_what_is_shown_or_hidden_is_what_numpys_where_says(shape) -> None:
     rng = np.random.default_rng(sum(shape))
     values, hidden = rng.random((2, *shape), dtype=np.float32)
-    shown, made = rng.random((4, *shape[:2])) < 0.5, np.full((4, *shape), np.nan, np.float32)
-    shown_or_hidden(values, hidden, shown, made)
-    np.testing.assert_array_equal(made, np.where(shown[..., None], values, hidden))
+    visible, explanation = rng.random((4, *shape[:2])) < 0.5, np.full((4, *shape), np.nan, np.float32)
+    shown_or_hidden(values, hidden, visible, explanation)
+    np.testing.assert_array_equal(explanation, np.where(visible[..., None], values, hidden))
 
 
 def test_sums_an_image_do_not_depend_on_how_batches_are_cut() -> None:

@@ -12,7 +12,7 @@ CLASS_0 = Targets(np.zeros(3, np.int64))
 def test_equals_the_formula_of_the_paper_less_its_value_for_a_model_that_does_not_look():
     model, images, targets = SmallCnn(scale=2.0), some_images((12, 8, 3), n=2), some_targets(2, 4)
     method = Rise(samples=50, cells=4, shown=0.4, fill="white")
-    made = method(model, images, targets, Streams(5)).values
+    maps = method(model, images, targets, Streams(5)).values
     for i, sample_id in enumerate(images.sample_ids):
         rng = Streams(5).rng("rise", sample_id)
         total, mean_of_masks, scores = np.zeros((12, 8)), np.zeros((12, 8)), []
@@ -23,7 +23,7 @@ def test_equals_the_formula_of_the_paper_less_its_value_for_a_model_that_does_no
             total += scores[-1] * mask
             mean_of_masks += mask / 50
         by_the_paper = total / (0.4 * 50)
-        np.testing.assert_allclose(made[i], by_the_paper - np.mean(scores) * mean_of_masks / 0.4, atol=1e-5)
+        np.testing.assert_allclose(maps[i], by_the_paper - np.mean(scores) * mean_of_masks / 0.4, atol=1e-5)
 
 
 def test_masks_are_half_open_smooth_and_shifted():
@@ -43,21 +43,21 @@ def test_what_the_model_looks_at_stands_out_and_the_rest_is_near_zero():
     model = PlantedMask(mask)
     images = some_images((24, 24, 3), n=3)
     images.values[:, mask] = 1.0
-    made = Rise(samples=2000, fill="black", explains="logit")(model, images, CLASS_0, Streams(1)).values
-    for values in made:
+    maps = Rise(samples=2000, fill="black", explains="logit")(model, images, CLASS_0, Streams(1)).values
+    for values in maps:
         assert values[mask].mean() > 0.2
         assert values[mask].mean() > 5 * abs(values[~mask]).mean()
 
 
 def test_pays_pixels_in_the_order_of_what_they_add():
     model, images = Additive((14, 14, 3)), some_images((14, 14, 3), n=3)
-    made = Rise(samples=4000, cells=14, fill="black")(model, images, CLASS_0, Streams(2)).values
-    for values, found in zip(images.values, made, strict=True):
+    maps = Rise(samples=4000, cells=14, fill="black")(model, images, CLASS_0, Streams(2)).values
+    for values, heat in zip(images.values, maps, strict=True):
         share = (model.a * values).sum(axis=-1)
         import cv2
 
         smooth = cv2.GaussianBlur(share, (0, 0), 0.6)
-        assert np.corrcoef(smooth.ravel(), found.ravel())[0, 1] > 0.75
+        assert np.corrcoef(smooth.ravel(), heat.ravel())[0, 1] > 0.75
 
 
 def test_a_model_that_does_not_look_gets_zeros():
@@ -66,5 +66,5 @@ def test_a_model_that_does_not_look_gets_zeros():
             super().__init__()
             self.a = self.a * 0
 
-    made = Rise(samples=30)(Blind(), some_images((12, 10, 3), n=3), CLASS_0, Streams(0)).values
-    assert made == pytest.approx(np.zeros((3, 12, 10)), abs=1e-6)
+    maps = Rise(samples=30)(Blind(), some_images((12, 10, 3), n=3), CLASS_0, Streams(0)).values
+    assert maps == pytest.approx(np.zeros((3, 12, 10)), abs=1e-6)

@@ -37,13 +37,13 @@ def pair(request, tmp_path_factory):
 
 @pytest.mark.parametrize("method", METHODS, ids=lambda m: m.registration.name)
 def test_rules_reach_into_a_saved_model(method, pair):
-    known, stored = pair
-    images, targets = case(known, high=zoo.TOP.get(known.network.name, 1.0))
-    if known.network.name == "small_cnn" and method.registration.name in ("guided_backprop", "deconvolution"):
+    original, stored = pair
+    images, targets = case(original, high=zoo.TOP.get(original.network.name, 1.0))
+    if original.network.name == "small_cnn" and method.registration.name in ("guided_backprop", "deconvolution"):
         assert "has no rule for" in reason(method, stored, images, targets)  # swish
         return
-    expected, made = (run(method, model, images, targets) for model in pair)
-    np.testing.assert_allclose(made.values, expected.values, rtol=1e-3, atol=5e-3 * abs(expected.values).max())
+    expected, explanation = (run(method, model, images, targets) for model in pair)
+    np.testing.assert_allclose(explanation.values, expected.values, rtol=1e-3, atol=5e-3 * abs(expected.values).max())
 
 
 @pytest.mark.parametrize("method", [Cam, EigenCam, GradCam, GradCamPlusPlus, GuidedGradCam, LayerCam, ScoreCam])
@@ -53,9 +53,9 @@ def test_what_needs_a_layer_tells_of_the_other_formats(method, pair):
     advice = "a SavedModel hides its layers; take a .keras or .h5 file of the same model, or use occlusion instead"
     assert f"needs a layer with a spatial activation, and {advice}" in reason(method(), stored, images, targets)
     if method is not Cam:
-        told = reason(method(layer="conv_2"), stored, images, targets)
-        assert told.startswith("the model has no layer conv_2 that can be seen, only ")
-        assert told.endswith(advice)
+        message = reason(method(layer="conv_2"), stored, images, targets)
+        assert message.startswith("the model has no layer conv_2 that can be seen, only ")
+        assert message.endswith(advice)
 
 
 def test_features_need_another_format(pair):

@@ -99,10 +99,10 @@ def test_every_method_gives_the_same_maps_as_alone_in_whatever_order_they_run(ne
             together[method.registration.name] = explain(method, network, images, targets, streams)
     compared = 0
     for method in methods:
-        alone, made = explain(method, network, images, targets, streams), together[method.registration.name]
-        assert type(alone) is type(made)
+        alone, explanation = explain(method, network, images, targets, streams), together[method.registration.name]
+        assert type(alone) is type(explanation)
         if isinstance(alone, Maps):
-            np.testing.assert_array_equal(made.values, alone.values, method.registration.name)
+            np.testing.assert_array_equal(explanation.values, alone.values, method.registration.name)
             compared += 1
     assert compared >= 15
 

@@ -23,8 +23,8 @@ def test_without_noise_it_is_the_gradient_of_networks(kind):
     images, targets = some_images(model.input_shape, n=3, high=zoo.TOP.get(kind, 1.0)), some_targets(3, 5)
     smooth = SmoothGrad(samples=3, noise=0.0)(model, images, targets, Streams(0)).values
     plain = Saliency()(model, images, targets, Streams(0)).values
-    for made, expected in zip(smooth, plain, strict=True):
-        np.testing.assert_allclose(made, expected, rtol=0, atol=1e-5 * expected.max())
+    for explanation, expected in zip(smooth, plain, strict=True):
+        np.testing.assert_allclose(explanation, expected, rtol=0, atol=1e-5 * expected.max())
 
 
 def test_signed_gradients_are_averaged_before_channels_are_joined():

@@ -10,20 +10,20 @@ from fruitaudit.runtime.streams import Streams
 @pytest.mark.parametrize("channels", ["maxabs", "sum"])
 def test_parts_are_smoothgrad_at_three_settings_and_the_map_is_their_minimum(channels):
     model, images, targets = SmallCnn(scale=2.0), some_images((12, 8, 3)), some_targets(5, 4)
-    made = SmoothGradSweep(channels)(model, images, targets, Streams(3))
-    assert list(made.parts) == ["5% noise, 80 copies", "10% noise, 40 copies", "20% noise, 20 copies"]
-    for part, (noise, samples) in zip(made.parts.values(), ((0.05, 80), (0.1, 40), (0.2, 20)), strict=True):
+    explanation = SmoothGradSweep(channels)(model, images, targets, Streams(3))
+    assert list(explanation.parts) == ["5% noise, 80 copies", "10% noise, 40 copies", "20% noise, 20 copies"]
+    for part, (noise, samples) in zip(explanation.parts.values(), ((0.05, 80), (0.1, 40), (0.2, 20)), strict=True):
         smooth = SmoothGrad(samples, noise, channels)(model, images, targets, Streams(3)).values
         np.testing.assert_allclose(part, smooth / abs(smooth).sum(axis=(1, 2), keepdims=True), rtol=1e-5)
-        assert (abs(made.values) <= abs(part)).all()
-    np.testing.assert_allclose(made.diagnostics["common"], abs(made.values).sum(axis=(1, 2)), rtol=1e-5)
-    assert (made.diagnostics["common"] > 0.3).all()
-    assert (made.diagnostics["common"] < 0.99).all()
+        assert (abs(explanation.values) <= abs(part)).all()
+    np.testing.assert_allclose(explanation.diagnostics["common"], abs(explanation.values).sum(axis=(1, 2)), rtol=1e-5)
+    assert (explanation.diagnostics["common"] > 0.3).all()
+    assert (explanation.diagnostics["common"] < 0.99).all()
 
 
 def test_where_noise_does_not_matter_all_is_in_common():
-    made = SmoothGradSweep()(Linear(), some_images((12, 10, 3)), some_targets(5, 4), Streams(3))
-    assert made.diagnostics["common"] == pytest.approx(np.ones(5), abs=1e-5)
+    explanation = SmoothGradSweep()(Linear(), some_images((12, 10, 3)), some_targets(5, 4), Streams(3))
+    assert explanation.diagnostics["common"] == pytest.approx(np.ones(5), abs=1e-5)
 
 
 def test_what_is_in_common_by_hand():

@@ -34,8 +34,8 @@ def outcome(method, model):
 
 
 def test_all_but_those_with_rules_of_their_own_run_on_a_network_in_numpy():
-    made = {name: outcome(quick(method), PooledCnn()) for name, method in native_methods().items()}
-    refused = {name: one for name, one in made.items() if isinstance(one, NotRun)}
+    explanation = {name: outcome(quick(method), PooledCnn()) for name, method in native_methods().items()}
+    refused = {name: one for name, one in explanation.items() if isinstance(one, NotRun)}
     assert {name: one.reason for name, one in refused.items() if name not in BY_RULES} == {}
     assert refused.keys() == BY_RULES
     for name, one in refused.items():
@@ -45,9 +45,11 @@ def test_all_but_those_with_rules_of_their_own_run_on_a_network_in_numpy():
 
 
 def test_a_model_of_scores_alone_is_explained_by_what_needs_no_more():
-    made = {name: outcome(quick(method), Only(PooledCnn(), "scores")) for name, method in native_methods().items()}
-    assert {name for name, one in made.items() if not isinstance(one, NotRun)} == BY_SCORES | CONTROLS
-    for name, one in made.items():
+    explanation = {
+        name: outcome(quick(method), Only(PooledCnn(), "scores")) for name, method in native_methods().items()
+    }
+    assert {name for name, one in explanation.items() if not isinstance(one, NotRun)} == BY_SCORES | CONTROLS
+    for name, one in explanation.items():
         if isinstance(one, NotRun):
             assert one.reason.startswith(f"{native_methods()[name].registration.title} needs ")
             assert one.reason.endswith("which this model does not offer; use occlusion instead")
@@ -63,8 +65,8 @@ def test_a_method_says_all_that_it_needs(name):
         assert isinstance(outcome(method, model), NotRun)
         assert lacking(model, needs)
     if name not in BY_RULES:
-        made = outcome(method, Only(PooledCnn(), *needs))
-        assert not isinstance(made, NotRun), made.reason
+        explanation = outcome(method, Only(PooledCnn(), *needs))
+        assert not isinstance(explanation, NotRun), explanation.reason
 
 
 def test_libraries_that_explain_keras_alone_leave_other_models_to_the_native_method():
@@ -72,8 +74,8 @@ def test_libraries_that_explain_keras_alone_leave_other_models_to_the_native_met
         needs = method.registration.needs
         assert ("keras_network" in needs) == (provider in ("tf-explain", "tf-keras-vis", "shap", "alibi"))
     method = all_methods()["saliency", "tf-explain"]
-    made = explain(method(), Linear(), some_images((12, 10, 3)), Targets(np.zeros(5, np.int64)), Streams(0))
-    assert made.reason == (
+    explanation = explain(method(), Linear(), some_images((12, 10, 3)), Targets(np.zeros(5, np.int64)), Streams(0))
+    assert explanation.reason == (
         "Saliency needs the Keras network itself, which this model does not offer; use the native method instead"
     )
 
@@ -89,8 +91,8 @@ def test_the_network_s_gradients_are_those_of_its_scores(against):
     lower[place] -= step
     change = (model._logits(higher) - model._logits(lower)) / (2 * step)
     expected = change[np.arange(3), classes] - (0 if against is None else change[np.arange(3), 2])
-    found = model.gradient(x.astype(np.float32), classes, against=against)[place]
-    np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-7)
+    gradient = model.gradient(x.astype(np.float32), classes, against=against)[place]
+    np.testing.assert_allclose(gradient, expected, rtol=1e-4, atol=1e-7)
 
 
 def test_neither_tensorflow_nor_keras_is_imported_for_a_network_in_numpy():

@@ -83,26 +83,26 @@ def test_a_loop_is_given_shapes_in_place_of_the_inputs_of_linear_operations():
 
     graph = walked(model, look).get_concrete_function().graph
     [loop] = [op for op in graph.get_operations() if op.type in ("While", "StatelessWhile")]
-    given = {t.op.type for t in loop.inputs if t.shape.rank == 4 and t.shape[0] is None}
+    image_inputs = {t.op.type for t in loop.inputs if t.shape.rank == 4 and t.shape[0] is None}
     assert "Shape" in {t.op.type for t in loop.inputs}
-    assert given == set()
+    assert image_inputs == set()
 
 
 def test_every_operation_without_a_rule_is_named_and_shapes_are_none():
     model = Classifier.from_network(zoo.KINDS["swish"]())
-    said = []
+    messages = []
 
     def look(x, logits):
         steps = backward.steps_between(x, logits)
         assert not {step.op.type for step in steps} & {"Shape", "Const", "ReadVariableOp", "Pack"}
         with pytest.raises(CannotExplain) as error:
             backward.require_rules(steps, dict.fromkeys(("Conv2D", "MatMul", "BiasAdd")), "It", "that")
-        said.append(str(error.value))
+        messages.append(str(error.value))
         return logits
 
     walked(model, look)(np.zeros((1, 32, 32, 3), np.float32))
     names = "IdentityN, MaxPool, Mul, Reshape, Sigmoid"
-    assert said[-1] == f"It has no rule for {names} in this model; use that instead"
+    assert messages[-1] == f"It has no rule for {names} in this model; use that instead"
 
 
 def test_what_no_signal_reaches_is_zero():
@@ -131,16 +131,16 @@ def test_a_block_is_linear_in_its_weights_with_one_bias(layer):
         if "seed" not in weight.name:
             weight.assign(rng.uniform(0.5, 2, weight.shape))
     model = Classifier.from_network(network)
-    found = []
+    results = []
 
     def look(x, logits):
-        made = [
+        explanation = [
             step
             for step in blocks.with_blocks(backward.steps_between(x, logits))
             if isinstance(step, blocks.TracedBlock)
         ]
-        found.append([(block.kind, [step.op.type for step in block.before]) for block in made])
-        block = made[0]
+        results.append([(block.kind, [step.op.type for step in block.before]) for block in explanation])
+        block = explanation[0]
         weights, bias = block.parameters()
         return block.linear(x, weights) + bias, block.op.outputs[0]
 
@@ -148,4 +148,4 @@ def test_a_block_is_linear_in_its_weights_with_one_bias(layer):
     ours, theirs = walked(model, look)(values)
     np.testing.assert_allclose(ours, theirs, rtol=1e-4, atol=1e-4)
     dilated = getattr(layer, "dilation_rate", 1) in (2, (2, 2))
-    assert found[-1] == [("convolution", ["Pad", *dilated * ["SpaceToBatchND"]]), ("dense", [])]
+    assert results[-1] == [("convolution", ["Pad", *dilated * ["SpaceToBatchND"]]), ("dense", [])]

@@ -29,14 +29,14 @@ def test_probabilities_are_the_models_own_and_softmax_of_the_logits(classifier: 
     model = classifier(kind)
     x = images(model)
     p, z = model.scores(x)
-    own = np.asarray(model.network(x, training=False)).astype(np.float32)
+    reference = np.asarray(model.network(x, training=False)).astype(np.float32)
     tolerance = 2e-3 if kind == "mixed_float16" else 1e-5
     expected = {
         "logits": softmax,
         "log_softmax": np.exp,
         "sigmoid": lambda y: np.hstack([1 - y, y]),
         "one_logit": lambda y: np.hstack([1 / (1 + np.exp(y)), 1 / (1 + np.exp(-y))]),
-    }.get(kind, lambda y: y)(own)
+    }.get(kind, lambda y: y)(reference)
     np.testing.assert_allclose(p, expected, atol=tolerance)
     np.testing.assert_allclose(softmax(z), p, atol=1e-6)
     np.testing.assert_allclose(p.sum(axis=1), 1, atol=1e-6)
@@ -161,7 +161,7 @@ def test_neighbours_and_batch_size_do_not_matter(classifier: Get, images: Draw, 
 def test_same_input_same_bytes_and_untouched_weights(classifier: Get, images: Draw, kind: str) -> None:
     model = classifier(kind)
     x, classes = images(model), np.zeros(6, np.int64)
-    kept = [np.array(v) for v in model.network.variables]
+    stored = [np.array(v) for v in model.network.variables]
 
     def all_of_it() -> list[bytes]:
         parts = [*model.scores(x), model.gradient(x, classes), model.features(x)]
@@ -170,7 +170,7 @@ def test_same_input_same_bytes_and_untouched_weights(classifier: Get, images: Dr
         return [part.tobytes() for part in parts]
 
     assert all_of_it() == all_of_it()
-    for before, after in zip(kept, model.network.variables, strict=True):
+    for before, after in zip(stored, model.network.variables, strict=True):
         np.testing.assert_array_equal(before, np.array(after))
 
 
@@ -200,8 +200,8 @@ def test_the_gradient_of_a_difference_is_the_difference_of_gradients_at_the_cost
     x, a, b = images(model), np.arange(6) % 5, (np.arange(6) + 2) % 5
     expected = model.gradient(x, a, explains) - model.gradient(x, b, explains)
     model.passes.reset()
-    found = model.gradient(x, a, explains, against=b)
-    np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-5 * abs(expected).max())
+    gradient = model.gradient(x, a, explains, against=b)
+    np.testing.assert_allclose(gradient, expected, rtol=1e-4, atol=1e-5 * abs(expected).max())
     assert model.passes.gradient == 6
     with pytest.raises(ModelError, match="6 classes between 0 and 4"):
         model.gradient(x, a, explains, against=a + 1)
@@ -266,7 +266,7 @@ def test_what_is_no_image_classifier_is_refused() -> None:
     first = keras.Input((3, 8, 8))
     conv = layers.Conv2D(4, 3, data_format="channels_first")(first)
     fixed = keras.Input((8, 8, 3), batch_size=2)
-    for network, said in (
+    for network, message in (
         (keras.Model(image, [a, b]), "2 outputs"),
         (keras.Model([image, other], both), "2 inputs"),
         (keras.Model(other, layers.Dense(2, "softmax")(other)), r"shape \(None, 4\)"),
@@ -274,7 +274,7 @@ def test_what_is_no_image_classifier_is_refused() -> None:
         (keras.Model(first, layers.Dense(2, "softmax")(layers.Flatten()(conv))), "channels first"),
         (keras.Model(fixed, layers.Dense(2, "softmax")(layers.Flatten()(fixed))), "exactly 2 images"),
     ):
-        with pytest.raises(ModelError, match=said):
+        with pytest.raises(ModelError, match=message):
             Classifier.from_network(network)
 
 

@@ -27,8 +27,8 @@ def test_traced_once_for_a_model_and_a_key_and_any_number_of_images():
     TRACED.clear()
     model, images = opened()
     for n in (1, 3, 2):
-        [made] = batches_of(model, compiled(model, "logits", logits), images[:n])
-        np.testing.assert_allclose(made, model.logits(images[:n]), atol=1e-5)
+        [explanation] = batches_of(model, compiled(model, "logits", logits), images[:n])
+        np.testing.assert_allclose(explanation, model.logits(images[:n]), atol=1e-5)
     assert len(TRACED) == 1
     compiled(model, "others", logits)(images)
     assert len(TRACED) == 2
@@ -47,14 +47,14 @@ def test_weights_that_change_are_seen():
 def test_batches_are_cut_and_joined(monkeypatch):
     model, images = opened()
     monkeypatch.setattr(model, "batch_size", 2)
-    seen = []
+    calls = []
 
     def double(values, more):
-        seen.append(len(values))
+        calls.append(len(values))
         return tf.constant(values) * 2, tf.constant(more)
 
     doubled, more = batches_of(model, double, images, np.arange(3))
-    assert seen == [2, 1]
+    assert calls == [2, 1]
     np.testing.assert_array_equal(doubled, images * 2)
     np.testing.assert_array_equal(more, [0, 1, 2])
 
@@ -62,7 +62,7 @@ def test_batches_are_cut_and_joined(monkeypatch):
 def test_graphs_go_with_their_model():
     model, images = opened()
     compiled(model, "logits", logits)(images)
-    alive = weakref.ref(model)
+    reference = weakref.ref(model)
     del model
     gc.collect()
-    assert alive() is None
+    assert reference() is None

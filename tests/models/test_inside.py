@@ -36,20 +36,20 @@ def test_a_unit_is_a_class_or_the_mean_of_a_filter(model, values):
     np.testing.assert_allclose(model.unit_gradients(values, None, classes), model.gradient(values, classes), atol=1e-6)
     layer = layer_at(model.layers, "conv_2")
     conv = Convolution(layer, "", layer.path, layer.activation, normalized=False)
-    found, place, step = model.unit_gradients(values, conv, classes), (slice(None), 9, 11, 1), 1e-2
+    gradients, place, step = model.unit_gradients(values, conv, classes), (slice(None), 9, 11, 1), 1e-2
     ends = [values.copy() for _ in range(2)]
     ends[0][place] += step
     ends[1][place] -= step
     means = [model.channel_means(end, [conv]).layers[0][np.arange(3), classes] for end in ends]
-    np.testing.assert_allclose(found[place], (means[0] - means[1]) / (2 * step), rtol=0.05, atol=1e-5)
+    np.testing.assert_allclose(gradients[place], (means[0] - means[1]) / (2 * step), rtol=0.05, atol=1e-5)
 
 
 def test_a_pass_gives_scores_and_answers_in_their_own_shape(model, values):
-    made = model.forward(values, ("conv_1", None))
-    np.testing.assert_allclose(made.logits, model.logits(values), atol=1e-5)
-    np.testing.assert_allclose(made.layers[0].reshape(3, -1), model.features(values, "conv_1"), atol=1e-6)
-    np.testing.assert_allclose(made.layers[1], model.features(values), atol=1e-6)
-    assert made.layers[0].shape == (3, *layer_at(model.layers, "conv_1").shape)
+    explanation = model.forward(values, ("conv_1", None))
+    np.testing.assert_allclose(explanation.logits, model.logits(values), atol=1e-5)
+    np.testing.assert_allclose(explanation.layers[0].reshape(3, -1), model.features(values, "conv_1"), atol=1e-6)
+    np.testing.assert_allclose(explanation.layers[1], model.features(values), atol=1e-6)
+    assert explanation.layers[0].shape == (3, *layer_at(model.layers, "conv_1").shape)
 
 
 def test_layers_are_told_by_what_they_are_and_read():

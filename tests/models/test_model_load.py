@@ -92,8 +92,8 @@ def test_a_savedmodel_with_two_outputs_or_no_image_is_refused(tmp_path: Path) ->
     tf.saved_model.save(program, str(tmp_path / "two"), signatures={"serving_default": program.two})
     tf.saved_model.save(program, str(tmp_path / "words"), signatures={"serving_default": program.words})
     tf.saved_model.save(program, str(tmp_path / "none"))
-    for name, said in (("two", r"2 outputs \(a, b\)"), ("words", "takes string"), ("none", "no serving function")):
-        with pytest.raises(ModelError, match=said):
+    for name, message in (("two", r"2 outputs \(a, b\)"), ("words", "takes string"), ("none", "no serving function")):
+        with pytest.raises(ModelError, match=message):
             load_network(tmp_path / name, allow_code=True)
     (tmp_path / "none" / "saved_model.pb").write_bytes(b"\xff" * 50)
     with pytest.raises(ModelError, match="damaged"):

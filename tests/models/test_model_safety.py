@@ -162,7 +162,7 @@ def test_entries_that_leave_the_archive_are_refused(saved: Path, tmp_path: Path,
 def test_links_foreign_entries_and_doubles_are_refused(saved: Path, tmp_path: Path) -> None:
     link = zipfile.ZipInfo("assets/link")
     link.external_attr = 0o120777 << 16
-    for i, (entry, said) in enumerate([
+    for i, (entry, message) in enumerate([
         (link, "points out"), ("model.pkl", "'model.pkl', which is no part"), ("config.json", "two entries")
     ]):  # fmt: skip
         path = Path(shutil.copy(saved / "model.keras", tmp_path / f"{i}.keras"))
@@ -172,7 +172,7 @@ def test_links_foreign_entries_and_doubles_are_refused(saved: Path, tmp_path: Pa
                     archive.writestr(entry, b"{}")
             else:
                 archive.writestr(entry, b"/etc/passwd")
-        assert said in refusal(path)
+        assert message in refusal(path)
 
 
 def test_bombs_are_refused_before_they_unfold(saved: Path, tmp_path: Path) -> None:
@@ -214,9 +214,9 @@ def test_broken_files_have_a_sentence(saved: Path, tmp_path: Path) -> None:
         "model.pt": (b"x", "not a .pt"),
         "model": (b"x", "file without suffix"),
     }
-    for name, (content, said) in files.items():
+    for name, (content, message) in files.items():
         (tmp_path / name).write_bytes(content)
-        assert said in refusal(tmp_path / name), name
+        assert message in refusal(tmp_path / name), name
     assert "no such model file" in refusal(tmp_path / "missing.keras")
     (tmp_path / "folder").mkdir()
     assert "no SavedModel" in refusal(tmp_path / "folder")

@@ -72,8 +72,8 @@ def test_names_do_not_change_from_trace_to_trace(classifier: Callable[[str], Any
     from fruitaudit.models.keras.classifier import Classifier
 
     model = classifier("nested_functional")
-    again = Classifier.from_network(model.network)
-    assert [c.path for c in again.trace.begun] == [c.path for c in model.trace.begun]
+    repeated = Classifier.from_network(model.network)
+    assert [c.path for c in repeated.trace.begun] == [c.path for c in model.trace.begun]
 
 
 def test_listening_ends_with_the_block() -> None:

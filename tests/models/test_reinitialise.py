@@ -73,11 +73,11 @@ def test_a_seed_in_the_model_s_file_does_not_give_the_old_weights_back() -> None
     he = keras.initializers.HeNormal(seed=3)
     dense = keras.layers.Dense(3, activation="softmax", name="d", kernel_initializer=he)
     classifier = Classifier.from_network(keras.Sequential([keras.Input((8, 8, 1)), keras.layers.Flatten(), dense]))
-    drawn = [weights(ReinitialisableCopy(classifier, Streams(s)).reinitialised(("d",)))["d/kernel"] for s in (1, 1, 2)]
-    assert not np.array_equal(drawn[0], weights(classifier)["d/kernel"])
-    np.testing.assert_array_equal(drawn[0], drawn[1])
-    assert not np.array_equal(drawn[0], drawn[2])
-    assert np.std(drawn[0]) == pytest.approx(np.sqrt(2 / 64), rel=0.15)  # He normal
+    draws = [weights(ReinitialisableCopy(classifier, Streams(s)).reinitialised(("d",)))["d/kernel"] for s in (1, 1, 2)]
+    assert not np.array_equal(draws[0], weights(classifier)["d/kernel"])
+    np.testing.assert_array_equal(draws[0], draws[1])
+    assert not np.array_equal(draws[0], draws[2])
+    assert np.std(draws[0]) == pytest.approx(np.sqrt(2 / 64), rel=0.15)  # He normal
 
 
 @pytest.mark.parametrize("kind", ["resnet", "vit", "mixed_float16", "one_logit", "non_square"])
@@ -101,9 +101,9 @@ def test_a_copy_that_is_another_network_is_refused(small: Classifier, monkeypatc
     clone = keras.models.clone_model
 
     def random_clone(model):
-        made = clone(model)
-        made.set_weights = lambda weights: None
-        return made
+        explanation = clone(model)
+        explanation.set_weights = lambda weights: None
+        return explanation
 
     monkeypatch.setattr(keras.models, "clone_model", random_clone)
     with pytest.raises(CannotExplain, match="other logits"):
@@ -112,12 +112,12 @@ def test_a_copy_that_is_another_network_is_refused(small: Classifier, monkeypatc
 
 def test_steps_go_from_the_output_to_everything() -> None:
     layers = tuple("fedcba")
-    found = steps(layers, cascading=3, independent=2)
-    down = [step.layers for step in found if step.cascading]
+    order = steps(layers, cascading=3, independent=2)
+    down = [step.layers for step in order if step.cascading]
     assert down[0] == ("f",)
     assert down[-1] == layers
     assert len(down) == 3
-    assert [step.layers for step in found if not step.cascading] == [("f",), ("a",)]
+    assert [step.layers for step in order if not step.cascading] == [("f",), ("a",)]
     assert [step.layers for step in steps(("x",), cascading=4, independent=0)] == [("x",)]
     many = steps([str(i) for i in range(100)], cascading=6, independent=6)
     assert len(many) == 12

@@ -19,23 +19,23 @@ ACTIVATIONS = {"logits": None, "sigmoid": "sigmoid"}
 
 
 def network(shape, weights, activation):
-    made = tf.keras.Sequential([
+    explanation = tf.keras.Sequential([
         tf.keras.layers.InputLayer(shape), tf.keras.layers.Conv2D(4, 3, activation="softplus"),
         tf.keras.layers.Flatten(), tf.keras.layers.Dense(weights[-1].shape[0], activation=activation),
     ])  # fmt: skip
-    made.set_weights(weights)
-    return made
+    explanation.set_weights(weights)
+    return explanation
 
 
 def main(folder):
-    arrays, found = dict(np.load(folder / "arrays.npz")), {}
+    arrays, results = dict(np.load(folder / "arrays.npz")), {}
     x = arrays["images"]
     for head, activation in ACTIVATIONS.items():
         model = network(x.shape[1:], [arrays[f"{head}/{i}"] for i in range(4)], activation)
         for k in (0, 1):
-            made = IntegratedGradients(model, n_steps=50).explain(x, target=np.full(len(x), k))
-            found |= {f"{head}/{k}/maps": made.attributions[0], f"{head}/{k}/deltas": made.deltas}
-    np.savez(folder / "found.npz", **found)
+            explanation = IntegratedGradients(model, n_steps=50).explain(x, target=np.full(len(x), k))
+            results |= {f"{head}/{k}/maps": explanation.attributions[0], f"{head}/{k}/deltas": explanation.deltas}
+    np.savez(folder / "found.npz", **results)
 
 
 if __name__ == "__main__":

@@ -66,21 +66,21 @@ def road(model, a, x, maps, k):
         p = model(torch.tensor(filled.reshape(-1, *x.shape[1:]))).softmax(dim=1).numpy()
     p = p[np.arange(len(p)), np.repeat(k, filled.shape[1])].reshape(filled.shape[:2])
     try:
-        said = str(quantus.ROAD(percentages=[30], **RAW)(model, x, k, maps, **HERE))
+        message = str(quantus.ROAD(percentages=[30], **RAW)(model, x, k, maps, **HERE))
     except IndexError as error:
-        said = f"IndexError: {error}"
-    return {"filled": filled.transpose(0, 1, 3, 4, 2), "probabilities": p, "road of colours": said}
+        message = f"IndexError: {error}"
+    return {"filled": filled.transpose(0, 1, 3, 4, 2), "probabilities": p, "road of colours": message}
 
 
 def correlation(model, a, x, maps, k):
     """Faithfulness correlation with our subsets of whole pixels, then with its own of single colour values."""
-    subsets, own = a["subsets"], np.random.choice
-    drawn = iter(subsets.swapaxes(0, 1).reshape(-1, subsets.shape[-1]))
+    subsets, numpy_choice = a["subsets"], np.random.choice
+    draws = iter(subsets.swapaxes(0, 1).reshape(-1, subsets.shape[-1]))
     options = {"nr_runs": subsets.shape[1], "subset_size": subsets.shape[2], "perturb_baseline": 0.5, **RAW}
     metric = quantus.FaithfulnessCorrelation(return_aggregate=False, **options)
-    np.random.choice = lambda *_, **__: next(drawn)
+    np.random.choice = lambda *_, **__: next(draws)
     fed = metric(model, x, k, maps, softmax=False, **HERE)
-    np.random.choice = own
+    np.random.choice = numpy_choice
     linear = nn.Sequential(nn.Flatten(), nn.Linear(x[0].size, 2, bias=False)).eval()
     linear[1].weight.data = torch.tensor(a["linear"])
     np.random.seed(0)
@@ -88,25 +88,25 @@ def correlation(model, a, x, maps, k):
     metric = quantus.FaithfulnessCorrelation(return_aggregate=False, **options | {"subset_size": 256})
     alone = metric(linear, x, first, a["linear_maps"], softmax=False, **HERE)
     complete = quantus.Completeness(perturb_baseline=0.5, **RAW)
-    held = complete(linear, x, first, a["linear_maps"], softmax=False, **HERE)
-    return {"correlation": fed, "correlation of colours": alone, "complete": held}
+    complete_batch = complete(linear, x, first, a["linear_maps"], softmax=False, **HERE)
+    return {"correlation": fed, "correlation of colours": alone, "complete": complete_batch}
 
 
 def randomization(model, x, maps, k):
     """Likeness to the maps at each depth of destruction, and the weights there in Keras' shapes."""
-    found = {}
+    results = {}
     for order, short in (("top_down", "down"), ("independent", "alone")):
         metric = quantus.MPRT(similarity_func=correlation_spearman, layer_order=order, seed=3, **RAW | {"abs": True})
         scores = metric(model, x, k, maps, explain_func=saliency, **HERE)
-        found[short] = np.array([values for name, values in scores.items() if name != "original"])
-        for i, (_, made) in enumerate(PyTorchModel(model).get_random_layer_generator(order=order, seed=3)):
-            found |= {f"{short}{i}/{j}": w for j, w in enumerate(in_keras(made, x))}
+        results[short] = np.array([values for name, values in scores.items() if name != "original"])
+        for i, (_, explanation) in enumerate(PyTorchModel(model).get_random_layer_generator(order=order, seed=3)):
+            results |= {f"{short}{i}/{j}": w for j, w in enumerate(in_keras(explanation, x))}
             if short == "down":
-                found[f"redrawn{i}"] = saliency(made, x, k)[:, 0]
+                results[f"redrawn{i}"] = saliency(explanation, x, k)[:, 0]
     flat = quantus.MPRT(similarity_func=lambda a, b, **_: np.array(ssim(a, b, batched=True)), seed=3,
                         layer_order="top_down", **RAW | {"abs": True})  # fmt: skip
     scores = flat(model, x, k, maps, explain_func=saliency, **HERE)
-    return found | {"ssim of rows": list(scores.values())[-1]}
+    return results | {"ssim of rows": list(scores.values())[-1]}
 
 
 def in_keras(model, x):
@@ -129,12 +129,12 @@ def steadiness(model, a, x, maps, k):
     lipschitz, sensitivity = (
         kind(**options, **RAW) for kind in (quantus.LocalLipschitzEstimate, quantus.AvgSensitivity)
     )
-    usual = quantus.LocalLipschitzEstimate(**options, abs=False, normalise=True, disable_warnings=True)
+    default = quantus.LocalLipschitzEstimate(**options, abs=False, normalise=True, disable_warnings=True)
     how = {"explain_func": saliency, **HERE}
     return {
         "lipschitz": lipschitz(model, x, k, maps, **how),
         "sensitivity": sensitivity(model, x, k, maps, **how),
-        "lipschitz in a batch": usual(model, x, k, maps, **how),
+        "lipschitz in a batch": default(model, x, k, maps, **how),
         "lipschitz alone": [value for i in range(len(x)) for value in _alone(a, x, maps, k, model, how, i)],
     }
 
@@ -182,12 +182,12 @@ def main(folder):
     for name in ("images", "blurred", "noisy"):
         a[name] = np.ascontiguousarray(a[name].transpose(0, 3, 1, 2))
     model, x, maps, k = network(a), a["images"], a["maps"][:, None], a["classes"]
-    found = flipping(model, a, x, maps, k) | road(model, a, x, maps, k) | correlation(model, a, x, maps, k)
-    found |= randomization(model, x, maps, k) | steadiness(model, a, x, maps, k)
-    found |= places(a, x, maps, k) | likeness(model, a, x, maps, k)
+    results = flipping(model, a, x, maps, k) | road(model, a, x, maps, k) | correlation(model, a, x, maps, k)
+    results |= randomization(model, x, maps, k) | steadiness(model, a, x, maps, k)
+    results |= places(a, x, maps, k) | likeness(model, a, x, maps, k)
     with torch.no_grad():
-        found["logits"] = model(torch.tensor(x)).numpy()
-    np.savez(folder / "found.npz", **{name: np.asarray(values) for name, values in found.items()})
+        results["logits"] = model(torch.tensor(x)).numpy()
+    np.savez(folder / "found.npz", **{name: np.asarray(values) for name, values in results.items()})
 
 
 if __name__ == "__main__":

@@ -86,9 +86,9 @@ def test_alibi_has_no_momentum(model, images):
             for image, t, change in zip(images.values.astype(float), targets.classes, part.change, strict=True)
         ]
     assert np.median(far["none"]) < 1e-5
-    for mine, other in zip(method(classifier, images, targets, Streams(0)).parts, theirs.parts, strict=True):
-        np.testing.assert_array_equal(mine.found, other.found)
-        assert np.median(abs(mine.change - other.change).max(axis=(1, 2, 3))) < 1e-5
+    for ours, other in zip(method(classifier, images, targets, Streams(0)).parts, theirs.parts, strict=True):
+        np.testing.assert_array_equal(ours.found, other.found)
+        assert np.median(abs(ours.change - other.change).max(axis=(1, 2, 3))) < 1e-5
     assert np.median(far["paper"]) > 1e-3
     assert np.median(far["theirs"]) > 1e-3
 
@@ -158,22 +158,22 @@ def test_with_the_shipped_models_more_is_found_and_the_negatives_are_smaller():
     background = Background(lab, np.arange(len(lab)), CLASSES, len(lab))
     images = Images(store, names, np.zeros(3, np.float32), np.ones(3, np.float32), background=background)
     options = {"autoencoder": str(FRUIT / case.AUTOENCODER), "c_steps": 5, "max_iterations": 60}
-    made = [
+    explanation = [
         method(classifier, images, predicted(classifier, images), Streams(0))
         for method in (Cem(**options), by_alibi(**options))
     ]
-    for ours, theirs in zip(made[0].parts, made[1].parts, strict=True):
+    for ours, theirs in zip(explanation[0].parts, explanation[1].parts, strict=True):
         assert ours.found.sum() >= theirs.found.sum()
-    ours, theirs = (np.nanmedian(one.diagnostics["pn_l1"]) for one in made)
+    ours, theirs = (np.nanmedian(one.diagnostics["pn_l1"]) for one in explanation)
     assert ours <= theirs
 
 
 @needs_alibi
 def test_what_fails_in_the_child_is_told(model, images, tmp_path, monkeypatch):
     monkeypatch.setattr("fruitaudit.providers.alibi.alibi_child.__file__", str(tmp_path / "away.py"))
-    made = explain(by_alibi(no_information="black"), model[0], images, predicted(model[0], images), Streams(0))
-    assert made.reason.startswith("alibi failed: ")
-    assert made.reason.endswith("use the native method instead")
+    explanation = explain(by_alibi(no_information="black"), model[0], images, predicted(model[0], images), Streams(0))
+    assert explanation.reason.startswith("alibi failed: ")
+    assert explanation.reason.endswith("use the native method instead")
 
 
 @pytest.mark.parametrize(
@@ -195,5 +195,5 @@ def test_an_interpreter_without_alibi_is_refused(python, sentence, tmp_path):
 
 
 def test_unbound_it_says_what_it_needs(model, images):
-    made = explain(CemByAlibi(no_information="black"), model[0], images, predicted(model[0], images), Streams(0))
-    assert "providers: {alibi: {python: PATH}}" in made.reason
+    explanation = explain(CemByAlibi(no_information="black"), model[0], images, predicted(model[0], images), Streams(0))
+    assert "providers: {alibi: {python: PATH}}" in explanation.reason

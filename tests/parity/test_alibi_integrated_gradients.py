@@ -35,14 +35,18 @@ def both(tmp_path_factory):
         body = [L.Input(SHAPE), L.Conv2D(4, 3, activation="softplus"), L.Flatten(), head]
         models[name] = Classifier.from_network(keras.Sequential(body))
     values = np.random.default_rng(1).uniform(0, 1, (N, *SHAPE)).astype(np.float32)
-    weights = {f"{name}/{i}": w for name, made in models.items() for i, w in enumerate(made.network.get_weights())}
+    weights = {
+        f"{name}/{i}": w
+        for name, explanation in models.items()
+        for i, w in enumerate(explanation.network.get_weights())
+    }
     np.savez(folder / "arrays.npz", images=values, **weights)
     child = Path(__file__).with_name("alibi_gradients_child.py")
     done = subprocess.run([PYTHON, "-I", str(child), str(folder)], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     images = Images(values, tuple("abcd"), np.zeros(3, np.float32), np.ones(3, np.float32))
-    with np.load(folder / "found.npz") as found:
-        return models, images, dict(found)
+    with np.load(folder / "found.npz") as results:
+        return models, images, dict(results)
 
 
 @pytest.mark.parametrize("k", [0, 1])

@@ -57,28 +57,30 @@ def network(pool):
 def both(tmp_path_factory):
     """(models with maximum and with average pooling, images, targets) and the torch libraries' maps by name."""
     keras.utils.set_random_seed(5)
-    made, averaging = network(L.MaxPooling2D), network(L.AveragePooling2D)
+    explanation, averaging = network(L.MaxPooling2D), network(L.AveragePooling2D)
     rng = np.random.default_rng(5)
-    weighted = [layer for layer in made.layers if layer.weights]
+    weighted = [layer for layer in explanation.layers if layer.weights]
     for layer in weighted:
         layer.bias.assign(rng.normal(0, 0.1, layer.bias.shape))
-    averaging.set_weights(made.get_weights())
+    averaging.set_weights(explanation.get_weights())
     values, references = (rng.uniform(0, 1, (n, 24, 20, 3)).astype(np.float32) for n in (6, 7))
     classes = np.arange(6) % 5
     folder = tmp_path_factory.mktemp("torch")
     arrays = {
         f"{name}{i}": w for i, layer in enumerate(weighted) for name, w in zip("wb", layer.get_weights(), strict=True)
     }
-    arrays["flat_shape"] = np.array(made.layers[3].output.shape[1:])
+    arrays["flat_shape"] = np.array(explanation.layers[3].output.shape[1:])
     np.savez(folder / "arrays.npz", images=values, references=references, classes=classes, **arrays)
     child = Path(__file__).with_name("torch_child.py")
     done = subprocess.run([PYTHON, "-I", str(child), str(folder)], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
-    known = Background(references, np.zeros(7, np.int64), tuple(f"r/{i}" for i in range(7)), 7)
-    images = Images(values, tuple(f"x/{i}" for i in range(6)), np.zeros(3, "f4"), np.ones(3, "f4"), background=known)
-    with np.load(folder / "found.npz") as found:
-        models = Classifier.from_network(made), Classifier.from_network(averaging)
-        return (models, images, Targets(classes)), dict(found)
+    background = Background(references, np.zeros(7, np.int64), tuple(f"r/{i}" for i in range(7)), 7)
+    images = Images(
+        values, tuple(f"x/{i}" for i in range(6)), np.zeros(3, "f4"), np.ones(3, "f4"), background=background
+    )
+    with np.load(folder / "found.npz") as results:
+        models = Classifier.from_network(explanation), Classifier.from_network(averaging)
+        return (models, images, Targets(classes)), dict(results)
 
 
 def test_the_networks_are_equal(both):

@@ -30,9 +30,9 @@ def case():
             L.Dense(5, activation="softmax"),
         ])
     )  # fmt: skip
-    known = np.random.default_rng(0).uniform(0, 1, (8, 16, 12, 3)).astype(np.float32)
-    background = Background(known, np.zeros(8, np.int64), tuple(f"x/{i}" for i in range(8)), 8)
-    images = Images(known[:0], (), np.zeros(3, np.float32), np.ones(3, np.float32), background=background)
+    references = np.random.default_rng(0).uniform(0, 1, (8, 16, 12, 3)).astype(np.float32)
+    background = Background(references, np.zeros(8, np.int64), tuple(f"x/{i}" for i in range(8)), 8)
+    images = Images(references[:0], (), np.zeros(3, np.float32), np.ones(3, np.float32), background=background)
     return model, images, Targets(np.zeros(0, np.int64))
 
 

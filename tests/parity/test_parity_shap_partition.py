@@ -19,10 +19,10 @@ def test_equals_the_package_split_for_split(samples: int) -> None:
     shape, ends = (9, 14, 1), (np.zeros(1, np.float32), np.ones(1, np.float32))
     values = np.random.default_rng(1).uniform(0.1, 0.9, (2, *shape)).astype(np.float32)
     model = Wavy(shape)
-    made = PartitionShap(samples=samples, hide="black")(
+    explanation = PartitionShap(samples=samples, hide="black")(
         model, Images(values, ("a", "b"), *ends), Targets(np.array([1, 1])), Streams(0)
     )
     masker = shap.maskers.Image(np.zeros(shape), shape)
     explainer = shap.PartitionExplainer(lambda x: model.probabilities(x)[:, 1], masker)
     theirs = explainer(values, max_evals=samples, batch_size=64, silent=True)
-    np.testing.assert_allclose(made.values, theirs.values[..., 0], atol=1e-6)
+    np.testing.assert_allclose(explanation.values, theirs.values[..., 0], atol=1e-6)

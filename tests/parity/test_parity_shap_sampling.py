@@ -40,8 +40,8 @@ def game(monkeypatch):
     monkeypatch.setattr("fruitaudit.attribution.methods.kernel_shap.superpixels", lambda *_: [tiles])
     model, value = Wavy(shape), np.random.default_rng(1).uniform(0.1, 0.9, shape).astype(np.float32)
 
-    def score(shown):
-        return model.probabilities(np.where((shown > 0)[:, tiles][..., None], value, 0))[:, 1]
+    def score(visible):
+        return model.probabilities(np.where((visible > 0)[:, tiles][..., None], value, 0))[:, 1]
 
     return model, Images(value[None], ("a",), *ENDS), score
 
@@ -86,8 +86,8 @@ def network():
 @pytest.fixture(scope="module")
 def images():
     rng = np.random.default_rng(2)
-    known, values = (rng.uniform(0, 1, (n, *SHAPE)).astype(np.float32) for n in (8, 3))
-    background = Background(known, np.zeros(8, np.int64), tuple("stuvwxyz"), 8)
+    references, values = (rng.uniform(0, 1, (n, *SHAPE)).astype(np.float32) for n in (8, 3))
+    background = Background(references, np.zeros(8, np.int64), tuple("stuvwxyz"), 8)
     return Images(values, ("a", "b", "c"), *ENDS, background=background)
 
 
@@ -108,8 +108,8 @@ def by_hand(model, image, pairs):
 
 
 def their_draws(images, samples, seed):
-    random, known = np.random.RandomState(seed), images.background.values
-    return [[(random.choice(len(known)), random.uniform()) for _ in range(samples)] for _ in images.values]
+    random, references = np.random.RandomState(seed), images.background.values
+    return [[(random.choice(len(references)), random.uniform()) for _ in range(samples)] for _ in images.values]
 
 
 def ours(model, images, samples, seed=0):
@@ -119,12 +119,12 @@ def ours(model, images, samples, seed=0):
 
 def test_expected_gradients_are_equal_draw_for_draw(network, images, monkeypatch):
     """On the draws of shap, which are those of the paper: each one independent of the others."""
-    model, drawn = Classifier.from_network(network), np.array(their_draws(images, 40, 7))
+    model, samples = Classifier.from_network(network), np.array(their_draws(images, 40, 7))
     theirs = by_shap(network, images, 40, 7)
     replica = [by_hand(model, image, [(images.background.values[int(r)], t) for r, t in draws])
-               for image, draws in zip(images.values, drawn, strict=True)]  # fmt: skip
+               for image, draws in zip(images.values, samples, strict=True)]  # fmt: skip
     np.testing.assert_allclose(theirs, replica, rtol=1e-3, atol=1e-4 * abs(theirs).max())
-    fed = drawn[..., 0].astype(np.int64), drawn[..., 1].astype(np.float32)
+    fed = samples[..., 0].astype(np.int64), samples[..., 1].astype(np.float32)
     monkeypatch.setattr(ExpectedGradients, "_draw", lambda *_: fed)
     np.testing.assert_allclose(ours(model, images, 40).values, theirs, rtol=1e-3, atol=1e-4 * abs(theirs).max())
 
@@ -132,16 +132,16 @@ def test_expected_gradients_are_equal_draw_for_draw(network, images, monkeypatch
 @pytest.mark.slow
 def test_at_equal_cost_ours_are_nearer_the_expectation_and_tell_their_error(network, images):
     """shap says nothing of its own: with 64 samples these maps miss the difference of the scores by 13 to 96 %."""
-    model, known = Classifier.from_network(network), images.background.values
-    every = [(reference, (k + 0.5) / 60) for reference in known for k in range(60)]
+    model, references = Classifier.from_network(network), images.background.values
+    every = [(reference, (k + 0.5) / 60) for reference in references for k in range(60)]
     expected = np.stack([by_hand(model, image, every) for image in images.values])
-    difference = (model.logits(images.values) - model.logits(known).mean(axis=0))[:, CLASS]
+    difference = (model.logits(images.values) - model.logits(references).mean(axis=0))[:, CLASS]
     np.testing.assert_allclose(expected.sum(axis=(1, 2)), difference, atol=5e-3)
-    made = [ours(model, images, 64, seed) for seed in range(5)]
+    explanation = [ours(model, images, 64, seed) for seed in range(5)]
     theirs = np.stack([by_shap(network, images, 64, seed) for seed in range(5)])
-    assert abs(np.stack([maps.values for maps in made]) - expected).mean() < 0.8 * abs(theirs - expected).mean()
-    missed = abs(theirs.sum(axis=(2, 3)) - difference) / abs(difference)
-    assert np.median(missed) > 0.05
-    for maps in made:
+    assert abs(np.stack([maps.values for maps in explanation]) - expected).mean() < 0.8 * abs(theirs - expected).mean()
+    error = abs(theirs.sum(axis=(2, 3)) - difference) / abs(difference)
+    assert np.median(error) > 0.05
+    for maps in explanation:
         gap = abs(maps.values.sum(axis=(1, 2)) - difference) / abs(difference)
         np.testing.assert_allclose(maps.diagnostics["completeness_error"], gap, rtol=1e-3)

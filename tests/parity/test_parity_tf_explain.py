@@ -25,18 +25,18 @@ from fruitaudit.runtime.streams import Streams
 
 @pytest.mark.parametrize("head", [[L.Dense(5)], [L.Dense(5), L.Softmax()]], ids=["logits", "Softmax layer"])
 def test_saliency_is_the_same_where_softmax_is_a_layer_of_its_own(head):
-    made = model(*head)
-    ours, theirs = (method()(made, *case(), Streams(0)).values for method in (Saliency, SaliencyByTfExplain))
+    network = model(*head)
+    ours, theirs = (method()(network, *case(), Streams(0)).values for method in (Saliency, SaliencyByTfExplain))
     np.testing.assert_allclose(ours, theirs, rtol=1e-3, atol=1e-4 * ours.max())
 
 
 def test_saliency_is_that_of_the_probability_where_softmax_belongs_to_the_last_layer():
-    made = model(L.Dense(5, activation="softmax"))
+    network = model(L.Dense(5, activation="softmax"))
     images, targets = case()
-    theirs = SaliencyByTfExplain()(made, images, targets, Streams(0)).values
-    of_probability = abs(made.gradient(images.values, targets.classes, "probability")).max(axis=-1)
+    theirs = SaliencyByTfExplain()(network, images, targets, Streams(0)).values
+    of_probability = abs(network.gradient(images.values, targets.classes, "probability")).max(axis=-1)
     np.testing.assert_allclose(theirs, of_probability, rtol=1e-3, atol=1e-4 * theirs.max())
-    assert correlations(Saliency()(made, images, targets, Streams(0)).values, theirs).max() < 0.98
+    assert correlations(Saliency()(network, images, targets, Streams(0)).values, theirs).max() < 0.98
 
 
 HEADS = {
@@ -51,30 +51,31 @@ HEADS = {
 def test_what_is_explained_follows_the_head_of_the_model_and_is_recorded_so(head):
     """The gradients of a score by hand are those of what is recorded, and not those of the other one."""
     layers, of_saliency, of_others = HEADS[head]
-    made = model(*layers)
-    assert explains_of(SaliencyByTfExplain(), made) == of_saliency
-    assert explains_of(GradCamByTfExplain(), made) == of_others
-    assert explains_of(IntegratedGradientsByTfExplain(), made) == of_others
-    assert explains_of(OcclusionByTfExplain(), made) == "probability"
+    network = model(*layers)
+    assert explains_of(SaliencyByTfExplain(), network) == of_saliency
+    assert explains_of(GradCamByTfExplain(), network) == of_others
+    assert explains_of(IntegratedGradientsByTfExplain(), network) == of_others
+    assert explains_of(OcclusionByTfExplain(), network) == "probability"
     images, targets = case()
-    theirs = SaliencyByTfExplain()(made, images, targets, Streams(0)).values
-    far = {score: abs(abs(made.gradient(images.values, targets.classes, score)).max(axis=-1) - theirs).max()
+    theirs = SaliencyByTfExplain()(network, images, targets, Streams(0)).values
+    far = {score: abs(abs(network.gradient(images.values, targets.classes, score)).max(axis=-1) - theirs).max()
            for score in ("logit", "probability")}  # fmt: skip
     assert min(far, key=far.get) == of_saliency
     assert far[of_saliency] < 1e-4 * theirs.max()
 
 
 def test_integrated_gradients_are_not_multiplied_by_the_difference():
-    made = model(L.Dense(5))
+    network = model(L.Dense(5))
     images, targets = case()
-    theirs = IntegratedGradientsByTfExplain(steps=100)(made, images, targets, Streams(0)).values
-    ours = IntegratedGradients(steps=100)(made, images, targets, Streams(0))
+    theirs = IntegratedGradientsByTfExplain(steps=100)(network, images, targets, Streams(0)).values
+    ours = IntegratedGradients(steps=100)(network, images, targets, Streams(0))
     difference = ours.diagnostics["score_difference"]
     np.testing.assert_allclose(ours.values.sum(axis=(1, 2)), difference, rtol=0.01, atol=1e-3)
     assert (abs(theirs.sum(axis=(1, 2)) - difference) > 0.1 * abs(difference)).all()
     at = np.linspace(0, 1, 100, dtype=np.float32)[:, None, None, None]
     mean = [
-        made.gradient(at * x, np.full(100, k)).mean(axis=0) for x, k in zip(images.values, targets.classes, strict=True)
+        network.gradient(at * x, np.full(100, k)).mean(axis=0)
+        for x, k in zip(images.values, targets.classes, strict=True)
     ]
     np.testing.assert_allclose(theirs, np.sum(mean, axis=-1), rtol=1e-3, atol=1e-4)
 
@@ -87,11 +88,11 @@ def test_occlusion_agrees_on_0_to_255_and_not_on_0_to_1():
     theirs = OcclusionByTfExplain(**tiles)(bytes_, images, targets, Streams(0)).values
     # Theirs is 1 - p on the grid of windows, enlarged: at the middle of a window ours plus 1 - p(x), columns as rows.
     grid = theirs.reshape(5, 6, 4, 6, 4)[:, :, 1:3, :, 1:3].mean(axis=(2, 4))
-    own = ours[:, ::4, ::4]
+    reference = ours[:, ::4, ::4]
     base = bytes_.probabilities(images.values)[np.arange(5), targets.classes]
-    agrees = [correlations(own, g).min() for g in (grid, grid.transpose(0, 2, 1))]
+    agrees = [correlations(reference, g).min() for g in (grid, grid.transpose(0, 2, 1))]
     assert max(agrees) > 0.9
-    assert grid.mean() == pytest.approx((own + 1 - base[:, None, None]).mean(), abs=0.02)
+    assert grid.mean() == pytest.approx((reference + 1 - base[:, None, None]).mean(), abs=0.02)
 
     images, targets = case()
     unit = model(L.Dense(5, activation="softmax"))
@@ -101,20 +102,22 @@ def test_occlusion_agrees_on_0_to_255_and_not_on_0_to_1():
 
 
 def test_occlusion_of_images_that_are_not_square_is_refused():
-    made = explain(OcclusionByTfExplain(patch=4), model(L.Dense(5), shape=(24, 16, 3)), *case((24, 16, 3)), Streams(0))
-    assert isinstance(made, NotRun)
-    assert "tf-explain swaps height and width, which are 24 and 16 pixels here" in made.reason
+    explanation = explain(
+        OcclusionByTfExplain(patch=4), model(L.Dense(5), shape=(24, 16, 3)), *case((24, 16, 3)), Streams(0)
+    )
+    assert isinstance(explanation, NotRun)
+    assert "tf-explain swaps height and width, which are 24 and 16 pixels here" in explanation.reason
 
 
 def test_grad_cam_averages_positive_gradients_only():
-    made = model(L.Dense(5), shape=(24, 20, 3))
+    network = model(L.Dense(5), shape=(24, 20, 3))
     images, targets = case((24, 20, 3))
-    layer = made.cam_layer
-    theirs = GradCamByTfExplain()(made, images, targets, Streams(0)).values
-    inside = made.layer_gradients(images.values, targets.classes, layer)
+    layer = network.cam_layer
+    theirs = GradCamByTfExplain()(network, images, targets, Streams(0)).values
+    inside = network.layer_gradients(images.values, targets.classes, layer)
     guided = np.where((inside.activations > 0) & (inside.gradients > 0), inside.gradients, 0)
     weights = guided.mean(axis=(1, 2), keepdims=True)
     small = (weights * inside.activations).sum(axis=-1)
     large = np.stack([cv2.resize(m, (20, 24)) for m in small])
     np.testing.assert_allclose(theirs, large, rtol=1e-3, atol=1e-5 * abs(large).max())
-    assert correlations(GradCam()(made, images, targets, Streams(0)).values, theirs).min() < 0.95
+    assert correlations(GradCam()(network, images, targets, Streams(0)).values, theirs).min() < 0.95

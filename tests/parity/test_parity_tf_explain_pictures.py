@@ -29,46 +29,46 @@ def test_smoothgrad_is_zero_on_one_sigmoid_unit_and_on_most_logits():
     images, _ = case()
     one = model(L.Dense(1, activation="sigmoid"))
     assert not their_smoothgrad(one, images.values, 0).any()
-    made = model(L.Dense(5))
-    z = made.logits(images.values)
+    network = model(L.Dense(5))
+    z = network.logits(images.values)
     share = z[:, K] / z.sum(axis=1)
-    theirs = abs(their_smoothgrad(made, images.values, K)).max(axis=(1, 2, 3))
+    theirs = abs(their_smoothgrad(network, images.values, K)).max(axis=(1, 2, 3))
     np.testing.assert_array_equal(theirs == 0, (share < 0) | (share > 1))
     assert 2 <= (theirs == 0).sum() < 5
-    assert (abs(made.gradient(images.values, np.full(5, K))).max(axis=(1, 2, 3)) > 0).all()
+    assert (abs(network.gradient(images.values, np.full(5, K))).max(axis=(1, 2, 3)) > 0).all()
 
 
 def test_smoothgrad_is_that_of_the_log_probability_with_its_sign_turned():
-    made, (images, _) = model(*SOFTMAX), case()
-    theirs = their_smoothgrad(made, images.values, K)
+    explanation, (images, _) = model(*SOFTMAX), case()
+    theirs = their_smoothgrad(explanation, images.values, K)
     classes = np.full(len(images), K)
-    p = made.probabilities(images.values)[:, K, None, None, None]
-    expected = -made.gradient(images.values, classes, "probability") / p
+    p = explanation.probabilities(images.values)[:, K, None, None, None]
+    expected = -explanation.gradient(images.values, classes, "probability") / p
     np.testing.assert_allclose(theirs, expected, rtol=1e-3, atol=1e-4 * abs(expected).max())
 
 
 def test_gradients_inputs_takes_the_probability_and_ours_the_logit():
     from tf_explain.core.gradients_inputs import GradientsInputs
 
-    made, (images, targets) = model(*SOFTMAX), case()
+    explanation, (images, targets) = model(*SOFTMAX), case()
     with quiet():
-        theirs = [GradientsInputs.compute_gradients(one.values, made.network, int(k)).numpy()[0]
+        theirs = [GradientsInputs.compute_gradients(one.values, explanation.network, int(k)).numpy()[0]
                   for one, k in zip(images.one_by_one(), targets.classes, strict=True)]  # fmt: skip
-    expected = images.values * made.gradient(images.values, targets.classes, "probability")
+    expected = images.values * explanation.gradient(images.values, targets.classes, "probability")
     np.testing.assert_allclose(theirs, expected, rtol=1e-3, atol=1e-4 * abs(expected).max())
-    ours = InputXGradient()(made, images, targets, Streams(0)).values
+    ours = InputXGradient()(explanation, images, targets, Streams(0)).values
     assert correlations(ours, np.sum(theirs, axis=-1)).max() < 0.95
 
 
 def test_another_image_in_the_batch_changes_the_picture():
     from tf_explain.core.vanilla_gradients import VanillaGradients
 
-    made, (images, _) = model(L.Dense(5)), case(n=2)
+    explanation, (images, _) = model(L.Dense(5)), case(n=2)
     with quiet():
-        alone, beside = (VanillaGradients().explain((images.values[:n], None), made.network, K) for n in (1, 2))
+        alone, beside = (VanillaGradients().explain((images.values[:n], None), explanation.network, K) for n in (1, 2))
     assert (alone != beside[:24, :24]).mean() > 0.1
-    ours = [Saliency()(made, some, Targets(np.full(len(some), K)), Streams(0)).values[0]
-            for some in (images, images.select(slice(1)))]  # fmt: skip
+    ours = [Saliency()(explanation, selection, Targets(np.full(len(selection), K)), Streams(0)).values[0]
+            for selection in (images, images.select(slice(1)))]  # fmt: skip
     np.testing.assert_allclose(*ours, rtol=1e-4, atol=1e-6)
 
 

@@ -37,14 +37,14 @@ HEADS = {
 
 def network(head, scale=1.0):
     keras.utils.set_random_seed(2)
-    made = keras.Sequential([
+    explanation = keras.Sequential([
         L.Input((32, 24, 3)), L.Conv2D(6, 3, padding="same", activation="relu"), L.MaxPooling2D(),
         L.Conv2D(8, 3, activation="relu", name="last"), L.MaxPooling2D(), L.Flatten(),
         L.Dense(16, activation="relu"), *[type(layer).from_config(layer.get_config()) for layer in HEADS[head]],
     ])  # fmt: skip
-    kernel = next(layer for layer in reversed(made.layers) if isinstance(layer, L.Dense)).kernel
+    kernel = next(layer for layer in reversed(explanation.layers) if isinstance(layer, L.Dense)).kernel
     kernel.assign(kernel * scale)
-    return made
+    return explanation
 
 
 @pytest.fixture(params=HEADS)
@@ -83,12 +83,12 @@ def test_replace_to_linear_crashes_on_sequential_models_and_passes_over_softmax_
     with pytest.raises(AttributeError, match="'Sequential' object has no attribute 'output_names'"):
         Theirs(network("softmax"), model_modifier=ReplaceToLinear())
     for head, explained in (("softmax", "logit"), ("Softmax layer", "probability")):
-        own = network(head)
-        functional, model = keras.Model(own.inputs, own.outputs[0]), Classifier.from_network(own)
+        reference = network(head)
+        functional, model = keras.Model(reference.inputs, reference.outputs[0]), Classifier.from_network(reference)
         with quiet():
-            found = Theirs(functional, model_modifier=ReplaceToLinear())(scores, images.values, normalize_map=False)
+            maps = Theirs(functional, model_modifier=ReplaceToLinear())(scores, images.values, normalize_map=False)
         expected = abs(model.gradient(images.values, targets.classes, explained)).max(axis=-1)
-        np.testing.assert_allclose(found, expected, rtol=1e-3, atol=1e-4 * expected.max())
+        np.testing.assert_allclose(maps, expected, rtol=1e-3, atol=1e-4 * expected.max())
 
 
 def test_smoothgrad_averages_magnitudes_where_the_paper_averages_gradients():
@@ -103,12 +103,14 @@ def test_smoothgrad_averages_magnitudes_where_the_paper_averages_gradients():
     theirs, ours = (
         model.gradient(images.values + noise, targets.classes.repeat(20)) for noise in (their_noise, our_noise)
     )
-    found = SmoothGradByTfKerasVis()(model, images, targets, Streams(0)).values[0]
-    np.testing.assert_allclose(found, abs(theirs).mean(axis=0).max(axis=-1), rtol=1e-3, atol=1e-4 * found.max())
+    library_map = SmoothGradByTfKerasVis()(model, images, targets, Streams(0)).values[0]
+    np.testing.assert_allclose(
+        library_map, abs(theirs).mean(axis=0).max(axis=-1), rtol=1e-3, atol=1e-4 * library_map.max()
+    )
     native = SmoothGrad()(model, images, targets, Streams(0)).values[0]
     np.testing.assert_allclose(native, abs(ours.mean(axis=0)).max(axis=-1), rtol=1e-3, atol=1e-4 * native.max())
-    assert found.mean() > 1.2 * native.mean()
-    assert correlations([native], [found])[0] < 0.9
+    assert library_map.mean() > 1.2 * native.mean()
+    assert correlations([native], [library_map])[0] < 0.9
 
 
 def test_smoothgrad_without_noise_is_the_same(loaded):
@@ -162,8 +164,8 @@ def test_grad_cam_is_the_same_but_for_the_enlarging(loaded):
     theirs = GradCamByTfKerasVis(layer="last")(loaded, images, targets, Streams(0)).values
     ours = GradCam(layer="last")(loaded, images, targets, Streams(0)).values
     small = grad_cam(loaded.layer_gradients(images.values, targets.classes, "last"))
-    for made in (theirs, ours):  # both keep the four corners, near enough
-        corners = made[:, :: made.shape[1] - 1, :: made.shape[2] - 1]
+    for explanation in (theirs, ours):  # both keep the four corners, near enough
+        corners = explanation[:, :: explanation.shape[1] - 1, :: explanation.shape[2] - 1]
         expected = small[:, :: small.shape[1] - 1, :: small.shape[2] - 1]
         np.testing.assert_allclose(corners, expected, rtol=1e-3, atol=1e-4 * small.max())
     evident = small.max(axis=(1, 2)) > 0
@@ -182,7 +184,7 @@ def test_score_cam_weighs_by_probability_and_not_by_softmax_over_the_maps(loaded
         for k in range(inside.shape[-1]):
             mask = zoomed[n, ..., k]
             mask = (mask - mask.min()) / (mask.max() - mask.min() + 1e-7)
-            seen = (images.values[n] * mask[..., None]).astype(np.float32)[None]
-            cam += loaded.probabilities(seen)[0, targets.classes[n]] * inside[n, ..., k]
+            masked = (images.values[n] * mask[..., None]).astype(np.float32)[None]
+            cam += loaded.probabilities(masked)[0, targets.classes[n]] * inside[n, ..., k]
         corners = theirs[n, :: height - 1, :: width - 1]
         np.testing.assert_allclose(corners, cam[:: cam.shape[0] - 1, :: cam.shape[1] - 1], rtol=1e-3, atol=1e-5)

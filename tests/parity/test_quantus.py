@@ -64,15 +64,15 @@ class Case:
 
 def made_network():
     keras.utils.set_random_seed(7)
-    made = keras.Sequential([
+    network = keras.Sequential([
         L.Input(SHAPE), L.Conv2D(6, 3, activation="relu"), L.MaxPooling2D(2), L.Conv2D(8, 3, activation="relu"),
         L.MaxPooling2D(2), L.Flatten(), L.Dense(16, activation="relu"), L.Dense(5),
     ])  # fmt: skip
     rng = np.random.default_rng(5)
-    for layer in (layer for layer in made.layers if layer.weights):
+    for layer in (layer for layer in network.layers if layer.weights):
         layer.bias.assign(rng.normal(0, 0.1, layer.bias.shape))
         layer.kernel.assign(1.6 * layer.kernel)  # so that classes differ
-    return made
+    return network
 
 
 @pytest.fixture(scope="module")
@@ -88,19 +88,19 @@ def case(tmp_path_factory):
     # Pixels at the edges count for nothing, and equal values go in random order here and by position there.
     maps += (1e-3 * maps.std() * rng.normal(size=maps.shape)).astype(np.float32)
     linear = Oracle(np.random.default_rng(2).normal(0, 0.05, (2, *SHAPE)))
-    given = drawn(model, images, targets, maps, linear)
+    arguments = drawn(model, images, targets, maps, linear)
     weighted = [layer for layer in network.layers if layer.weights]
     weights = {
         f"{name}{i}": w for i, layer in enumerate(weighted) for name, w in zip("wb", layer.get_weights(), strict=True)
     }
     weights["flat_shape"] = np.array(network.layers[3].output.shape[1:])
     folder = tmp_path_factory.mktemp("quantus")
-    np.savez(folder / "arrays.npz", **given, **weights)
+    np.savez(folder / "arrays.npz", **arguments, **weights)
     child = Path(__file__).with_name("quantus_child.py")
     done = subprocess.run([PYTHON, "-I", str(child), str(folder)], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
-    with np.load(folder / "found.npz") as found:
-        return Case(model, images, targets, maps, given, dict(found), linear)
+    with np.load(folder / "found.npz") as archive:
+        return Case(model, images, targets, maps, arguments, dict(archive), linear)
 
 
 def drawn(model, images, targets, maps, linear):
@@ -109,7 +109,7 @@ def drawn(model, images, targets, maps, linear):
     n = order[0].size
     counts = [round(share * n) for share in road_module.SHARES]
     effects = subset_effects(model, images, targets, STREAMS)
-    pixels = [[np.flatnonzero(hidden[effects.cell]) for hidden in some] for some in effects.hidden]
+    pixels = [[np.flatnonzero(hidden[effects.cell]) for hidden in selection] for selection in effects.hidden]
     noisy = change(model, images, "noise", 0.05, STREAMS).images
     masks = np.zeros((len(images), *SHAPE[:2]), bool)
     for i, mask in enumerate(masks):
@@ -150,15 +150,15 @@ def test_the_networks_are_equal(case):
 
 @pytest.mark.parametrize("ours", [deletion, insertion])
 def test_pixel_flipping_gives_the_same_curves(case, ours):
-    curves = case.theirs[ours.__name__][:, 2::3]  # 27 pixels a step, three times as often as ours
+    curves = case.theirs[ours.__name__][:, 2::3]  # 27 pixels per step, three times as often as ours
     before, after = case.images.values, np.full_like(case.images.values, 0.5)
     if ours is insertion:
         before, after = case.given["blurred"], case.images.values
     order = places(case.maps, case.images, STREAMS)
-    found = along(case.model, before, after, case.targets.classes, order)
-    np.testing.assert_allclose(found[:, 1:], curves, atol=1e-5)
+    coarse = along(case.model, before, after, case.targets.classes, order)
+    np.testing.assert_allclose(coarse[:, 1:], curves, atol=1e-5)
     assert np.ptp(curves, axis=1).min() > 0.01
-    area = (found[:, 0] / 2 + curves[:, :-1].sum(axis=1) + curves[:, -1] / 2) / STEPS
+    area = (coarse[:, 0] / 2 + curves[:, :-1].sum(axis=1) + curves[:, -1] / 2) / STEPS
     np.testing.assert_allclose(ours(*case.all), area, atol=1e-5)
 
 
@@ -206,12 +206,12 @@ def test_faithfulness_correlation_hides_single_colour_values_of_a_pixel_and_ours
 def test_randomization_visits_the_same_layers_and_finds_the_same_likeness(case, order):
     """Quantus' fresh weights are set in our copy: the same layers at each step, the same Spearman of magnitudes."""
     network = case.model.reinitialisable(STREAMS)
-    found = [s for s in steps(network.layers, cascading=4, independent=4) if s.cascading == (order == "down")]
+    order_steps = [s for s in steps(network.layers, cascading=4, independent=4) if s.cascading == (order == "down")]
     trained = [np.array(w) for w in case.model.network.weights]
     scores = case.theirs[order]
     # Its layers come in the order of their definition where they are changed one at a time, ours from the output.
     depths = range(4) if order == "down" else reversed(range(4))
-    for step, depth in zip(found, depths, strict=True):
+    for step, depth in zip(order_steps, depths, strict=True):
         fresh = [case.theirs[f"{order}{depth}/{j}"] for j in range(8)]
         changed = {i for i in range(8) if not np.array_equal(fresh[i], trained[i])}
         assert changed == {i for path in step.layers for i in network._rows[path]}
@@ -225,11 +225,11 @@ def test_quantus_mprt_with_ssim_compares_rows_of_pixels_and_ours_images(case):
     """It flattens maps first, and the window slides along one line; Adebayo et al. compare images. 0.12, not 0.07."""
     before, after = abs(case.maps), abs(case.theirs["redrawn3"])
     ours = ssim(before, after)
-    for one, other, found in zip(before, after, ours, strict=True):
+    for one, other, similarity in zip(before, after, ours, strict=True):
         windows = structural_similarity(
             one / one.max(), other / other.max(), data_range=1.0, use_sample_covariance=False
         )
-        assert found == pytest.approx(windows, abs=1e-5)
+        assert similarity == pytest.approx(windows, abs=1e-5)
     assert case.theirs["ssim of rows"].mean() > 1.3 * ours.mean()
 
 
@@ -258,14 +258,14 @@ def test_the_change_of_maps_under_noise_is_equal(case):
     """Alvarez-Melis and Jaakkola's quotient and the change of the map alone, each made relative."""
     changed = change(case.model, case.images, "noise", 0.05, STREAMS)
     after = METHOD(case.model, changed.images, case.targets, STREAMS).values
-    found = stability(case.images, changed, case.maps, after, STREAMS)
+    stabilities = stability(case.images, changed, case.maps, after, STREAMS)
     lipschitz, sensitivity = case.theirs["lipschitz"], case.theirs["sensitivity"]
     np.testing.assert_array_equal(changed.same_prediction, np.isfinite(lipschitz))
     x, moved = (np.linalg.norm(v.reshape(N, -1), axis=1)
                 for v in (case.images.values, changed.images.values - case.images.values))  # fmt: skip
     sizes = np.linalg.norm(case.maps.reshape(N, -1), axis=1)
-    assert found.relative_change.value == pytest.approx(np.nanmean(lipschitz * x / sizes), rel=1e-3)
-    assert found.relative_change.value == pytest.approx(np.nanmean(sensitivity * x / moved), rel=1e-3)
+    assert stabilities.relative_change.value == pytest.approx(np.nanmean(lipschitz * x / sizes), rel=1e-3)
+    assert stabilities.relative_change.value == pytest.approx(np.nanmean(sensitivity * x / moved), rel=1e-3)
 
 
 def test_in_quantus_another_image_changes_the_stability_of_this_one_and_not_in_ours(case):
@@ -275,8 +275,8 @@ def test_in_quantus_another_image_changes_the_stability_of_this_one_and_not_in_o
     changed = change(case.model, case.images, "noise", 0.05, STREAMS)
     after = METHOD(case.model, changed.images, case.targets, STREAMS).values
     louder = np.geomspace(0.1, 10, N).reshape(-1, 1, 1)
-    once, again = (stability(case.images, changed, case.maps * by, after * by, STREAMS) for by in (1, louder))
-    assert once.relative_change.value == pytest.approx(again.relative_change.value, rel=1e-6)
+    once, repeated = (stability(case.images, changed, case.maps * by, after * by, STREAMS) for by in (1, louder))
+    assert once.relative_change.value == pytest.approx(repeated.relative_change.value, rel=1e-6)
 
 
 def test_quantus_calls_a_complete_map_incomplete_for_a_rounding_error(case):
@@ -299,8 +299,8 @@ def test_pointing_mass_and_focus_are_equal(case):
     np.testing.assert_array_equal(pointing(case.maps, masks), case.theirs["pointing"])
     assert 0 < case.theirs["pointing"].mean() < 1
     np.testing.assert_allclose(share_inside(case.maps, masks), case.theirs["mass"], rtol=1e-4)
-    own = tiles[case.given["tile"].argmax(axis=1)]
-    np.testing.assert_allclose(share_inside(case.maps, own), case.theirs["focus"], rtol=1e-4)
+    reference = tiles[case.given["tile"].argmax(axis=1)]
+    np.testing.assert_allclose(share_inside(case.maps, reference), case.theirs["focus"], rtol=1e-4)
 
 
 def test_quantus_pointing_game_is_won_by_a_constant_map_and_where_there_is_no_object(case):

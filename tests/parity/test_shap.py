@@ -19,9 +19,9 @@ from fruitaudit.runtime.streams import Streams
 def case(kind, n=2):
     model = Classifier.from_network(zoo.KINDS[kind]())
     rng = np.random.default_rng(7)
-    values, known = (rng.uniform(0, 1, (m, *model.input_shape)).astype(np.float32) for m in (n, 5))
+    values, references = (rng.uniform(0, 1, (m, *model.input_shape)).astype(np.float32) for m in (n, 5))
     names = tuple(map(str, range(5)))
-    background = Background(known, np.zeros(5, np.int64), names, 5)
+    background = Background(references, np.zeros(5, np.int64), names, 5)
     images = Images(values, names[:n], np.zeros(3, "f4"), np.ones(3, "f4"), background=background)
     return model, images, Targets(np.arange(n, dtype=np.int64))
 
@@ -49,14 +49,14 @@ def test_swish_adds_up_here_and_not_there():
 def test_a_failure_of_shap_is_told_and_harms_no_later_gradient():
     model, images, targets = case("relu6")
     before = model.gradient(images.values, targets.classes)
-    made = explain(DeepShapByShap(background=5), model, images, targets, Streams(0))
-    assert isinstance(made, NotRun)
-    assert "gradient registry has no entry for: shap_Relu6" in made.reason
-    assert made.reason.endswith("use the native method instead")
+    explanation = explain(DeepShapByShap(background=5), model, images, targets, Streams(0))
+    assert isinstance(explanation, NotRun)
+    assert "gradient registry has no entry for: shap_Relu6" in explanation.reason
+    assert explanation.reason.endswith("use the native method instead")
     fresh = Classifier.from_network(model.network)
     np.testing.assert_array_equal(fresh.gradient(images.values, targets.classes), before)
 
 
 def test_a_model_with_code_of_its_own_is_refused():
-    made = explain(DeepShapByShap(), *case("subclassed"), Streams(0))
-    assert "this library explains models made of layers" in made.reason
+    explanation = explain(DeepShapByShap(), *case("subclassed"), Streams(0))
+    assert "this library explains models made of layers" in explanation.reason

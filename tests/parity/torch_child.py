@@ -18,8 +18,8 @@ def without_torchvision():
     names = {"torchvision": [], "torchvision.models": [], "torchvision.models.resnet": ["Bottleneck", "BasicBlock"]}
     for name, classes in names.items():
         module = sys.modules[name] = types.ModuleType(name)
-        for made in classes:
-            setattr(module, made, type(made, (nn.Module,), {}))
+        for explanation in classes:
+            setattr(module, explanation, type(explanation, (nn.Module,), {}))
 
 
 def network(weights, pool=nn.MaxPool2d):
@@ -63,21 +63,21 @@ def by_zennit(model, x, k):
     from zennit import composites
 
     shape = {"low": torch.zeros_like(x), "high": torch.ones_like(x)}
-    made = {
+    explanation = {
         "epsilon_plus": composites.EpsilonPlus(),
         "epsilon_plus_flat": composites.EpsilonPlusFlat(),
         "epsilon_alpha2_beta1": composites.EpsilonAlpha2Beta1(),
         "epsilon_alpha2_beta1_flat": composites.EpsilonAlpha2Beta1Flat(),
         "epsilon_gamma_box": composites.EpsilonGammaBox(**shape),
     }
-    found = {}
-    for name, composite in made.items():
+    results = {}
+    for name, composite in explanation.items():
         inputs = x.clone().detach().requires_grad_()
         with composite.context(model) as changed:
             logits = changed(inputs)
             one = torch.eye(logits.shape[1])[k]
-            [found[name]] = torch.autograd.grad(logits, inputs, one * logits.detach())
-    return found
+            [results[name]] = torch.autograd.grad(logits, inputs, one * logits.detach())
+    return results
 
 
 def main(folder):
@@ -85,8 +85,8 @@ def main(folder):
     arrays = dict(np.load(folder / "arrays.npz"))
     x, r = (torch.tensor(arrays[name]).permute(0, 3, 1, 2).contiguous() for name in ("images", "references"))
     k, model = torch.tensor(arrays["classes"]), network(arrays)
-    found = by_captum(model, network(arrays, nn.AvgPool2d), x, r, k) | by_zennit(network(arrays), x.detach(), k)
-    maps = {name: values.detach().sum(dim=1).numpy() for name, values in found.items()}
+    results = by_captum(model, network(arrays, nn.AvgPool2d), x, r, k) | by_zennit(network(arrays), x.detach(), k)
+    maps = {name: values.detach().sum(dim=1).numpy() for name, values in results.items()}
     np.savez(folder / "found.npz", logits=model(x).detach().numpy(), **maps)
 
 
