@@ -309,6 +309,7 @@ def test_methods_lists_each_with_paper_cost_and_needs(fruitaudit: Terminal) -> N
         assert words in fruitaudit.out
     assert fruitaudit("methods", "--json") == 0
     assert {"name", "family", "paper", "cost", "needs", "provider"} <= set(json.loads(fruitaudit.out)[0])
+    assert '"early"' not in fruitaudit.out, "a layer of the tests' own networks"
 
 
 @pytest.mark.parametrize("what", ["config", "results"])

@@ -9,13 +9,16 @@ from rich.console import Console
 
 from fruitaudit.providers.registry import all_methods
 
+_FOR_TESTS = {"contract_options", "quick_options", "sensitivity_options"}
+"""Fields of a registration by which methods are tested: nothing that a user asks for."""
+
 
 def print_methods(*, as_json: bool) -> None:
     """Print every method and its providers to stdout."""
     methods = all_methods()
     if as_json:
         rows = [dataclasses.asdict(method.registration) for method in methods.values()]
-        print(json.dumps(rows, indent=1, default=list))
+        print(json.dumps([{k: v for k, v in row.items() if k not in _FOR_TESTS} for row in rows], indent=1))
         return
     console = Console(highlight=False, markup=False)
     for (name, provider), method in methods.items():

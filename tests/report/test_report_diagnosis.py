@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
+from report.conftest import RUN, make_results
 
 from fruitaudit.records.attacks import AttackCurve, Shortcut, Turn, Turned, TurnNotFound
 from fruitaudit.records.data_checks import DataCheck, DataCheckNotRun, Distance, FeatureShift, PreprocessingTrial, Shift
@@ -25,13 +26,14 @@ from fruitaudit.records.diagnosis import (
 )
 from fruitaudit.records.numbers import tenths
 from fruitaudit.records.states import Estimate, NotRun
-from fruitaudit.report.artefacts import load_results, save_results
+from fruitaudit.report.artefacts import load_results, save_results, save_run
 from fruitaudit.report.attacks import strength
 from fruitaudit.report.diagnosis import headline
 from fruitaudit.report.experiments import effect_tables, trial_table
 from fruitaudit.report.folder import open_folder
 from fruitaudit.report.html import render_html
 from fruitaudit.report.points import between, points
+from fruitaudit.report.render import render
 from fruitaudit.report.shift import shift_plots
 from fruitaudit.report.waterfall import waterfall
 
@@ -144,9 +146,13 @@ def show(folder: Path):
     return show
 
 
-@pytest.fixture
-def diagnosed(folder: Path) -> None:
-    save_results(folder, dataclasses.replace(load_results(folder), diagnosis=FULL))
+@pytest.fixture(scope="module")
+def rendered(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("diagnosed")
+    save_results(folder, dataclasses.replace(make_results(folder), diagnosis=FULL))
+    save_run(folder, RUN)
+    render(folder)
+    return folder
 
 
 def test_one_sentence_says_what_each_cause_explains():
@@ -417,7 +423,7 @@ OVERLAPS = """[...document.querySelectorAll('.bars-chart g')].filter((g) => {
 
 @pytest.mark.browser
 @pytest.mark.parametrize("width", [320, 420, 1400])
-def test_it_fits_a_phone_and_words_do_not_overlap(diagnosed, open_report, width):
+def test_it_fits_a_phone_and_words_do_not_overlap(open_report, width):
     page = open_report(width)
     page.evaluate("document.querySelectorAll('#diagnosis details').forEach((d) => { d.open = true; })")
     assert page.evaluate("document.documentElement.scrollWidth") <= width
