@@ -98,7 +98,7 @@ def assert_says_what_is_missing(cell, kind):
         # What the nested networks pool is 1 x 1 at 32 pixels: no map.
         assert ("for images of 32 x 32 is 1 x 1" if kind in ROUGH else "straight after the last layer") in reason
         assert "use Grad-CAM (grad_cam) instead" in reason
-    elif kind == "mlp" and name in ("activations", "filters"):
+    elif kind == "mlp" and cell.method.registration.name in ("activations", "filters"):
         assert "no convolution is to be seen in this model" in reason
     elif kind in PLACES and "backward_rules" not in cell.method.registration.needs:
         assert PLACES[kind] in reason
