@@ -23,6 +23,10 @@ from fruitaudit.records.explanations import Maps, Targets
 from fruitaudit.runtime.streams import Streams
 
 
+_ROUNDING = 1e-5
+"""Logits. A smaller difference is what float32 leaves of two equal scores: no share of it means anything."""
+
+
 @dataclass(frozen=True, config=OPTIONS)
 class DeepLift:
     """How the class score comes about when the image replaces an empty one, told layer by layer in one pass.
@@ -37,7 +41,7 @@ class DeepLift:
 
     Parameters: `baseline` the empty image b.
     Returns maps (N, H, W) in logits, signed. Diagnostics, (N,): "score_difference" S(x) - S(b) and
-    "additivity_error" |sum C - (S(x) - S(b))| / |S(x) - S(b)|, which only rounding makes.
+    "additivity_error" |sum C - (S(x) - S(b))| / max(|S(x) - S(b)|, 1e-5), which only rounding makes.
     Raises CannotExplain with the operations of the model that have no rule.
     """
 
@@ -81,7 +85,7 @@ class DeepLift:
 def additivity(propagated: Propagated) -> dict[str, FloatArray]:
     """The diagnostics: what the maps must add up to, and by how much of it they do not."""
     gap = abs(propagated.input_signals.sum(axis=(1, 2), dtype=np.float64) - propagated.scores)
-    error = gap / np.maximum(abs(propagated.scores), np.finfo(np.float32).eps)
+    error = gap / np.maximum(abs(propagated.scores), _ROUNDING)
     return {"additivity_error": error.astype(np.float32), "score_difference": propagated.scores.astype(np.float32)}
 
 
