@@ -162,7 +162,7 @@ def is_the_same_in_other_batches(method, model, images, targets, made):
         alone = pack(run(method, model, images, targets))
     for name, whole in pack(made).items():
         if whole.dtype.kind == "f" and np.isfinite(whole).any():
-            # Adam divides by the size of the gradient, so that where there is next to none the rounding of a pass counts.
+            # Adam divides by the size of the gradient: where there is next to none, the rounding of a pass counts.
             near = 5e-5 if method.registration.family == "inside" else 1e-5
             np.testing.assert_allclose(alone[name], whole, rtol=0, atol=near * np.nanmax(abs(whole)), err_msg=name)
         else:

@@ -237,7 +237,7 @@ def test_an_image_equal_to_the_baseline_has_an_empty_map():
     images.values[0] = 0
     explanation = run(DeepLift(), model, images, targets)
     assert explanation.values[0].max() == explanation.values[0].min() == 0
-    assert explanation.diagnostics["additivity_error"][0] == 0
+    assert explanation.diagnostics["additivity_error"][0] < 1e-3, "two equal scores, but for rounding"
 
 
 def test_a_wrong_rule_shows_in_the_additivity_error(monkeypatch):

@@ -22,7 +22,6 @@ from fruitaudit.records.data import FloatArray, Images
 from fruitaudit.records.explanations import Maps, Targets
 from fruitaudit.runtime.streams import Streams
 
-
 _ROUNDING = 1e-5
 """Logits. A smaller difference is what float32 leaves of two equal scores: no share of it means anything."""
 
