@@ -19,9 +19,8 @@ from fruitaudit.data.stream import StreamSummary, stream
 from fruitaudit.errors import DataError
 from fruitaudit.records.data import BadFile, ColourNote, SplitSummary
 from fruitaudit.records.evaluation import Predictions
+from fruitaudit.records.packing import Arrays
 from fruitaudit.runtime.cache import StageCache
-
-Arrays = dict[str, npt.NDArray[Any]]
 
 SMALLEST = 2.0**-125
 """Probabilities below this are set to 0. The float32 softmax of some processors ends here, that of others at 2**-126:

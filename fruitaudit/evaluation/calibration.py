@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from fruitaudit.evaluation.tally import Array
 from fruitaudit.records.data import BoolArray, FloatArray, IntArray
 from fruitaudit.records.evaluation import ReliabilityBin
+from fruitaudit.statistics.bootstrap import Array
 from fruitaudit.statistics.intervals import proportion
 
 BINS = 15

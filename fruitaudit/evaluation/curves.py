@@ -8,9 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from fruitaudit.evaluation.tally import Array
 from fruitaudit.records.data import BoolArray, FloatArray
 from fruitaudit.records.evaluation import Curve
+from fruitaudit.statistics.bootstrap import Array
 
 MAX_POINTS = 200
 DRAWN_FROM = 10

@@ -9,9 +9,10 @@ import numpy as np
 
 from fruitaudit.evaluation.calibration import BINS, bin_of, brier_per_image, ece_of_sums, log_loss_per_image
 from fruitaudit.evaluation.curves import Sweep
-from fruitaudit.evaluation.tally import Array, Tally
+from fruitaudit.evaluation.tally import Tally
 from fruitaudit.records.data import BoolArray, FloatArray, IntArray
 from fruitaudit.records.evaluation import Predictions
+from fruitaudit.statistics.bootstrap import Array
 from fruitaudit.statistics.groups import design_effect
 
 

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from fruitaudit.evaluation.tally import Array
 from fruitaudit.records.data import BoolArray, FloatArray, IntArray
+from fruitaudit.statistics.bootstrap import Array
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_matrix

@@ -11,8 +11,9 @@ import numpy as np
 from fruitaudit.evaluation.calibration import BINS, bin_of, ece_of_sums
 from fruitaudit.evaluation.facts import Facts
 from fruitaudit.evaluation.ranking import Ranking
-from fruitaudit.evaluation.tally import Array, Tally
+from fruitaudit.evaluation.tally import Tally
 from fruitaudit.records.data import FloatArray
+from fruitaudit.statistics.bootstrap import Array
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_matrix

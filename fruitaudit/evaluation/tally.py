@@ -7,14 +7,11 @@ for their intervals, so that both come from the same lines. NaN stands for a fig
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from fruitaudit.records.data import BoolArray
-
-Array = npt.NDArray[np.floating[Any]]
+from fruitaudit.statistics.bootstrap import Array
 
 
 @dataclass(frozen=True)

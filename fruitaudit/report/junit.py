@@ -1,4 +1,4 @@
-"""`junit.xml`: a test case a gate, so that a build server shows what passed, what failed and what was not computed."""
+"""`junit.xml`: one test case per gate; a build server shows what passed, what failed and what was not computed."""
 
 from __future__ import annotations
 

@@ -44,7 +44,7 @@ class TrustRow:
 
 
 @dataclass(frozen=True)
-class TestPanel:
+class TrustPanel:
     """One figure for every method. `zero` is the place of the line that counts, `against` what it stands for."""
 
     title: str
@@ -104,7 +104,7 @@ TestedMethods = list[tuple[MethodTrust, MethodVerdict]]
 
 def _panel(
     title: str, says: str, tested: TestedMethods, get: Get, ends: tuple[float, float], zero: float, against: str
-) -> TestPanel:
+) -> TrustPanel:
     """`ends` of the axis; where nothing lies below 0 it begins there."""
     quantities = [get(m) for m, _ in tested]
     low, high = ends
@@ -112,7 +112,7 @@ def _panel(
         low = 0.0
     ticks = tuple(((t - low) / (high - low), f"{t:g}".replace("-", "\u2212")) for t in (low, (low + high) / 2, high))
     rows = tuple(_row(m, v, q, low, high) for (m, v), q in zip(tested, quantities, strict=True))
-    return TestPanel(title, says, rows, ticks, (zero - low) / (high - low), against)
+    return TrustPanel(title, says, rows, ticks, (zero - low) / (high - low), against)
 
 
 def _least(q: Quantity) -> float:
@@ -166,7 +166,7 @@ def _height(correlation: float) -> float:
     return (1 - correlation) / 2
 
 
-def _gains(test: str, title: str, says: str, tested: TestedMethods) -> TestPanel:
+def _gains(test: str, title: str, says: str, tested: TestedMethods) -> TrustPanel:
     """Gain over the strongest control: the one that the method beats by least."""
 
     def least(m: MethodTrust) -> Quantity:
@@ -186,7 +186,7 @@ def _kinds(tested: TestedMethods) -> list[tuple[str, float]]:
     return list(dict.fromkeys((c.kind, c.strength) for m, _ in tested for c in m.changes))
 
 
-def _change(tested: TestedMethods, kind: str, strength: float) -> TestPanel:
+def _change(tested: TestedMethods, kind: str, strength: float) -> TrustPanel:
     def get(m: MethodTrust) -> Quantity:
         not_tried = NotRun("not tried with this method", "not_asked")
         return next((c.spearman for c in m.changes if (c.kind, c.strength) == (kind, strength)), not_tried)
@@ -198,7 +198,7 @@ def _change(tested: TestedMethods, kind: str, strength: float) -> TestPanel:
     )
 
 
-def _labels(tested: TestedMethods) -> list[TestPanel]:
+def _labels(tested: TestedMethods) -> list[TrustPanel]:
     """Only where a copy was trained on shuffled labels."""
     if not any(isinstance(m.label_randomization, Estimate) for m, _ in tested):
         return []
@@ -206,12 +206,12 @@ def _labels(tested: TestedMethods) -> list[TestPanel]:
     return [_panel("Shuffled labels", says, tested, lambda m: m.label_randomization, (-1, 1), 0, "nothing in common")]
 
 
-def _chance(tested: TestedMethods) -> list[TestPanel]:
+def _chance(tested: TestedMethods) -> list[TrustPanel]:
     return [_panel("Another seed", "likeness of the maps of two runs", tested, lambda m: m.seeds, (-1, 1), STEADY,
                    "chance decides below this")]  # fmt: skip
 
 
-def _classes(tested: TestedMethods) -> list[TestPanel]:
+def _classes(tested: TestedMethods) -> list[TrustPanel]:
     def own_tile(m: MethodTrust) -> Quantity:
         return m.grid_pointing.own if isinstance(m.grid_pointing, ControlComparison) else m.grid_pointing
 
@@ -223,7 +223,7 @@ def _classes(tested: TestedMethods) -> list[TestPanel]:
     ]  # fmt: skip
 
 
-def _edges(tested: TestedMethods) -> list[TestPanel]:
+def _edges(tested: TestedMethods) -> list[TrustPanel]:
     def trained(m: MethodTrust) -> Quantity:
         return m.edges if isinstance(m.edges, NotRun) else m.edges.trained
 
@@ -237,7 +237,7 @@ def _edges(tested: TestedMethods) -> list[TestPanel]:
     ]
 
 
-def _objects(tested: TestedMethods) -> list[TestPanel]:
+def _objects(tested: TestedMethods) -> list[TrustPanel]:
     """Where masks exist: share of the evidence on the object, and hits of the highest value."""
     if not any(not isinstance(m.localization, NotRun) for m, _ in tested):
         return []

@@ -25,7 +25,7 @@ from fruitaudit.trust.deletion import deletion, insertion
 from fruitaudit.trust.mosaics import Mosaics, make_mosaics
 from fruitaudit.trust.mu_fidelity import Effects, mu_fidelity, subset_effects
 from fruitaudit.trust.neighbours import neighbours
-from fruitaudit.trust.plan import OTHER_CHANGES, Allowance, TestBudget
+from fruitaudit.trust.plan import OTHER_CHANGES, Allowance, TrustBudget
 from fruitaudit.trust.road import road
 
 LOWER_IS_BETTER = frozenset({"deletion"})
@@ -40,7 +40,7 @@ class Bench:
     images: Images
     targets: Targets
     streams: Streams
-    budget: TestBudget
+    budget: TrustBudget
     reinitialisable: Callable[[], Reinitialisable]
     features: Callable[[FloatArray], FloatArray]
     _changed_images: dict[tuple[ChangeKind, float], ChangedImages] = field(default_factory=dict)

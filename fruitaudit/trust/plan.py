@@ -48,7 +48,7 @@ class Allowance:
 
 
 @dataclass(frozen=True)
-class TestBudget:
+class TrustBudget:
     """A level: `cheap` for methods of at most `cheap_passes` per explanation, `expensive` for the others.
 
     An expensive method's options are made smaller until an explanation takes about `most_passes`.
@@ -62,21 +62,21 @@ class TestBudget:
     most_passes: int = 200
 
 
-LEVELS: dict[TrustLevel, TestBudget] = {
-    "quick": TestBudget(
+LEVELS: dict[TrustLevel, TrustBudget] = {
+    "quick": TrustBudget(
         Allowance(16, 8, 3, 3, (0.02,), 1, 16, 4),
         Allowance(8, 8, 2, 0, (0.02,), 1, 8, 2),
         road_images=8,
         mosaics=8,
         most_passes=100,
     ),
-    "standard": TestBudget(
+    "standard": TrustBudget(
         Allowance(32, 16, 6, 6, (0.01, 0.02, 0.05), 2, 32, 8),
         Allowance(8, 8, 2, 0, (0.02,), 1, 8, 4),
         road_images=16,
         mosaics=12,
     ),
-    "full": TestBudget(
+    "full": TrustBudget(
         Allowance(100, 32, 12, 12, (0.01, 0.02, 0.05), 4, 64, 16),
         Allowance(32, 16, 6, 6, (0.01, 0.02, 0.05), 2, 32, 8),
         road_images=32,
@@ -95,7 +95,7 @@ class Trial:
     allowance: Allowance
 
 
-def trial(method: Method, model: WithScores, budget: TestBudget) -> Trial:
+def trial(method: Method, model: WithScores, budget: TrustBudget) -> Trial:
     """The method within the budget. Raises CannotExplain where it does not fit this model."""
     if reason := why_not_offered(method.registration, model):
         raise CannotExplain(reason)
@@ -173,7 +173,7 @@ def filling_seconds(methods: int, level: TrustLevel, *, images: int, shape: Shap
     return n_fills * SECONDS_PER_FILL * min(shape[0] * shape[1], road.MOST_PIXELS) / 10_000
 
 
-def _passes(tested: Trial, budget: TestBudget, model: WithScores, images: int, layers: int) -> Passes:
+def _passes(tested: Trial, budget: TrustBudget, model: WithScores, images: int, layers: int) -> Passes:
     share = tested.allowance
     n, few = (min(most, images) for most in (share.images, share.repeated))
     repeats = len(steps(_names(layers), cascading=share.cascading, independent=share.independent))
@@ -189,7 +189,7 @@ def _passes(tested: Trial, budget: TestBudget, model: WithScores, images: int, l
     return total
 
 
-def _shared(budget: TestBudget, images: int) -> Passes:
+def _shared(budget: TrustBudget, images: int) -> Passes:
     n = min(budget.cheap.images, images)
     changes = 2 * (len({*budget.cheap.noise, *budget.expensive.noise}) + len(OTHER_CHANGES))
     shared = Passes(forward=n * (1 + mu_fidelity.SUBSETS + 1 + changes + 1) + budget.mosaics * 5)

@@ -33,14 +33,14 @@ from fruitaudit.records.trust import MethodTrust
 from fruitaudit.trust import axes
 from fruitaudit.trust.bench import FAITHFULNESS, LOWER_IS_BETTER, Bench
 from fruitaudit.trust.completeness import completeness
-from fruitaudit.trust.plan import Allowance, TestBudget
+from fruitaudit.trust.plan import Allowance, TrustBudget
 from fruitaudit.trust.subject import Subject
 
 SIDE, OBJECT, N = 24, 10, 16
 COLOURS = np.array([[1, 1, 1], [1, -1, -1], [-1, 1, -1], [-1, -1, 1]])
 """White, red, green and blue, seen from grey: each speaks against the three others."""
 ALLOWANCE = Allowance(N, N, 2, 2, (0.02,), 3, 64, N)
-BUDGET = TestBudget(ALLOWANCE, ALLOWANCE, road_images=N, mosaics=12)
+BUDGET = TrustBudget(ALLOWANCE, ALLOWANCE, road_images=N, mosaics=12)
 RIGHT, INVERTED, NOISE, DICE, EDGES = Right(), Right(sign=-1.0), Noise(), Dice(), Edges()
 SHARE = (OBJECT / SIDE) ** 2
 
