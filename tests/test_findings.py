@@ -225,5 +225,5 @@ def test_empty_maps_are_said() -> None:
 
 
 def test_share_says_why_there_is_no_number() -> None:
-    assert NotRun("no image").text(share=True) == "not computed: no image"
+    assert NotRun("no image", "not_computed").text(share=True) == "not computed: no image"
     assert Estimate(0.5, 4, 0.15, 0.85, 2, "Wilson").text(share=True) == "50.0 % (2 of 4; 95 % interval 15.0–85.0 %)"

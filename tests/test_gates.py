@@ -23,8 +23,8 @@ HITS = (18, 1, 16, 0, 20)
 
 
 def row(name: str, hits: int, support: int = 20) -> ClassRow:
-    recall: Quantity = wilson(hits, support) if support else NotRun("no image of this class")
-    precision: Quantity = wilson(hits, hits + 5) if hits else NotRun("never predicted")
+    recall: Quantity = wilson(hits, support) if support else NotRun("no image of this class", "not_computed")
+    precision: Quantity = wilson(hits, hits + 5) if hits else NotRun("never predicted", "not_computed")
     auc = Estimate(0.9, 100, 0.85, 0.95, interval="stratified bootstrap, 1000 resamples")
     return ClassRow(name, support, hits + 5, hits, precision, recall, auc, auc, auc)
 
@@ -39,7 +39,7 @@ EVALUATION = SplitEvaluation(
         "no_information_rate": Estimate(0.2, 100, successes=20, note="no interval, it describes the split"),
         "ece": Estimate(float("nan"), 100, 0.1, 0.2),
         "brier": Estimate(0.5, 100, float("nan"), 0.6),
-        "mcc": NotRun("undefined where all are called one class"),
+        "mcc": NotRun("undefined where all are called one class", "not_computed"),
     },
     classes=tuple(row(name, hits) for name, hits in zip(NAMES, HITS, strict=True)),
     averages=(),
@@ -305,7 +305,7 @@ def test_what_can_be_seen_before_the_audit(gate: str, message: str) -> None:
 @pytest.mark.parametrize(
     ("gate", "min_support", "code"),
     [
-        ("accuracy[store][device=phone] >= 0", 0, "not_computed"),
+        ("accuracy[store][device=phone] >= 0", 0, "not_applicable"),
         ("accuracy[store] >= baseline - 1", 0, "no_baseline"),
         ("recall[store][Banana] >= 0", 21, "too_few_images"),
         ("recall[store][*] >= 0", 21, "too_few_images"),

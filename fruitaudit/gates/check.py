@@ -30,7 +30,7 @@ def check_gates(gates: Sequence[GateSettings], class_names: Sequence[str], metho
 def unsupported(gate: FigureGate) -> NotRun | None:
     """What the gate asks for that no audit computes yet."""
     if gate.slice is not None:
-        return NotRun(f"figures of a slice are not computed yet; leave out [{gate.slice.column}=...]")
+        return NotRun(f"figures of a slice are not computed yet; leave out [{gate.slice.column}=...]", "not_applicable")
     if isinstance(gate.bound, Baseline):
         return NotRun("figures are not compared with a baseline yet; write a number in its place", "no_baseline")
     return None

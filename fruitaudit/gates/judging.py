@@ -19,7 +19,7 @@ from fruitaudit.records.judgement import GateResult, GateState, Verdict
 from fruitaudit.records.states import NotRun, Quantity
 from fruitaudit.records.trust import TrustReport
 
-_UNTESTED = NotRun("the explanations were not tested")
+_UNTESTED = NotRun("the explanations were not tested", "off")
 
 
 def judge(
@@ -52,7 +52,7 @@ def _judge_figure(
         return _single(settings, gate, Unjudged(_one_class(gate), reason))
     evaluation = measured[gate.split]
     if gate.class_name is None:
-        quantity = evaluation.metrics.get(gate.metric, NotRun(f"{gate.metric} was not computed"))
+        quantity = evaluation.metrics.get(gate.metric, NotRun(f"{gate.metric} was not computed", "not_asked"))
         return _single(settings, gate, _case(settings, gate, "", quantity, evaluation.n))
     images = [(row.name, row.support) for row in evaluation.classes]
     names = {name for name, _ in classes_judged(gate, images)}
@@ -79,7 +79,7 @@ def _not_run(
     if reason := unsupported(gate):
         return reason
     if gate.split not in measured or gate.split not in summaries:
-        return NotRun(f"split {gate.split} was not evaluated")
+        return NotRun(f"split {gate.split} was not evaluated", "not_found")
     split = summaries[gate.split]
     return too_many_bad(split.n_found, len(split.bad), split.name, max_bad_share)
 
@@ -95,7 +95,7 @@ def _case(settings: GateSettings, gate: FigureGate, name: str, quantity: Quantit
         return Unjudged(name, reason)
     value = {"value": quantity.value, "lower": quantity.low, "upper": quantity.high}[settings.on]
     if value is None:
-        return Unjudged(name, quantity.no_interval or NotRun(quantity.note or "it has no interval"))
+        return Unjudged(name, quantity.no_interval or NotRun(quantity.note or "it has no interval", "undefined"))
     if not isfinite(value):
         return Unjudged(name, NotRun("the figure is not a finite number", "undefined"))
     return Judged(name, quantity, settings.on, value, gate.holds(value))

@@ -16,7 +16,9 @@ def judge_reading(settings: GateSettings, gate: ExplanationGate, trust: TrustRep
     tested = {method.method: method for method in trust.methods}
     method = tested.get(gate.method)
     if not isinstance(method, MethodTrust):
-        return _not_run(settings, gate, method.reason if method else NotRun("it was not among the methods tested"))
+        return _not_run(
+            settings, gate, method.reason if method else NotRun("it was not among the methods tested", "not_asked")
+        )
     if isinstance(gate.least, float):
         return _judge_gain(settings, gate, gate.least, method)
     verdict = next(verdict for verdict in trust.verdicts if verdict.method == gate.method)
@@ -36,7 +38,7 @@ def _judge_gain(settings: GateSettings, gate: ExplanationGate, least: float, met
         return _not_run(settings, gate, gain)
     value = {"value": gain.value, "lower": gain.low, "upper": gain.high}[settings.on]
     if value is None:
-        return _not_run(settings, gate, NotRun(gain.note or "it has no interval"))
+        return _not_run(settings, gate, NotRun(gain.note or "it has no interval", "undefined"))
     state: GateState = "pass" if OPERATORS[gate.op][0](value, least) else "fail"
     interval = "" if gain.low is None or gain.high is None else f"; 95 % interval {gain.low:.3f} to {gain.high:.3f}"
     sentence = (
@@ -55,7 +57,7 @@ def smallest_gain(method: MethodTrust) -> tuple[str, str, Quantity]:
         else:
             candidates.append((test, "every control", comparison))
     if not candidates:
-        return "", "", NotRun("no test of faithfulness was made")
+        return "", "", NotRun("no test of faithfulness was made", "not_computed")
     return min(candidates, key=lambda entry: entry[2].value if isinstance(entry[2], Estimate) else float("-inf"))
 
 

@@ -50,7 +50,7 @@ def agreement(ratings: DoubleArray, pictures: IntArray, strata: IntArray, stream
     units = coincidences(ratings)
     repeated = units.sum(axis=(1, 2)) > 0
     if repeated.sum() < 2:
-        return NotRun(f"{'no map was' if not repeated.any() else 'only one map was'} rated twice")
+        return NotRun(f"{'no map was' if not repeated.any() else 'only one map was'} rated twice", "too_few_images")
     rated_pictures = np.unique(pictures[repeated])
     by_picture = np.stack([units[pictures == picture].sum(axis=0) for picture in rated_pictures])
     value = float(alpha(by_picture.sum(axis=0)))

@@ -100,7 +100,7 @@ class _Table:
     def over_pictures(self, scores: DoubleArray, otherwise: str) -> Quantity:
         """The mean of what is known, with its interval."""
         finite = scores[np.isfinite(scores)]
-        return mean_over_images(finite, self.streams) if len(finite) else NotRun(otherwise)
+        return mean_over_images(finite, self.streams) if len(finite) else NotRun(otherwise, "no_images")
 
     @property
     def _all(self) -> range:

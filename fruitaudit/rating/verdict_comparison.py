@@ -66,7 +66,9 @@ def _comparison(
     compared = [k for k, method in enumerate(methods) if method in values_of and has_enough[k]]
     if len(compared) < LEAST_METHODS:
         coverage = f"{len(compared)} methods have this figure and ratings on {LEAST_PICTURES} pictures"
-        return Comparison(figure, len(compared), NotRun(f"{coverage}, and an order takes {LEAST_METHODS}"))
+        return Comparison(
+            figure, len(compared), NotRun(f"{coverage}, and an order takes {LEAST_METHODS}", "too_few_images")
+        )
     values = np.array([values_of[methods[k]] for k in compared])
     return Comparison(figure, len(compared), _correlation(gains[:, compared], values, strata, streams))
 

@@ -34,7 +34,7 @@ class NotRun:
     """What could not be computed, in a sentence and as a code. Its own state: never a pass, never zero."""
 
     reason: str
-    code: NotRunCode = "not_computed"
+    code: NotRunCode
     state: Literal["not_run"] = "not_run"
 
     def text(self, *, share: bool | None = None) -> str:

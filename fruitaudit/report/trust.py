@@ -174,7 +174,7 @@ def _gains(test: str, title: str, says: str, tested: TestedMethods) -> TrustPane
         if not isinstance(comparison, ControlComparison):
             return comparison
         gains = [gain for gain in comparison.gains.values() if isinstance(gain, Estimate)]
-        return min(gains, key=lambda g: g.value) if gains else NotRun("no control could be compared")
+        return min(gains, key=lambda g: g.value) if gains else NotRun("no control could be compared", "not_computed")
 
     measured = [q for m, _ in tested if isinstance(q := least(m), Estimate)]
     reach = max((abs(end) for q in measured for end in (q.value, q.low, q.high) if end is not None), default=1.0)

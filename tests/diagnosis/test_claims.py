@@ -54,7 +54,7 @@ def test_claims_are_judged_by_intervals(claim: str, state: str) -> None:
 
 
 def test_what_could_not_be_measured_is_not_refuted() -> None:
-    unmeasured = EffectNotRun("noise", "Noise", "toward_field", "test", NotRun("no masks"))
+    unmeasured = EffectNotRun("noise", "Noise", "toward_field", "test", NotRun("no masks", "not_computed"))
     [result] = judge_claims([parse_claim("cause: camera")], {}, [gap(scale=0.55)], [unmeasured])
     assert result.state == "undecided"
     assert "no masks" in result.sentence

@@ -43,7 +43,7 @@ def test_a_rater_who_knows(audit) -> None:
     assert figures(ratings)["verdict"].value == pytest.approx(1)
     assert figures(ratings)["faithfulness"].value == pytest.approx(1)
     assert figures(ratings)["verdict"].value <= 1
-    assert figures(ratings)["on_object"] == NotRun("the method failed")
+    assert figures(ratings)["on_object"] == NotRun("the method failed", "not_computed")
     assert {q.value for q in ratings.above_controls.values()} == {1.0}
     assert rows["occlusion"].above_controls.value == 1
     assert ratings.raters[0].themselves.value == 1
@@ -101,14 +101,14 @@ def test_half_a_sheet_is_counted_and_read(audit) -> None:
     ratings = measured(audit, audit.answer("Half", half))
     rater = ratings.raters[0]
     assert (rater.rated, rater.unsure, rater.missing) == (len(rated_ids) - 1, 1, len(sheet.panels) - len(rated_ids))
-    assert rater.themselves == NotRun("no map was rated twice")
+    assert rater.themselves == NotRun("no map was rated twice", "too_few_images")
     assert by_method(ratings)["saliency"].rating.value == 5
     assert by_method(ratings)["saliency"].rating.n < 10
 
 
 def test_an_empty_sheet_computes_nothing_and_says_so(audit) -> None:
     ratings = measured(audit, audit.answer("Nobody", lambda _: "missing"))
-    assert {row.rating for row in ratings.sources} == {NotRun("no map of it was rated")}
+    assert {row.rating for row in ratings.sources} == {NotRun("no map of it was rated", "no_images")}
     assert {q.reason for q in ratings.above_controls.values()} == {
         "no picture has both a rated map and a rated control"
     }
@@ -119,7 +119,7 @@ def test_a_method_of_which_nothing_can_be_shown_is_told(audit) -> None:
     for group in ("missed", "seen"):
         (audit.path / f"attributions/{group}/occlusion.npz").write_bytes(b"damaged")
     row = by_method(measured(audit, audit.answer("Ada", knowing)))["occlusion"]
-    assert (row.rating, row.left_out) == (NotRun("no map of it was rated"), 10)
+    assert (row.rating, row.left_out) == (NotRun("no map of it was rated", "no_images"), 10)
 
 
 def test_two_raters_are_averaged_and_compared(audit) -> None:
@@ -143,8 +143,8 @@ def test_repeats_count_towards_the_mean_of_their_picture_alone(audit) -> None:
 
 def test_without_trust_there_is_nothing_to_compare_with(audit) -> None:
     answers = audit.answer("Ada", knowing)
-    audit.change(trust=NotRun("trust is off"))
-    assert set(figures(measured(audit, answers)).values()) == {NotRun("trust is off")}
+    audit.change(trust=NotRun("trust is off", "not_computed"))
+    assert set(figures(measured(audit, answers)).values()) == {NotRun("trust is off", "not_computed")}
 
 
 def test_methods_are_compared_on_the_pictures_that_they_share_with_the_controls(audit) -> None:

@@ -49,7 +49,7 @@ def make_evaluation(predictions: Predictions) -> SplitEvaluation:
     n, hits = len(labels), int((labels == predicted).sum())
     confusion = np.zeros((3, 3), int)
     np.add.at(confusion, (labels, predicted), 1)
-    gap = NotRun("no images were called this class")
+    gap = NotRun("no images were called this class", "not_computed")
     classes = tuple(
         ClassRow(
             name,
@@ -74,7 +74,7 @@ def make_evaluation(predictions: Predictions) -> SplitEvaluation:
             "no_information_rate": share(n // 3, n),
             "top2_accuracy": share(n, n),
             "log_loss": Estimate(1.25, n, 1.0, 1.5, interval="stratified bootstrap"),
-            "auc_macro": NotRun("class two has no images"),
+            "auc_macro": NotRun("class two has no images", "not_computed"),
         },
         classes=classes,
         averages=(AverageRow("macro", share(hits, n), share(hits, n), share(hits, n)),),
@@ -82,7 +82,7 @@ def make_evaluation(predictions: Predictions) -> SplitEvaluation:
         roc=(Curve("micro", (0.0, 1.0), (0.0, 1.0), n), *curves),
         precision_recall=curves,
         reliability=(
-            ReliabilityBin(0.0, 0.5, 0, None, NotRun("no images")),
+            ReliabilityBin(0.0, 0.5, 0, None, NotRun("no images", "not_computed")),
             ReliabilityBin(0.5, 1.0, n, 0.8, share(hits, n)),
         ),
         coverage=Curve("coverage", (0.1, 1.0), (1.0, hits / n), n),
@@ -147,7 +147,9 @@ def _explanations(out: Path, ids: tuple[str, ...]) -> tuple[ExplanationRow | Exp
         _row("blank", signed=False, scale=0.0, ids=ids, empty=ids),
         _row("lime", signed=True, scale=0.5, ids=ids, kind="segments", diagnostics={"r2": (0.5, None, 0.25)}),
         _row("gone", signed=False, scale=1.0, ids=ids),
-        ExplanationNotRun("missed", "grad_cam_pp", "Grad-CAM++", NotRun("no layer has a spatial activation")),
+        ExplanationNotRun(
+            "missed", "grad_cam_pp", "Grad-CAM++", NotRun("no layer has a spatial activation", "not_computed")
+        ),
     )
 
 
@@ -179,7 +181,9 @@ def _gates(store: SplitEvaluation) -> tuple[GateResult, ...]:
         GateResult("accuracy[store] >= 0.9", "fail", "fail", accuracy, "Accuracy is 25.0 % (3 of 12).", "20 images."),
         GateResult("recall[store][*] >= 0.7", "fail", "warn", accuracy, "Worst is " + SCRIPT, ""),
         GateResult("accuracy[test] >= 0.9", "pass", "fail", accuracy, "Accuracy is 100.0 %.", ""),
-        GateResult("auc[store][x] > 1", "not_run", "fail", NotRun("no class x"), "There is no class x.", ""),
+        GateResult(
+            "auc[store][x] > 1", "not_run", "fail", NotRun("no class x", "not_computed"), "There is no class x.", ""
+        ),
     )
 
 

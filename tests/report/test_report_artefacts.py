@@ -17,7 +17,7 @@ def test_results_and_run_come_back_as_they_were(folder):
     accuracy = results.evaluations[1].metrics["accuracy"]
     assert isinstance(accuracy, Estimate)
     assert (accuracy.value, accuracy.successes, accuracy.n) == (0.25, 3, 12)
-    assert results.evaluations[1].metrics["auc_macro"] == NotRun("class two has no images")
+    assert results.evaluations[1].metrics["auc_macro"] == NotRun("class two has no images", "not_computed")
     assert results.explanations[0].options == {"steps": 25, "kernel": None}
     assert type(results.explanations[0].options["steps"]) is int
     before = (folder / "results.json").read_bytes(), (folder / "run.json").read_bytes()

@@ -57,7 +57,7 @@ def gap(*shares: GapShare, recomposition: float = 0.01, field: float = 0.25, nam
     checks = (
         GapCheck("recomposition", True, estimate(recomposition), "cutting out costs little"),
         GapCheck("confusions", False, estimate(-0.1), f"confused otherwise {SCRIPT}"),
-        GapCheck("control", None, NotRun("one image per class"), "no other photo of the class"),
+        GapCheck("control", None, NotRun("one image per class", "not_computed"), "no other photo of the class"),
     )
     return Decomposition(
         "test", name, estimate(0.95), estimate(field), estimate(0.95 - field), estimate(transformed),
@@ -84,8 +84,12 @@ EFFECTS = (
     effect("light", "toward_field", "test", 0.95, 0.85),
     dataclasses.replace(effect("light", "undo_in_field", "store", 0.25, 0.29), notes=("where it lies was guessed",)),
     effect("scale", "toward_field", "test", 0.95, 0.15),
-    EffectNotRun("scale", "Scale", "undo_in_field", "store", NotRun("there are no sure masks"), "store"),
-    EffectNotRun("noise", "Noise", "toward_field", "test", NotRun("flat parts are no noisier"), "store"),
+    EffectNotRun(
+        "scale", "Scale", "undo_in_field", "store", NotRun("there are no sure masks", "not_computed"), "store"
+    ),
+    EffectNotRun(
+        "noise", "Noise", "toward_field", "test", NotRun("flat parts are no noisier", "not_computed"), "store"
+    ),
     effect("grey", "probe", "test", 0.95, 0.2),
 )
 TRIALS = (
@@ -98,12 +102,12 @@ FULL = Diagnosis(
         DataCheck("duplicates across", "test", 120, 60, f"60 of 120 repeat {SCRIPT}.", ("image", "repeats"),
                 ((SCRIPT, "b.png"),), other="train"),
         DataCheck("odd files", "test", 120, 0, "Of 120 images, odd ones: none."),
-        DataCheckNotRun("shared groups", "test", NotRun("test has no group_id"), "train"),
+        DataCheckNotRun("shared groups", "test", NotRun("test has no group_id", "not_computed"), "train"),
     ),
     shifts=(
         Shift("contrast", "deviation", "test", "store", 52.0, 48.0, estimate(-0.5)),
         Shift("width", "pixels", "test", "store", 100.0, 348.0, estimate(24.5)),
-        Shift("object share", "share", "test", "store", 0.4, None, NotRun("fewer than three images")),
+        Shift("object share", "share", "test", "store", 0.4, None, NotRun("fewer than three images", "not_computed")),
         *(Shift(f"property {i}", "x", "test", "store", 1.0, 2.0, estimate(0.1 * i)) for i in range(6)),
     ),
     feature_shifts=(FeatureShift("test", "store", estimate(0.97), ("test/unseen.png",), ()),),
@@ -121,12 +125,12 @@ FULL = Diagnosis(
     attacks=(AttackCurve("PGD", "Linf", "test", (0.0, 1 / 255, 4 / 255),
                          (estimate(0.95), estimate(0.5), estimate(0.1)), estimate(1 / 255, 0)),
              AttackCurve("FGSM", "Linf", "test", (0.0, 4 / 255), (estimate(0.95), estimate(0.7)),
-                         NotRun("more than half of the right answers hold at every strength tried"))),
+                         NotRun("more than half of the right answers hold at every strength tried", "not_computed"))),
     claims=(ClaimResult(f"cause: {SCRIPT}", "refuted", "light explains 10 points of 70"),),
     findings=(),
     not_run=(
-        ExperimentNotRun("labels", NotRun("the model has no dense layer"), "train"),
-        ExperimentNotRun("attacks", NotRun("it has no gradient")),
+        ExperimentNotRun("labels", NotRun("the model has no dense layer", "not_computed"), "train"),
+        ExperimentNotRun("attacks", NotRun("it has no gradient", "not_computed")),
     ),
 )  # fmt: skip
 EMPTY = dataclasses.replace(
@@ -221,7 +225,9 @@ def test_the_waterfall_is_drawn_with_words_and_hatches_what_does_not_count(show)
 def test_each_share_stands_beside_what_another_disturbance_of_its_size_costs(show):
     table = re.search(r'<table class="grid-table shares".*?</table>', show(FULL), re.S)[0]
     assert table.count('<span class="value">7.0</span><span class="between">5.0 to 9.0</span>') == len(SHARES)
-    unmeasured = dataclasses.replace(GAP, shares=tuple(dataclasses.replace(s, control=NotRun("old")) for s in SHARES))
+    unmeasured = dataclasses.replace(
+        GAP, shares=tuple(dataclasses.replace(s, control=NotRun("old", "not_computed")) for s in SHARES)
+    )
     assert '<td class="figure">–</td>' in show(dataclasses.replace(FULL, decompositions=(unmeasured,)))
 
 
@@ -349,7 +355,7 @@ def test_attacks_stand_beside_the_pertinent_negative_of_the_same_image(show, fol
     ways = (
         Turn("PGD, L2", "diagnosis/one.png", "Pear", 12.5, 0.4321, 3 / 255),
         Turn("Pertinent negative (cem)", "diagnosis/gone.png", SCRIPT, 1274.6, 1.5, 0.25),
-        TurnNotFound("PGD, Linf", NotRun("no change of the strengths tried turned the answer")),
+        TurnNotFound("PGD, Linf", NotRun("no change of the strengths tried turned the answer", "not_computed")),
     )
     html = show(dataclasses.replace(FULL, turned=(Turned("test/1", SCRIPT, SCRIPT, "diagnosis/one.png", ways),)))
     row = re.search(r'<div class="turned".*?\n</div>', html, re.S)[0]
@@ -362,7 +368,7 @@ def test_attacks_stand_beside_the_pertinent_negative_of_the_same_image(show, fol
 
 
 def test_without_cem_the_report_says_what_to_add(show):
-    reason = NotRun("no explained image has a pertinent negative; add cem to methods")
+    reason = NotRun("no explained image has a pertinent negative; add cem to methods", "not_computed")
     html = show(dataclasses.replace(FULL, not_run=(ExperimentNotRun("pertinent_negatives", reason),)))
     assert "<b>Pertinent negatives</b>: no explained image has a pertinent negative; add cem to methods" in html
     assert 'class="turned"' not in html
@@ -375,7 +381,7 @@ def test_what_a_user_wrote_is_escaped(show):
 
 
 def test_without_experiments_the_section_says_why(show):
-    html = show(NotRun(f"the config of {SCRIPT} says diagnosis: off"))
+    html = show(NotRun(f"the config of {SCRIPT} says diagnosis: off", "not_computed"))
     assert "This report does not say why the model fails: the config of &lt;script&gt;" in html
     assert SCRIPT not in html
     assert "<svg" not in html
@@ -384,7 +390,8 @@ def test_without_experiments_the_section_says_why(show):
 def test_without_a_gap_the_reason_comes_first(show):
     html = show(
         dataclasses.replace(
-            EMPTY, not_run=(ExperimentNotRun("decomposition", NotRun("there is no gap to divide"), "store"),)
+            EMPTY,
+            not_run=(ExperimentNotRun("decomposition", NotRun("there is no gap to divide", "not_computed"), "store"),),
         )
     )
     assert '<p class="lead">There is no gap to divide.</p>' in html

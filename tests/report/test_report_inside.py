@@ -173,7 +173,9 @@ def test_neighbours_are_named_with_their_distance(show):
 
 def test_what_did_not_run_on_the_model_says_so(folder):
     results = load_results(folder)
-    reason = ExplanationNotRun(OF_THE_MODEL, "filters", "Filters", NotRun("the model has no convolution"))
+    reason = ExplanationNotRun(
+        OF_THE_MODEL, "filters", "Filters", NotRun("the model has no convolution", "not_computed")
+    )
     save_results(folder, dataclasses.replace(results, explanations=(reason,)))
     assert "the model has no convolution" in section(open_folder(folder))
 

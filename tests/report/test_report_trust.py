@@ -31,7 +31,7 @@ BAD = replace(
     title=SCRIPT,
     faithfulness={},
     randomization=GONE,
-    changes=changes(jpeg=NotRun(f"why {SCRIPT}")),
+    changes=changes(jpeg=NotRun(f"why {SCRIPT}", "not_computed")),
     seeds=GONE,
     other_class=GONE,
     telling=Estimate(0.2, 32),
@@ -73,7 +73,7 @@ def test_methods_stand_in_the_order_of_their_verdicts() -> None:
 
 
 def test_what_the_user_gave_is_escaped_and_every_reason_is_told() -> None:
-    page = render(report(BAD, GOOD, TrustNotRun("x", "X", NotRun(f"it {SCRIPT} failed"))))
+    page = render(report(BAD, GOOD, TrustNotRun("x", "X", NotRun(f"it {SCRIPT} failed", "not_computed"))))
     assert SCRIPT not in page
     assert "was not tested: it &lt;script&gt;" in page
     assert page.count("not run") > 5
@@ -124,7 +124,7 @@ def test_costs_are_told_where_the_run_has_them() -> None:
 
 
 def test_an_empty_report_says_so() -> None:
-    page = render(report(TrustNotRun("x", "X", NotRun("there are no images"))))
+    page = render(report(TrustNotRun("x", "X", NotRun("there are no images", "not_computed"))))
     assert "No method gave maps that could be tested." in page
     assert "there are no images" in page
 

@@ -16,7 +16,7 @@ def test_a_figure_stands_with_denominator_and_interval():
     assert plain(words.quantity(accuracy)) == "15.3 % (49 of 320; 95 % interval 11.8–19.7 %)"
     assert plain(words.quantity(Estimate(0.0967, 320, 0.05, 0.14))) == "0.097 (320 images; 95 % interval 0.050–0.140)"
     assert plain(words.quantity(Estimate(0.5, 10), share=True)) == "50.0 % (10 images)"
-    assert words.quantity(NotRun("no class x")) == "not computed: no class x"
+    assert words.quantity(NotRun("no class x", "not_computed")) == "not computed: no class x"
 
 
 @pytest.mark.parametrize(

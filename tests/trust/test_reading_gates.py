@@ -56,9 +56,12 @@ def test_faithfulness_is_the_smallest_gain_over_any_control() -> None:
 def test_what_was_not_tested_is_not_run() -> None:
     incomplete = replace(GOOD, faithfulness={"deletion": comparison(0.3), "road": GONE})
     assert state(f"faithfulness[{NAME}] >= -1", report(incomplete)) == "not_run"
-    assert state(f"verdict[{NAME}] == read", NotRun("trust: off")) == "not_run"
+    assert state(f"verdict[{NAME}] == read", NotRun("trust: off", "not_computed")) == "not_run"
     assert state("verdict[lime] == read", report(GOOD)) == "not_run"
-    assert state("verdict[lime] == read", report(TrustNotRun("lime", "LIME", NotRun("it failed")))) == "not_run"
+    assert (
+        state("verdict[lime] == read", report(TrustNotRun("lime", "LIME", NotRun("it failed", "not_computed"))))
+        == "not_run"
+    )
     assert judge([GateSettings(gate="verdict[lime] == read")], [], [], 0.01, report(GOOD))[1].exit_code == 3
 
 

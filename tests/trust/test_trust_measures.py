@@ -303,7 +303,7 @@ def test_an_edge_detector_is_found_out() -> None:
     detector = edge_likeness(edges, edges * 2, edges, STREAMS)
     assert detector.trained.value == pytest.approx(1)
     assert detector.difference.value == pytest.approx(0)
-    noise = edge_likeness(edges, chance(photos), NotRun("no copy"), STREAMS)
+    noise = edge_likeness(edges, chance(photos), NotRun("no copy", "not_computed"), STREAMS)
     assert abs(noise.trained.value) < 0.1
     assert isinstance(noise.difference, NotRun)
 

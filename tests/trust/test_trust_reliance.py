@@ -42,7 +42,7 @@ def stored() -> tuple[np.ndarray, dict[str, np.ndarray]]:
 def test_the_right_map_has_nothing_on_the_background_the_inverse_all_and_noise_its_share(stored) -> None:
     masks, maps = stored
     rows = [row("right"), row("beside"), row("noise"), row("empty"), row("right", "other"),
-            ExplanationNotRun("missed", "gone", "Gone", NotRun("it failed"))]  # fmt: skip
+            ExplanationNotRun("missed", "gone", "Gone", NotRun("it failed", "not_computed"))]  # fmt: skip
     names = ("right", "beside", "noise", "empty", "gone", "not asked")
     result = reliance(GROUP, names, rows, masks, lambda r: maps[r.file], STREAMS)
     assert result is not None
@@ -56,7 +56,7 @@ def test_the_right_map_has_nothing_on_the_background_the_inverse_all_and_noise_i
     assert isinstance(noise, Estimate)
     assert noise.low < share < noise.high
     assert isinstance(result.background["empty"], NotRun)
-    assert result.background["gone"] == NotRun("it failed")
+    assert result.background["gone"] == NotRun("it failed", "not_computed")
 
 
 def test_images_without_a_mask_do_not_count_and_groups_without_any_are_left_out(stored) -> None:

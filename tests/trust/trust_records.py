@@ -7,7 +7,7 @@ from fruitaudit.records.states import Estimate, NotRun
 from fruitaudit.records.trust import ControlComparison, Depth, EdgeLikeness, MethodTrust, Randomization, StabilityRow
 from fruitaudit.trust.controls import CONTROLS
 
-GONE = NotRun("the method failed")
+GONE = NotRun("the method failed", "not_computed")
 
 
 def at(value, half=0.05, n=32):
