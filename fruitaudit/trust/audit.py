@@ -16,7 +16,7 @@ from fruitaudit.audit.steps import StepProgress
 from fruitaudit.config.schema import Config
 from fruitaudit.models.base import WithScores
 from fruitaudit.providers.registry import build
-from fruitaudit.records.data import FloatArray
+from fruitaudit.records.data import Background, FloatArray
 from fruitaudit.records.evaluation import Predictions
 from fruitaudit.records.explanations import ExplanationRow, Group
 from fruitaudit.records.states import NotRun
@@ -66,22 +66,25 @@ def trust_of(
     n_background = max(background_of(method) for method in methods.values())
     images = replace(images, background=explainer.background(n_background) if n_background else None)
     classifier, level = explainer.opened.classifier, config.trust
+    targets = targets_of(config.target, source, image_rows)
+    shuffled_from = explainer.background(LABELLED) if config.trust_labels else None
     key = {
         "model": classifier.sha256,
         "images": explainer.fingerprint(images),
         "methods": {name: asdict(method) for name, method in methods.items()},  # type: ignore[call-overload]
-        "target": config.target,
+        "targets": (targets.classes.tolist(), None if targets.against is None else targets.against.tolist()),
         "seed": explainer.streams.seed,
         "level": level,
-        "labels": config.trust_labels,
+        "shuffled from": (config.trust_labels, explainer.fingerprint(replace(images, background=shuffled_from))),
         "code": trust_code(classifier, methods.values()),
     }
     costs: list[ExplanationCost] = []
 
     def make() -> TrustReport:
         trust_run: TrustRun = measure(
-            classifier, images, targets_of(config.target, source, image_rows), methods, explainer.streams, level,
-            class_names=explainer.opened.class_names, shuffled=_shuffled(config, explainer), advance=step.advance,
+            classifier, images, targets, methods, explainer.streams, level,
+            class_names=explainer.opened.class_names, shuffled=_shuffled(config, explainer, shuffled_from),
+            advance=step.advance,
         )  # fmt: skip
         costs.extend(trust_run.costs)
         return trust_run.report
@@ -106,11 +109,10 @@ def _reliance_of(
     return tuple(of_group for of_group in reliances if of_group is not None)
 
 
-def _shuffled(config: Config, explainer: Explainer) -> WithScores | NotRun:
+def _shuffled(config: Config, explainer: Explainer, background: Background | None) -> WithScores | NotRun:
     """A copy of the network that has learned wrong labels by heart, where the config asks for it."""
     if not config.trust_labels:
         return NOT_ASKED
-    background = explainer.background(LABELLED)
     if background is None:
         return NotRun("there is no split with role: reference, whose labels could be shuffled", "no_reference")
     return train_on_shuffled(explainer.opened.classifier, background.values, background.labels, explainer.streams)
