@@ -10,9 +10,9 @@ from fruitaudit.attribution.base import Method
 from fruitaudit.attribution.explain import explain
 from fruitaudit.attribution.sharing import Shared, sharing
 from fruitaudit.models.base import WithScores
-from fruitaudit.records.data import Images
+from fruitaudit.records.data import Arrays, Images
 from fruitaudit.records.explanations import Targets
-from fruitaudit.records.packing import Arrays, pack
+from fruitaudit.records.packing import pack
 from fruitaudit.records.states import NotRun
 from fruitaudit.runtime.streams import Streams
 

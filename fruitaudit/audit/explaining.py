@@ -23,7 +23,7 @@ from fruitaudit.config.schema import Config, MethodSettings
 from fruitaudit.data.masks import read_masks
 from fruitaudit.data.stream import read_images
 from fruitaudit.providers.registry import build, explains_of
-from fruitaudit.records.data import Background, FloatArray, Images, IntArray
+from fruitaudit.records.data import Arrays, Background, FloatArray, Images, IntArray
 from fruitaudit.records.evaluation import Predictions
 from fruitaudit.records.explanations import (
     KINDS,
@@ -38,7 +38,7 @@ from fruitaudit.records.explanations import (
     TargetRule,
     Targets,
 )
-from fruitaudit.records.packing import Arrays, unpack
+from fruitaudit.records.packing import unpack
 from fruitaudit.records.states import NotRun
 from fruitaudit.runtime.cache import StageCache
 from fruitaudit.runtime.files import write_arrays

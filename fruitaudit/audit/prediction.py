@@ -17,9 +17,8 @@ from fruitaudit.audit.opening import Opened
 from fruitaudit.data.splits import Split
 from fruitaudit.data.stream import StreamSummary, stream
 from fruitaudit.errors import DataError
-from fruitaudit.records.data import BadFile, ColourNote, SplitSummary
+from fruitaudit.records.data import Arrays, BadFile, ColourNote, SplitSummary
 from fruitaudit.records.evaluation import Predictions
-from fruitaudit.records.packing import Arrays
 from fruitaudit.runtime.cache import StageCache
 
 SMALLEST = 2.0**-125

@@ -11,9 +11,8 @@ import numpy as np
 import numpy.typing as npt
 
 from fruitaudit.records import evidence, explanations
+from fruitaudit.records.data import Arrays
 from fruitaudit.records.explanations import Explanation
-
-Arrays = dict[str, npt.NDArray[Any]]
 
 LAYOUT = "layout"
 """Name of the array that says, as JSON, how the others make up the record."""
