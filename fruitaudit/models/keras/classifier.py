@@ -24,7 +24,7 @@ from fruitaudit.models.keras.load import LoadedNetwork, load_network
 from fruitaudit.models.keras.memory import bytes_per_image
 from fruitaudit.models.keras.reinitialise import ReinitialisableCopy
 from fruitaudit.models.keras.savedmodel import HIDES, hides_layers
-from fruitaudit.models.keras.shapes import input_shape_of
+from fruitaudit.models.keras.shapes import input_shape_of, keep_grouped_convolutions_apart
 from fruitaudit.models.keras.training import train_copy
 from fruitaudit.models.layers import Convolution, Layer, why_no_layer
 from fruitaudit.models.memory import MemoryNeeds
@@ -70,6 +70,7 @@ class Classifier:
         self.loaded = loaded
         self.batch_size = batch_size
         self.input_shape = input_shape_of(network, size)
+        keep_grouped_convolutions_apart(network)
         self.passes = PassCounter()
         self.trace, self.head, size_of_image = self._trace_once()
         self.memory_needs = MemoryNeeds(size_of_image, sum(int(np.prod(w.shape)) * 4 for w in network.weights))

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from fruitaudit.errors import ModelError
+from fruitaudit.models.keras.backend import tf
 
 
 def input_shape_of(network: Any, size: tuple[int, int] | None) -> tuple[int, int, int]:
@@ -30,6 +31,15 @@ def input_shape_of(network: Any, size: tuple[int, int] | None) -> tuple[int, int
         raise ModelError("the model leaves the size of its images open; write it down under "
                          "model.preprocessing.size: [height, width] (for init: --size HEIGHT WIDTH)")  # fmt: skip
     return height, width, channels
+
+
+def keep_grouped_convolutions_apart(network: Any) -> None:
+    """Keep TensorFlow from fusing convolutions with their activation, for this process, where one has groups.
+
+    Some processors have no fused kernel for groups: their passes end in UnimplementedError.
+    """
+    if any(getattr(layer, "groups", 1) not in (1, None) for layer in _all_layers(network)):
+        tf.config.optimizer.set_experimental_options({"remapping": False})
 
 
 def _declared(network: Any) -> tuple[int | None, ...]:
