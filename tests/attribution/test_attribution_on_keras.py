@@ -84,8 +84,9 @@ def identity(method):
 def run(method, model, images, targets, **options):
     explanation = quick(method, **options)
     images = images if images.background else with_background(explanation, images)
-    # With seed 9 one of SmoothGrad's copies lies on a kink of the grey network, where batches decide by rounding.
-    return explain(explanation, model, images, targets, Streams(8))
+    # With seed 9 one of SmoothGrad's copies lies on a kink of the grey network, with 8 a picture of activation
+    # maximization on one of the sigmoid's: there batches decide by rounding.
+    return explain(explanation, model, images, targets, Streams(10))
 
 
 def case(method, model):
@@ -162,9 +163,7 @@ def is_the_same_in_other_batches(method, model, images, targets, made):
         alone = pack(run(method, model, images, targets))
     for name, whole in pack(made).items():
         if whole.dtype.kind == "f" and np.isfinite(whole).any():
-            # Adam divides by the size of the gradient: where there is next to none, the rounding of a pass counts.
-            near = 5e-5 if method.registration.family == "inside" else 1e-5
-            np.testing.assert_allclose(alone[name], whole, rtol=0, atol=near * np.nanmax(abs(whole)), err_msg=name)
+            np.testing.assert_allclose(alone[name], whole, rtol=0, atol=1e-5 * np.nanmax(abs(whole)), err_msg=name)
         else:
             np.testing.assert_array_equal(alone[name], whole, err_msg=name)
 

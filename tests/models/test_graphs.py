@@ -8,7 +8,7 @@ from zoo import KINDS
 
 from fruitaudit.models.keras.backend import tf
 from fruitaudit.models.keras.classifier import Classifier
-from fruitaudit.models.keras.graphs import batches_of, compiled
+from fruitaudit.models.keras.graphs import compiled
 
 
 def opened():
@@ -27,7 +27,7 @@ def test_traced_once_for_a_model_and_a_key_and_any_number_of_images():
     TRACED.clear()
     model, images = opened()
     for n in (1, 3, 2):
-        [explanation] = batches_of(model, compiled(model, "logits", logits), images[:n])
+        [explanation] = model.batched(compiled(model, "logits", logits), images[:n])
         np.testing.assert_allclose(explanation, model.logits(images[:n]), atol=1e-5)
     assert len(TRACED) == 1
     compiled(model, "others", logits)(images)
@@ -37,9 +37,9 @@ def test_traced_once_for_a_model_and_a_key_and_any_number_of_images():
 def test_weights_that_change_are_seen():
     model, images = opened()
     graph = compiled(model, "logits", logits)
-    [before] = batches_of(model, graph, images)
+    [before] = model.batched(graph, images)
     model.network.layers[-1].kernel.assign(model.network.layers[-1].kernel * 2)
-    [after] = batches_of(model, graph, images)
+    [after] = model.batched(graph, images)
     assert abs(after - before).max() > 0.01
     np.testing.assert_allclose(after, model.logits(images), atol=1e-5)
 
@@ -53,7 +53,7 @@ def test_batches_are_cut_and_joined(monkeypatch):
         calls.append(len(values))
         return tf.constant(values) * 2, tf.constant(more)
 
-    doubled, more = batches_of(model, double, images, np.arange(3))
+    doubled, more = model.batched(double, images, np.arange(3))
     assert calls == [2, 1]
     np.testing.assert_array_equal(doubled, images * 2)
     np.testing.assert_array_equal(more, [0, 1, 2])

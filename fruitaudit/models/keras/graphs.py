@@ -6,8 +6,6 @@ from collections.abc import Callable, Hashable
 from typing import Any
 from weakref import WeakKeyDictionary, ref
 
-import numpy as np
-
 from fruitaudit.models.base import Model
 
 _functions: WeakKeyDictionary[Any, dict[Hashable, Any]] = WeakKeyDictionary()
@@ -45,10 +43,3 @@ def score_spec(model: Model) -> Any:
     from fruitaudit.models.keras.backend import tf
 
     return tf.TensorSpec((None, model.n_classes), tf.float32)
-
-
-def batches_of(model: Model, function: Callable[..., Any], *arrays: Any) -> list[Any]:
-    """A compiled function on all rows of the arrays, as many at a time as the model takes, and its joined outputs."""
-    starts = range(0, max(len(arrays[0]), 1), model.batch_size)
-    parts = [[np.asarray(t) for t in function(*(a[i : i + model.batch_size] for a in arrays))] for i in starts]
-    return [outputs[0] if len(outputs) == 1 else np.concatenate(outputs) for outputs in zip(*parts, strict=True)]

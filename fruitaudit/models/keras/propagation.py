@@ -9,7 +9,7 @@ import numpy as np
 
 from fruitaudit.models.keras import rules_deep_lift, rules_lrp, rules_relu
 from fruitaudit.models.keras.backend import tf
-from fruitaudit.models.keras.graphs import batches_of, compiled, image_spec, score_spec
+from fruitaudit.models.keras.graphs import compiled, image_spec, score_spec
 from fruitaudit.models.rules import DeepLiftRules, LrpRules, Propagated, ReluRules, Rules
 from fruitaudit.records.data import FloatArray
 
@@ -34,7 +34,7 @@ def _by_relus(model: Classifier, rules: ReluRules, values: FloatArray, weights: 
         return rules_relu.modified_gradient(classifier, images, seeds, rules.at_relus)
 
     graph = compiled(model, rules, function, image_spec(model), score_spec(model))
-    [signals] = batches_of(model, graph, values, weights)
+    [signals] = model.batched(graph, values, weights)
     model.passes.gradient += len(values)
     return Propagated(signals)
 
@@ -49,7 +49,7 @@ def _relevance(model: Classifier, rules: LrpRules, values: FloatArray, weights: 
     graph = compiled(
         model, ("lrp", *rules_by_kind.values()), function, image_spec(model), score_spec(model), colours, colours
     )  # fmt: skip
-    arrays = batches_of(model, lambda v, w: graph(v, w, rules.low, rules.high), values, weights)
+    arrays = model.batched(lambda v, w: graph(v, w, rules.low, rules.high), values, weights)
     model.passes.gradient += len(values)
     model.passes.forward += len(values)
     return Propagated(*arrays)
@@ -58,7 +58,7 @@ def _relevance(model: Classifier, rules: LrpRules, values: FloatArray, weights: 
 def _against_one(model: Classifier, rules: DeepLiftRules, values: FloatArray, weights: FloatArray) -> Propagated:
     function = rules_deep_lift.against_one
     graph = compiled(model, "deep_lift", function, image_spec(model), score_spec(model), image_spec(model))
-    arrays = batches_of(model, lambda v, w: graph(v, w, rules.references), values, weights)
+    arrays = model.batched(lambda v, w: graph(v, w, rules.references), values, weights)
     model.passes.gradient += len(values)
     model.passes.forward += -(-len(values) // model.batch_size)  # one reference for all images of a batch
     return Propagated(*arrays)
@@ -72,7 +72,7 @@ def _against_many(model: Classifier, rules: DeepLiftRules, values: FloatArray, w
     totals, differences = np.zeros(values.shape[:3]), np.zeros(len(values))
     # As equal as can be: what is compiled is compiled for each number of them.
     for part in np.array_split(references, -(-len(references) // model.batch_size)):
-        maps, change = batches_of(model, lambda v, s, r=part: graph(v, s, r), values, weights)
+        maps, change = model.batched(lambda v, s, r=part: graph(v, s, r), values, weights)
         totals += maps
         differences += change
     model.passes.gradient += len(values) * len(references)
