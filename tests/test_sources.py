@@ -139,7 +139,7 @@ def test_an_audit_runs_again_what_the_change_reaches(copied: Path, digits: Path,
         ("", "", "", set()),
         ("attribution/methods/saliency.py", "reduce_channels(", "3 * reduce_channels(", {"explain saliency", "trust"}),
         ("data/decode.py", "", "# changed\n", {"predict", "diagnosis"}),
-        ("trust/rules.py", "KEPT = 0.7", "KEPT = 0.71", {"trust"}),
+        ("trust/rules.py", "RANDOMIZATION_LIMIT = 0.7", "RANDOMIZATION_LIMIT = 0.71", {"trust"}),
         ("diagnosis/gap/decomposition.py", "", "# changed\n", {"diagnosis"}),
     ]
     out = tmp_path / "out"
