@@ -64,7 +64,7 @@ def make_mosaics(model: WithScores, images: Images, classes: IntArray, streams: 
     for tile, corner in zip(tiles, corners, strict=True):
         tile[corner] = True
     ids = tuple(f"mosaic/{m}-{t}" for m, t in zip(mosaic[localised], own_tile[localised], strict=True))
-    mosaic_images = replace(images, values=values[mosaic[localised]], sample_ids=ids, masks=None)
+    mosaic_images = replace(images, values=values[mosaic[localised]], sample_ids=ids, masks=None, groups=None)
     return Mosaics(mosaic_images, Targets(targets[localised]), tiles[own_tile[localised]], len(targets))
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import dataclasses
 from pathlib import Path
 
 import numpy as np
@@ -87,3 +88,15 @@ def test_where_no_label_looks_wrong_nothing_is_written(tmp_path: Path) -> None:
 
 def test_the_listing_names_the_file(wrong: np.ndarray) -> None:
     assert "All of them are in labels_to_check.csv" in label_check(wrong).listing.sentence
+
+
+def test_the_share_of_doubtful_labels_counts_groups_where_there_are_any(wrong: np.ndarray) -> None:
+    alone = label_check(wrong)
+    name, share, others = alone.worst()
+    assert (name, share.successes, share.n, others.successes, others.n) == ("=pear", 1, 14, 1, 28)
+    pairs = dataclasses.replace(alone, groups=np.arange(len(wrong)) // 2).worst()[1]
+    assert (pairs.value, pairs.n) == (share.value, share.n)
+    assert pairs.n_groups == 8, "seven pairs of pears, and that of the apple which is labelled a pear"
+    assert pairs.high > share.high
+    few = dataclasses.replace(alone, groups=np.arange(len(wrong)) // 14).worst()[1]
+    assert (few.low, few.high, few.no_interval.code) == (None, None, "too_few_groups")

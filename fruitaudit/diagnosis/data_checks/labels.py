@@ -8,11 +8,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from fruitaudit.diagnosis.images.split_sample import PixelClassifier, SplitSample
-from fruitaudit.records.data import DoubleArray, FloatArray, IntArray
+from fruitaudit.records.data import BoolArray, DoubleArray, FloatArray, IntArray
 from fruitaudit.records.data_checks import DataCheck
 from fruitaudit.records.evaluation import Predictions
 from fruitaudit.records.states import Estimate
-from fruitaudit.statistics.intervals import wilson
+from fruitaudit.statistics.intervals import share_of, wilson
 
 WORKSHEET = "labels_to_check.csv"
 """The file, in the output folder, in which a person decides."""
@@ -48,29 +48,33 @@ class Doubt:
 class LabelCheck:
     """All doubtful labels; and of each class, by its label and by what its images look like, how many look wrong.
 
-    `counts` and `doubtful_counts` (2, K): row 0 counts images by their label, row 1 by the class of most of their
-    neighbours.
+    `classes` (2, N): each image's label, and the class of most of its neighbours. `doubtful` (N,) are those that look
+    wrong, `groups` (N,) those of the data.
     """
 
     listing: DataCheck
     doubts: tuple[Doubt, ...]
-    counts: IntArray
-    doubtful_counts: IntArray
+    classes: IntArray
+    doubtful: BoolArray
+    groups: IntArray | None
     class_names: tuple[str, ...]
 
     def worst(self) -> tuple[str, Estimate, Estimate] | None:
         """The class with the largest share of doubtful labels, and the others' share; None where there are none."""
-        if not self.doubtful_counts.any():
+        if not self.doubtful.any():
             return None
-        share = self.doubtful_counts / np.maximum(self.counts, 1)
-        view, worst = np.unravel_index(int(share.argmax()), share.shape)
-        others = np.arange(share.shape[1]) != worst
-        counts, doubtful_counts = self.counts[view], self.doubtful_counts[view]
-        return (
-            self.class_names[worst],
-            wilson(int(doubtful_counts[worst]), int(counts[worst])),
-            wilson(int(doubtful_counts[others].sum()), max(1, int(counts[others].sum()))),
-        )
+        candidates = [
+            (view, c) for view in (0, 1) for c in range(len(self.class_names)) if (self.classes[view] == c).any()
+        ]
+        view, worst = max(candidates, key=lambda at: self.doubtful[self.classes[at[0]] == at[1]].mean())
+        of_worst = self.classes[view] == worst
+        return self.class_names[worst], self._share(of_worst), self._share(~of_worst)
+
+    def _share(self, rows: BoolArray) -> Estimate:
+        """Of these images those that look wrong; none of one image where there are none."""
+        if not rows.any():
+            return wilson(0, 1)
+        return share_of(self.doubtful[rows], None if self.groups is None else self.groups[rows])
 
 
 def check_labels(
@@ -116,15 +120,16 @@ def check_labels(
         ("image", "label", "looks like", "probability", "share of neighbours"), tuple(lines),
         tuple(material.ids[i] for i in rows[:ROWS]),
     )  # fmt: skip
-    counts, doubtful_counts = ([np.bincount(c, minlength=n_classes) for c in views]
-                     for views in ((labels, votes.argmax(axis=1)), (labels[rows], other_class[rows])))  # fmt: skip
+    looks_wrong = np.zeros(len(labels), bool)
+    looks_wrong[rows] = True
     nearest = _nearest(material, features, rows, train, names) if train else [None] * len(rows)
     predicted = probabilities[rows].argmax(axis=1)
     doubts = tuple(
         Doubt(material.ids[i], names[labels[i]], names[c], float(probabilities[i, c]), neighbour)
         for i, c, neighbour in zip(rows, predicted, nearest, strict=True)
     )
-    return LabelCheck(listing, doubts, np.array(counts, np.int64), np.array(doubtful_counts, np.int64), names)
+    classes = np.stack([labels, votes.argmax(axis=1)])
+    return LabelCheck(listing, doubts, classes, looks_wrong, material.groups, names)
 
 
 def _nearest(
