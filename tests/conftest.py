@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 from pathlib import Path
 
@@ -40,9 +41,15 @@ def store16() -> Path:
 
 @pytest.fixture(scope="session")
 def digits(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder of the digits case: images, model and config."""
+    """The folder of the digits case: images, model and config; made by the first worker that asks for it."""
     from fruitaudit.demo.digits import make_case
 
-    folder = tmp_path_factory.mktemp("digits")
-    make_case(folder)
+    shared = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        shared = shared.parent
+    folder = shared / "digits"
+    with open(shared / "digits.lock", "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not folder.exists():
+            make_case(folder)
     return folder

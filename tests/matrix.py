@@ -26,8 +26,10 @@ from analytic_models import quick, some_images, with_background
 FILES = {"keras_file": "model.keras", "keras2_h5": "model.h5", "saved_model": "model"}
 """The "sequential" once more, out of a file of this name."""
 KINDS = (*zoo.KINDS, *FILES)
-ALIKE = {"added", "dense_activation_layer", "gelu", "keras_file"}
+ALIKE = {"added", "dense_activation_layer", "gelu", "keras_file", "relu6"}
 """Kinds whose network differs from another's by a layer or a file: the matrix of these is marked slow."""
+FEW = {"sequential", "one_logit", "preparing"}
+"""Kinds that stand for all in the fast tests of what the matrix asks of every kind too."""
 N = 2
 
 

@@ -41,7 +41,7 @@ CAM_LAYER = {
     "nested_sequential": "mobilenet/block_13_expand_relu",
 }
 NESTED = {"nested_functional", "nested_sequential"}
-QUICK = {"sequential", "resnet", "sigmoid", "grey28", "vit", "non_square", "saved_model"}
+QUICK = {"sequential", "sigmoid", "grey28", "non_square", "saved_model"}
 """One kind of each sort: the others, of which `attribution/test_matrix` asks every method, are marked slow."""
 SLOW = {"smoothgrad@tf-keras-vis", "integrated_gradients@tf-explain"}
 """Left out for the nested models: they trace or call a large model layer by layer, many times."""

@@ -11,8 +11,8 @@ from typing import Any
 CLASSES = 5
 TOP = {"nested_functional": 255.0, "nested_sequential": 255.0, "preparing": 255.0}
 """What white is to a kind (which is also its name), where it is not 1."""
-SLOW = {"nested_functional", "nested_sequential"}
-"""Kinds of fifty layers: a test with one of them as a parameter is marked slow (`conftest`)."""
+SLOW = {"nested_functional", "nested_sequential", "resnet", "vit", "grouped"}
+"""Kinds of many layers, or many graphs: a test with one of them as a parameter is marked slow (`conftest`)."""
 
 
 def _sequential(*, activation: str | None = "softmax", units: int = CLASSES, shape=(32, 32, 3), hidden="relu", **kw):

@@ -189,12 +189,18 @@ def test_the_steps_are_those_of_adam_cut_to_the_box_after_each():
     assert 0.05 < np.mean((numbers > 0) & (numbers < 1)) < 0.95
 
 
-@pytest.mark.parametrize(("option", "value"), ActivationMaximization.registration.contract_options)
-def test_every_option_changes_the_pictures(option, value):
+@pytest.fixture(scope="module")
+def of_two_convolutions():
     keras.utils.set_random_seed(1)
     body = [L.Input((10, 10, 3)), L.Conv2D(4, 3, activation="relu", name="early"), L.Conv2D(4, 3, name="late")]
     model = Classifier.from_network(keras.Sequential([*body, L.Flatten(), L.Dense(5)]))
-    default, other = (run(model, **{"steps": 5, "filters": 2} | more)[0] for more in ({}, {option: value}))
+    return model, run(model, steps=5, filters=2)[0]
+
+
+@pytest.mark.parametrize(("option", "value"), ActivationMaximization.registration.contract_options)
+def test_every_option_changes_the_pictures(of_two_convolutions, option, value):
+    model, default = of_two_convolutions
+    other, _ = run(model, **{"steps": 5, "filters": 2, option: value})
     same = default.units == other.units and np.allclose(default.values, other.values, atol=1e-4)
     assert not same or option == "reference_images"
 

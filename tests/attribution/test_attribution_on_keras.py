@@ -107,7 +107,9 @@ def lacks(method, model):
     return bool(needs) and not (has_convolution if needs == "a convolution" else model.cam_layer)
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize(
+    "kind", [pytest.param(kind, marks=pytest.mark.slow if kind == "softmax" else ()) for kind in KINDS]
+)
 @pytest.mark.parametrize("method", NATIVE, ids=identity)
 def test_native_methods_keep_the_contract(method, kind, models, capfd):
     model = models[kind]
@@ -177,7 +179,10 @@ def batches_of_one(model):
         model.batch_size = default
 
 
-@pytest.mark.parametrize("kind", ["logits", "one sigmoid unit", "nested, BatchNorm, swish"])
+@pytest.mark.parametrize(
+    "kind",
+    ["logits", *(pytest.param(k, marks=pytest.mark.slow) for k in ("one sigmoid unit", "nested, BatchNorm, swish"))],
+)
 @pytest.mark.parametrize("method", [m for m in NATIVE if m.registration.subject == "image"], ids=identity)
 def test_a_contrast_is_of_two_logits_or_refused(method, kind, models):
     """Never the map of A alone; where the method is linear in the score, that of A less that of B."""

@@ -1,5 +1,6 @@
 import dataclasses
 
+import matrix
 import numpy as np
 import pytest
 import zoo
@@ -12,7 +13,13 @@ from fruitaudit.attribution.methods.deep_lift import DeepLift
 from fruitaudit.attribution.methods.deep_shap import DeepShap
 
 
-@pytest.mark.parametrize("kind", sorted(zoo.KINDS.keys() - {"nested_functional"}))
+@pytest.mark.parametrize(
+    "kind",
+    [
+        pytest.param(kind, marks=() if kind in matrix.FEW else pytest.mark.slow)
+        for kind in sorted(zoo.KINDS.keys() - {"nested_functional"})
+    ],
+)
 def test_adds_up_to_the_difference_from_the_mean_logit_on_every_kind_of_model(kind):
     model, images, targets = of_kind(kind)
     explanation = run(DeepShap(background=5), model, images, targets)

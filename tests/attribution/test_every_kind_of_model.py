@@ -22,7 +22,7 @@ N = matrix.N
 
 @pytest.fixture(
     scope="module",
-    params=[pytest.param(kind, marks=pytest.mark.slow if kind in matrix.ALIKE else ()) for kind in matrix.KINDS],
+    params=[pytest.param(kind, marks=() if kind in matrix.FEW else pytest.mark.slow) for kind in matrix.KINDS],
 )
 def case(request):
     model = matrix.classifier(request.param)
