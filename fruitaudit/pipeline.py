@@ -25,12 +25,13 @@ from fruitaudit.gates import asked_top_k, check_gates, judge
 from fruitaudit.providers.registry import build
 from fruitaudit.records.evaluation import Predictions
 from fruitaudit.records.results import Results, RunInfo
-from fruitaudit.report.artefacts import save_results, save_run
+from fruitaudit.report.artefacts import is_audit, save_results, save_run
 from fruitaudit.report.predictions import write_predictions
 from fruitaudit.report.render import render
 from fruitaudit.runtime.cache import StageCache
-from fruitaudit.runtime.files import staged, write_text
+from fruitaudit.runtime.files import write_text
 from fruitaudit.runtime.hashes import sha256_of
+from fruitaudit.runtime.staging import staged
 from fruitaudit.runtime.streams import Streams
 from fruitaudit.trust.audit import tested_methods, trust_of
 
@@ -54,7 +55,7 @@ def audit(config: Config, progress: Progress, command: str) -> tuple[Results, Ru
     """Run the audit; everything it found, and the report, lie in `config.out` afterwards."""
     check(config)
     steps = Steps(progress)
-    with staged(config.out, OUTPUTS) as out:
+    with staged(config.out, OUTPUTS, is_audit) as out:
         results = _Stages(config, steps, out).run()
         hashes = {"model": results.model.sha256, "config": results.config_sha256}
         hashes |= {f"split {split.name}": split.fingerprint for split in results.splits}

@@ -12,17 +12,30 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from fruitaudit.demo.folder import CONFIG, is_case
 from fruitaudit.records.data import ByteArray, FloatArray
 from fruitaudit.resources import resource
 from fruitaudit.runtime.files import write_text
+from fruitaudit.runtime.staging import staged
 from fruitaudit.runtime.streams import Streams
 
 SIDE, LARGE = 28, 168
+MODEL = "digits_cnn.keras"
+OWNED = (CONFIG, MODEL, "field", "field_originals", "lab")
 SPLITS = {"lab/train": (0, 1000), "lab/test": (1000, 1400), "field": (1400, 1797)}
 
 
 def make_case(folder: Path, *, seed: int = 9) -> Path:
-    """Write images, model and `fruitaudit.yaml` into `folder`; return the path of the config. About 20 s."""
+    """Write images, model and `fruitaudit.yaml` into `folder`; return the path of the config. About 20 s.
+
+    Raises ConfigError where that would replace what is not of this case.
+    """
+    with staged(folder, OWNED, is_case) as staging:
+        _make(staging, seed)
+    return folder / CONFIG
+
+
+def _make(folder: Path, seed: int) -> None:
     from sklearn.datasets import load_digits
 
     digits = load_digits()
@@ -40,9 +53,7 @@ def make_case(folder: Path, *, seed: int = 9) -> Path:
                 folder / name / label / f"{i:04d}.png", cv2.resize(photo, (SIDE, SIDE), interpolation=cv2.INTER_AREA)
             )
     _train(folder, seed)
-    config = folder / "fruitaudit.yaml"
-    write_text(config, resource("configs", "digits.yaml").read_text(encoding="utf-8"))
-    return config
+    write_text(folder / CONFIG, resource("configs", "digits.yaml").read_text(encoding="utf-8"))
 
 
 def _photograph(ink: FloatArray, rng: np.random.Generator) -> ByteArray:
@@ -85,4 +96,4 @@ def _train(folder: Path, seed: int) -> None:
     )
     model.compile("adam", "sparse_categorical_crossentropy")
     model.fit(np.stack(images)[..., None] / np.float32(255), np.array(labels), epochs=20, batch_size=32, verbose=0)
-    model.save(folder / "digits_cnn.keras")
+    model.save(folder / MODEL)

@@ -60,6 +60,14 @@ def load_run(directory: Path) -> RunInfo:
     return _parse(RunInfo, _read(directory, RUN), directory / RUN)
 
 
+def is_audit(directory: Path) -> bool:
+    """Whether an audit wrote this folder, of whatever version, damaged or not."""
+    try:
+        return "fruitaudit_version" in json.loads((directory / RESULTS).read_text(encoding="utf-8"))
+    except (OSError, ValueError, TypeError):
+        return False
+
+
 def results_schema() -> dict[str, Any]:
     """JSON Schema (draft 2020-12) of `results.json`."""
     schema = TypeAdapter(Results).json_schema(mode="serialization")

@@ -19,6 +19,7 @@ from fruitaudit.records.states import NotRun
 from fruitaudit.report.artefacts import PREDICTIONS, load_results, load_run
 from fruitaudit.report.figures import photograph
 from fruitaudit.report.predictions import read_predictions
+from fruitaudit.runtime.staging import finish
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -86,5 +87,9 @@ class Folder:
 
 
 def open_folder(path: Path) -> Folder:
-    """Read an output folder. Raises AuditError where it is not one."""
+    """Read an output folder, and complete it first where its audit was killed while it moved its files there.
+
+    Raises AuditError where it is not one.
+    """
+    finish(path)
     return Folder(path, load_results(path), load_run(path))

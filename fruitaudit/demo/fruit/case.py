@@ -8,28 +8,40 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from fruitaudit.demo.folder import CONFIG, is_case
 from fruitaudit.demo.fruit.bodies import CLASSES
 from fruitaudit.demo.fruit.scene import Scene, lab_scene, store_scene
 from fruitaudit.demo.fruit.shoot import shoot
 from fruitaudit.records.data import ByteArray
 from fruitaudit.resources import resource
 from fruitaudit.runtime.files import write_text
+from fruitaudit.runtime.staging import staged
 
 CLASSIFIER, AUTOENCODER = "fruit_cnn.keras", "fruit_autoencoder.keras"
 CONFIGS = {
-    "fruitaudit.yaml": "demo.yaml",
+    CONFIG: "demo.yaml",
     "chapter.yaml": "chapter.yaml",
     "quick.yaml": "quick.yaml",
     "ci.yaml": "ci.yaml",
 }
 """The file in the case's folder and the shipped one it is."""
+OWNED = (*CONFIGS, CLASSIFIER, AUTOENCODER, "lab", "lab_masks", "store", "store_masks", "store_originals")
 SIDE, LARGE = 100, 400
 N_LAB, N_STORE = 25, 20
 """Images per class in each lab split, and in the store."""
 
 
 def make_case(folder: Path, *, seed: int = 9) -> Path:
-    """Write images, masks, models and configs into `folder`; return the path of `fruitaudit.yaml`."""
+    """Write images, masks, models and configs into `folder`; return the path of `fruitaudit.yaml`.
+
+    Raises ConfigError where that would replace what is not of this case.
+    """
+    with staged(folder, OWNED, is_case) as staging:
+        _make(staging, seed)
+    return folder / CONFIG
+
+
+def _make(folder: Path, seed: int) -> None:
     shots: list[tuple[Scene, int]] = []
     names: list[tuple[str, str]] = []
     for name in CLASSES:
@@ -50,7 +62,6 @@ def make_case(folder: Path, *, seed: int = 9) -> Path:
         shutil.copyfile(Path(__file__).with_name(model), folder / model)
     for target, shipped in CONFIGS.items():
         write_text(folder / target, resource("configs", shipped).read_text(encoding="utf-8"))
-    return folder / "fruitaudit.yaml"
 
 
 def _write(path: Path, pixels: ByteArray) -> None:
