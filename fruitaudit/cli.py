@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import io
 import json
 import os
 import shlex
@@ -20,6 +21,7 @@ import typer
 from fruitaudit import __version__
 from fruitaudit.commands.rate import rate
 from fruitaudit.errors import AuditError
+from fruitaudit.runtime.memory import LESS_MEMORY, is_out_of_memory
 
 app = typer.Typer(
     name="fruitaudit",
@@ -245,13 +247,58 @@ def _stop(number: int, _frame: object) -> None:
 
 @contextmanager
 def _stoppable() -> Iterator[None]:
-    """SIGINT and SIGTERM unwind the run, so that nothing half-written stays behind."""
-    before = {number: signal.signal(number, _stop) for number in (signal.SIGINT, signal.SIGTERM)}
+    """SIGHUP, SIGINT and SIGTERM unwind the run, so that nothing half-written stays behind.
+
+    One that is ignored from outside stays so: `nohup` works by that.
+    """
+    before = {n: signal.getsignal(n) for n in (signal.SIGHUP, signal.SIGINT, signal.SIGTERM)}
+    before = {number: handler for number, handler in before.items() if handler != signal.SIG_IGN}
+    for number in before:
+        signal.signal(number, _stop)
     try:
         yield
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+class _Stdout(io.TextIOWrapper):
+    """What it cannot hand over is dropped: who stops reading does not change the exit code."""
+
+    def write(self, text: str) -> int:
+        try:
+            return super().write(text)
+        except OSError as error:
+            self._drop(error)
+            return len(text)
+
+    def flush(self) -> None:
+        try:
+            super().flush()
+        except OSError as error:
+            self._drop(error)
+
+    def _drop(self, error: OSError) -> None:
+        if error.errno != errno.EPIPE:
+            typer.echo(f"stdout: {error.strerror}; what was to be printed is lost", err=True)
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, self.fileno())
+        os.close(nowhere)
+
+
+@contextmanager
+def _stdout_that_may_close() -> Iterator[None]:
+    before = sys.stdout
+    if before is None or not hasattr(before, "buffer"):
+        yield
+        return
+    sys.stdout = _Stdout(before.buffer, before.encoding, before.errors, line_buffering=bool(before.line_buffering))
+    try:
+        yield
+    finally:
+        sys.stdout.flush()
+        sys.stdout.detach()
+        sys.stdout = before
 
 
 def _fail(sentence: str) -> NoReturn:
@@ -264,7 +311,7 @@ def _fail(sentence: str) -> NoReturn:
 def main() -> None:
     """Run the command line; a user's mistake is one sentence and exit code 2, a fault of ours exit code 4."""
     try:
-        with _stoppable():
+        with _stoppable(), _stdout_that_may_close():
             app()
     except AuditError as error:
         _fail(str(error))
@@ -276,7 +323,9 @@ def main() -> None:
         if error.errno not in _MENDABLE:
             _report_fault()
         _fail(f"{error.filename or 'this machine'}: {error.strerror}; {_MENDABLE[error.errno]}")
-    except Exception:
+    except Exception as error:
+        if is_out_of_memory(error):
+            _fail(f"memory ran out: {LESS_MEMORY}")
         _report_fault()
 
 

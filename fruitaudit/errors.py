@@ -36,6 +36,12 @@ class ModelError(AuditError):
     slug = "model"
 
 
+class MachineError(AuditError):
+    """The machine has too little of something; no verdict on model or data."""
+
+    slug = "machine"
+
+
 class CannotExplain(Exception):
     """Raised by a method that does not apply to this model; becomes `NotRun` for that method alone.
 

@@ -342,7 +342,7 @@ def stopping(name: str = "SIGTERM") -> Callable[..., None]:
     return stop
 
 
-@pytest.mark.parametrize("name", ["SIGINT", "SIGTERM"])
+@pytest.mark.parametrize("name", ["SIGHUP", "SIGINT", "SIGTERM"])
 def test_a_run_that_is_stopped_says_so_in_one_line(
     fruitaudit: Terminal, digits: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:

@@ -6,11 +6,12 @@ import logging
 from dataclasses import replace
 
 from fruitaudit.attribution.base import Method, Registration, background_of
-from fruitaudit.errors import AuditError, CannotExplain
+from fruitaudit.errors import AuditError, CannotExplain, MachineError
 from fruitaudit.models.base import WithScores, lacking, offering
 from fruitaudit.records.data import Background, Images
 from fruitaudit.records.explanations import Explanation, Maps, Segments, Targets
 from fruitaudit.records.states import NotRun
+from fruitaudit.runtime.memory import LESS_MEMORY, is_out_of_memory
 from fruitaudit.runtime.streams import Streams
 
 log = logging.getLogger(__name__)
@@ -36,6 +37,8 @@ def explain(
     except AuditError:
         raise
     except Exception as error:
+        if is_out_of_memory(error):
+            raise MachineError(f"{title} ran out of memory: {LESS_MEMORY}, or leave the method out") from error
         log.debug("%s failed", title, exc_info=True)
         first_line = next(iter(str(error).splitlines()), "no message")
         return NotRun(f"{title} failed on this model: {type(error).__name__}: {first_line}", "failed")

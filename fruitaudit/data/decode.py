@@ -73,7 +73,7 @@ def decode(data: bytes) -> Decoded:
             raise BadImage(f"too large to decode: {width} x {height} pixels by its header")
         try:
             return _decode(image)
-        except BadImage:
+        except (BadImage, MemoryError):
             raise
         except Exception as error:  # broken files make Pillow raise anything
             raise BadImage(f"cannot be decoded: {str(error) or type(error).__name__}") from None

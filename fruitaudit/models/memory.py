@@ -8,12 +8,15 @@ from pathlib import Path
 
 from fruitaudit.errors import ConfigError
 from fruitaudit.records.results import MemoryPlan
+from fruitaudit.runtime.memory import address_space
 
 MB = 10**6
 DEFAULT = 5000 * MB
 """Default memory limit of an audit; on a small machine half of what it has."""
 _PROGRAM = 1000 * MB
 """Python, TensorFlow and their libraries."""
+_MAPPED = 2000 * MB
+"""What the libraries map and never touch: it counts against a limit of the address space alone."""
 _WEIGHTS = 3
 """Copies of the weights: as they are loaded, in the network, and in a reinitialised network."""
 _FOR_PASSES = 0.75
@@ -59,4 +62,6 @@ def machine_memory() -> int:
         text = Path(path).read_text().strip() if Path(path).is_file() else "max"
         if text.isdigit():
             sizes.append(int(text))
+    if (limit := address_space()) is not None:
+        sizes.append(max(limit - _MAPPED, 0))
     return min(sizes)

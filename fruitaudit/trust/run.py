@@ -10,13 +10,14 @@ from functools import partial
 import numpy as np
 
 from fruitaudit.attribution.base import Method
-from fruitaudit.errors import AuditError, CannotExplain
+from fruitaudit.errors import AuditError, CannotExplain, MachineError
 from fruitaudit.models.base import WithScores, offering
 from fruitaudit.models.copies import Reinitialisable
 from fruitaudit.records.data import FloatArray, Images, IntArray
 from fruitaudit.records.explanations import Targets
 from fruitaudit.records.states import NotRun, Quantity
 from fruitaudit.records.trust import ExplanationCost, MethodTrust, TrustLevel, TrustNotRun, TrustReport
+from fruitaudit.runtime.memory import LESS_MEMORY, is_out_of_memory
 from fruitaudit.runtime.streams import Streams
 from fruitaudit.statistics.groups import first_of
 from fruitaudit.statistics.small_samples import mean_over_images
@@ -139,6 +140,8 @@ def _test_method(
         raise
     # A test that fails on one method's maps must not cost the audit, and must not pass.
     except Exception as error:
+        if is_out_of_memory(error):
+            raise MachineError(f"testing {title} ran out of memory: {LESS_MEMORY}, or leave the method out") from error
         log.debug("testing %s failed", title, exc_info=True)
         return untested(NotRun(f"a test failed: {type(error).__name__}: {error}", "failed"))
     return _Outcome(record, maps, subject.cost())

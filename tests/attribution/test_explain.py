@@ -7,7 +7,7 @@ from analytic_models import Linear, some_images, some_targets
 from fruitaudit.attribution.explain import explain
 from fruitaudit.attribution.methods.eigen_cam import EigenCam
 from fruitaudit.attribution.methods.saliency import Saliency
-from fruitaudit.errors import CannotExplain, ModelError
+from fruitaudit.errors import CannotExplain, MachineError, ModelError
 from fruitaudit.providers.tf_explain import SaliencyByTfExplain
 from fruitaudit.records.explanations import Maps, Targets
 from fruitaudit.records.states import NotRun
@@ -45,6 +45,11 @@ def test_what_does_not_apply_speaks_for_itself():
 def test_a_mistake_of_the_user_ends_the_run():
     with pytest.raises(ModelError, match="lambda"):
         reason(ModelError("the file holds a lambda"))
+
+
+def test_too_little_memory_is_no_trait_of_the_model():
+    with pytest.raises(MachineError, match=r"^Saliency ran out of memory: give .* or leave the method out$"):
+        reason(MemoryError())
 
 
 @pytest.mark.parametrize("bad", [np.zeros((5, 12, 10, 3), np.float32), np.zeros((5, 12, 10)), np.zeros((4, 12, 10))])

@@ -8,6 +8,9 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from fruitaudit.errors import MachineError
+from fruitaudit.runtime.memory import address_space
+
 
 @contextmanager
 def _quiet_stderr() -> Iterator[None]:
@@ -27,6 +30,13 @@ def _quiet_stderr() -> Iterator[None]:
             os.close(descriptor)
 
 
+ADDRESS_SPACE = 3_500_000_000
+"""Bytes that must be there to be mapped: with less, TensorFlow's libraries abort, or wait for ever for a thread.
+An audit of a small network ends well with 3.0 GB and not with 2.7; measured with TensorFlow 2.21 on Linux."""
+
+if (limit := address_space()) is not None and limit < ADDRESS_SPACE:
+    raise MachineError(f"this process may map {limit / 1e9:.1f} GB of memory (ulimit -v), and TensorFlow needs "
+                       f"{ADDRESS_SPACE / 1e9:.1f} GB: raise the limit")  # fmt: skip
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ.setdefault("KERAS_BACKEND", "tensorflow")
 # TensorFlow chooses oneDNN on some processors only. Elsewhere a pass takes twice as long, and grouped convolutions that
