@@ -211,12 +211,13 @@ def _audit(config: Any, *, quiet: bool, as_json: bool, again: str = "the same co
     from rich.console import Console
 
     from fruitaudit.commands.progress import progress_for
+    from fruitaudit.config.paths import portable_command
     from fruitaudit.pipeline import audit
     from fruitaudit.report.outcome import outcome
     from fruitaudit.report.terminal import print_summary
 
     try:
-        results, run = audit(config, progress_for(quiet=quiet), shlex.join(["fruitaudit", *sys.argv[1:]]))
+        results, run = audit(config, progress_for(quiet=quiet), portable_command(["fruitaudit", *sys.argv[1:]]))
     except _Stopped as stop:
         stop.advice = f"{again} goes on from the last finished stage"
         raise

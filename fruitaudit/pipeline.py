@@ -14,7 +14,7 @@ from fruitaudit.audit.opening import Opened, class_names, open_inputs
 from fruitaudit.audit.pictures import Album
 from fruitaudit.audit.prediction import PredictedSplit, predict
 from fruitaudit.audit.steps import Progress, Steps
-from fruitaudit.config.load import dump_config
+from fruitaudit.config.load import config_hash, dump_config
 from fruitaudit.config.schema import Config
 from fruitaudit.diagnosis.audit import diagnosis_of
 from fruitaudit.diagnosis.claims import check_claims
@@ -30,7 +30,6 @@ from fruitaudit.report.predictions import write_predictions
 from fruitaudit.report.render import render
 from fruitaudit.runtime.cache import StageCache
 from fruitaudit.runtime.files import write_text
-from fruitaudit.runtime.hashes import sha256_of
 from fruitaudit.runtime.staging import staged
 from fruitaudit.runtime.streams import Streams
 from fruitaudit.trust.audit import tested_methods, trust_of
@@ -114,7 +113,7 @@ class _Stages:
             findings=find(evaluations, splits, orders, opened.preprocessing, rows, diagnosis, trust),
             gates=verdicts,
             verdict=verdict,
-            config_sha256=sha256_of(config.model_dump(mode="json", exclude={"out", "providers"})),
+            config_sha256=config_hash(config),
             fruitaudit_version=__version__,
             trust=trust,
             diagnosis=diagnosis,
@@ -122,7 +121,7 @@ class _Stages:
         )
         with self.steps.step("write the results"):
             write_predictions(self.out / "predictions.parquet", list(predictions.values()))
-            write_text(self.out / "config.yaml", dump_config(config))
+            write_text(self.out / "config.yaml", dump_config(config, config.out))
             save_results(self.out, results)
         return results
 

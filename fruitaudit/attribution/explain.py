@@ -11,6 +11,7 @@ from fruitaudit.models.base import WithScores, lacking, offering
 from fruitaudit.records.data import Background, Images
 from fruitaudit.records.explanations import Explanation, Maps, Segments, Targets
 from fruitaudit.records.states import NotRun
+from fruitaudit.records.text import first_line
 from fruitaudit.runtime.memory import LESS_MEMORY, is_out_of_memory
 from fruitaudit.runtime.streams import Streams
 
@@ -40,8 +41,7 @@ def explain(
         if is_out_of_memory(error):
             raise MachineError(f"{title} ran out of memory: {LESS_MEMORY}, or leave the method out") from error
         log.debug("%s failed", title, exc_info=True)
-        first_line = next(iter(str(error).splitlines()), "no message")
-        return NotRun(f"{title} failed on this model: {type(error).__name__}: {first_line}", "failed")
+        return NotRun(f"{title} failed on this model: {first_line(error)}", "failed")
     return _checked_shapes(title, explanation, images)
 
 

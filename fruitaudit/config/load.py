@@ -11,19 +11,13 @@ from pydantic import ValidationError
 
 from fruitaudit.config.complaints import complaint
 from fruitaudit.config.document import Document, KeyPath, YamlPosition, dotted, dump, parse_value, read_document
+from fruitaudit.config.paths import INPUTS, absolute, relative, respelt
 from fruitaudit.config.schema import Config
 from fruitaudit.errors import ConfigError
 from fruitaudit.records.data import Role
+from fruitaudit.runtime.hashes import sha256_of
 
 DEFAULT_FILE = Path("fruitaudit.yaml")
-_METHODS: tuple[tuple[str | None, ...], ...] = (("methods", None), ("groups", None, "methods", None))
-_INPUTS: tuple[tuple[str | None, ...], ...] = (
-    ("model", "path"), ("model", "classes"),
-    *(("splits", None, key) for key in ("path", "originals", "masks")),
-    ("providers", "alibi", "python"),
-    *((*methods, name, "autoencoder") for methods in _METHODS for name in ("cem", "cem@alibi")),
-)  # fmt: skip
-"""Keys that name a file or folder that must be there."""
 _ROLES: dict[str, Role] = {
     **dict.fromkeys(("train", "training", "reference"), "reference"),
     **dict.fromkeys(("test", "testing", "val", "valid", "validation"), "test"),
@@ -85,9 +79,16 @@ def load_config(
     return LoadedConfig(config, builder.document.origins[()].base, tuple(builder.messages))
 
 
-def dump_config(config: Config) -> str:
-    """YAML that loads back to the same config."""
-    return dump(config.model_dump(mode="json", by_alias=True, exclude_none=True))
+def dump_config(config: Config, folder: Path) -> str:
+    """YAML that loads back to the same config from a file in `folder`; its paths are relative to that."""
+    plain = config.model_dump(mode="json", by_alias=True, exclude_none=True)
+    return dump(respelt(plain, lambda path: relative(path, folder)))
+
+
+def config_hash(config: Config) -> str:
+    """SHA-256 of all settings that can change a result. Where files lie does not; what they hold is hashed apart."""
+    plain = config.model_dump(mode="json", exclude={"out", "providers"})
+    return sha256_of(respelt(plain, lambda path: path.name))
 
 
 def config_schema() -> dict[str, Any]:
@@ -161,16 +162,16 @@ class _ConfigBuilder:
 
     def validated(self) -> Config:
         document = self.document
-        for pattern in (*_INPUTS, ("out",)):
+        for pattern in (*INPUTS, ("out",)):
             for path, value in list(document.walk(*pattern)):
                 if isinstance(value, str) and value:
                     origin = document.origin(path)
-                    document.put(path, str(origin.base / Path(value).expanduser()), origin)
+                    document.put(path, str(absolute(origin.base, value)), origin)
         try:
             config = Config.model_validate(document.data)
         except ValidationError as error:
             raise ConfigError(complaint(error, document, config_schema())) from None
-        for pattern in _INPUTS:
+        for pattern in INPUTS:
             for path, value in document.walk(*pattern):
                 if isinstance(value, str) and not Path(value).exists():
                     label = document.origin(path).label

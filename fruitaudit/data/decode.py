@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
+import ctypes
 import stat
 import warnings
 from dataclasses import dataclass
 from io import BytesIO
+from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
+import PIL
 from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 
 from fruitaudit.data import npz
@@ -32,6 +36,14 @@ FROM_FLOAT = "0..1 floats read as 8-bit pixels"
 # Pillow warns of large, odd and half-broken files; what matters of it becomes a `BadImage`. A filter for its modules
 # alone, because `warnings.catch_warnings` does not work across threads.
 warnings.filterwarnings("ignore", module=r"PIL\.")
+
+
+# libtiff prints what it finds wrong on stderr; what matters of it becomes a `BadImage` too.
+for _library in (*Path(PIL.__file__).parent.parent.glob("pillow.libs/libtiff*"),
+                 *Path(PIL.__file__).parent.glob(".dylibs/libtiff*")):  # fmt: skip
+    with contextlib.suppress(OSError, AttributeError):
+        for _handler in ("TIFFSetErrorHandler", "TIFFSetWarningHandler"):
+            getattr(ctypes.CDLL(str(_library)), _handler)(None)
 
 
 class BadImage(Exception):

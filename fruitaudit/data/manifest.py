@@ -6,6 +6,7 @@ Other columns are metadata. Paths are relative to the manifest.
 from __future__ import annotations
 
 import csv
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -34,6 +35,7 @@ def list_manifest(settings: SplitSettings) -> FileListing:
             remedy = "name them so" if len(names) > 1 else "separate them by commas"
             raise DataError(f"split {settings.name}: {settings.path.name} has no column {' and '.join(absent)}; "
                             f"its columns are {', '.join(names)}; {remedy}")  # fmt: skip
+    table.common = _common_folder(settings.path.parent, [str(row.get("path") or "") for row in rows])
     for number, row in enumerate(rows, 1):
         table.add(number, row)
     labels = in_order({entry.label for entry in table.entries})
@@ -43,7 +45,7 @@ def list_manifest(settings: SplitSettings) -> FileListing:
 
 class _ManifestTable:
     def __init__(self, path: Path) -> None:
-        self.folder = path.parent
+        self.folder = self.common = path.parent
         self.entries: list[Entry] = []
         self.bad: list[BadFile] = []
         self.absent: dict[str, int] = {}
@@ -54,7 +56,7 @@ class _ManifestTable:
         # value == value: pandas writes an empty number as NaN
         cells = {str(k): str(v) for k, v in row.items() if k is not None and v is not None and v == v and v != ""}
         file = self.folder / cells.get("path", "")
-        name = "/".join(part for part in Path(cells.get("path", "")).parts if part not in ("..", file.anchor))
+        name = self._name(Path(cells.get("path", "")))
         reason = self._reason(row, cells, file)
         if reason:
             self.bad.append(BadFile(name or f"row {number}", reason))
@@ -75,6 +77,12 @@ class _ManifestTable:
             )
         )
 
+    def _name(self, path: Path) -> str:
+        """A path in the table as a sample is named: where the folder of an absolute one lies is left out."""
+        if path.is_absolute():
+            path = Path(os.path.relpath(path, self.common))
+        return "/".join(part for part in path.parts if part not in ("..", "."))
+
     def _reason(self, row: dict[Any, Any], cells: dict[str, str], file: Path) -> str | None:
         if None in row:
             return "its row has more cells than the header"
@@ -94,6 +102,14 @@ class _ManifestTable:
             return file
         self.absent[column] = self.absent.get(column, 0) + 1
         return None
+
+
+def _common_folder(folder: Path, paths: list[str]) -> Path:
+    """The folder that holds all absolute paths; the manifest's own where it does."""
+    parents = {os.path.dirname(path) for path in paths if path.startswith("/")}
+    if not parents or all(Path(parent).is_relative_to(folder) for parent in parents):
+        return folder
+    return Path(os.path.commonpath(parents))
 
 
 def _csv(path: Path) -> Iterator[dict[Any, Any]]:

@@ -75,7 +75,7 @@ def open_split(settings: SplitSettings, class_names: tuple[str, ...]) -> Split:
         notes.append(f"{sum(s.original is not None for s in samples)} of {len(samples)} samples have an original")
     if any(s.mask is not None for s in samples):
         notes.append(f"{sum(s.mask is not None for s in samples)} of {len(samples)} samples have a mask of the object")
-    source = f"{listing.kind} {PurePosixPath(*settings.path.parts[-2:])}"
+    source = f"{listing.kind} {settings.path.name}"
     return Split(
         settings.name, settings.role, source, tuple(samples), tuple(bad), len(samples) + len(bad), tuple(notes)
     )

@@ -13,7 +13,7 @@ from fruitaudit.rating.reading import Rater, Ratings, SourceRating
 from fruitaudit.rating.verdict_comparison import Comparison
 from fruitaudit.records.numbers import count, decimals
 from fruitaudit.records.states import Estimate, Quantity
-from fruitaudit.report.terminal import clean
+from fruitaudit.records.text import harmless
 from fruitaudit.trust.rules import WORDS
 
 _COLOURS = {"read": "green", "with_care": "yellow", "do_not_read": "red"}
@@ -81,7 +81,7 @@ def _sources(ratings: Ratings) -> Padding:
         figures = ("not rated", "", "")
         if isinstance(row.rating, Estimate):
             figures = decimals(row.rating.value, 1), row.rating.interval_text(digits=1), str(row.rating.n)
-        table.add_row(Text(clean(row.title), style="dim" if row.control else ""), *figures, above, verdict)
+        table.add_row(Text(harmless(row.title), style="dim" if row.control else ""), *figures, above, verdict)
     return Padding(table, (0, 0, 0, 2))
 
 
@@ -94,7 +94,7 @@ def _lines(entries: Sequence[tuple[str, str]]) -> Padding:
     grid.add_column(max_width=24, overflow="fold")
     grid.add_column(overflow="fold")
     for word, text in entries:
-        grid.add_row(Text(clean(word), style="dim"), Text(clean(text)))
+        grid.add_row(Text(harmless(word), style="dim"), Text(harmless(text)))
     return Padding(grid, (0, 0, 0, 2))
 
 

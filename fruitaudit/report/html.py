@@ -8,6 +8,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from fruitaudit.records.numbers import count
 from fruitaudit.records.states import Estimate
+from fruitaudit.records.text import harmless
 from fruitaudit.report import answer, charts, figures, words
 from fruitaudit.report.advice import advice
 from fruitaudit.report.folder import Folder
@@ -31,6 +32,7 @@ def make_environment() -> Environment:
         loader=FileSystemLoader(resource("templates")),
         autoescape=True,
         undefined=StrictUndefined,
+        finalize=_harmless,
         trim_blocks=True,
         lstrip_blocks=True,
     )
@@ -58,6 +60,11 @@ def make_environment() -> Environment:
         ROLES=answer.ROLES,
     )  # fmt: skip
     return environment
+
+
+def _harmless(value: object) -> object:
+    """What is printed, of whatever kind: markup stays markup."""
+    return type(value)(harmless(value)) if isinstance(value, str) else value
 
 
 def _body(environment: Environment, number: int, section: Section, common: dict[str, Any]) -> str:

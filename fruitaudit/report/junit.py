@@ -6,6 +6,7 @@ import re
 from xml.etree import ElementTree as ET
 
 from fruitaudit.records.judgement import GateResult
+from fruitaudit.records.text import harmless
 from fruitaudit.report.folder import Folder
 
 _NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
@@ -50,5 +51,5 @@ def _case(suite: ET.Element, gate: GateResult) -> None:
 
 
 def _clean(text: str) -> str:
-    """Without the characters that XML cannot hold."""
-    return _NOT_XML.sub("\ufffd", text)
+    """Without the characters that XML cannot hold, and those that steer a terminal."""
+    return _NOT_XML.sub("\ufffd", harmless(text))

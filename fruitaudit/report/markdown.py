@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 from fruitaudit.records.judgement import Finding
 from fruitaudit.records.results import Results
+from fruitaudit.records.text import harmless
 from fruitaudit.report.advice import advice
 from fruitaudit.report.answer import answer, by_importance, gate_word, worst_classes
 from fruitaudit.report.folder import Folder
@@ -15,6 +16,8 @@ from fruitaudit.report.words import quantity
 _MARKS = {"Pass": "✅", "Fail": "❌", "Not computed": "❔", "Warning": "⚠️"}
 _TONE_MARKS = {"good": "✅", "bad": "❌", "open": "❔", "warn": "⚠️"}
 _SPECIAL = re.compile(r"([\\`*_\[\]|~])")
+_LINKS = re.compile(r"(?<=[@#])(?=\w)|(?<=\w:)(?=//)|(?<=www)(?=\.)", re.IGNORECASE)
+"""Where a space without width keeps GitHub from making a link or a mention, which it does after entities are read."""
 _ENTITIES = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;", "@": "&#64;", "#": "&#35;"})
 
 
@@ -24,8 +27,8 @@ def render_markdown(folder: Folder) -> str:
 
 
 def escape(text: str) -> str:
-    """User text that Markdown and HTML leave as it is, on one line."""
-    plain = " ".join(text.split()).translate(_ENTITIES)
+    """User text that Markdown and HTML leave as it is, on one line; it links to nothing and mentions nobody."""
+    plain = _LINKS.sub("\u200b", harmless(" ".join(text.split()))).translate(_ENTITIES)
     return _SPECIAL.sub(r"\\\1", plain)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import unicodedata
 from pathlib import Path
 
 from rich.console import Console
@@ -13,6 +12,7 @@ from rich.text import Text
 from fruitaudit.records.numbers import count
 from fruitaudit.records.results import Results, RunInfo
 from fruitaudit.records.states import Estimate, Quantity
+from fruitaudit.records.text import harmless
 from fruitaudit.report.advice import advice
 from fruitaudit.report.answer import by_importance, gate_word, worst_classes
 from fruitaudit.report.words import cost, denominator, interval, percent
@@ -30,7 +30,7 @@ def print_summary(console: Console, results: Results, run: RunInfo, report_path:
     console.print(_accuracies(results))
     for evaluation in by_importance(results.evaluations)[:1]:
         worst = ", ".join(f"{row.name} {row.hits}/{row.support}" for row in worst_classes(evaluation, 5))
-        console.print(Padding(Text(f"Lowest recall on {clean(evaluation.split)}: {clean(worst)}"), (0, 0, 0, 2)))
+        console.print(Padding(Text(f"Lowest recall on {harmless(evaluation.split)}: {harmless(worst)}"), (0, 0, 0, 2)))
     _bad_files(console, results)
     if results.findings:
         _heading(console, "Findings")
@@ -52,21 +52,16 @@ def print_summary(console: Console, results: Results, run: RunInfo, report_path:
     console.print(Text(f"Report: {report_path}"), soft_wrap=True)
 
 
-def clean(text: str) -> str:
-    """Without control characters: a class name must not steer the terminal."""
-    return "".join("\ufffd" if unicodedata.category(c) in ("Cc", "Cf", "Cs") else c for c in text)
-
-
 def _heading(console: Console, text: str) -> None:
     console.print()
-    console.print(Text(clean(text), style="bold"))
+    console.print(Text(harmless(text), style="bold"))
 
 
 def _item(word: str, text: str) -> Padding:
     grid = Table.grid(padding=(0, 2, 0, 0))
     grid.add_column(width=12, no_wrap=True)
     grid.add_column(overflow="fold")
-    grid.add_row(Text(word, style=_COLOURS.get(word, "dim")), Text(clean(text)))
+    grid.add_row(Text(word, style=_COLOURS.get(word, "dim")), Text(harmless(text)))
     return Padding(grid, (0, 0, 0, 2))
 
 
@@ -77,7 +72,7 @@ def _accuracies(results: Results) -> Padding:
         table.add_column(name, justify="right", no_wrap=True)
     for evaluation in by_importance(results.evaluations):
         accuracy, guess = (evaluation.metrics.get(k) for k in ("accuracy", "no_information_rate"))
-        split = Text(clean(f"{evaluation.split} ({evaluation.role})"))
+        split = Text(harmless(f"{evaluation.split} ({evaluation.role})"))
         table.add_row(split, *_cells(accuracy), percent(guess.value) if isinstance(guess, Estimate) else "")
     return Padding(table, (0, 0, 0, 2))
 
@@ -94,4 +89,4 @@ def _bad_files(console: Console, results: Results) -> None:
             names = ", ".join(file.name for file in split.bad[:3])
             text = f"{len(split.bad)} of {count(split.n_found, 'file')} of {split.name} could not be used: {names}"
             more = ", ..." if len(split.bad) > 3 else ""
-            console.print(Padding(Text(clean(text) + more, style="yellow"), (0, 0, 0, 2)))
+            console.print(Padding(Text(harmless(text) + more, style="yellow"), (0, 0, 0, 2)))

@@ -16,6 +16,7 @@ from fruitaudit.models.copies import Reinitialisable
 from fruitaudit.records.data import FloatArray, Images, IntArray
 from fruitaudit.records.explanations import Targets
 from fruitaudit.records.states import NotRun, Quantity
+from fruitaudit.records.text import first_line
 from fruitaudit.records.trust import ExplanationCost, MethodTrust, TrustLevel, TrustNotRun, TrustReport
 from fruitaudit.runtime.memory import LESS_MEMORY, is_out_of_memory
 from fruitaudit.runtime.streams import Streams
@@ -143,7 +144,7 @@ def _test_method(
         if is_out_of_memory(error):
             raise MachineError(f"testing {title} ran out of memory: {LESS_MEMORY}, or leave the method out") from error
         log.debug("testing %s failed", title, exc_info=True)
-        return untested(NotRun(f"a test failed: {type(error).__name__}: {error}", "failed"))
+        return untested(NotRun(f"a test failed: {first_line(error)}", "failed"))
     return _Outcome(record, maps, subject.cost())
 
 

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from fruitaudit.config.document import read_document
 from fruitaudit.config.gates import spell
 from fruitaudit.config.load import config_schema, dump_config, load_config
+from fruitaudit.config.paths import absolute, respelt
 from fruitaudit.config.schema import Config
 from fruitaudit.errors import ConfigError
 from fruitaudit.records.conditions import FigureGate
@@ -276,9 +277,9 @@ def test_ci_refuses_inferred_preprocessing(folder: Path) -> None:
 
 def test_dump_loads_back(folder: Path) -> None:
     config = load_config(write(folder, EVERYTHING)).config
-    (folder / "dumped.yaml").write_text(dump_config(config), encoding="utf-8")
+    (folder / "dumped.yaml").write_text(dump_config(config, folder), encoding="utf-8")
     assert load_config(folder / "dumped.yaml").config == config
-    assert "- saliency\n" in dump_config(config)  # the short forms stay short
+    assert "- saliency\n" in dump_config(config, folder)  # the short forms stay short
 
 
 text_values = st.text(st.characters(codec="utf-8", exclude_categories=["Cs"]), max_size=12)
@@ -307,11 +308,13 @@ def test_dump_loads_back_whatever_it_holds(
             "gates": [gate, {"gate": gate, "on": "upper"}],
             "claims": [gate, f"cause: {name}"],
             "max_bad_share": share,
+            "out": "/out",
         }
     )
     path = tmp_path_factory.getbasetemp() / "dumped.yaml"
-    path.write_text(dump_config(config), encoding="utf-8", newline="")
-    assert Config.model_validate(read_document(path).data) == config
+    path.write_text(dump_config(config, Path("/")), encoding="utf-8", newline="")
+    data = respelt(read_document(path).data, lambda path: str(absolute(Path("/"), str(path))))
+    assert Config.model_validate(data) == config
 
 
 def test_json_schema_accepts_the_spellings_and_refuses_others(folder: Path) -> None:
@@ -321,7 +324,7 @@ def test_json_schema_accepts_the_spellings_and_refuses_others(folder: Path) -> N
     load = lambda text: json.loads(json.dumps(read_document(write(folder, text)).data))  # noqa: E731
     validator.validate(load(EVERYTHING))
     validator.validate(load(BASE + "groups: auto\nmethods: []"))
-    validator.validate(yaml.safe_load(dump_config(load_config(write(folder, EVERYTHING)).config)))
+    validator.validate(yaml.safe_load(dump_config(load_config(write(folder, EVERYTHING)).config, folder)))
     for text in (BASE + "gatez: []", BASE + "methods: [{a: 3}]", BASE + "seed: x", "model: {path: a}"):
         assert not validator.is_valid(load(text))
 

@@ -265,3 +265,11 @@ def test_rows_of_an_npz() -> None:
 def test_float_rows_outside_0_to_1_are_bad(values: list) -> None:
     with pytest.raises(BadImage, match=r"floats must lie in 0\.\.1"):
         row(np.array(values))
+
+
+def test_libtiff_says_nothing_beside_the_reason(capfd: pytest.CaptureFixture[str]) -> None:
+    data = bytearray(encoded(Image.fromarray(np.tile(NOISE, (4, 4, 1))), "TIFF", compression="tiff_lzw"))
+    data[200:260] = b"\xff" * 60
+    with pytest.raises(d.BadImage):
+        decode(bytes(data))
+    assert capfd.readouterr().err == ""

@@ -57,7 +57,7 @@ def test_class_folders(folders: Path) -> None:
         "Apple/raw": "not an image file: its name ends in nothing",
     }
     assert split.n_found == len(split.samples) + len(split.bad) == 6
-    assert split.source == "class folders lab/store"
+    assert split.source == "class folders store"
 
 
 def test_a_class_without_images_is_still_a_class(folders: Path) -> None:

@@ -1,5 +1,6 @@
 import dataclasses
 import io
+import json
 from xml.etree import ElementTree as ET
 
 import pytest
@@ -57,7 +58,17 @@ def test_markdown_tells_the_verdict_the_figures_and_the_gates(folder):
 
 
 def test_markdown_escapes_its_own_signs():
-    assert escape("a|b <x> @joe #1 [q](w)\n_e_") == r"a\|b &lt;x&gt; &#64;joe &#35;1 \[q\](w) \_e\_"
+    assert escape("a|b <x> @joe #1 [q](w)\n_e_") == "a\\|b &lt;x&gt; &#64;\u200bjoe &#35;\u200b1 \\[q\\](w) \\_e\\_"
+
+
+def test_names_that_steer_a_terminal_or_turn_words_round_reach_no_report(folder):
+    results = json.loads((folder / "results.json").read_text())
+    results["title"] = results["findings"][0]["sentence"] = results["gates"][0]["gate"] = "k\x1b[31m\x07\u202eiwi"
+    (folder / "results.json").write_text(json.dumps(results))
+    for path in render(folder):
+        written = path.read_text()
+        assert "iwi" in written
+        assert not any(sign in written for sign in "\x1b\x07\u202e"), path.name
 
 
 @pytest.fixture
