@@ -32,6 +32,8 @@ class Opened:
     preprocessor: Preprocessor
     preprocessing: PreprocessingSummary
     memory: MemoryPlan
+    read_at_once: int
+    """Images of a split that are held while it is predicted: whole passes."""
 
     @property
     def samples(self) -> Mapping[str, Sample]:
@@ -46,7 +48,6 @@ def open_inputs(config: Config, streams: Streams) -> Opened:
     classifier = open_model(
         config.model.path,
         allow_code=config.model.allow_code,
-        batch_size=config.batch_size,
         size=config.model.preprocessing.size,
     )
     if classifier.n_classes != len(names):
@@ -55,13 +56,14 @@ def open_inputs(config: Config, streams: Streams) -> Opened:
             f"({_first_names(names)}); write the model's classes, in the order of its outputs, under model.classes"
         )
     limit = None if config.memory is None else bytes_of(config.memory)
-    memory = plan_memory(classifier.memory_needs, config.batch_size, limit)
+    memory = plan_memory(classifier.memory_needs, limit)
     classifier.batch_size = memory.batch_size
     inference_split = next(s for role in ("reference", "test", "field") for s in splits if s.role == role)
     preprocessor, summary = infer_preprocessing(
         config.model.preprocessing, classifier.input_shape, inference_split, classifier.probabilities, streams
     )
-    return Opened(classifier, names, source, splits, preprocessor, summary, memory)
+    read_at_once = -(-config.batch_size // memory.batch_size) * memory.batch_size
+    return Opened(classifier, names, source, splits, preprocessor, summary, memory, read_at_once)
 
 
 def class_names(config: Config) -> tuple[tuple[str, ...], str]:

@@ -107,7 +107,7 @@ def _run(opened: Opened, split: Split, advance: Callable[[int], None]) -> Arrays
     labels: list[int] = []
     no_scores = np.zeros((0, classifier.n_classes), np.float32)
     probabilities, logits = [no_scores], [no_scores]
-    for batch in stream(split, opened.preprocessor, classifier.batch_size, reading):
+    for batch in stream(split, opened.preprocessor, opened.read_at_once, reading):
         p, z = classifier.scores(batch.values)
         probabilities.append(np.where(p < SMALLEST, np.float32(0), p))
         logits.append(z)

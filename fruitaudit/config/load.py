@@ -87,7 +87,7 @@ def dump_config(config: Config, folder: Path) -> str:
 
 def config_hash(config: Config) -> str:
     """SHA-256 of all settings that can change a result. Where files lie does not; what they hold is hashed apart."""
-    plain = config.model_dump(mode="json", exclude={"out", "providers"})
+    plain = config.model_dump(mode="json", exclude={"batch_size", "memory", "out", "providers"})
     return sha256_of(respelt(plain, lambda path: path.name))
 
 

@@ -260,7 +260,11 @@ class Config(Settings):
     seed: int = Field(9, ge=0, description="every random choice derives from it")
     out: Path = Field(Path("audit"), description="output folder")
     max_images: int = Field(16, gt=0, description="explained images per group, with groups: auto")
-    batch_size: int = Field(64, gt=0, description="maximum number of images per compiled pass")
+    batch_size: int = Field(
+        64,
+        gt=0,
+        description="images of a split held at once, in whole passes of 32; changes no result",
+    )
     memory: Annotated[str, AfterValidator(known_size)] | None = Field(
         None, description="the most memory an audit should take, such as 4GB; left out: 5GB, or half of the machine's"
     )

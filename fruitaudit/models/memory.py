@@ -11,6 +11,8 @@ from fruitaudit.records.results import MemoryPlan
 from fruitaudit.runtime.memory import address_space
 
 MB = 10**6
+UNIT = 32
+"""Images in a pass: always the same number, because kernels round in other ways for other numbers."""
 DEFAULT = 5000 * MB
 """Default memory limit of an audit; on a small machine half of what it has."""
 _PROGRAM = 1000 * MB
@@ -37,9 +39,10 @@ class MemoryNeeds:
         return _PROGRAM + _WEIGHTS * self.weights
 
 
-def plan_memory(needs: MemoryNeeds, batch_size: int, limit: int | None) -> MemoryPlan:
-    """As many images at once as fit into the limit, at most `batch_size`; where it is fewer, a power of 2.
+def plan_memory(needs: MemoryNeeds, limit: int | None) -> MemoryPlan:
+    """How many images a pass has: `UNIT`, or the largest power of 2 that fits into the limit.
 
+    With fewer than `UNIT`, figures may differ in their last digits from those of a larger limit.
     Depends on nothing but the model, the setting and the machine's size, so that a run can be repeated byte by byte.
     Raises ConfigError where not one image fits into the limit that was set.
     """
@@ -50,7 +53,7 @@ def plan_memory(needs: MemoryNeeds, batch_size: int, limit: int | None) -> Memor
         raise ConfigError(f"memory: {budget / MB:,.0f} MB is too little for this model, which takes "
                           f"{needs.program / MB:,.0f} MB with the program and {needs.image / MB:,.0f} MB more for an "
                           f"image; set at least {minimum:.1f}GB")  # fmt: skip
-    images = batch_size if fit >= batch_size else 1 << (max(fit, 1).bit_length() - 1)
+    images = min(UNIT, 1 << (max(fit, 1).bit_length() - 1))
     expected = needs.program + images * needs.image
     return MemoryPlan(budget / MB, needs.image / MB, images, expected / MB)
 

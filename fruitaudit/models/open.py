@@ -6,12 +6,13 @@ from pathlib import Path
 
 from fruitaudit.errors import ModelError
 from fruitaudit.models.base import Autoencoder, Shape, WithScores
+from fruitaudit.models.memory import UNIT
 
 KERAS_SUFFIXES = (".keras", ".h5", ".hdf5")
 
 
 def open_model(
-    path: Path, *, allow_code: bool = False, batch_size: int = 64, size: tuple[int, int] | None = None
+    path: Path, *, allow_code: bool = False, batch_size: int = UNIT, size: tuple[int, int] | None = None
 ) -> WithScores:
     """The model in a file or folder. `size` (height, width) is needed only where the model's input leaves it open.
 

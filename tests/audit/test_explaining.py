@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -36,7 +37,7 @@ def case(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def run(
     case: Path, out: Path, methods: list[object], target: str = "predicted", memory: str | None = None,
-    **preprocessing: str,
+    batch_size: int = 64, **preprocessing: str,
 ) -> Results:  # fmt: skip
     written = {"resize": "stretch", "interpolation": "area", "scale": "0-1"} | preprocessing
     config = Config.model_validate(
@@ -46,6 +47,7 @@ def run(
             "methods": methods,
             "target": target,
             "memory": memory,
+            "batch_size": batch_size,
             "trust": "off",
             "diagnosis": "off",
             "out": out,
@@ -138,6 +140,20 @@ def test_a_contrast_is_told_row_by_row_and_methods_without_one_say_so(case: Path
     assert any("cannot tell why one class was preferred to another" in reason for reason in reasons)
 
 
+def test_batch_size_and_memory_that_suffices_change_no_byte(case: Path, tmp_path: Path) -> None:
+    methods: list[object] = ["saliency", {"smoothgrad": {"samples": 33}}, "deep_lift", {"rise": {"samples": 70}}]
+    settings: dict[str, dict[str, Any]] = {"a": {}, "b": {"batch_size": 5}, "c": {"batch_size": 333, "memory": "3GB"}}
+    for name, more in settings.items():
+        run(case, tmp_path / name, methods, **more)
+    files = {
+        p.relative_to(tmp_path / "a") for p in (tmp_path / "a").rglob("*") if ".cache" not in p.parts and p.is_file()
+    }
+    assert any(file.suffix == ".npz" for file in files)
+    for file in files - {Path("run.json"), Path("report.html"), Path("config.yaml")}:
+        contents = {(tmp_path / name / file).read_bytes() for name in settings}
+        assert len(contents) == 1, file
+
+
 def test_less_memory_means_smaller_batches_and_the_same_maps(case: Path, tmp_path: Path) -> None:
     from fruitaudit.models.keras.classifier import open_classifier
 
@@ -146,7 +162,7 @@ def test_less_memory_means_smaller_batches_and_the_same_maps(case: Path, tmp_pat
     whole = run(case, tmp_path / "whole", methods)
     little = run(case, tmp_path / "little", methods, memory=f"{(needs.program + 3 * needs.image) / 1e6:f}MB")
     plans = [load_run(tmp_path / name).memory for name in ("whole", "little")]
-    assert [plan.batch_size for plan in plans] == [64, 2]
+    assert [plan.batch_size for plan in plans] == [32, 2]
     assert plans[0].image_mb == plans[1].image_mb == needs.image / 1e6
     theirs = maps(whole, tmp_path / "whole")
     for name, ours in maps(little, tmp_path / "little").items():

@@ -43,13 +43,12 @@ def test_what_is_hidden_in_a_saved_model_is_counted_too(tmp_path):
     assert Classifier.from_network(network).memory_needs.image * 0.9 < stored.memory_needs.image < 300_000
 
 
-def test_as_many_images_as_fit_in_powers_of_two():
-    assert plan_memory(BIG, 64, 9_000 * MB).batch_size == 32  # 57 would fit
-    assert plan_memory(BIG, 24, 9_000 * MB).batch_size == 24
-    assert plan_memory(BIG, 64, 90_000 * MB).batch_size == 64
-    assert plan_memory(BIG, 64, 1_500 * MB).batch_size == 1
+def test_passes_of_one_size_wherever_they_fit_and_of_powers_of_two_elsewhere():
+    assert [plan_memory(BIG, limit * MB).batch_size for limit in (6_000, 9_000, 90_000)] == [32, 32, 32]
+    assert plan_memory(BIG, 5_000 * MB).batch_size == 16  # 27 would fit
+    assert plan_memory(BIG, 1_500 * MB).batch_size == 1
     for gigabytes in range(2, 14):
-        plan = plan_memory(BIG, 64, 1000 * gigabytes * MB)
+        plan = plan_memory(BIG, 1000 * gigabytes * MB)
         assert plan.expected_mb < plan.limit_mb == 1000 * gigabytes
         assert plan.image_mb == 100
 
@@ -58,14 +57,14 @@ def test_too_little_is_said_with_what_is_enough():
     with pytest.raises(
         ConfigError, match=r"memory: 1,400 MB is too little .* 1,300 MB .* 100 MB more .* at least 1\.5GB"
     ):
-        plan_memory(BIG, 64, 1_400 * MB)
-    assert plan_memory(BIG, 64, 1_500 * MB).batch_size == 1
+        plan_memory(BIG, 1_400 * MB)
+    assert plan_memory(BIG, 1_500 * MB).batch_size == 1
 
 
 def test_without_a_limit_it_is_half_of_a_small_machine_and_never_an_error(monkeypatch):
     for machine, images in ((64_000, 16), (6_000, 8), (1_000, 1)):
         monkeypatch.setattr(memory, "machine_memory", lambda size=machine: size * MB)
-        assert plan_memory(BIG, 64, None).batch_size == images
+        assert plan_memory(BIG, None).batch_size == images
 
 
 def test_a_container_may_have_less_than_the_machine(monkeypatch, tmp_path):

@@ -27,7 +27,7 @@ from fruitaudit.models.keras.savedmodel import HIDES, hides_layers
 from fruitaudit.models.keras.shapes import input_shape_of, keep_grouped_convolutions_apart
 from fruitaudit.models.keras.training import train_copy
 from fruitaudit.models.layers import Convolution, Layer, why_no_layer
-from fruitaudit.models.memory import MemoryNeeds
+from fruitaudit.models.memory import UNIT, MemoryNeeds
 from fruitaudit.models.rules import Propagated, Rules
 from fruitaudit.records.data import FloatArray, IntArray
 from fruitaudit.records.explanations import Explains
@@ -39,7 +39,7 @@ Size = tuple[int, int]
 
 
 def open_classifier(
-    path: Path, *, allow_code: bool = False, batch_size: int = 64, size: Size | None = None
+    path: Path, *, allow_code: bool = False, batch_size: int = UNIT, size: Size | None = None
 ) -> Classifier:
     """Load a model file. `size` (height, width) is needed only where the model's input leaves it open.
 
@@ -64,7 +64,7 @@ class Classifier:
     offers: frozenset[Capability] = frozenset(get_args(Capability))
 
     def __init__(
-        self, network: Any, *, batch_size: int = 64, size: Size | None = None, loaded: LoadedNetwork | None = None
+        self, network: Any, *, batch_size: int = UNIT, size: Size | None = None, loaded: LoadedNetwork | None = None
     ) -> None:
         self.network = network
         self.loaded = loaded
@@ -79,7 +79,7 @@ class Classifier:
         self._feature_function = cache(self._make_feature_function)
 
     @classmethod
-    def from_network(cls, network: Any, batch_size: int = 64, size: Size | None = None) -> Classifier:
+    def from_network(cls, network: Any, batch_size: int = UNIT, size: Size | None = None) -> Classifier:
         """Wrap a Keras model that is in memory."""
         return cls(network, batch_size=batch_size, size=size)
 
