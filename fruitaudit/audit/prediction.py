@@ -69,6 +69,7 @@ def predict(
         probabilities=arrays["probabilities"],
         logits=arrays["logits"],
         group_ids=_group_ids(split, arrays["sample_ids"]),
+        pixel_digests=tuple(str(digest) for digest in arrays["pixel_digests"]),
     )
     summary = SplitSummary(
         name=split.name,
@@ -122,6 +123,7 @@ def _run(opened: Opened, split: Split, advance: Callable[[int], None]) -> Arrays
     return {
         "sample_ids": np.array(ids, dtype=str),
         "labels": np.array(labels, dtype=np.int64),
+        "pixel_digests": np.array(reading.pixel_digests, dtype=str),
         "probabilities": np.concatenate(probabilities),
         "logits": np.concatenate(logits),
         "reading": np.array(json.dumps(reading_record)),

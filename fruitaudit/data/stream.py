@@ -36,6 +36,7 @@ class StreamSummary:
 
     bad: list[BadFile] = field(default_factory=list)
     n_used: int = 0
+    pixel_digests: list[str] = field(default_factory=list)
     _conversions: Counter[str] = field(default_factory=Counter)
     _digest: hashlib._Hash = field(default_factory=hashlib.sha256)
 
@@ -53,6 +54,7 @@ class StreamSummary:
     def add(self, sample: Sample, image: _DecodedImage) -> None:
         """Note one image that is used."""
         self.n_used += 1
+        self.pixel_digests.append(image.pixel_digest)
         self._conversions.update(image.conversions)
         self._digest.update(f"{sample.id}\0{sample.label}\0".encode("utf-8", "surrogateescape") + image.digest)
 
@@ -62,6 +64,7 @@ class _DecodedImage:
     fitted: ByteArray
     conversions: tuple[str, ...]
     digest: bytes
+    pixel_digest: str
 
 
 def stream(
@@ -141,4 +144,7 @@ def _read_sample(sample: Sample, preprocessor: Preprocessor) -> _DecodedImage | 
     if preprocessor.channels == 1:
         grey = d.GREY in conversions
         conversions = tuple(c for c in conversions if c != d.GREY) if grey else (*conversions, TO_GREY)
-    return _DecodedImage(preprocessor.fitted(decoded.pixels), conversions, hashlib.sha256(data).digest())
+    fitted = preprocessor.fitted(decoded.pixels)
+    return _DecodedImage(
+        fitted, conversions, hashlib.sha256(data).digest(), hashlib.sha256(fitted.tobytes()).hexdigest()
+    )

@@ -69,7 +69,7 @@ def _leaks(evidence: DiagnosisEvidence) -> Iterator[CauseFinding]:
             "leak-groups" if groups else "leak-duplicates",
             "cause",
             f"{evaluation_split} is not independent of the training images: {listing.sentence}",
-            (f"share of {listing.where}: {share.text(share=True)}",
+            (f"{'at least, ' if listing.lower_bound else ''}share of {listing.where}: {share.text(share=True)}",
              *(" | ".join(row) for row in listing.rows[:3])),
             Remedy("Split by source (group_id), so that no object is photographed for both sides, and measure again; "
                    f"until then the accuracy on {evaluation_split} says little about new images."),

@@ -18,8 +18,9 @@ class DataCheck:
     """A check of the data: how many of `n` images it concerns, and the first of them.
 
     `rows` are lines of a worksheet under `columns`, worst first; `total` counts them all. `other` is the split that
-    `split` was compared with, where it was. `exact` of the repetitions are equal pixel by pixel. `too_small` says of
-    the size of a split that its accuracy cannot be told.
+    `split` was compared with, where it was. `exact` of the repetitions are equal pixel by pixel. `lower_bound`: only a
+    draw was looked at, so that there may be more. `too_small` says of the size of a split that its accuracy cannot be
+    told.
     """
 
     name: Check
@@ -32,6 +33,7 @@ class DataCheck:
     sample_ids: tuple[str, ...] = ()
     other: str = ""
     exact: int = 0
+    lower_bound: bool = False
     too_small: bool = False
 
     @property

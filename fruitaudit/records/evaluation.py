@@ -19,7 +19,8 @@ class Predictions:
 
     `labels` (N,) are true class indices, `probabilities` (N, K) float32 rows that sum to 1, `logits` (N, K) float32
     with softmax(logits) == probabilities. `group_ids` (N,) name the object or scene of each image, empty where the data
-    names none for it; None where the data names none at all.
+    names none for it; None where the data names none at all. `pixel_digests` (N,) are SHA-256 of the pixels that the
+    model is given, before they are scaled.
     """
 
     split: str
@@ -30,6 +31,7 @@ class Predictions:
     probabilities: FloatArray
     logits: FloatArray
     group_ids: tuple[str, ...] | None = None
+    pixel_digests: tuple[str, ...] | None = None
 
     @cached_property
     def groups(self) -> IntArray | None:

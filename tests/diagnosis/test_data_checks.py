@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import cv2
 import numpy as np
 import pytest
@@ -47,6 +49,37 @@ def test_within_a_split_each_pair_is_told_once() -> None:
     split = fingerprints(repeated, "test")
     pairs = near_pairs(split, split, calibrate([split]))
     assert (pairs.first.tolist(), pairs.second.tolist()) == ([0], [len(repeated) - 1])
+
+
+def test_equal_pixels_are_counted_over_all_images_and_near_ones_of_a_draw_are_a_lower_bound() -> None:
+    """200 images, of which 40 repeat another: 25 of them are drawn, and among those is a near pair."""
+    drawn = split_sample(SPOTTED[:25], LABELS[:25], "train")
+    data = cv2.imencode(".jpg", SPOTTED[4], [cv2.IMWRITE_JPEG_QUALITY, 80])[1]
+    drawn.pixels[5] = cv2.imdecode(data, cv2.IMREAD_COLOR)
+    drawn = replace(drawn, population=200)
+    digests = tuple(f"digest {i if i < 160 else i - 160}" for i in range(200))
+    whole = replace(predictions(np.zeros(200, np.int64), "train"), pixel_digests=digests)
+    [check] = [row for row in check_data([], {"train": drawn}, {"train": whole}) if row.name == "duplicates"]
+    assert isinstance(check, DataCheck)
+    assert (check.exact, check.total, check.n, check.lower_bound) == (40, 41, 200, True)
+    assert check.sentence.startswith(
+        "At least 41 of 200 images of train have a repetition within it (40 exactly, of all "
+    )
+    assert "images; 1 nearly" in check.sentence
+    assert "of 25 of 200 images of train" in check.sentence
+    assert check.rows[0] == ("train/160", "train/0", "exact", "0.0")
+    assert check.rows[-1][:3] == ("train/4", "train/5", "near")
+
+
+def test_what_repeats_another_split_is_counted_over_all_images() -> None:
+    one, other = (split_sample(p, LABELS, name) for p, name in ((SPOTTED, "train"), (OTHERS, "test")))
+    n = len(LABELS)
+    train = replace(predictions(LABELS, "train"), pixel_digests=tuple(f"a{i}" for i in range(n)))
+    test = replace(predictions(LABELS), pixel_digests=tuple(f"{'a' if i % 5 == 0 else 'b'}{i}" for i in range(n)))
+    checks = check_data([], {"train": one, "test": other}, {"train": train, "test": test})
+    across = next(row for row in checks if row.name == "duplicates across")
+    assert isinstance(across, DataCheck)
+    assert (across.split, across.other, across.exact, across.lower_bound) == ("test", "train", -(-n // 5), False)
 
 
 def test_classes_alike_by_nature_tighten_the_threshold() -> None:

@@ -56,6 +56,26 @@ class Pairs:
     distance: DoubleArray
 
 
+@dataclass(frozen=True)
+class ExactPairs:
+    """Rows of the first set with an equal row of the second."""
+
+    first: tuple[int, ...]
+    second: tuple[int, ...]
+
+
+def exact_pairs(one: Sequence[str], other: Sequence[str]) -> ExactPairs:
+    """Of the digests of two sets: each of `one` that is in `other` too; within one set, each that was there before."""
+    first_row: dict[str, int] = {}
+    if one is not other:
+        for row, digest in enumerate(other):
+            first_row.setdefault(digest, row)
+        pairs = [(row, first_row[digest]) for row, digest in enumerate(one) if digest in first_row]
+    else:
+        pairs = [(row, first_row[digest]) for row, digest in enumerate(one) if first_row.setdefault(digest, row) != row]
+    return ExactPairs(tuple(p[0] for p in pairs), tuple(p[1] for p in pairs))
+
+
 def thumbs(pixels: ByteArray) -> FloatArray:
     """(N, 16 * 16 * 3), scaled so that Euclidean distance is the root mean square difference of pixels."""
     small = np.stack([cv2.resize(image, (SIDE, SIDE), interpolation=cv2.INTER_AREA) for image in pixels])

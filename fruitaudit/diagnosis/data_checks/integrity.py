@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 
 from fruitaudit.data.splits import Split
-from fruitaudit.diagnosis.data_checks.duplicates import Fingerprints, Pairs, calibrate, near_pairs
+from fruitaudit.diagnosis.data_checks.duplicates import Fingerprints, Pairs, calibrate, exact_pairs, near_pairs
 from fruitaudit.diagnosis.images.sharpness import blur_metric
 from fruitaudit.diagnosis.images.split_sample import SplitSample
 from fruitaudit.records.data_checks import DataCheck, DataCheckNotRun
@@ -33,7 +33,7 @@ def check_data(
 ) -> Iterator[DataCheck | DataCheckNotRun]:
     """All checks that need no experiment."""
     fingerprints = {name: Fingerprints.of(material) for name, material in materials.items()}
-    yield from _duplicates(fingerprints)
+    yield from _duplicates(fingerprints, predictions)
     yield from _shared_groups(splits)
     for name, split_predictions in predictions.items():
         yield _balance(split_predictions)
@@ -41,36 +41,54 @@ def check_data(
         yield _odd_files(materials[name])
 
 
-def _duplicates(fingerprints: Mapping[str, Fingerprints]) -> Iterator[DataCheck]:
+def _duplicates(
+    fingerprints: Mapping[str, Fingerprints], predictions: Mapping[str, Predictions]
+) -> Iterator[DataCheck]:
     limits = calibrate(list(fingerprints.values()))
     names = list(fingerprints)
+    digests = {name: predictions[name].pixel_digests or fingerprints[name].digests for name in names}
+    ids = {name: predictions[name].sample_ids if predictions[name].pixel_digests else fingerprints[name].material.ids
+           for name in names}  # fmt: skip
     for i, one in enumerate(names):
         for other in names[: i + 1][::-1]:
-            pairs = near_pairs(fingerprints[one], fingerprints[other], limits)
-            yield _pairs_listing(fingerprints[one].material, fingerprints[other].material, pairs, limits.thumb)
+            exact = exact_pairs(digests[one], digests[other])
+            equal = [(ids[one][a], ids[other][b]) for a, b in zip(exact.first, exact.second, strict=True)]
+            near = near_pairs(fingerprints[one], fingerprints[other], limits)
+            yield _repeats(fingerprints[one].material, fingerprints[other].material, equal, near, limits.thumb)
 
 
-def _pairs_listing(one: SplitSample, other: SplitSample, pairs: Pairs, limit: float) -> DataCheck:
-    within = one is other
-    order = np.argsort(pairs.distance, kind="stable")
-    rows = [(one.ids[pairs.first[k]], other.ids[pairs.second[k]], "exact" if pairs.exact[k] else "near",
-             f"{pairs.distance[k]:.1f}") for k in order[:ROWS]]  # fmt: skip
-    phrase = "have a repetition within it" if within else f"repeat an image of {other.split}"
-    sampling = (
-        "" if len(other) == other.population else f"; {len(other)} of its {other.population} images were compared"
+def _repeats(
+    one: SplitSample, other: SplitSample, equal: Sequence[tuple[str, str]], near: Pairs, limit: float
+) -> DataCheck:
+    """`equal` are pairs of ids among all images, `near` pairs among those drawn."""
+    within, n_equal = one is other, len(equal)
+    counted = {sample_id for sample_id, _ in equal}
+    order = [k for k in np.argsort(near.distance, kind="stable")
+             if not near.exact[k] and one.ids[near.first[k]] not in counted]  # fmt: skip
+    rows = [(*pair, "exact", "0.0") for pair in equal[:ROWS]]
+    rows += [(one.ids[near.first[k]], other.ids[near.second[k]], "near", f"{near.distance[k]:.1f}") for k in order]
+    drawn = [f"{len(m)} of {m.population} images of {m.split}" for m in ((one,) if within else (one, other))
+             if len(m) < m.population]  # fmt: skip
+    total, phrase = (
+        n_equal + len(order),
+        "have a repetition within it" if within else f"repeat an image of {other.split}",
     )
+    how = f"within {limit:.1f} of 255, as near as an image is to its own slightly changed copy"
+    found = f"{n_equal} exactly, the others {how}"
+    if drawn:
+        found = f"{n_equal} exactly, of all images; {len(order)} nearly, {how}, of {' and '.join(drawn)}"
     return DataCheck(
         name="duplicates" if within else "duplicates across",
         split=one.split,
         other="" if within else other.split,
-        exact=int(pairs.exact.sum()),
-        n=len(one),
-        total=len(pairs.first),
-        sentence=f"{len(pairs.first)} of {len(one)} images of {one.split} {phrase} ({int(pairs.exact.sum())} exactly, "
-        f"the others within {limit:.1f} of 255, as near as an image is to its own slightly changed copy{sampling}).",
+        exact=n_equal,
+        n=one.population,
+        total=total,
+        sentence=f"{'At least ' if drawn else ''}{total} of {one.population} images of {one.split} {phrase} ({found}).",
         columns=("image", "repeats", "how", "distance"),
-        rows=tuple(rows),
-        sample_ids=tuple(one.ids[pairs.first[k]] for k in order[:ROWS]),
+        rows=tuple(rows[:ROWS]),
+        sample_ids=tuple(row[0] for row in rows[:ROWS]),
+        lower_bound=bool(drawn),
     )
 
 
