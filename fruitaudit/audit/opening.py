@@ -9,6 +9,7 @@ from pathlib import Path
 
 from fruitaudit.config.schema import Config
 from fruitaudit.config.sizes import bytes_of
+from fruitaudit.data.decode import max_pixels_in
 from fruitaudit.data.infer import infer_preprocessing
 from fruitaudit.data.preprocess import Preprocessor
 from fruitaudit.data.splits import Split, class_names_of, open_split
@@ -60,8 +61,9 @@ def open_inputs(config: Config, streams: Streams) -> Opened:
     classifier.batch_size = memory.batch_size
     inference_split = next(s for role in ("reference", "test", "field") for s in splits if s.role == role)
     preprocessor, summary = infer_preprocessing(
-        config.model.preprocessing, classifier.input_shape, inference_split, classifier.probabilities, streams
-    )
+        config.model.preprocessing, classifier.input_shape, inference_split, classifier.probabilities, streams,
+        max_pixels_in(memory.limit_mb * 1e6),
+    )  # fmt: skip
     read_at_once = -(-config.batch_size // memory.batch_size) * memory.batch_size
     return Opened(classifier, names, source, splits, preprocessor, summary, memory, read_at_once)
 

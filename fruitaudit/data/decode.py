@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import stat
+import threading
 import warnings
 from dataclasses import dataclass
 from io import BytesIO
@@ -20,7 +21,12 @@ from fruitaudit.records.data import ByteArray, Sample
 
 FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "TIFF")
 MAX_PIXELS = npz.MAX_PIXELS
-"""An image whose header promises more is refused before anything is decoded."""
+"""An image whose header promises more is refused before anything is decoded, where `memory` says nothing else."""
+_BYTES_PER_PIXEL = 32
+"""Of `memory`: an image in colour takes up to 16 bytes per pixel while it is decoded, converted and fitted."""
+_LARGE = 25_000_000
+"""Images with more pixels are decoded one at a time."""
+_one_large = threading.Lock()
 
 GREY = "grey read as RGB"
 ORIENTED = "turned upright as its EXIF orientation says"
@@ -36,6 +42,8 @@ FROM_FLOAT = "0..1 floats read as 8-bit pixels"
 # Pillow warns of large, odd and half-broken files; what matters of it becomes a `BadImage`. A filter for its modules
 # alone, because `warnings.catch_warnings` does not work across threads.
 warnings.filterwarnings("ignore", module=r"PIL\.")
+# Its own limit stands in the way of a larger one, and does no more than `decode`.
+Image.MAX_IMAGE_PIXELS = None
 
 
 # libtiff prints what it finds wrong on stderr; what matters of it becomes a `BadImage` too.
@@ -67,7 +75,12 @@ def read_bytes(sample: Sample) -> bytes:
     return sample.path.read_bytes()
 
 
-def decode(data: bytes) -> Decoded:
+def max_pixels_in(memory: float) -> int:
+    """How many pixels an image may have where an audit may take so many bytes."""
+    return int(memory / _BYTES_PER_PIXEL)
+
+
+def decode(data: bytes, max_pixels: int = MAX_PIXELS) -> Decoded:
     """Decode JPEG, PNG, WebP, BMP, TIFF, or one NPZ row. Raises BadImage."""
     if not data:
         raise BadImage("the file is empty")
@@ -75,16 +88,16 @@ def decode(data: bytes) -> Decoded:
         return _decode_row(data)
     try:
         image = Image.open(BytesIO(data), formats=FORMATS)
-    except Image.DecompressionBombError as error:
-        raise BadImage(f"too large to decode, by its header: {error}") from None
     except Exception as error:
         raise BadImage(_no_image(error)) from None
     with image:
         width, height = image.size
-        if width * height > MAX_PIXELS:
-            raise BadImage(f"too large to decode: {width} x {height} pixels by its header")
+        if width * height > max_pixels:
+            raise BadImage(f"too large to decode: {width} x {height} pixels by its header, and `memory` has room for "
+                           f"{max_pixels / 1e6:.0f} million")  # fmt: skip
         try:
-            return _decode(image)
+            with _one_large if width * height > _LARGE else contextlib.nullcontext():
+                return _decode(image)
         except (BadImage, MemoryError):
             raise
         except Exception as error:  # broken files make Pillow raise anything

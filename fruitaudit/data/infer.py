@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from fruitaudit.config.scales import APPLICATIONS
 from fruitaudit.config.schema import PreprocessingSettings
-from fruitaudit.data.decode import BadImage, decode, read_bytes
+from fruitaudit.data.decode import MAX_PIXELS, BadImage, decode, read_bytes
 from fruitaudit.data.preprocess import Preprocessor
 from fruitaudit.data.splits import Split
 from fruitaudit.errors import ConfigError, DataError
@@ -40,6 +40,7 @@ def infer_preprocessing(
     split: Split,
     score: ScoreFunction,
     streams: Streams,
+    max_pixels: int = MAX_PIXELS,
 ) -> tuple[Preprocessor, PreprocessingSummary]:
     """What is done to every image, and how that was decided.
 
@@ -50,7 +51,7 @@ def infer_preprocessing(
     """
     height, width, channels = _size(settings, input_shape)
     prepared = Preprocessor(height, width, channels, settings.resize or "center_crop", settings.interpolation or "area",
-                            settings.scale or "0-1")  # fmt: skip
+                            settings.scale or "0-1", max_pixels)  # fmt: skip
     inferred = tuple(key for key in ("resize", "interpolation", "scale") if getattr(settings, key) is None)
     evidence: list[str] = []
     if inferred:
@@ -118,7 +119,7 @@ def _draw_images(split: Split, preprocessor: Preprocessor, streams: Streams) -> 
     for row in streams.rng("preprocessing", split.name).permutation(len(split.samples)):
         sample = split.samples[row]
         try:
-            pixels = decode(read_bytes(sample)).pixels
+            pixels = decode(read_bytes(sample), preprocessor.max_pixels).pixels
         except (BadImage, OSError) as error:
             reason = f"{sample.id}: {error}"
             continue

@@ -23,7 +23,7 @@ def read_masks(samples: Sequence[Sample], preprocessor: Preprocessor) -> FloatAr
     for mask, sample in zip(masks, samples, strict=True):
         if sample.mask is not None:
             try:
-                pixels = decode(sample.mask.read_bytes()).pixels
+                pixels = decode(sample.mask.read_bytes(), preprocessor.max_pixels).pixels
             except (OSError, BadImage) as error:
                 raise DataError(
                     f"mask {sample.mask} of {sample.id} cannot be read ({error}); mend or remove it"

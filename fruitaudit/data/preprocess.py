@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from fruitaudit.config.scales import APPLICATIONS
 from fruitaudit.config.schema import Interpolation, Normalization, Resize
+from fruitaudit.data.decode import MAX_PIXELS
 from fruitaudit.errors import ConfigError, ModelError
 from fruitaudit.records.data import ByteArray, FloatArray
 
@@ -53,6 +54,8 @@ class Preprocessor:
     resize: Resize
     interpolation: Interpolation
     scale: str | Normalization
+    max_pixels: int = MAX_PIXELS
+    """Larger images are not decoded."""
 
     def __post_init__(self) -> None:
         if self.channels not in (1, 3):

@@ -133,7 +133,7 @@ def _read_task(samples: Sequence[Sample], preprocessor: Preprocessor) -> list[_D
 def _read_sample(sample: Sample, preprocessor: Preprocessor) -> _DecodedImage | str:
     try:
         data = d.read_bytes(sample)
-        decoded = d.decode(data)
+        decoded = d.decode(data, preprocessor.max_pixels)
     except d.BadImage as error:
         return str(error)
     except FileNotFoundError:

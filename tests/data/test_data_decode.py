@@ -185,7 +185,7 @@ BAD = {
     "text": (b"this is not an image\n" * 20, "not a readable JPEG, PNG, WebP, BMP or TIFF image"),
     "zeros": (bytes(1000), "not a readable JPEG, PNG, WebP, BMP or TIFF image"),
     "gif": (encoded(Image.new("L", (3, 3)), "GIF"), "not a readable JPEG, PNG, WebP, BMP or TIFF image"),
-    "bomb": (png(40_000, 40_000, 8, 2, b""), "too large to decode, by its header: Image size (1600000000 pixels)"),
+    "bomb": (png(40_000, 40_000, 8, 2, b""), "40000 x 40000 pixels by its header, and `memory` has room for 100"),
     "big": (png(10_001, 10_000, 8, 2, b""), "too large to decode: 10001 x 10000 pixels by its header"),
     "header only": (png(10, 10, 8, 2, b"")[:33], "not a readable JPEG"),
     "no rows": (png(10, 10, 8, 2, b""), "cannot be decoded"),
@@ -273,3 +273,10 @@ def test_libtiff_says_nothing_beside_the_reason(capfd: pytest.CaptureFixture[str
     with pytest.raises(d.BadImage):
         decode(bytes(data))
     assert capfd.readouterr().err == ""
+
+
+def test_a_photograph_of_108_megapixels_is_decoded_where_memory_allows() -> None:
+    data = encoded(Image.new("L", (12_000, 9_000), 7))
+    with pytest.raises(d.BadImage, match=r"12000 x 9000 pixels by its header, and `memory` has room for 31 million"):
+        decode(data, d.max_pixels_in(10**9))
+    assert decode(data, d.max_pixels_in(5 * 10**9)).pixels.shape == (9_000, 12_000, 3)

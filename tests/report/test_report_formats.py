@@ -71,6 +71,11 @@ def test_names_that_steer_a_terminal_or_turn_words_round_reach_no_report(folder)
         assert not any(sign in written for sign in "\x1b\x07\u202e"), path.name
 
 
+def test_rendered_twice_the_bytes_are_equal(folder):
+    first = {path.name: path.read_bytes() for path in render(folder)}
+    assert first == {path.name: path.read_bytes() for path in render(folder)}
+
+
 @pytest.fixture
 def printed(folder):
     stream = io.StringIO()

@@ -90,9 +90,10 @@ def _refit(
 ) -> dict[tuple[Setting, str], ByteArray]:
     """Each file decoded once and fitted in every way."""
     images_by_way: dict[tuple[Setting, str], list[ByteArray]] = {way: [] for way in ways}
+    max_pixels = max(fitter.max_pixels for fitter in ways.values())
     for sample in material.samples:
         try:
-            pixels = decode(read_bytes(sample)).pixels
+            pixels = decode(read_bytes(sample), max_pixels).pixels
         except (OSError, BadImage) as error:  # it could be read a moment ago
             raise AuditError(f"image {sample.id} changed while it was audited: {error}") from error
         for way, fitter in ways.items():

@@ -182,7 +182,7 @@ def read_photos(samples: Sequence[Sample], fitter: Preprocessor) -> Iterator[Pho
 def _read(sample: Sample, fitter: Preprocessor) -> Photo | None:
     try:
         data = read_bytes(sample)
-        pixels = decode(data).pixels
+        pixels = decode(data, fitter.max_pixels).pixels
     except (OSError, BadImage):
         return None
     height, width = pixels.shape[:2]
@@ -194,7 +194,7 @@ def _data_mask(sample: Sample, fitter: Preprocessor) -> ByteArray | None:
     if sample.mask is None:
         return None
     try:
-        mask = decode(sample.mask.read_bytes()).pixels
+        mask = decode(sample.mask.read_bytes(), fitter.max_pixels).pixels
     except (OSError, BadImage):
         return None
     return (fitter.fitted(mask)[..., 0] > 127).astype(np.uint8)
