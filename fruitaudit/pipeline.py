@@ -30,6 +30,7 @@ from fruitaudit.report.predictions import write_predictions
 from fruitaudit.report.render import render
 from fruitaudit.runtime.cache import StageCache
 from fruitaudit.runtime.files import write_text
+from fruitaudit.runtime.paths import output_folder
 from fruitaudit.runtime.staging import staged
 from fruitaudit.runtime.streams import Streams
 from fruitaudit.trust.audit import tested_methods, trust_of
@@ -41,6 +42,7 @@ OUTPUTS = ("attributions", "config.yaml", "diagnosis", "junit.xml", "labels_to_c
 
 def check(config: Config) -> None:
     """Refuse what can be seen to be wrong before a model or an image is opened."""
+    output_folder(config.out)
     group_methods = () if config.groups == "auto" else tuple(group.methods for group in config.groups)
     for settings in (s for methods in (config.methods, *group_methods) for s in methods or ()):
         build(settings, config.providers.interpreters)

@@ -221,6 +221,11 @@ MISTAKES = {
     "no such model": (["evaluate", "{config}", "--model", "nothing.keras"], "nothing.keras"),
     "no such folder": (["evaluate", "{config}", "--data", "field=nowhere"], "nowhere"),
     "unknown key": (["evaluate", "{config}", "--set", "sead=3"], "did you mean 'seed'"),
+    "an output folder that cannot be": (
+        ["evaluate", "{config}", "--dry-run", "--set", "out=" + 9 * "y" + "/" + 300 * "x"], "more than 255 bytes"
+    ),
+    "an output folder of nobody": (["evaluate", "{config}", "--set", "out=~nouser/x"], "no user of that name"),
+    "an output folder that is the root": (["evaluate", "{config}", "--dry-run", "--set", "out=/"], "root of the file"),
     "nothing to render": (["render", "nowhere"], "nowhere"),
     "class that is not there": (
         ["evaluate", "{config}", "--set", "groups=[{name: a, split: field, kind: true_positive, class: Fig}]"], "Fig"
@@ -233,7 +238,8 @@ def test_a_mistake_is_one_sentence_and_exit_code_2(
     fruitaudit: Terminal, digits: Path, tmp_path: Path, mistake: str
 ) -> None:
     arguments, expected = MISTAKES[mistake]
-    out = [] if arguments[0] == "render" or len(arguments) < 3 else ["--out", tmp_path / "out"]
+    named = any(a.startswith("out=") for a in arguments)
+    out = [] if arguments[0] == "render" or len(arguments) < 3 or named else ["--out", tmp_path / "out"]
     assert fruitaudit(*(a.replace("{config}", str(digits / "fruitaudit.yaml")) for a in arguments), *out) == 2
     sentence = fruitaudit.err.strip().splitlines()[-1]
     assert sentence.startswith("error: ")

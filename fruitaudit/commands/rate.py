@@ -26,7 +26,9 @@ def sheet(
     from fruitaudit.records.numbers import count
     from fruitaudit.report.folder import open_folder
     from fruitaudit.runtime.files import write_text
+    from fruitaudit.runtime.paths import output_file
 
+    out = output_file(out)
     folder = open_folder(directory)
     rating_sheet = make_sheet(folder, folder.results.seed if seed is None else seed, images)
     write_text(out, render_sheet(folder, rating_sheet))

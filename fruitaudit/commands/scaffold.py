@@ -14,6 +14,7 @@ from fruitaudit.config.schema import NAME
 from fruitaudit.errors import ConfigError
 from fruitaudit.resources import resource
 from fruitaudit.runtime.files import write_text
+from fruitaudit.runtime.paths import output_file, real
 from fruitaudit.runtime.streams import Streams
 
 
@@ -25,6 +26,7 @@ def scaffold(
     Opens model and data, so that a config is never written that does not run. `size` (height, width) is needed only
     where the model leaves it open.
     """
+    out = output_file(out)
     if out.exists():
         raise ConfigError(f"{out} exists; remove it or name another file with --out")
     pairs = [pair for entry in data for pair in _splits(entry)]
@@ -79,7 +81,7 @@ def _folders(path: Path) -> list[Path]:
 
 def _relative_path(out: Path, path: Path) -> str:
     """As seen from the config's folder where it lies below, so that both can move together."""
-    base, full = out.resolve().parent, path.resolve()
+    base, full = real(out).parent, real(path)
     return full.relative_to(base).as_posix() if full.is_relative_to(base) else str(full)
 
 

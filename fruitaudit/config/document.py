@@ -11,6 +11,7 @@ from typing import Any
 import yaml
 
 from fruitaudit.errors import ConfigError
+from fruitaudit.runtime.paths import real, shown, why_no_path
 
 Key = str | int
 KeyPath = tuple[Key, ...]
@@ -26,6 +27,14 @@ _SCALARS = (
 )  # fmt: skip
 
 
+_TAG = "tag:yaml.org,2002:"
+_PATTERNS = {kind: pattern for kind, pattern, _ in _SCALARS if kind != "merge"}
+_LONGEST_NUMBER = 300
+"""Characters: Python itself refuses to read whole numbers of some thousand digits."""
+MAX_VALUES = 100_000
+"""Aliases of aliases could stand for more than any memory holds."""
+
+
 class _Loader(yaml.SafeLoader):
     yaml_implicit_resolvers: dict[str, Any] = {}  # noqa: RUF012 - as PyYAML declares it
 
@@ -37,12 +46,12 @@ class _Dumper(yaml.SafeDumper):
 for _tag, _pattern, _first in _SCALARS:
     for _class in (_Loader, _Dumper):
         _whole = re.compile(f"(?:{_pattern.pattern})$")
-        _class.add_implicit_resolver(f"tag:yaml.org,2002:{_tag}", _whole, ["" if c == "\0" else c for c in _first])
+        _class.add_implicit_resolver(_TAG + _tag, _whole, ["" if c == "\0" else c for c in _first])
 
 
 def _represent_text(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
     # Unquoted, PyYAML would fold U+0085 and its like into a line break.
-    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style=None if text.isprintable() else '"')
+    return dumper.represent_scalar(_TAG + "str", text, style=None if text.isprintable() else '"')
 
 
 _Dumper.add_representer(str, _represent_text)
@@ -114,13 +123,15 @@ def read_document(path: Path, label: str | None = None) -> Document:
     """Read a YAML file whose top level is a mapping."""
     label = label or str(path)
     try:
+        if reason := why_no_path(path):
+            raise ConfigError(f"{shown(label)}: the path {reason}")
         text = path.read_text(encoding="utf-8")
     except FileNotFoundError:
         raise ConfigError(f"{label}: there is no such file; `fruitaudit init` writes one") from None
     except (OSError, UnicodeDecodeError) as error:
         reason = getattr(error, "strerror", None) or "it is not UTF-8 text"
         raise ConfigError(f"{label}: cannot be read as a config: {reason}") from None
-    document = Document({}, {(): YamlPosition(label, path.resolve().parent)})
+    document = Document({}, {(): YamlPosition(label, real(path).parent)})
     data = _parse(text, label, document)
     if data is None:
         raise ConfigError(f"{label}: the file is empty; `fruitaudit init` writes a config to start from")
@@ -148,7 +159,7 @@ def _parse(text: str, label: str, document: Document) -> Any:
         loader = _Loader(text)
         try:
             node = loader.get_single_node()
-            return None if node is None else _build(loader, node, (), document, label, [])
+            return None if node is None else _Builder(loader, document, label).build(node, (), [])
         finally:
             loader.dispose()
     except yaml.MarkedYAMLError as error:
@@ -159,26 +170,62 @@ def _parse(text: str, label: str, document: Document) -> Any:
         raise ConfigError(f"{label}: this is not valid YAML: {reason}") from None
 
 
-def _build(loader: Any, node: Any, path: KeyPath, document: Document, label: str, above: list[Any]) -> Any:
-    """The plain value of a node; notes the line of every key on the way."""
-    if node in above:
-        raise ConfigError(f"{label}:{node.start_mark.line + 1}: '{dotted(path)}' contains itself")
-    above = [*above, node]
-    if isinstance(node, yaml.SequenceNode) and node.tag.endswith(":seq"):
-        for i, entry in enumerate(node.value):
-            _note(document, (*path, i), entry, label)
-        return [_build(loader, entry, (*path, i), document, label, above) for i, entry in enumerate(node.value)]
-    if isinstance(node, yaml.MappingNode) and node.tag.endswith(":map"):
-        _refuse_duplicates(loader, node, path, label)
-        loader.flatten_mapping(node)
+@dataclass
+class _Builder:
+    """Plain values of YAML nodes; notes the line of every key on the way."""
+
+    loader: Any
+    document: Document
+    label: str
+    n_values: int = 0
+
+    def build(self, node: Any, path: KeyPath, above: list[Any]) -> Any:
+        """The value of a node that stands within the nodes `above`."""
+        where = f"{self.label}:{node.start_mark.line + 1}"
+        self.n_values += 1
+        if node in above:
+            raise ConfigError(f"{where}: '{dotted(path)}' contains itself")
+        if self.n_values > MAX_VALUES:
+            raise ConfigError(
+                f"{where}: a config holds at most {MAX_VALUES} values, and aliases stand for all of theirs"
+            )
+        if isinstance(node, yaml.SequenceNode) and node.tag == _TAG + "seq":
+            for i, entry in enumerate(node.value):
+                _note(self.document, (*path, i), entry, self.label)
+            return [self.build(entry, (*path, i), [*above, node]) for i, entry in enumerate(node.value)]
+        if isinstance(node, yaml.MappingNode) and node.tag == _TAG + "map":
+            return self._mapping(node, path, [*above, node])
+        return _scalar(self.loader, node, where)
+
+    def _mapping(self, node: yaml.MappingNode, path: KeyPath, above: list[Any]) -> dict[str, Any]:
+        _refuse_duplicates(self.loader, node, path, self.label)
+        self.loader.flatten_mapping(node)
         mapping = {}
         for key_node, value_node in node.value:
-            key = _key(loader, key_node, label)
-            _note(document, (*path, key), key_node, label)
-            mapping[key] = _build(loader, value_node, (*path, key), document, label, above)
+            key = _key(self.loader, key_node, self.label)
+            _note(self.document, (*path, key), key_node, self.label)
+            mapping[key] = self.build(value_node, (*path, key), above)
         return mapping
-    value = loader.construct_object(node, deep=True)
-    return _whole_characters(value, f"{label}:{node.start_mark.line + 1}") if isinstance(value, str) else value
+
+
+def _scalar(loader: Any, node: yaml.Node, where: str) -> Any:
+    """Text, or what a config spells without a tag: PyYAML's own constructors raise anything for `!!float abc`."""
+    kind = node.tag.removeprefix(_TAG)
+    if not isinstance(node, yaml.ScalarNode) or kind not in ("str", *_PATTERNS):
+        raise ConfigError(f"{where}: this is not valid YAML: could not determine what the tag {_spelled(node.tag)} "
+                          "stands for here; leave it out")  # fmt: skip
+    if kind == "str":
+        return _whole_characters(str(node.value), where)
+    if not _PATTERNS[kind].fullmatch(node.value):
+        raise ConfigError(f"{where}: {shown(node.value)!r} is no {kind}; leave the tag {_spelled(node.tag)} out, or "
+                          "write a value that fits it")  # fmt: skip
+    if len(node.value) > _LONGEST_NUMBER:
+        raise ConfigError(f"{where}: a number of {len(node.value)} digits; write one of at most {_LONGEST_NUMBER}")
+    return loader.construct_object(node)
+
+
+def _spelled(tag: str) -> str:
+    return "!!" + tag.removeprefix(_TAG) if tag.startswith(_TAG) else tag
 
 
 def _whole_characters(text: str, where: str) -> str:

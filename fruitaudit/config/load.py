@@ -16,6 +16,7 @@ from fruitaudit.config.schema import Config
 from fruitaudit.errors import ConfigError
 from fruitaudit.records.data import Role
 from fruitaudit.runtime.hashes import sha256_of
+from fruitaudit.runtime.paths import BadPath, real, shown, status, why_no_path
 
 DEFAULT_FILE = Path("fruitaudit.yaml")
 _ROLES: dict[str, Role] = {
@@ -166,28 +167,48 @@ class _ConfigBuilder:
             for path, value in list(document.walk(*pattern)):
                 if isinstance(value, str) and value:
                     origin = document.origin(path)
-                    document.put(path, str(absolute(origin.base, value)), origin)
+                    document.put(path, _absolute(value, origin, path), origin)
         try:
             config = Config.model_validate(document.data)
         except ValidationError as error:
             raise ConfigError(complaint(error, document, config_schema())) from None
         for pattern in INPUTS:
             for path, value in document.walk(*pattern):
-                if isinstance(value, str) and not Path(value).exists():
-                    label = document.origin(path).label
-                    raise ConfigError(f"{label}: '{dotted(path)}': {value} does not exist; correct the path")
+                if isinstance(value, str):
+                    _refuse_absent(Path(value), document.origin(path), path)
         if "out" not in document.data:
             config = config.model_copy(update={"out": Path.cwd() / config.out})
         _refuse_out_in_data(config, document)
         return config
 
 
+def _absolute(value: str, origin: YamlPosition, key: KeyPath) -> str:
+    try:
+        path = absolute(origin.base, value)
+        if reason := why_no_path(path):
+            raise BadPath(reason)
+    except BadPath as error:
+        raise _bad_path(value, error, origin, key) from None
+    return str(path)
+
+
+def _refuse_absent(path: Path, origin: YamlPosition, key: KeyPath) -> None:
+    try:
+        status(path)
+    except BadPath as error:
+        raise _bad_path(str(path), error, origin, key) from None
+
+
+def _bad_path(value: str, error: BadPath, origin: YamlPosition, key: KeyPath) -> ConfigError:
+    return ConfigError(f"{origin.label}: '{dotted(key)}': {shown(value)} {error}; correct the path")
+
+
 def _refuse_out_in_data(config: Config, document: Document) -> None:
     """The report's pictures would be images of the next audit."""
-    out = config.out.resolve()
+    out = real(config.out)
     for split in config.splits:
         for folder in (split.path, split.originals, split.masks):
-            if folder is not None and folder.is_dir() and out.is_relative_to(folder.resolve()):
+            if folder is not None and folder.is_dir() and out.is_relative_to(real(folder)):
                 raise ConfigError(f"{document.origin(('out',)).label}: 'out': {config.out} lies within the images of "
                                   f"split {split.name}; name a folder outside of {folder}")  # fmt: skip
 

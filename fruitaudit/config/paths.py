@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from fruitaudit.config.document import Document, YamlPosition
+from fruitaudit.runtime.paths import expanded, real
 
 _METHODS: tuple[tuple[str | None, ...], ...] = (("methods", None), ("groups", None, "methods", None))
 INPUTS: tuple[tuple[str | None, ...], ...] = (
@@ -25,8 +26,11 @@ _WITHIN = re.compile(r"(?<=[\s'\"=:,\[{(])/[^\s'\",:;=\[\]{}()]+")
 
 
 def absolute(base: Path, text: str) -> Path:
-    """A path of a config in the folder `base`, which is resolved, so that ".." at its head leads to the parent."""
-    path = Path(text).expanduser()
+    """A path of a config in the folder `base`, which is resolved, so that ".." at its head leads to the parent.
+
+    Raises BadPath where it begins with the home of nobody.
+    """
+    path = expanded(text)
     while path.parts[:1] == ("..",):
         base, path = base.parent, Path(*path.parts[1:])
     return base / path
@@ -45,7 +49,7 @@ def respelt(dumped: dict[str, Any], spell: Callable[[Path], str]) -> dict[str, A
 def relative(path: Path, folder: Path) -> str:
     """As seen from a folder."""
     # What is a link itself stays one: it may be named as the user knows it.
-    return os.path.relpath(path.parent.resolve() / path.name, folder.resolve())
+    return os.path.relpath(real(path.parent) / path.name, real(folder))
 
 
 def portable_command(words: Sequence[str]) -> str:

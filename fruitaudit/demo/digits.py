@@ -16,6 +16,7 @@ from fruitaudit.demo.folder import CONFIG, is_case
 from fruitaudit.records.data import ByteArray, FloatArray
 from fruitaudit.resources import resource
 from fruitaudit.runtime.files import write_text
+from fruitaudit.runtime.paths import output_folder
 from fruitaudit.runtime.staging import staged
 from fruitaudit.runtime.streams import Streams
 
@@ -30,6 +31,7 @@ def make_case(folder: Path, *, seed: int = 9) -> Path:
 
     Raises ConfigError where that would replace what is not of this case.
     """
+    folder = output_folder(folder)
     with staged(folder, OWNED, is_case) as staging:
         _make(staging, seed)
     return folder / CONFIG

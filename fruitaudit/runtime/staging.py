@@ -13,6 +13,7 @@ from pathlib import Path
 
 from fruitaudit.errors import ConfigError
 from fruitaudit.runtime.files import write_text
+from fruitaudit.runtime.paths import output_folder
 
 _PATTERN = ".staging-*"
 _READY = "ready.json"
@@ -29,6 +30,7 @@ def staged(out: Path, owned: Sequence[str] = (), is_ours: Callable[[Path], bool]
     Raises ConfigError where `out` cannot be such a folder, is being filled by another process, or holds one of these
     names and is not `is_ours`.
     """
+    output_folder(out)
     is_new = not out.exists()
     with _lock(out):
         _finish(out)

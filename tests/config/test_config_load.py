@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 import jsonschema
@@ -354,3 +355,73 @@ def test_only_the_flag_lets_a_model_run_code(folder: Path) -> None:
     assert load_config(path, allow_code=True).config.model.allow_code
     assert load_config(write(folder, BASE), allow_code=True).config.model.allow_code
     assert not load_config(write(folder, BASE)).config.model.allow_code
+
+
+TAGS = {
+    "!!timestamp 5": "could not determine what the tag !!timestamp stands for here; leave it out",
+    "!!binary aGVsbG8=": "what the tag !!binary stands for here",
+    "!!set {a, b}": "what the tag !!set stands for here",
+    "!!omap [a: 1]": "what the tag !!omap stands for here",
+    "!!python/name:os.getcwd x": "what the tag !!python/name:os.getcwd stands for here",
+    "!mine x": "what the tag !mine stands for here",
+    "!!map x": "what the tag !!map stands for here",
+    "<<": "what the tag !!merge stands for here",
+    "!!float abc": "'abc' is no float; leave the tag !!float out, or write a value that fits it",
+    "!!int x": "'x' is no int",
+    "!!int ''": "'' is no int",
+    "!!bool maybe": "'maybe' is no bool",
+    "!!null x": "'x' is no null",
+    "9" * 5000: "a number of 5000 digits; write one of at most 300",
+}
+
+
+@pytest.mark.parametrize("value", TAGS, ids=lambda value: value[:20])
+def test_a_tag_is_refused_with_its_line(folder: Path, value: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        load_config(write(folder, BASE + f"seed: {value}"))
+    assert "audit.yaml:5: " in str(caught.value)
+    assert TAGS[value] in str(caught.value)
+
+
+def test_a_tag_that_fits_its_value_changes_nothing(folder: Path) -> None:
+    config = load_config(write(folder, BASE + "seed: !!int 3\ntitle: !!str 5\nmax_bad_share: !!float 1e-2")).config
+    assert (config.seed, config.title, config.max_bad_share) == (3, "5", 0.01)
+
+
+def test_aliases_of_aliases_cost_no_memory(folder: Path) -> None:
+    lines = [f"{b}: &{b} [{', '.join([f'*{a}'] * 10)}]" for a, b in zip("abcdefgh", "bcdefghi", strict=True)]
+    with pytest.raises(ConfigError, match="a config holds at most 100000 values"):
+        load_config(write(folder, "\n".join([BASE + "a: &a [x, x, x]", *lines])))
+
+
+PATHS = {
+    "~nouser/x": "~nouser/x begins with ~nouser, and there is no user of that name; correct the path",
+    "a" * 256: "aaa has a name of more than 255 bytes",
+    "x/" * 2100: "x/ is longer than 4095 bytes",
+    '"a\\0b"': "holds a NUL character",
+}
+
+
+@pytest.mark.parametrize("key", ["model.path", "splits.0.path", "splits.1.originals", "out"])
+@pytest.mark.parametrize("path", PATHS, ids=lambda path: path[:10])
+def test_paths_that_nothing_can_have(folder: Path, key: str, path: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        load_config(write(folder, BASE), overrides=[f"{key}={path}"])
+    assert str(caught.value).startswith(f"--set {key}: '{key}': ")
+    assert PATHS[path] in str(caught.value)
+    assert len(str(caught.value)) < 400
+
+
+def test_paths_that_are_no_utf_8(folder: Path) -> None:
+    odd = Path(os.fsdecode(b"caf\xe9"))
+    for flags in ({"out": odd}, {"model": odd}):
+        with pytest.raises(ConfigError, match=r"caf\\udce9 is not UTF-8 text; rename it"):
+            load_config(write(folder, BASE), **flags)
+    with pytest.raises(ConfigError, match="is not UTF-8 text"):
+        load_config(odd)
+
+
+def test_a_split_that_is_a_circle_of_links(folder: Path) -> None:
+    (folder / "circle").symlink_to(folder / "circle")
+    with pytest.raises(ConfigError, match=r"circle cannot be looked at: Too many levels of symbolic links"):
+        load_config(write(folder, BASE.replace("path: store", "path: circle")))

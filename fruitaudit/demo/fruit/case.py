@@ -15,6 +15,7 @@ from fruitaudit.demo.fruit.shoot import shoot
 from fruitaudit.records.data import ByteArray
 from fruitaudit.resources import resource
 from fruitaudit.runtime.files import write_text
+from fruitaudit.runtime.paths import output_folder
 from fruitaudit.runtime.staging import staged
 
 CLASSIFIER, AUTOENCODER = "fruit_cnn.keras", "fruit_autoencoder.keras"
@@ -36,6 +37,7 @@ def make_case(folder: Path, *, seed: int = 9) -> Path:
 
     Raises ConfigError where that would replace what is not of this case.
     """
+    folder = output_folder(folder)
     with staged(folder, OWNED, is_case) as staging:
         _make(staging, seed)
     return folder / CONFIG
