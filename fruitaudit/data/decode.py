@@ -17,6 +17,7 @@ import PIL
 from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 
 from fruitaudit.data import npz
+from fruitaudit.data.arrays import MAGIC, DamagedArray, read_npy
 from fruitaudit.records.data import ByteArray, Sample
 
 FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "TIFF")
@@ -84,7 +85,7 @@ def decode(data: bytes, max_pixels: int = MAX_PIXELS) -> Decoded:
     """Decode JPEG, PNG, WebP, BMP, TIFF, or one NPZ row. Raises BadImage."""
     if not data:
         raise BadImage("the file is empty")
-    if data.startswith(npz.MAGIC):
+    if data.startswith(MAGIC):
         return _decode_row(data)
     try:
         image = Image.open(BytesIO(data), formats=FORMATS)
@@ -156,7 +157,12 @@ def _no_image(error: Exception) -> str:
 
 def _decode_row(data: bytes) -> Decoded:
     """One row of an NPZ: (H, W), (H, W, 1), (H, W, 3) or (H, W, 4); 8-bit, or floats from 0 to 1."""
-    row = np.load(BytesIO(data), allow_pickle=False)
+    try:
+        row = read_npy(data, "the array")
+    except DamagedArray as error:
+        raise BadImage(str(error)) from None
+    if not npz.fits((1, *row.shape)) or row.dtype.kind not in "fiub":
+        raise BadImage(f"an array of {row.dtype} of shape {row.shape}, which is no picture")
     notes: list[str] = []
     if row.dtype != np.uint8:
         row = _eight_bit(row, notes)

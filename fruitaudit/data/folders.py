@@ -10,6 +10,7 @@ from fruitaudit.config.schema import SplitSettings
 from fruitaudit.data.listing import SUFFIXES, Entry, FileListing, readable
 from fruitaudit.errors import DataError
 from fruitaudit.records.data import BadFile
+from fruitaudit.runtime.paths import is_file, real
 
 _JUNK = frozenset(("thumbs.db", "desktop.ini", "__macosx"))
 """What operating systems leave in folders; names that begin with a dot are left out too."""
@@ -37,7 +38,7 @@ def list_folders(settings: SplitSettings) -> FileListing:
 
 def images_below(root: Path, split: str) -> Iterator[Path]:
     """All image files below a folder, in sorted order."""
-    return (path for path in _files(root, split) if path.suffix.lower() in SUFFIXES and path.is_file())
+    return (path for path in _files(root, split) if path.suffix.lower() in SUFFIXES and is_file(path))
 
 
 def _files(root: Path, split: str) -> Iterator[Path]:
@@ -47,8 +48,8 @@ def _files(root: Path, split: str) -> Iterator[Path]:
         raise DataError(f"split {split}: {error.filename} cannot be read: {error.strerror}")
 
     for folder, folders, files in os.walk(root, onerror=fail, followlinks=True):
-        above = {Path(folder).resolve(), *Path(folder).resolve().parents}
-        folders[:] = sorted(f for f in folders if not _is_junk(f) and (Path(folder) / f).resolve() not in above)
+        above = {real(Path(folder)), *real(Path(folder)).parents}
+        folders[:] = sorted(f for f in folders if not _is_junk(f) and real(Path(folder) / f) not in above)
         yield from (Path(folder) / f for f in sorted(files) if not _is_junk(f))
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import csv
 import os
+import stat
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from fruitaudit.config.schema import SplitSettings
 from fruitaudit.data.listing import Entry, FileListing, in_order
 from fruitaudit.errors import DataError
 from fruitaudit.records.data import BadFile
+from fruitaudit.runtime.paths import BadPath, is_file, real, shown, status, why_no_path
 
 _KNOWN = ("path", "label", "group_id", "original", "mask")
 
@@ -57,11 +59,11 @@ class _ManifestTable:
         cells = {str(k): str(v) for k, v in row.items() if k is not None and v is not None and v == v and v != ""}
         file = self.folder / cells.get("path", "")
         name = self._name(Path(cells.get("path", "")))
-        reason = self._reason(row, cells, file)
+        reason = self._reason(number, row, cells, file)
         if reason:
-            self.bad.append(BadFile(name or f"row {number}", reason))
+            self.bad.append(BadFile(shown(name) or f"row {number}", reason))
             return
-        self._rows[file.resolve()] = number
+        self._rows[real(file)] = number
         if name in self._names:  # ../a/1.png and a/1.png
             name = f"{name}~{number}"
         self._names.add(name)
@@ -83,22 +85,28 @@ class _ManifestTable:
             path = Path(os.path.relpath(path, self.common))
         return "/".join(part for part in path.parts if part not in ("..", "."))
 
-    def _reason(self, row: dict[Any, Any], cells: dict[str, str], file: Path) -> str | None:
+    def _reason(self, number: int, row: dict[Any, Any], cells: dict[str, str], file: Path) -> str | None:
         if None in row:
             return "its row has more cells than the header"
         for column in ("path", "label"):
             if column not in cells:
                 return f"its row has no {column}"
-        if not file.is_file():
-            return "missing: there is no such file"
-        first = self._rows.get(file.resolve())
+        for column in (c for c in ("path", "original", "mask") if c in cells):
+            if reason := why_no_path(self.folder / cells[column]):
+                return f"column {column} of row {number} {reason}"
+        try:
+            if not stat.S_ISREG(status(file).st_mode):
+                return "not a regular file"
+        except BadPath as error:
+            return "missing: there is no such file" if error.absent else str(error)
+        first = self._rows.get(real(file))
         return f"listed again, after row {first}" if first else None
 
     def _beside(self, cells: dict[str, str], column: str) -> Path | None:
         if column not in cells:
             return None
         file = self.folder / cells[column]
-        if file.is_file():
+        if is_file(file):
             return file
         self.absent[column] = self.absent.get(column, 0) + 1
         return None
@@ -124,4 +132,10 @@ def _csv(path: Path) -> Iterator[dict[Any, Any]]:
 def _parquet(path: Path) -> Iterator[dict[Any, Any]]:
     import pyarrow.parquet
 
-    yield from pyarrow.parquet.read_table(path).to_pylist()
+    try:
+        rows: list[dict[Any, Any]] = pyarrow.parquet.read_table(path).to_pylist()
+    except UnicodeDecodeError:
+        raise
+    except Exception as error:  # a damaged file makes pyarrow raise nearly anything
+        raise ValueError(" ".join(str(error).split())) from None
+    yield from rows

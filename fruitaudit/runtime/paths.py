@@ -17,7 +17,14 @@ _ROOM = 700
 
 
 class BadPath(ValueError):
-    """A path that cannot be used; `str` goes on after the path: "is a link to nothing"."""
+    """A path that cannot be used; `str` goes on after the path: "is a link to nothing".
+
+    `absent`: one could be there, and nothing is.
+    """
+
+    def __init__(self, reason: str, *, absent: bool = False) -> None:
+        super().__init__(reason)
+        self.absent = absent
 
 
 def shown(path: str | Path) -> str:
@@ -50,12 +57,12 @@ def why_no_path(path: Path) -> str | None:
 
 def status(path: Path) -> os.stat_result:
     """What lies at a path, links followed. Raises BadPath in words where nothing does or it cannot be looked at."""
-    if reason := why_no_path(path):
-        raise BadPath(reason)
     try:
         return path.stat()
+    except ValueError:
+        raise BadPath("holds a NUL character, which no file name can") from None
     except (FileNotFoundError, NotADirectoryError):
-        raise BadPath("does not exist") from None
+        raise BadPath("does not exist", absent=True) from None
     except OSError as error:
         raise BadPath(f"cannot be looked at: {error.strerror}") from None
 

@@ -180,6 +180,8 @@ def test_a_phone_photo_with_a_preview_is_no_animation() -> None:
     assert decode(data).conversions == ()
 
 
+OBJECTS = b"{'descr': '|O', 'fortran_order': False, 'shape': (1,)}"
+HUGE = b"{'descr': '|u1', 'fortran_order': False, 'shape': (90000, 90000)}"
 BAD = {
     "empty": (b"", "the file is empty"),
     "text": (b"this is not an image\n" * 20, "not a readable JPEG, PNG, WebP, BMP or TIFF image"),
@@ -188,6 +190,13 @@ BAD = {
     "bomb": (png(40_000, 40_000, 8, 2, b""), "40000 x 40000 pixels by its header, and `memory` has room for 100"),
     "big": (png(10_001, 10_000, 8, 2, b""), "too large to decode: 10001 x 10000 pixels by its header"),
     "header only": (png(10, 10, 8, 2, b"")[:33], "not a readable JPEG"),
+    "no pixels": (png(0, 10, 8, 2, b""), "not a readable JPEG, PNG, WebP, BMP or TIFF image"),
+    "too wide for anything": (png(2**31 - 1, 2**31 - 1, 8, 2, b""), "too large to decode, by its header"),
+    "wider than a number": (png(2**31, 1, 8, 2, b""), "too large to decode"),
+    "another magic": (b"\x89PNG\r\n\x1a\n" + encoded(Image.new("L", (3, 3)), "JPEG"), "not a readable"),
+    "an array of objects": (b"\x93NUMPY\x01\x00v\x00" + OBJECTS.ljust(117) + b"\n" + bytes(8), "pickled objects"),
+    "an array cut off": (b"\x93NUMPY\x01\x00v\x00" + HUGE.ljust(117) + b"\n" + bytes(8), "does not take the 136"),
+    "an array of nothing": (b"\x93NUMPY", "the header of the array is damaged"),
     "no rows": (png(10, 10, 8, 2, b""), "cannot be decoded"),
 }  # fmt: skip
 

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import os
+import struct
+import tracemalloc
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +15,9 @@ from PIL import Image
 
 from fruitaudit.config.schema import SplitSettings
 from fruitaudit.data.decode import decode, read_bytes
+from fruitaudit.data.preprocess import Preprocessor
 from fruitaudit.data.splits import class_names_of, open_split
+from fruitaudit.data.stream import StreamSummary, stream
 from fruitaudit.errors import DataError
 
 NAMES = ("Apple", "Pear")
@@ -184,6 +189,40 @@ def test_sentences_for_unusable_manifests(tmp_path: Path) -> None:
         open_split(settings(tmp_path / "list.parquet"), NAMES)
 
 
+ODD_CELLS = {
+    "a" * 256 + ".png": "column path of row 2 has a name of more than 255 bytes",
+    "a/" * 2100: "column path of row 2 is longer than 4095 bytes",
+    "a\0b.png": "column path of row 2 holds a NUL character, which no file name can",
+    "a\nb.png": "missing: there is no such file",
+    "~nouser/a.png": "missing: there is no such file",
+    "../../../../../../../../etc/nothing.png": "missing: there is no such file",
+    "/nowhere/a.png": "missing: there is no such file",
+    "good.png/a.png": "missing: there is no such file",
+    "circle": "cannot be looked at: Too many levels of symbolic links",
+    ".": "not a regular file",
+}
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".parquet"])
+@pytest.mark.parametrize("cell", ODD_CELLS, ids=lambda cell: repr(cell)[1:20])
+def test_cells_that_name_no_file_are_bad_files(tmp_path: Path, suffix: str, cell: str) -> None:
+    picture(tmp_path / "good.png")
+    (tmp_path / "circle").symlink_to("circle")
+    file, frame = tmp_path / f"list{suffix}", pd.DataFrame({"path": ["good.png", cell], "label": ["Pear", "Apple"]})
+    _ = frame.to_csv(file, index=False) if suffix == ".csv" else frame.to_parquet(file)
+    split = open_split(settings(file), NAMES)
+    assert [s.id for s in split.samples] == ["store/good.png"]
+    assert [b.reason for b in split.bad] == [ODD_CELLS[cell]]
+    assert len(split.bad[0].name) < 300
+
+
+def test_cells_beside_the_path_are_looked_at_too(tmp_path: Path) -> None:
+    picture(tmp_path / "good.png")
+    pd.DataFrame({"path": "good.png", "label": "Pear", "mask": ["a" * 256]}).to_csv(tmp_path / "list.csv")
+    with pytest.raises(DataError, match=r"good\.png: column mask of row 1 has a name of more than 255 bytes"):
+        open_split(settings(tmp_path / "list.csv"), NAMES)
+
+
 def test_number_labels_go_by_number(tmp_path: Path) -> None:
     picture(tmp_path / "a.png")
     (tmp_path / "list.csv").write_text("path,label\n" + "".join(f"a.png,{i}\n" for i in (10, 9, 2)))
@@ -239,12 +278,101 @@ def test_npz_of_several_splits(tmp_path: Path) -> None:
         ({"x": np.zeros((2, 8, 8), np.uint8), "y": [0]}, "labels must be 2 integers or strings, not int64"),
         ({"x": np.asfortranarray(np.zeros((2, 8, 8), np.uint8)), "y": [0, 1]}, "stored in Fortran order"),
         ({"x": np.zeros((2, 8, 8), np.uint8), "y": np.array([0, {}], object)}, "holds pickled objects, which are code"),
+        ({"x": np.array([[[0]], [[{}]]], object), "y": [0, 1]}, "x holds pickled objects, which are code"),
+        ({"x": np.zeros((2, 8, 8), "<c8"), "y": [0, 1]}, "not complex64 of shape"),
+        ({"x": np.zeros((2, 8, 8), "<M8[s]"), "y": [0, 1]}, r"not datetime64\[s\] of shape"),
+        ({"x": np.zeros(5, np.uint8), "y": [0, 1, 2, 3, 4]}, r"not uint8 of shape \(5,\)"),
+        ({"x": np.uint8(1), "y": [0]}, r"not uint8 of shape \(\)"),
+        ({"x": np.zeros((2, 0, 8), np.uint8), "y": [0, 1]}, r"not uint8 of shape \(2, 0, 8\)"),
+        ({"x": np.zeros((0, 8, 8), np.uint8), "y": np.zeros(0, int)}, "holds no images"),
+        ({"x": np.zeros((1, 8, 8), np.uint8), "y": [0.5]}, "labels must be 1 integers or strings, not float64"),
+        ({"x": np.zeros((1, 8, 8), np.uint8), "y": [b"caf\xe9"]}, "y cannot be read: 'utf-8' codec can't decode"),
+        ({"x": np.zeros((1, 8, 8), np.uint8), "y": ["\ud800"]}, "y cannot be read: .*surrogates not allowed"),
+        ({"x": np.zeros((1, 8, 8), np.uint8), "y": [0], "class_names": "Pear"}, r"class_names must .* of shape \(\)"),
+        ({"x": np.zeros((1, 8, 8), np.uint8), "y": [0], "class_names": [["a"]]}, r"class_names must be .* \(1, 1\)"),
+        ({"x": np.zeros((1, 8, 8), np.uint8), "y": [0], "class_names": ["a", "a"]}, "class_names holds 'a' twice"),
+        ({"x": np.zeros((1, 8, 8), np.uint8), "y": [0], "class_names": np.array([{}])}, "class_names holds pickled"),
     ],
 )  # fmt: skip
 def test_sentences_for_unusable_npz(tmp_path: Path, arrays: dict, sentence: str) -> None:
     np.savez(tmp_path / "d.npz", **arrays)
     with pytest.raises(DataError, match=sentence):
         open_split(settings(tmp_path / "d.npz"), NAMES)
+
+
+def test_npz_names_as_bytes_are_names(tmp_path: Path) -> None:
+    np.savez(tmp_path / "a.npz", x=np.zeros((2, 2, 2), np.uint8), y=[1, 0], class_names=np.array([b"Pear", b"Apple"]))
+    assert class_names_of(settings(tmp_path / "a.npz")) == ("Pear", "Apple")
+
+
+def npy(header: str, values: bytes = b"") -> bytes:
+    """An .npy file with this header, whatever it says."""
+    text = header.encode().ljust(117) + b"\n"
+    return b"\x93NUMPY\x01\x00" + struct.pack("<H", len(text)) + text + values
+
+
+LYING = {
+    "more than there is": (
+        "{'descr': '|u1', 'fortran_order': False, 'shape': (9, 9000, 9000)}",
+        "does not take the 134",
+    ),
+    "terabytes": ("{'descr': '<f8', 'fortran_order': False, 'shape': (1000000, 9000, 9000)}", "does not take the 134"),
+    "below zero": ("{'descr': '|u1', 'fortran_order': False, 'shape': (-6, 1, -1)}", "does not take the 134"),
+    "no literal": ("{'descr': os.getcwd()}", "the header of x is damaged"),
+    "no type": ("{'descr': 'nonsense', 'fortran_order': False, 'shape': (6, 1, 1)}", "the header of x is damaged"),
+    "deep": ("(" * 110, "the header of x is damaged"),
+}
+
+
+@pytest.mark.parametrize("case", LYING)
+@pytest.mark.parametrize("name", ["x", "y", "class_names"])
+def test_an_npz_whose_headers_lie_costs_no_memory(tmp_path: Path, case: str, name: str) -> None:
+    header, sentence = LYING[case]
+    np.savez(tmp_path / "d.npz", **{n: v for n, v in SMALL.items() if n != name})
+    with zipfile.ZipFile(tmp_path / "d.npz", "a") as archive:
+        archive.writestr(f"{name}.npy", npy(header, bytes(6)))
+    tracemalloc.start()
+    with pytest.raises(DataError) as caught:
+        open_split(settings(tmp_path / "d.npz"), NAMES)
+    assert tracemalloc.get_traced_memory()[1] < 5e6
+    tracemalloc.stop()
+    assert str(caught.value).startswith("split store: d.npz cannot be read as an NPZ: ")
+    assert sentence.replace(" x ", f" {name} ") in str(caught.value)
+
+
+SMALL = {"x": np.arange(54, dtype=np.uint8).reshape(6, 3, 3), "y": np.array([0, 1] * 3), "class_names": np.array(NAMES)}
+
+
+def test_an_array_that_is_there_twice(tmp_path: Path) -> None:
+    np.savez(tmp_path / "d.npz", **SMALL)
+    with zipfile.ZipFile(tmp_path / "d.npz", "a") as archive, pytest.warns(UserWarning, match="Duplicate"):
+        archive.writestr("y.npy", archive.read("y.npy"))
+    with pytest.raises(DataError, match="it holds y twice; keep one"):
+        open_split(settings(tmp_path / "d.npz"), NAMES)
+
+
+def test_an_array_without_its_suffix_is_none(tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "d.npz", "w") as archive:
+        archive.writestr("x", b"")
+    with pytest.raises(DataError, match=r"none of its arrays .* is named images, x or x_store"):
+        open_split(settings(tmp_path / "d.npz"), NAMES)
+
+
+@pytest.mark.parametrize("save", [np.savez, np.savez_compressed])
+def test_damaged_rows_are_bad_files(tmp_path: Path, save: object) -> None:
+    images = np.random.default_rng(0).integers(0, 256, (40, 30, 30), dtype=np.uint8)
+    file = tmp_path / "d.npz"
+    save(file, x=images, y=np.zeros(40, int))
+    data = bytearray(file.read_bytes())
+    data[20_000:20_040] = bytes(40)
+    file.write_bytes(data)
+    split = open_split(settings(file), NAMES)
+    summary = StreamSummary()
+    fitter = Preprocessor(30, 30, 1, "stretch", "nearest", "0-255")
+    used = sum(len(batch.samples) for batch in stream(split, fitter, 8, summary))
+    assert used + len(summary.bad) == 40
+    assert summary.bad
+    assert all("cannot be read: row" in bad.reason for bad in summary.bad)
 
 
 def test_a_damaged_npz(tmp_path: Path) -> None:
