@@ -187,9 +187,9 @@ def verify(
 @app.command()
 def render(directory: Annotated[Path, typer.Argument(help="Output folder of an audit.")]) -> None:
     """Write the report again, without model or data."""
-    from fruitaudit.report.render import render as render_report
+    from fruitaudit.report.render import render_again
 
-    for path in render_report(directory):
+    for path in render_again(directory):
         typer.echo(path)
 
 

@@ -95,7 +95,8 @@ def _names_in(path: Path) -> tuple[str, ...]:
     try:
         text = path.read_text(encoding="utf-8")
         names = json.loads(text) if path.suffix == ".json" else [n.strip() for n in text.splitlines() if n.strip()]
-    except (OSError, ValueError) as error:
+        "".join(name for name in names if isinstance(name, str)).encode("utf-8")  # half characters fail here
+    except (OSError, ValueError, TypeError, RecursionError) as error:
         raise ConfigError(f"model.classes: cannot read class names from {path} ({error})") from error
     if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
         raise ConfigError(f"model.classes: {path} must hold a list of names, one per line or as a JSON list")

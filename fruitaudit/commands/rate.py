@@ -24,14 +24,16 @@ def sheet(
     from fruitaudit.rating.choosing import make_sheet
     from fruitaudit.rating.sheet import minutes_of, render_sheet
     from fruitaudit.records.numbers import count
-    from fruitaudit.report.folder import open_folder
+    from fruitaudit.report.folder import made_of, open_folder
     from fruitaudit.runtime.files import write_text
     from fruitaudit.runtime.paths import output_file
 
     out = output_file(out)
-    folder = open_folder(directory)
-    rating_sheet = make_sheet(folder, folder.results.seed if seed is None else seed, images)
-    write_text(out, render_sheet(folder, rating_sheet))
+    with made_of(directory):
+        folder = open_folder(directory)
+        rating_sheet = make_sheet(folder, folder.results.seed if seed is None else seed, images)
+        page = render_sheet(folder, rating_sheet)
+    write_text(out, page)
     typer.echo(
         f"wrote {out}: {count(len(rating_sheet.panels), 'map')} on {count(len(rating_sheet.samples), 'picture')}, "
         f"about {count(minutes_of(rating_sheet), 'minute')}; send it without the report, which names the methods"
@@ -51,11 +53,12 @@ def read(
     from fruitaudit.rating.reading import measure
     from fruitaudit.rating.terminal import print_ratings
     from fruitaudit.report.artefacts import dump
-    from fruitaudit.report.folder import open_folder
+    from fruitaudit.report.folder import made_of, open_folder
 
-    folder = open_folder(directory)
-    rating_sheet, files = read_answers(folder, answers)
-    ratings = measure(rating_sheet, files, folder.results.trust)
+    with made_of(directory):
+        folder = open_folder(directory)
+        rating_sheet, files = read_answers(folder, answers)
+        ratings = measure(rating_sheet, files, folder.results.trust)
     if as_json:
         typer.echo(dump(ratings), nl=False)
     else:

@@ -22,6 +22,8 @@ import numpy.typing as npt
 MAGIC = b"\x93NUMPY"
 MAX_TEXTS, MAX_TEXT_BYTES = 10_000_000, 1_000_000_000
 """Labels or names of one file."""
+MAX_ARRAY_BYTES = 4_000_000_000
+"""An array that is read as a whole."""
 
 
 class DamagedArray(ValueError):
@@ -122,6 +124,15 @@ class Archive:
             texts = [value.decode("utf-8") if isinstance(value, bytes) else str(value) for value in values]
             "".join(texts).encode("utf-8")  # half characters fail here and not in the report
         return texts, header.dtype.kind in "iu"
+
+    def array(self, name: str) -> npt.NDArray[Any]:
+        """A whole array."""
+        stream, header = self.open(name)
+        if header.n_bytes > MAX_ARRAY_BYTES:
+            raise DamagedArray(f"{name} takes {header.n_bytes} bytes, more than can be read")
+        with reading(name), stream:
+            values: npt.NDArray[Any] = np.frombuffer(stream.read(), header.dtype)
+            return values.reshape(header.shape, order="F" if header.fortran else "C")
 
     def close(self) -> None:
         """Let go of the file."""

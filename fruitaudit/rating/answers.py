@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import stat
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -51,6 +52,8 @@ def read_answers(folder: Folder, paths: Sequence[Path]) -> tuple[RatingSheet, li
 
 def _parse(path: Path) -> RaterAnswers:
     try:
+        if not stat.S_ISREG(path.stat().st_mode):
+            raise _refused(f"{path} is no regular file: name the files that the sheet saved.")
         text = path.read_text(encoding="utf-8")
     except FileNotFoundError:
         raise _refused(f"There is no file {path}: name the files that the sheet saved.") from None

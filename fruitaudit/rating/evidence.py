@@ -113,8 +113,12 @@ _OTHER_SOURCE = Source(OTHER_PICTURE, "Control: other picture")
 
 def input_pixels(folder: Folder, sample_id: str) -> FloatArray:
     """(H, W, 3) 0..1: the picture as the model sees it. Raises OSError where its file is missing or damaged."""
-    with Image.open(folder.file(folder.pictures[sample_id].seen)) as image:
-        return np.asarray(image.convert("RGB")).astype(np.float32) / np.float32(255)
+    path = folder.file(folder.pictures[sample_id].seen)
+    try:
+        with Image.open(path) as image:
+            return np.asarray(image.convert("RGB")).astype(np.float32) / np.float32(255)
+    except Exception as error:  # broken files make Pillow raise anything
+        raise OSError(f"{path} is no readable picture") from error
 
 
 def _evidence(source: Source, sample_ids: tuple[str, ...], maps: FloatArray, *, probability: bool = False) -> RatedMap:

@@ -7,6 +7,7 @@ has neither and a figure that could not be computed is a `NotRun`.
 from __future__ import annotations
 
 import json
+import math
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -14,6 +15,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from fruitaudit.errors import AuditError
 from fruitaudit.records.results import Results, RunInfo
+from fruitaudit.report.consistency import first_misfit
 from fruitaudit.runtime.files import write_text
 
 RESULTS = "results.json"
@@ -52,7 +54,10 @@ def load_results(directory: Path) -> Results:
             "render it with the version of fruitaudit that wrote it.",
             slug="results-version",
         )
-    return _parse(Results, content, directory / RESULTS)
+    results = _parse(Results, content, directory / RESULTS)
+    if misfit := first_misfit(results):
+        raise _damaged(directory / RESULTS, misfit)
+    return results
 
 
 def load_run(directory: Path) -> RunInfo:
@@ -64,7 +69,7 @@ def is_audit(directory: Path) -> bool:
     """Whether an audit wrote this folder, of whatever version, damaged or not."""
     try:
         return "fruitaudit_version" in json.loads((directory / RESULTS).read_text(encoding="utf-8"))
-    except (OSError, ValueError, TypeError):
+    except (OSError, ValueError, TypeError, RecursionError):
         return False
 
 
@@ -83,13 +88,14 @@ def _read(directory: Path, name: str) -> dict[str, Any]:
     if not directory.is_dir():
         raise AuditError(f"There is no folder {directory}: name the output folder of an audit.", slug="results-missing")
     try:
-        content = json.loads(path.read_text(encoding="utf-8"), parse_constant=_refuse)
+        content = json.loads(path.read_text(encoding="utf-8"), parse_constant=_refuse, parse_float=_finite)
     except FileNotFoundError:
         raise AuditError(
             f"{directory} holds no {name}: name the output folder of a finished audit.", slug="results-missing"
         ) from None
-    except (OSError, ValueError) as error:
-        raise AuditError(f"{path} cannot be read ({error}): run the audit again.", slug="results-damaged") from error
+    except (OSError, ValueError, RecursionError) as error:
+        reason = "it is nested too deeply" if isinstance(error, RecursionError) else error
+        raise AuditError(f"{path} cannot be read ({reason}): run the audit again.", slug="results-damaged") from error
     if not isinstance(content, dict):
         raise AuditError(f"{path} holds no JSON object: run the audit again.", slug="results-damaged")
     return content
@@ -99,13 +105,21 @@ def _refuse(constant: str) -> float:
     raise ValueError(f"{constant} is not JSON")
 
 
+def _finite(text: str) -> float:
+    value = float(text)
+    if math.isinf(value):
+        raise ValueError(f"{text} is too large")
+    return value
+
+
 def _parse(kind: type[T], content: dict[str, Any], path: Path) -> T:
     try:
         return TypeAdapter(kind).validate_json(json.dumps(content))
     except ValidationError as error:
         details = error.errors()[0]
         place = ".".join(map(str, details["loc"])) or "the top level"
-        raise AuditError(
-            f"{path} is not what fruitaudit writes ({place}: {details['msg']}): run the audit again.",
-            slug="results-damaged",
-        ) from error
+        raise _damaged(path, f"{place}: {details['msg']}") from error
+
+
+def _damaged(path: Path, problem: str) -> AuditError:
+    return AuditError(f"{path} is not what fruitaudit writes ({problem}): run the audit again.", slug="results-damaged")

@@ -160,7 +160,7 @@ def photograph(path: Path, side: int) -> str | None:
     try:
         with Image.open(path) as opened:
             image = opened.convert("L" if opened.mode in ("1", "L", "I;16") else "RGB")
-    except (OSError, Image.DecompressionBombError):
+    except Exception:  # broken files make Pillow raise anything
         return None
     image.thumbnail((side, side), Image.Resampling.LANCZOS)
     return _encoded(image)

@@ -9,12 +9,15 @@ from typing import TYPE_CHECKING
 from fruitaudit.errors import AuditError
 from fruitaudit.records.evaluation import Predictions
 from fruitaudit.runtime.files import atomic
+from fruitaudit.runtime.paths import shown
 
 if TYPE_CHECKING:
     import pandas as pd
 
 PREFIX = "p:"
 """A column of probabilities is named `p:<class>`."""
+COLUMNS = ("split", "sample_id", "true", "predicted", "correct", "confidence")
+"""Those that every version wrote."""
 
 
 def write_predictions(path: Path, predictions: Sequence[Predictions]) -> Path:
@@ -35,13 +38,21 @@ def read_predictions(path: Path) -> pd.DataFrame:
     import pandas as pd
 
     try:
-        return pd.read_parquet(path, engine="pyarrow")
+        frame = pd.read_parquet(path, engine="pyarrow")
     except FileNotFoundError:
         raise AuditError(
             f"{path} is missing: name the output folder of a finished audit.", slug="results-missing"
         ) from None
-    except (OSError, ValueError) as error:
-        raise AuditError(f"{path} cannot be read ({error}): run the audit again.", slug="results-damaged") from error
+    except Exception as error:  # a damaged file makes pyarrow raise nearly anything
+        reason = " ".join(str(error).split())
+        raise AuditError(f"{path} cannot be read ({reason}): run the audit again.", slug="results-damaged") from error
+    names = {str(name): str(kind) for name, kind in frame.dtypes.items()}
+    absent = [name for name in COLUMNS if name not in names]
+    odd = [name for name, kind in names.items() if name.startswith((PREFIX, "confidence")) and "float" not in kind]
+    if absent or odd:
+        what = f"has no column {absent[0]}" if absent else f"holds no numbers in its column {shown(odd[0])}"
+        raise AuditError(f"{path} {what}: run the audit again.", slug="results-damaged")
+    return frame
 
 
 def class_columns(frame: pd.DataFrame) -> list[str]:

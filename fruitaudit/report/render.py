@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from fruitaudit.report.folder import Folder, open_folder
+from fruitaudit.report.folder import Folder, made_of, open_folder
 from fruitaudit.report.html import render_html
 from fruitaudit.report.junit import render_junit
 from fruitaudit.report.markdown import render_markdown
@@ -26,3 +26,9 @@ def render(directory: Path) -> tuple[Path, ...]:
         write_text(directory / name, reporter(folder))
         written.append(directory / name)
     return tuple(written)
+
+
+def render_again(directory: Path) -> tuple[Path, ...]:
+    """`render` of a folder that anybody may have changed. Raises AuditError where it does not fit together."""
+    with made_of(directory):
+        return render(directory)

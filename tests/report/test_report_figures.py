@@ -136,3 +136,21 @@ def test_superpixel_views_hide_outline_and_print():
     assert outlines[30, 10, 3] == 0
     assert [label.text for label in views.labels] == ["+0.5", "−0.25"]
     assert (views.n_segments, views.n_selected) == (3, 2)
+
+
+DAMAGE = {
+    "empty": lambda data: b"",
+    "signature only": lambda data: data[:8],
+    "cut off": lambda data: data[: len(data) // 2],
+    "wide": lambda data: data[:16] + b"\x7f\xff\xff\xff\x7f\xff\xff\xff" + data[24:],
+    "no chunk": lambda data: data[:33] + bytes(len(data) - 33),
+    "an array": lambda data: b"\x93NUMPY",
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGE)
+def test_a_damaged_photograph_is_none(tmp_path, damage):
+    buffer = BytesIO()
+    Image.fromarray(np.random.default_rng(0).integers(0, 255, (40, 40, 3), dtype=np.uint8)).save(buffer, "PNG")
+    (tmp_path / "a.png").write_bytes(DAMAGE[damage](buffer.getvalue()))
+    assert photograph(tmp_path / "a.png", 20) is None

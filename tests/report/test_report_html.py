@@ -9,7 +9,7 @@ import pytest
 
 from fruitaudit.attribution.base import rounding_error
 from fruitaudit.errors import AuditError
-from fruitaudit.records.explanations import Maps
+from fruitaudit.records.explanations import Maps, Segments
 from fruitaudit.records.packing import pack
 from fruitaudit.records.states import NotRun
 from fruitaudit.report import panels
@@ -227,6 +227,33 @@ def test_damaged_maps_cost_only_themselves(folder):
     assert "saliency.npz is damaged" in html
     assert "gradients.npz is damaged" in html
     assert "does not hold what results.json says of its 3 images" in html
+
+
+N, MAPS = 3, np.zeros((3, 4, 4), np.float32)
+ODD_MAPS = {
+    "flat": Maps(np.zeros((N, 4), np.float32)),
+    "one more": Maps(np.zeros((N + 1, 4, 4), np.float32)),
+    "whole numbers": Maps(np.zeros((N, 4, 4), np.int64)),
+    "text": Maps(np.full((N, 4, 4), "x")),
+    "a part of another size": Maps(MAPS, parts={"a": np.zeros((N, 5, 4), np.float32)}),
+    "a class too many": Maps(MAPS, parts={"a": MAPS}, classes={"a": 9}),
+    "no array": Maps(3),
+    "no coefficient": Segments(np.full((N, 4, 4), 7, np.int32), np.zeros((N, 3), np.float32)),
+    "below zero": Segments(np.full((N, 4, 4), -1, np.int32), np.zeros((N, 3), np.float32)),
+    "no numbers": Segments(MAPS, np.zeros((N, 3), np.float32)),
+}
+
+
+@pytest.mark.parametrize("case", ODD_MAPS)
+def test_maps_of_another_shape_or_kind_cost_only_themselves(folder, case):
+    explanation = ODD_MAPS[case]
+    kind = "maps" if isinstance(explanation, Maps) else "segments"
+    row = next(e for e in open_folder(folder).results.explanations if getattr(e, "kind", "") == kind)
+    write_arrays(folder / row.file, {"sample_ids": np.array(["a"] * N), **pack(explanation)})
+    whole = open_folder(folder)
+    assert whole.explanation(row) == NotRun(
+        f"{row.file} is damaged or was written by another version of fruitaudit", "unreadable"
+    )
 
 
 def test_deep_models_are_drawn_in_stages(folder):
