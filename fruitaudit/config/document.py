@@ -86,7 +86,7 @@ class Document:
                 if not isinstance(step, int) or not 0 <= step < len(container):
                     raise ConfigError(
                         f"{origin.label}: '{dotted(path[:depth])}' is a list of {len(container)} entries, "
-                        f"numbered from 0; {str(step)!r} is none of them"
+                        f"numbered from 0; {shown(repr(str(step)))} is none of them"
                     )
             elif not isinstance(container, dict):
                 raise ConfigError(f"{origin.label}: '{dotted(path[:depth])}' holds no further keys")
@@ -116,7 +116,7 @@ class Document:
 
 def dotted(path: KeyPath) -> str:
     """A key path as `--set` spells it: "splits.0.path"."""
-    return ".".join(map(str, path))
+    return shown(".".join(map(str, path)))
 
 
 def read_document(path: Path, label: str | None = None) -> Document:
@@ -164,7 +164,9 @@ def _parse(text: str, label: str, document: Document) -> Any:
             loader.dispose()
     except yaml.MarkedYAMLError as error:
         line = f":{error.problem_mark.line + 1}" if error.problem_mark else ""
-        raise ConfigError(f"{label}{line}: this is not valid YAML: {error.problem or error.context}") from None
+        raise ConfigError(
+            f"{label}{line}: this is not valid YAML: {shown(error.problem or error.context or '')}"
+        ) from None
     except (yaml.YAMLError, RecursionError) as error:
         reason = "it is nested too deeply" if isinstance(error, RecursionError) else " ".join(str(error).split())
         raise ConfigError(f"{label}: this is not valid YAML: {reason}") from None
@@ -217,15 +219,15 @@ def _scalar(loader: Any, node: yaml.Node, where: str) -> Any:
     if kind == "str":
         return _whole_characters(str(node.value), where)
     if not _PATTERNS[kind].fullmatch(node.value):
-        raise ConfigError(f"{where}: {shown(node.value)!r} is no {kind}; leave the tag {_spelled(node.tag)} out, or "
-                          "write a value that fits it")  # fmt: skip
+        raise ConfigError(f"{where}: {shown(repr(node.value))} is no {kind}; leave the tag {_spelled(node.tag)} out, "
+                          "or write a value that fits it")  # fmt: skip
     if len(node.value) > _LONGEST_NUMBER:
         raise ConfigError(f"{where}: a number of {len(node.value)} digits; write one of at most {_LONGEST_NUMBER}")
     return loader.construct_object(node)
 
 
 def _spelled(tag: str) -> str:
-    return "!!" + tag.removeprefix(_TAG) if tag.startswith(_TAG) else tag
+    return shown("!!" + tag.removeprefix(_TAG) if tag.startswith(_TAG) else tag)
 
 
 def _whole_characters(text: str, where: str) -> str:
@@ -233,7 +235,7 @@ def _whole_characters(text: str, where: str) -> str:
     try:
         return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le")
     except UnicodeDecodeError:
-        raise ConfigError(f"{where}: {text!r} holds half a character; write the character itself") from None
+        raise ConfigError(f"{where}: {shown(repr(text))} holds half a character; write the character itself") from None
 
 
 def _refuse_duplicates(loader: Any, node: yaml.MappingNode, path: KeyPath, label: str) -> None:
@@ -242,7 +244,9 @@ def _refuse_duplicates(loader: Any, node: yaml.MappingNode, path: KeyPath, label
         key, line = _key(loader, key_node, label), key_node.start_mark.line + 1
         if key in lines:
             where = f"'{dotted(path)}'" if path else "the top level"
-            raise ConfigError(f"{label}:{line}: key {key!r} in {where} was already written on line {lines[key]}")
+            raise ConfigError(
+                f"{label}:{line}: key {shown(repr(key))} in {where} was already written on line {lines[key]}"
+            )
         lines[key] = line
 
 

@@ -23,6 +23,8 @@ _ROLES: dict[str, Role] = {
     **dict.fromkeys(("train", "training", "reference"), "reference"),
     **dict.fromkeys(("test", "testing", "val", "valid", "validation"), "test"),
 }
+_LONGEST = 1000
+"""Characters of a complaint, which may quote what was written."""
 _MUST_BE_WRITTEN = ("resize", "interpolation", "scale")
 
 
@@ -125,18 +127,21 @@ class _ConfigBuilder:
         keys = key.strip().split(".")
         if not equals or not all(keys):
             raise ConfigError(
-                f"--set {text}: write it as --set key=value, for example --set model.preprocessing.scale=0-1"
+                f"--set {shown(text)}: write it as --set key=value, for example --set model.preprocessing.scale=0-1"
             )
         path = tuple(int(step) if step.isdecimal() else step for step in keys)
-        self.put(path, parse_value(value, f"--set {key}"), f"--set {key.strip()}")
+        flag = f"--set {shown(key.strip())}"
+        self.put(path, parse_value(value, flag), flag)
 
     def split(self, text: str) -> None:
         """NAME=PATH: another path for a split of that name, else a split more, whose role its name tells."""
         name, equals, path = text.partition("=")
         if not equals or not name or not path:
-            raise ConfigError(f"--data {text}: write it as --data NAME=PATH, for example --data test=photos/test")
+            raise ConfigError(
+                f"--data {shown(text)}: write it as --data NAME=PATH, for example --data test=photos/test"
+            )
         if name in self.data_names:
-            raise ConfigError(f"--data {text}: split '{name}' is given twice; give each its own name")
+            raise ConfigError(f"--data {shown(text)}: split '{name}' is given twice; give each its own name")
         self.data_names.add(name)
         flag, splits = f"--data {name}", self.document.data.setdefault("splits", [])
         if not isinstance(splits, list):
@@ -171,7 +176,7 @@ class _ConfigBuilder:
         try:
             config = Config.model_validate(document.data)
         except ValidationError as error:
-            raise ConfigError(complaint(error, document, config_schema())) from None
+            raise ConfigError(shown(complaint(error, document, config_schema()), _LONGEST)) from None
         for pattern in INPUTS:
             for path, value in document.walk(*pattern):
                 if isinstance(value, str):

@@ -44,6 +44,11 @@ def readable(name: str) -> str:
 
 def in_order(labels: set[str]) -> tuple[str, ...]:
     """Sorted; by number where all are whole numbers, because then they are the numbers of the model's outputs."""
-    if all(label.isdecimal() and str(int(label)) == label for label in labels):
+    if all(map(_is_number, labels)):
         return tuple(sorted(labels, key=int))
     return tuple(sorted(labels))
+
+
+def _is_number(label: str) -> bool:
+    # Python refuses to read numbers of some thousand digits.
+    return label.isdecimal() and len(label) < 20 and str(int(label)) == label

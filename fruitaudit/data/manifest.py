@@ -33,10 +33,10 @@ def list_manifest(settings: SplitSettings) -> FileListing:
     if rows:
         absent = [column for column in ("path", "label") if column not in rows[0]]
         if absent:
-            names = [str(column) for column in rows[0]]
+            names = [str(column) for column in rows[0] if column is not None]
             remedy = "name them so" if len(names) > 1 else "separate them by commas"
             raise DataError(f"split {settings.name}: {settings.path.name} has no column {' and '.join(absent)}; "
-                            f"its columns are {', '.join(names)}; {remedy}")  # fmt: skip
+                            f"its columns are {shown(', '.join(names))}; {remedy}")  # fmt: skip
     table.common = _common_folder(settings.path.parent, [str(row.get("path") or "") for row in rows])
     for number, row in enumerate(rows, 1):
         table.add(number, row)

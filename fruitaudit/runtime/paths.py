@@ -27,10 +27,10 @@ class BadPath(ValueError):
         self.absent = absent
 
 
-def shown(path: str | Path) -> str:
-    """A path in a sentence: its middle is left out where it is long, and what is no text is spelled out."""
-    text = str(path).encode("utf-8", "backslashreplace").decode()
-    return text if len(text) <= _SHOWN else f"{text[: _SHOWN // 2]}...{text[-_SHOWN // 2 :]}"
+def shown(path: str | Path, most: int = _SHOWN) -> str:
+    """A path or name in a sentence: its middle is left out where it is long, what cannot be printed is spelled out."""
+    text = "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in str(path))
+    return text if len(text) <= most else f"{text[: most // 2]}...{text[-most // 2 :]}"
 
 
 def expanded(path: str | Path) -> Path:

@@ -425,3 +425,11 @@ def test_a_split_that_is_a_circle_of_links(folder: Path) -> None:
     (folder / "circle").symlink_to(folder / "circle")
     with pytest.raises(ConfigError, match=r"circle cannot be looked at: Too many levels of symbolic links"):
         load_config(write(folder, BASE.replace("path: store", "path: circle")))
+
+
+@pytest.mark.parametrize("text", ["gates: [LONG]", "LONG: 3", "seed: LONG", "a: {LONG: 1, LONG: 2}", "title: !LONG x"])
+def test_a_sentence_stays_one_however_long_what_it_quotes(folder: Path, text: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        load_config(write(folder, BASE + text.replace("LONG", "a" * 900)))
+    assert len(str(caught.value)) < 1100
+    assert "audit.yaml:5: " in str(caught.value)

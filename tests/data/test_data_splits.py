@@ -172,6 +172,9 @@ def test_sentences_for_unusable_manifests(tmp_path: Path) -> None:
         DataError, match=r"list\.csv has no column path and label; its columns are file;label; separate them by commas"
     ):
         open_split(settings(file), NAMES)
+    file.write_text("path\x1clabel,shop\na.png,Ulm,more\n")
+    with pytest.raises(DataError, match=r"its columns are path\\x1clabel, shop; name them so"):
+        open_split(settings(file), NAMES)
     file.write_text("path,label,label\na.png,Pear,Apple\n")
     with pytest.raises(DataError, match="it has two columns label; keep one"):
         open_split(settings(file), NAMES)
@@ -227,6 +230,8 @@ def test_number_labels_go_by_number(tmp_path: Path) -> None:
     picture(tmp_path / "a.png")
     (tmp_path / "list.csv").write_text("path,label\n" + "".join(f"a.png,{i}\n" for i in (10, 9, 2)))
     assert class_names_of(settings(tmp_path / "list.csv")) == ("10",)  # the others are listed again
+    (tmp_path / "list.csv").write_text(f"path,label\na.png,{'9' * 5000}\n")
+    assert class_names_of(settings(tmp_path / "list.csv")) == ("9" * 5000,)  # more digits than Python reads
     np.savez(tmp_path / "d.npz", x=np.zeros((3, 2, 2), np.uint8), y=[10, 9, 2])
     assert class_names_of(settings(tmp_path / "d.npz")) == ("2", "9", "10")
 

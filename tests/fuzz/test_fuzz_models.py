@@ -1,0 +1,103 @@
+"""Model files: inspected without running anything; what is let through loads, or is refused in one sentence."""
+
+from __future__ import annotations
+
+import json
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+
+import h5py
+import pytest
+from fuzz.mutations import changed, damaged, sentence_of
+from hypothesis import given
+from hypothesis import strategies as st
+
+from fruitaudit.models.keras.safety import inspect
+from fruitaudit.models.open import open_model
+
+pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore::UserWarning")]
+
+
+@pytest.fixture(scope="module")
+def models(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
+    """A small network in both formats."""
+    import keras
+    from keras import layers
+
+    folder = tmp_path_factory.mktemp("models")
+    network = keras.Sequential(
+        [keras.Input((6, 6, 1)), layers.Conv2D(2, 3), layers.ReLU(), layers.Flatten(), layers.Dense(2, "softmax")]
+    )
+    for suffix in ("keras", "h5"):
+        network.save(folder / f"m.{suffix}")
+    return {suffix: (folder / f"m.{suffix}").read_bytes() for suffix in ("keras", "h5")}
+
+
+def refused(run: Callable[[], object], path: Path) -> None:
+    sentence = sentence_of(run)
+    assert sentence is None or str(path) in sentence
+
+
+@pytest.mark.parametrize("suffix", ["keras", "h5"])
+def test_bytes(models: dict[str, bytes], tmp_path: Path, suffix: str, examples) -> None:
+    path = tmp_path / f"m.{suffix}"
+
+    @examples(150)
+    @given(damaged(models[suffix]))
+    def holds(content: bytes) -> None:
+        path.write_bytes(content)
+        refused(lambda: inspect(path, allow_code=False), path)
+
+    holds()
+
+
+def rewritten(source: bytes, path: Path, config: bytes) -> None:
+    """The .keras file with another config.json, or the .h5 file with another model_config."""
+    path.write_bytes(source)
+    if path.suffix == ".h5":
+        with h5py.File(path, "r+") as file:
+            file.attrs["model_config"] = config.decode("utf-8", "replace").replace("\0", " ")
+        return
+    with zipfile.ZipFile(path) as old:
+        members = {name: old.read(name) for name in old.namelist()}
+    with zipfile.ZipFile(path, "w") as new:
+        for name, content in (members | {"config.json": config}).items():
+            new.writestr(name, content)
+
+
+def config_of(source: bytes, path: Path) -> bytes:
+    path.write_bytes(source)
+    if path.suffix == ".h5":
+        with h5py.File(path) as file:
+            return str(file.attrs["model_config"]).encode()
+    with zipfile.ZipFile(path) as archive:
+        return archive.read("config.json")
+
+
+@pytest.mark.parametrize("suffix", ["keras", "h5"])
+def test_configs(models: dict[str, bytes], tmp_path: Path, suffix: str, examples) -> None:
+    path = tmp_path / f"m.{suffix}"
+    config = config_of(models[suffix], path)
+
+    @examples(120)
+    @given(st.one_of(changed(json.loads(config)).map(lambda c: json.dumps(c).encode()), damaged(config)))
+    def holds(content: bytes) -> None:
+        rewritten(models[suffix], path, content)
+        refused(lambda: inspect(path, allow_code=False), path)
+
+    holds()
+
+
+@pytest.mark.parametrize("suffix", ["keras", "h5"])
+def test_loading(models: dict[str, bytes], tmp_path: Path, suffix: str, examples) -> None:
+    path = tmp_path / f"m.{suffix}"
+    config = config_of(models[suffix], path)
+
+    @examples(8)
+    @given(changed(json.loads(config), most=1))
+    def holds(content: object) -> None:
+        rewritten(models[suffix], path, json.dumps(content).encode())
+        refused(lambda: open_model(path), path)
+
+    holds()
