@@ -24,6 +24,7 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 BOTH = {
     "a" * 256: "has a name of more than 255 bytes",
     "new/" * 1100 + "x": "is longer than 4095 bytes",
+    "n/" * 400: "lies more than 300 folders deep",
     "new/\0": "holds a NUL character",
     os.fsdecode(b"caf\xe9/x"): "is not UTF-8 text",
     "~nouser/x": "begins with ~nouser, and there is no user of that name",

@@ -19,6 +19,7 @@ from fruitaudit.models.memory import plan_memory
 from fruitaudit.models.open import open_model
 from fruitaudit.records.data import PreprocessingSummary, Sample
 from fruitaudit.records.results import MemoryPlan
+from fruitaudit.runtime.paths import shown
 from fruitaudit.runtime.streams import Streams
 
 
@@ -97,7 +98,7 @@ def _names_in(path: Path) -> tuple[str, ...]:
         names = json.loads(text) if path.suffix == ".json" else [n.strip() for n in text.splitlines() if n.strip()]
         "".join(name for name in names if isinstance(name, str)).encode("utf-8")  # half characters fail here
     except (OSError, ValueError, TypeError, RecursionError) as error:
-        raise ConfigError(f"model.classes: cannot read class names from {path} ({error})") from error
+        raise ConfigError(f"model.classes: cannot read class names from {path} ({shown(str(error))})") from error
     if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
         raise ConfigError(f"model.classes: {path} must hold a list of names, one per line or as a JSON list")
     return tuple(names)

@@ -190,10 +190,10 @@ class _ConfigBuilder:
 def _absolute(value: str, origin: YamlPosition, key: KeyPath) -> str:
     try:
         path = absolute(origin.base, value)
-        if reason := why_no_path(path):
-            raise BadPath(reason)
     except BadPath as error:
         raise _bad_path(value, error, origin, key) from None
+    if reason := why_no_path(path):
+        raise _bad_path(str(path), BadPath(reason), origin, key)
     return str(path)
 
 

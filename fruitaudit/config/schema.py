@@ -18,11 +18,14 @@ from fruitaudit.records.explanations import TargetRule
 Resize = Literal["stretch", "center_crop", "pad"]
 Interpolation = Literal["nearest", "bilinear", "bicubic", "area", "lanczos"]
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
+LONGEST_NAME = 100
 
 
 def _safe_name(name: str) -> str:
     if not NAME.fullmatch(name):
         raise ValueError("a name may hold letters, digits, '_', '-' and '.', and becomes a file name")
+    if len(name) > LONGEST_NAME:
+        raise ValueError(f"a name becomes a file name: give it at most {LONGEST_NAME} characters")
     return name
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import lzma
 import zipfile
 import zlib
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -18,6 +19,8 @@ from typing import IO, Any
 
 import numpy as np
 import numpy.typing as npt
+
+from fruitaudit.runtime.paths import shown
 
 MAGIC = b"\x93NUMPY"
 MAX_TEXTS, MAX_TEXT_BYTES = 10_000_000, 1_000_000_000
@@ -57,8 +60,9 @@ def read_header(stream: IO[bytes], n_bytes: int, name: str) -> Header:
         raise DamagedArray(f"{name} holds pickled objects, which are code; save names as np.array(names, dtype=str) "
                            "and images as uint8")  # fmt: skip
     if min(header.shape, default=0) < 0 or header.start + header.n_bytes != n_bytes:
+        kind = shown(str(header.dtype))
         raise DamagedArray(
-            f"{name} is damaged: {header.dtype} of shape {header.shape} does not take the {n_bytes} bytes that it has"
+            f"{name} is damaged: {kind} of shape {header.shape} does not take the {n_bytes} bytes that it has"
         )
     return header
 
@@ -85,7 +89,7 @@ def reading(what: str) -> Iterator[None]:
     except DamagedArray:
         raise
     except (*_ARCHIVE_ERRORS, ValueError, KeyError, IndexError, OverflowError) as error:
-        reason = getattr(error, "strerror", None) or " ".join(str(error).split()) or type(error).__name__
+        reason = shown(getattr(error, "strerror", None) or " ".join(str(error).split()) or type(error).__name__)
         raise DamagedArray(f"{what} cannot be read: {reason}") from None
 
 
@@ -98,8 +102,9 @@ class Archive:
         members = [m for m in self._zip.infolist() if m.filename.endswith(".npy")]
         self.members = {member.filename.removesuffix(".npy"): member for member in members}
         self.names = list(self.members)
-        if twice := [name for name in self.names if sum(m.filename == f"{name}.npy" for m in members) > 1]:
-            raise DamagedArray(f"it holds {twice[0]} twice; keep one")
+        counts = Counter(member.filename.removesuffix(".npy") for member in members)
+        if twice := [name for name, n in counts.items() if n > 1]:
+            raise DamagedArray(f"it holds {shown(twice[0])} twice; keep one")
 
     def open(self, name: str) -> tuple[IO[bytes], Header]:
         """The stream of an array, at its first value."""
@@ -112,7 +117,7 @@ class Archive:
         stream, header = self.open(name)
         if len(header.shape) != 1 or n not in (None, header.shape[0]) or header.dtype.kind not in "iuUS":
             wanted = f"{name} must be" if n is None else f"labels must be {n}"
-            raise DamagedArray(f"{wanted} integers or strings, not {header.dtype} of shape {header.shape}")
+            raise DamagedArray(f"{wanted} integers or strings, not {shown(str(header.dtype))} of shape {header.shape}")
         if header.shape[0] > MAX_TEXTS or header.n_bytes > MAX_TEXT_BYTES:
             raise DamagedArray(f"{name} holds {header.shape[0]} labels of {header.dtype.itemsize} bytes, more than can "
                                "be read; divide the file")  # fmt: skip

@@ -19,6 +19,7 @@ from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 from fruitaudit.data import npz
 from fruitaudit.data.arrays import MAGIC, DamagedArray, read_npy
 from fruitaudit.records.data import ByteArray, Sample
+from fruitaudit.runtime.paths import shown
 
 FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "TIFF")
 MAX_PIXELS = npz.MAX_PIXELS
@@ -102,7 +103,7 @@ def decode(data: bytes, max_pixels: int = MAX_PIXELS) -> Decoded:
         except (BadImage, MemoryError):
             raise
         except Exception as error:  # broken files make Pillow raise anything
-            raise BadImage(f"cannot be decoded: {str(error) or type(error).__name__}") from None
+            raise BadImage(_undecoded(error)) from None
 
 
 def _decode(image: Image.Image) -> Decoded:
@@ -152,7 +153,11 @@ def _to_rgb(image: Image.Image, raw_mode: str, notes: list[str]) -> Image.Image:
 def _no_image(error: Exception) -> str:
     if isinstance(error, UnidentifiedImageError):
         return "not a readable JPEG, PNG, WebP, BMP or TIFF image"
-    return f"cannot be decoded: {str(error) or type(error).__name__}"
+    return _undecoded(error)
+
+
+def _undecoded(error: Exception) -> str:
+    return f"cannot be decoded: {shown(str(error) or type(error).__name__)}"
 
 
 def _decode_row(data: bytes) -> Decoded:

@@ -137,5 +137,5 @@ def _parquet(path: Path) -> Iterator[dict[Any, Any]]:
     except UnicodeDecodeError:
         raise
     except Exception as error:  # a damaged file makes pyarrow raise nearly anything
-        raise ValueError(" ".join(str(error).split())) from None
+        raise ValueError(shown(" ".join(str(error).split()))) from None
     yield from rows

@@ -44,7 +44,7 @@ def _list(settings: SplitSettings, where: str) -> FileListing:
         stream.close()
         if not fits(header.shape) or header.dtype.kind not in "fiub":
             raise DataError(f"{where}: {images} must be numbers of shape (N, H, W) or (N, H, W, 1 | 3 | 4), "
-                            f"not {header.dtype} of shape {header.shape}")  # fmt: skip
+                            f"not {shown(str(header.dtype))} of shape {header.shape}")  # fmt: skip
         if header.fortran:
             raise DamagedArray(f"{images} is stored in Fortran order; save np.ascontiguousarray of it")
         texts, indices = archive.texts(labels, header.shape[0])

@@ -13,6 +13,7 @@ from fruitaudit.data.manifest import list_manifest
 from fruitaudit.data.npz import list_npz
 from fruitaudit.errors import DataError
 from fruitaudit.records.data import BadFile, Role, Sample
+from fruitaudit.runtime.paths import shown
 
 _FORMATS: dict[str, Callable[[SplitSettings], FileListing]] = {
     ".csv": list_manifest,
@@ -63,7 +64,10 @@ def open_split(settings: SplitSettings, class_names: tuple[str, ...]) -> Split:
             samples.append(_sample(settings.name, entry, numbers[entry.label], originals, masks))
         else:
             bad.append(
-                BadFile(entry.name, f"its label {entry.label!r} is none of the model's {len(class_names)} classes")
+                BadFile(
+                    entry.name,
+                    f"its label {shown(repr(entry.label))} is none of the model's {len(class_names)} classes",
+                )
             )
     if not samples:
         raise DataError(

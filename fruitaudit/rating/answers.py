@@ -14,6 +14,7 @@ from fruitaudit.errors import AuditError
 from fruitaudit.rating.agreement import STEPS
 from fruitaudit.rating.choosing import RatingSheet, make_sheet
 from fruitaudit.report.folder import Folder
+from fruitaudit.runtime.paths import shown
 
 FORMAT = "fruitaudit-ratings-1"
 CODE = "[0-9]{1,40}-[1-9][0-9]{0,6}-[0-9a-f]{16}"
@@ -45,7 +46,7 @@ def read_answers(folder: Folder, paths: Sequence[Path]) -> tuple[RatingSheet, li
     for path, answer in zip(paths, answers, strict=True):
         if unknown_ids := sorted(set(answer.ratings) - panel_ids):
             raise _refused(
-                f"{path} rates {unknown_ids[0]}, which is no map of its sheet: ask for the file as it was saved."
+                f"{path} rates {shown(unknown_ids[0])}, which is no map of its sheet: ask for the file as it was saved."
             )
     return sheet, answers
 
@@ -58,15 +59,14 @@ def _parse(path: Path) -> RaterAnswers:
     except FileNotFoundError:
         raise _refused(f"There is no file {path}: name the files that the sheet saved.") from None
     except (OSError, ValueError) as error:
-        raise _refused(f"{path} cannot be read ({error}): ask for the file as it was saved.") from None
+        raise _refused(f"{path} cannot be read ({shown(str(error))}): ask for the file as it was saved.") from None
     try:
         return TypeAdapter(RaterAnswers).validate_json(text, strict=True)
     except ValidationError as error:
         details = error.errors()[0]
         place = ".".join(map(str, details["loc"])) or "the top level"
-        raise _refused(
-            f"{path} is not what a sheet saves ({place}: {details['msg']}): ask for the file as it was saved."
-        ) from None
+        problem = shown(f"{place}: {details['msg']}")
+        raise _refused(f"{path} is not what a sheet saves ({problem}): ask for the file as it was saved.") from None
 
 
 def _sheet(folder: Folder, code: str, path: Path) -> RatingSheet:

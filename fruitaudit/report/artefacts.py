@@ -17,6 +17,7 @@ from fruitaudit.errors import AuditError
 from fruitaudit.records.results import Results, RunInfo
 from fruitaudit.report.consistency import first_misfit
 from fruitaudit.runtime.files import write_text
+from fruitaudit.runtime.paths import shown
 
 RESULTS = "results.json"
 RUN = "run.json"
@@ -50,8 +51,8 @@ def load_results(directory: Path) -> Results:
     version = content.get("schema_version")
     if version != SCHEMA_VERSION:
         raise AuditError(
-            f"{directory / RESULTS} has schema version {version!r} and this fruitaudit reads {SCHEMA_VERSION!r}: "
-            "render it with the version of fruitaudit that wrote it.",
+            f"{directory / RESULTS} has schema version {shown(repr(version))} and this fruitaudit reads "
+            f"{SCHEMA_VERSION!r}: render it with the version of fruitaudit that wrote it.",
             slug="results-version",
         )
     results = _parse(Results, content, directory / RESULTS)
@@ -94,7 +95,7 @@ def _read(directory: Path, name: str) -> dict[str, Any]:
             f"{directory} holds no {name}: name the output folder of a finished audit.", slug="results-missing"
         ) from None
     except (OSError, ValueError, RecursionError) as error:
-        reason = "it is nested too deeply" if isinstance(error, RecursionError) else error
+        reason = "it is nested too deeply" if isinstance(error, RecursionError) else shown(str(error))
         raise AuditError(f"{path} cannot be read ({reason}): run the audit again.", slug="results-damaged") from error
     if not isinstance(content, dict):
         raise AuditError(f"{path} holds no JSON object: run the audit again.", slug="results-damaged")
@@ -122,4 +123,6 @@ def _parse(kind: type[T], content: dict[str, Any], path: Path) -> T:
 
 
 def _damaged(path: Path, problem: str) -> AuditError:
-    return AuditError(f"{path} is not what fruitaudit writes ({problem}): run the audit again.", slug="results-damaged")
+    return AuditError(
+        f"{path} is not what fruitaudit writes ({shown(problem)}): run the audit again.", slug="results-damaged"
+    )

@@ -114,7 +114,7 @@ def made_of(path: Path) -> Iterator[None]:
     except Exception as error:
         if isinstance(error, OSError) and error.errno in OF_THE_DISK:
             raise
-        reason = " ".join(str(error).split())[:200]
+        reason = shown(" ".join(str(error).split()))
         raise AuditError(f"{path} does not hold what an audit writes ({type(error).__name__}: {reason}): run the audit "
                          "again.", slug="results-damaged") from error  # fmt: skip
 

@@ -44,7 +44,7 @@ def read_predictions(path: Path) -> pd.DataFrame:
             f"{path} is missing: name the output folder of a finished audit.", slug="results-missing"
         ) from None
     except Exception as error:  # a damaged file makes pyarrow raise nearly anything
-        reason = " ".join(str(error).split())
+        reason = shown(" ".join(str(error).split()))
         raise AuditError(f"{path} cannot be read ({reason}): run the audit again.", slug="results-damaged") from error
     names = {str(name): str(kind) for name, kind in frame.dtypes.items()}
     absent = [name for name in COLUMNS if name not in names]

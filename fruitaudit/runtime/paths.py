@@ -12,6 +12,8 @@ _LONGEST_NAME = 255
 """Bytes, on every file system in use."""
 _LONGEST_PATH = 4095
 _SHOWN = 200
+_DEEPEST = 300
+"""Folders: Python makes those that are missing by recursion."""
 _ROOM = 700
 """Bytes that the names within an output folder may need."""
 
@@ -49,7 +51,7 @@ def why_no_path(path: Path) -> str | None:
     try:
         text.encode("utf-8")
     except UnicodeEncodeError:
-        return "is not UTF-8 text; rename it"
+        return "is not UTF-8 text"
     if any(len(os.fsencode(part)) > _LONGEST_NAME for part in path.parts):
         return f"has a name of more than {_LONGEST_NAME} bytes"
     return f"is longer than {_LONGEST_PATH} bytes" if len(os.fsencode(text)) > _LONGEST_PATH else None
@@ -119,6 +121,8 @@ def _check_new(path: Path, room: int) -> None:
         raise BadPath(reason)
     if len(os.fsencode(path)) > _LONGEST_PATH - room:
         raise BadPath("is too long")
+    if len(path.parts) > _DEEPEST:
+        raise BadPath(f"lies more than {_DEEPEST} folders deep")
     above = path
     while not os.path.lexists(above) and above != above.parent:
         above = above.parent

@@ -127,6 +127,9 @@ MISTAKES = {
     BASE.replace("resize: center_crop", "size: [3]"): "audit.yaml:1: 'model.preprocessing.size' should have 2 entries",
     BASE.replace("name: store", "name: train"): "audit.yaml:4: 'splits.1.name': two splits are named train",
     BASE.replace("name: store", "name: ../x"): "audit.yaml:4: 'splits.1.name': a name may hold letters",
+    BASE.replace(
+        "name: store", "name: " + "x" * 101
+    ): "'splits.1.name': a name becomes a file name: give it at most 100",
     BASE.replace(", role: field", ""): "audit.yaml:4: the required key 'role' is missing in 'splits.1'",
     BASE.replace("m.keras", "n.keras"): "n.keras does not exist; correct the path",
     BASE.replace("path: store", "path: shop"): "audit.yaml:4: 'splits.1.path': ",
@@ -397,7 +400,7 @@ def test_aliases_of_aliases_cost_no_memory(folder: Path) -> None:
 PATHS = {
     "~nouser/x": "~nouser/x begins with ~nouser, and there is no user of that name; correct the path",
     "a" * 256: "aaa has a name of more than 255 bytes",
-    "x/" * 2100: "x/ is longer than 4095 bytes",
+    "x/" * 2100: "/x is longer than 4095 bytes",
     '"a\\0b"': "holds a NUL character",
 }
 
@@ -415,7 +418,7 @@ def test_paths_that_nothing_can_have(folder: Path, key: str, path: str) -> None:
 def test_paths_that_are_no_utf_8(folder: Path) -> None:
     odd = Path(os.fsdecode(b"caf\xe9"))
     for flags in ({"out": odd}, {"model": odd}):
-        with pytest.raises(ConfigError, match=r"caf\\udce9 is not UTF-8 text; rename it"):
+        with pytest.raises(ConfigError, match=r"caf\\udce9 is not UTF-8 text"):
             load_config(write(folder, BASE), **flags)
     with pytest.raises(ConfigError, match="is not UTF-8 text"):
         load_config(odd)

@@ -62,7 +62,7 @@ def load(folder: Path, content: bytes | str) -> None:
     sentence = sentence_of(lambda: loaded.append(load_config(path).config))
     assert sentence is None or sentence.startswith(str(path))
     for config in loaded:
-        assert load_again(folder, dump_config(config)) == config
+        assert load_again(folder, dump_config(config, folder)) == config
         sentence_of(lambda config=config: check(config))
 
 
