@@ -142,3 +142,42 @@ def test_staged_makes_no_folder_for_nothing_and_says_where_it_cannot(tmp_path: P
     (tmp_path / "file").write_text("the user's own")
     with pytest.raises(ConfigError, match=r"folder .*file cannot be made: .*; name another"), staged(tmp_path / "file"):
         pass
+
+
+@pytest.mark.parametrize(
+    "plan",
+    [
+        "[",
+        "[" * 100_000,
+        "null",
+        '{"new": []}',
+        '{"new": 3, "gone": []}',
+        '{"new": [], "gone": ["../mine"]}',
+        '{"new": ["../../mine"], "gone": []}',
+        '{"new": [], "gone": [".."]}',
+        '{"new": [], "gone": ["/etc"]}',
+        '{"new": [], "gone": [3]}',
+    ],
+    ids=lambda plan: plan[:40],
+)
+def test_a_folder_from_elsewhere_moves_and_removes_nothing_beside_it(tmp_path: Path, plan: str) -> None:
+    out, staging = tmp_path / "theirs", tmp_path / "theirs" / ".staging-x"
+    (staging / "new").mkdir(parents=True)
+    (tmp_path / "mine").mkdir()
+    (staging / "ready.json").write_text(plan)
+    for run in (lambda: finish(out), lambda: staged(out).__enter__()):
+        with pytest.raises(ConfigError, match="is no exchange that an audit began: remove it"):
+            run()
+    assert (tmp_path / "mine").is_dir()
+
+
+def test_an_exchange_through_a_link_is_refused(tmp_path: Path) -> None:
+    out, staging = tmp_path / "theirs", tmp_path / "theirs" / ".staging-x"
+    staging.mkdir(parents=True)
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "a").write_text("mine")
+    (staging / "new").symlink_to(tmp_path / "mine")
+    (staging / "ready.json").write_text('{"new": ["a"], "gone": []}')
+    with pytest.raises(ConfigError, match="is no exchange"):
+        finish(out)
+    assert (tmp_path / "mine" / "a").read_text() == "mine"

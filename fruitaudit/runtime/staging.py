@@ -63,7 +63,7 @@ def finish(out: Path) -> None:
 def _finish(out: Path) -> None:
     """Each step can be done again: it asks what is still to be moved."""
     for ready in out.glob(f"{_PATTERN}/{_READY}"):
-        plan, new, old = json.loads(ready.read_text(encoding="utf-8")), ready.parent / "new", ready.parent / "old"
+        plan, new, old = _plan(ready), ready.parent / "new", ready.parent / "old"
         old.mkdir(exist_ok=True)
         for name in (*plan["new"], *plan["gone"]):
             to_come = os.path.lexists(new / name)
@@ -74,6 +74,26 @@ def _finish(out: Path) -> None:
                 os.replace(new / name, out / name)
         ready.unlink()
         shutil.rmtree(ready.parent, ignore_errors=True)
+
+
+def _plan(ready: Path) -> dict[str, list[str]]:
+    """What is to be moved. Raises ConfigError for what no exchange writes: a folder from elsewhere may hold anything,
+    and names that lead out of it would move and remove files that are not its own.
+    """
+    folder = ready.parent
+    try:
+        plan = json.loads(ready.read_text(encoding="utf-8"))
+        whole = set(plan) == {"new", "gone"} and all(_is_name(name) for names in plan.values() for name in names)
+    except (OSError, ValueError, TypeError, AttributeError, RecursionError):
+        whole = False
+    if not whole or any(path.is_symlink() for path in (folder, folder / "new", folder / "old", ready)):
+        raise ConfigError(f"{folder} is no exchange that an audit began: remove it, and do not trust the folder it is "
+                          "in if it is not your own")  # fmt: skip
+    return plan
+
+
+def _is_name(name: object) -> bool:
+    return isinstance(name, str) and "\0" not in name and name not in ("", ".", "..") and "/" not in name
 
 
 def _remove(path: Path) -> None:

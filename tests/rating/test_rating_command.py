@@ -71,7 +71,10 @@ MISTAKES = {
     "a name too long": (lambda a: ("read", a.path, "x" * 300), "cannot be read"),
     "a folder": (lambda a: ("read", a.path, a.path), "is no regular file"),
     "nested": (lambda a: ("read", a.path, broken(a, "[" * 100_000)), "broken.json is not what a sheet saves"),
-    "half a character": (lambda a: ("read", a.path, a.answer("\ud800", knowing, "odd.json")), "is not what a sheet saves"),
+    "half a character": (
+        lambda a: ("read", a.path, a.answer("\ud800", knowing, "odd.json")),
+        "is not what a sheet saves",
+    ),
     "a sheet that cannot be": (lambda a: ("sheet", a.path, "--out", a.path / "x" / ("x" * 300)), "more than 255 bytes"),
     "a sheet of nobody": (lambda a: ("sheet", a.path, "--out", "~nouser/a.html"), "no user of that name"),
     "a sheet that is a folder": (lambda a: ("sheet", a.path, "--out", a.path), "it is a folder, not a file"),
