@@ -47,17 +47,18 @@ def open_inputs(config: Config, streams: Streams) -> Opened:
     """Open what the config names. Raises ModelError, DataError or ConfigError in one sentence."""
     names, source = class_names(config)
     splits = tuple(open_split(settings, names) for settings in config.splits)
+    limit = None if config.memory is None else bytes_of(config.memory)
     classifier = open_model(
         config.model.path,
         allow_code=config.model.allow_code,
         size=config.model.preprocessing.size,
+        memory=limit,
     )
     if classifier.n_classes != len(names):
         raise DataError(
             f"{config.model.path.name} has {classifier.n_classes} classes, but {len(names)} are named by {source} "
             f"({_first_names(names)}); write the model's classes, in the order of its outputs, under model.classes"
         )
-    limit = None if config.memory is None else bytes_of(config.memory)
     memory = plan_memory(classifier.memory_needs, limit)
     classifier.batch_size = memory.batch_size
     inference_split = next(s for role in ("reference", "test", "field") for s in splits if s.role == role)

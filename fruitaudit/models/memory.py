@@ -6,7 +6,7 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-from fruitaudit.errors import ConfigError
+from fruitaudit.errors import ConfigError, ModelError
 from fruitaudit.records.results import MemoryPlan
 from fruitaudit.runtime.memory import address_space
 
@@ -47,7 +47,7 @@ def plan_memory(needs: MemoryNeeds, limit: int | None) -> MemoryPlan:
     Raises ConfigError where not one image fits into the limit that was set.
     """
     budget = limit or min(DEFAULT, machine_memory() // 2)
-    fit = int((budget - needs.program) * _FOR_PASSES) // max(needs.image, 1)
+    fit = _images_that_fit(needs, budget)
     if fit < 1 and limit is not None:
         minimum = -(-int(needs.program + needs.image / _FOR_PASSES) // (100 * MB)) / 10
         raise ConfigError(f"memory: {budget / MB:,.0f} MB is too little for this model, which takes "
@@ -56,6 +56,33 @@ def plan_memory(needs: MemoryNeeds, limit: int | None) -> MemoryPlan:
     images = min(UNIT, 1 << (max(fit, 1).bit_length() - 1))
     expected = needs.program + images * needs.image
     return MemoryPlan(budget / MB, needs.image / MB, images, expected / MB)
+
+
+def check_fit(needs: MemoryNeeds, limit: int | None, what: str = "") -> None:
+    """Refuse a model of which one image is too much, before anything is computed.
+
+    `what`: the start of the sentence, about its largest layer. Raises ConfigError where it takes more than the limit
+    that was set, ModelError where it takes more than the machine has.
+    """
+    machine = machine_memory()
+    least = _WEIGHTS * needs.weights + needs.image
+    if least > machine * _FOR_PASSES:
+        raise ModelError(f"{what}the model takes {size_text(least)} with one image, and this machine has "
+                         f"{size_text(machine)} of memory; use a smaller model, or a larger machine")  # fmt: skip
+    if limit is not None:
+        try:
+            plan_memory(needs, limit)
+        except ConfigError as error:
+            raise ConfigError(f"{what}{error}") from None
+
+
+def _images_that_fit(needs: MemoryNeeds, budget: int) -> int:
+    return int((budget - needs.program) * _FOR_PASSES) // max(needs.image, 1)
+
+
+def size_text(size: int) -> str:
+    """Bytes as a sentence has them: 553 MB, 120.1 GB."""
+    return f"{size / MB:,.0f} MB" if size < 1000 * MB else f"{size / (1000 * MB):,.1f} GB"
 
 
 def machine_memory() -> int:

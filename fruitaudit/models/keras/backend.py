@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 from fruitaudit.errors import MachineError
 from fruitaudit.runtime.memory import address_space
@@ -50,6 +52,28 @@ with _quiet_stderr():
     tf.get_logger().setLevel("ERROR")
 
 __all__ = ["device", "keras", "tf"]
+
+
+def scope_of(name: str) -> str:
+    """A name as TensorFlow's graphs accept it; that of a layer may be anything."""
+    accepted = re.sub(r"[^A-Za-z0-9_.\\/>-]", "_", name)
+    return accepted if not accepted or re.match(r"[A-Za-z0-9.]", accepted) else f"layer{accepted}"
+
+
+def _open_scope(layer: Any) -> Any:
+    name = layer.name
+    if not isinstance(name, str) or scope_of(name) == name:
+        return _open_scope_named_as_it_is(layer)
+    layer.name = scope_of(name)
+    try:
+        return _open_scope_named_as_it_is(layer)
+    finally:
+        layer.name = name
+
+
+# Keras saves and loads names that no graph of TensorFlow accepts, such as "fruit classifier"; a copy has them too.
+_open_scope_named_as_it_is = keras.Layer._open_name_scope
+keras.Layer._open_name_scope = _open_scope
 
 
 def device() -> str:

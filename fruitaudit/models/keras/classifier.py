@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from functools import cache, cached_property
 from pathlib import Path
 from typing import Any, get_args
 
 import numpy as np
 
-from fruitaudit.errors import CannotExplain, ModelError, NoGradient
+from fruitaudit.errors import AuditError, CannotExplain, ModelError, NoGradient
 from fruitaudit.models.base import Capability
 from fruitaudit.models.copies import TrainedCopy, Training
 from fruitaudit.models.counter import PassCounter
@@ -20,14 +21,14 @@ from fruitaudit.models.keras.backend import tf
 from fruitaudit.models.keras.graph_outputs import GraphOutputs
 from fruitaudit.models.keras.layers import layer_records
 from fruitaudit.models.keras.layers import weights as weights_of
-from fruitaudit.models.keras.load import LoadedNetwork, load_network
+from fruitaudit.models.keras.load import LoadedNetwork, cause_of, load_network
 from fruitaudit.models.keras.memory import bytes_per_image
 from fruitaudit.models.keras.reinitialise import ReinitialisableCopy
 from fruitaudit.models.keras.savedmodel import HIDES, hides_layers
 from fruitaudit.models.keras.shapes import input_shape_of, keep_grouped_convolutions_apart
 from fruitaudit.models.keras.training import train_copy
 from fruitaudit.models.layers import Convolution, Layer, why_no_layer
-from fruitaudit.models.memory import UNIT, MemoryNeeds
+from fruitaudit.models.memory import UNIT, MemoryNeeds, check_fit
 from fruitaudit.models.rules import Propagated, Rules
 from fruitaudit.records.data import FloatArray, IntArray
 from fruitaudit.records.explanations import Explains
@@ -39,15 +40,20 @@ Size = tuple[int, int]
 
 
 def open_classifier(
-    path: Path, *, allow_code: bool = False, batch_size: int = UNIT, size: Size | None = None
+    path: Path,
+    *,
+    allow_code: bool = False,
+    batch_size: int = UNIT,
+    size: Size | None = None,
+    memory: int | None = None,
 ) -> Classifier:
-    """Load a model file. `size` (height, width) is needed only where the model's input leaves it open.
+    """Load a model file. `size` and `memory`: see `models.open.open_model`.
 
     Raises ModelError where the file cannot be loaded, is code that is not allowed, or is no image classifier.
     """
-    loaded = load_network(path, allow_code=allow_code)
+    loaded = load_network(path, allow_code=allow_code, memory=memory)
     try:
-        return Classifier(loaded.network, batch_size=batch_size, size=size, loaded=loaded)
+        return Classifier(loaded.network, batch_size=batch_size, size=size, loaded=loaded, memory=memory)
     except ModelError as error:
         raise ModelError(f"{path}: {error}") from error
 
@@ -64,7 +70,13 @@ class Classifier:
     offers: frozenset[Capability] = frozenset(get_args(Capability))
 
     def __init__(
-        self, network: Any, *, batch_size: int = UNIT, size: Size | None = None, loaded: LoadedNetwork | None = None
+        self,
+        network: Any,
+        *,
+        batch_size: int = UNIT,
+        size: Size | None = None,
+        loaded: LoadedNetwork | None = None,
+        memory: int | None = None,
     ) -> None:
         self.network = network
         self.loaded = loaded
@@ -72,8 +84,7 @@ class Classifier:
         self.input_shape = input_shape_of(network, size)
         keep_grouped_convolutions_apart(network)
         self.passes = PassCounter()
-        self.trace, self.head, size_of_image = self._trace_once()
-        self.memory_needs = MemoryNeeds(size_of_image, sum(int(np.prod(w.shape)) * 4 for w in network.weights))
+        self.trace, self.head, self.memory_needs = self._trace_once(memory)
         # One compiled function per layer, traced on first use; the caches go with this object.
         self._gradient_function = cache(self._make_gradient_function)
         self._feature_function = cache(self._make_feature_function)
@@ -256,8 +267,8 @@ class Classifier:
 
         return self._compile(run, n_targets)
 
-    def _trace_once(self) -> tuple[taps.Trace, heads.Head, int]:
-        """Trace the network once: its layers, where its logits are, and the bytes per image."""
+    def _trace_once(self, memory: int | None) -> tuple[taps.Trace, heads.Head, MemoryNeeds]:
+        """Trace the network once: its layers, where its logits are, and its memory, which must fit before any pass."""
 
         def run(images: Any) -> Any:
             with taps.recorded() as trace:
@@ -267,9 +278,15 @@ class Classifier:
             return output, inner
 
         traces: list[tuple[taps.Trace, heads.OutputOperation, int]] = []
-        output, inner = self._compile(run)(heads.probe(self.input_shape))
+        compiled = self._compile(run)
+        with _as_sentence():
+            compiled.get_concrete_function()
         trace, operation, size_of_image = traces[-1]
-        return trace, heads.choose_head(operation, output, inner), size_of_image
+        needs = MemoryNeeds(size_of_image, sum(int(np.prod(w.shape)) * 4 for w in self.network.weights))
+        check_fit(needs, memory)
+        with _as_sentence():
+            output, inner = heads.on_probe(compiled, self.input_shape, size_of_image)
+        return trace, heads.choose_head(operation, output, inner), needs
 
     def _make_feature_function(self, layers: tuple[str | None, ...]) -> Callable[..., Any]:
         def run(images: Any) -> Any:
@@ -313,6 +330,18 @@ class Classifier:
             raise ModelError(f"{n_images} images need {n_images} classes between 0 and {self.n_classes - 1}, "
                              f"not {targets.tolist()[:8]}")  # fmt: skip
         return targets
+
+
+@contextmanager
+def _as_sentence() -> Iterator[None]:
+    """Layers raise whatever they raise when they are called; each of it means that this network cannot be used."""
+    try:
+        yield
+    except (AuditError, MemoryError):
+        raise
+    except Exception as error:
+        raise ModelError(f"the model cannot be called on an image ({cause_of(error)}); save it again with "
+                         "model.save('model.keras')") from error  # fmt: skip
 
 
 def _target_score(scores: Any, targets: tuple[Any, ...]) -> Any:

@@ -24,6 +24,8 @@ from fruitaudit.runtime.streams import Streams
 
 _TINY = 1e-37
 """Smallest probability whose logarithm is taken; float32 knows no normal number below 1.2e-38."""
+_PROBE_BYTES = 2 * 10**9
+"""Memory of all images of the probe at once; beyond that they go one by one."""
 _PASS_THROUGH = {"Identity", "Cast", "Reshape", "Squeeze", "EnsureShape", "StopGradient", "PreventGradient"}
 
 LogitRule = Literal["softmax", "sigmoid", "outputs", "unit", "log_softmax", "log_p", "log_odds"]
@@ -84,6 +86,8 @@ def only_output(outputs: Any) -> Any:
     if tensor.shape.rank != 2 or tensor.shape[1] is None:
         raise ModelError(f"the model's output has the shape {tensor.shape}, not (images, classes): it is not a "
                          "classifier of whole images")  # fmt: skip
+    if tensor.shape[1] == 0:
+        raise ModelError("the model has no class: its output is empty")
     return tensor
 
 
@@ -104,6 +108,15 @@ def probe(input_shape: tuple[int, int, int]) -> FloatArray:
     values = Streams(0).rng("probe").random((8, *input_shape), dtype=np.float32)
     values[4:] *= 255
     return values
+
+
+def on_probe(function: Any, input_shape: tuple[int, int, int], size_of_image: int) -> tuple[Any, Any]:
+    """A compiled function's two results on the probe, image by image where one is large."""
+    images = probe(input_shape)
+    at_once = len(images) if size_of_image * len(images) <= _PROBE_BYTES else 1
+    parts = [function(images[i : i + at_once]) for i in range(0, len(images), at_once)]
+    first, second = zip(*parts, strict=True)
+    return tf.concat(first, axis=0), tf.concat(second, axis=0)
 
 
 def choose_head(operation: OutputOperation, output: Any, inner: Any) -> Head:

@@ -26,9 +26,9 @@ class LoadedNetwork:
     notes: tuple[str, ...] = ()
 
 
-def load_network(path: Path, *, allow_code: bool) -> LoadedNetwork:
-    """Check the file, then let Keras load it. Raises ModelError in one sentence."""
-    inspection = inspect(path, allow_code=allow_code)
+def load_network(path: Path, *, allow_code: bool, memory: int | None = None) -> LoadedNetwork:
+    """Check the file, then let Keras load it. `memory`: see `inspect`. Raises ModelError in one sentence."""
+    inspection = inspect(path, allow_code=allow_code, memory=memory)
     sha256 = sha256_of_file(path)
     version = inspection.keras_version
     notes = [f"trusted by the user: {reason}" for reason in inspection.code]
@@ -49,10 +49,15 @@ def load_network(path: Path, *, allow_code: bool) -> LoadedNetwork:
     return LoadedNetwork(network, path, inspection.format, sha256, tuple(notes))
 
 
-def _why(path: Path, error: Exception, version: str | None) -> str:
+def cause_of(error: Exception) -> str:
+    """The first sentence of what Keras or TensorFlow says, on one line."""
     # Keras wraps the cause in the whole configuration, several times over.
     cause = re.sub(r"\s+", " ", str(error).split("Exception encountered:")[-1]).strip()
-    cause = re.split(r"\. | Full object config| ?config=\{", cause)[0][:200].rstrip(" .:") or type(error).__name__
+    return re.split(r"\. | Full object config| ?config=\{", cause)[0][:200].rstrip(" .:") or type(error).__name__
+
+
+def _why(path: Path, error: Exception, version: str | None) -> str:
+    cause = cause_of(error)
     if path.is_dir():
         return f"{path}: TensorFlow cannot load this SavedModel ({cause}); export it again with model.export(folder)"
     if version and version.startswith(("1.", "2.")):

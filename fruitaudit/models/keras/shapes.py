@@ -22,6 +22,8 @@ def input_shape_of(network: Any, size: tuple[int, int] | None) -> tuple[int, int
         raise ModelError(f"the model takes exactly {batch} images at a time; save it with an open batch axis")
     if channels is None:
         raise ModelError("the model leaves the number of colour channels open; save it with a fixed number")
+    if 0 in (height, width, channels):
+        raise ModelError(f"the model takes images of {height} x {width} x {channels}, which are empty")
     if size is not None:
         if (height, width) not in ((None, None), size) and None not in (height, width):
             raise ModelError(f"the model takes images of {height} x {width}, but preprocessing.size says "
