@@ -55,7 +55,7 @@ SetOption = Annotated[
     list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Override a config key, e.g. --set seed=3.")
 ]
 AllowCodeOption = Annotated[
-    bool, typer.Option("--allow-code", help="Let the model file run code (Lambda, SavedModel).")
+    bool, typer.Option("--allow-code", help="Let the model file and providers.*.python run.")
 ]
 QuietOption = Annotated[bool, typer.Option("--quiet", help="Print nothing but errors.")]
 

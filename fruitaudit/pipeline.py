@@ -40,12 +40,15 @@ OUTPUTS = ("attributions", "config.yaml", "diagnosis", "junit.xml", "labels_to_c
 """All that an audit writes into its folder, beside the cache."""
 
 
-def check(config: Config) -> None:
-    """Refuse what can be seen to be wrong before a model or an image is opened."""
+def check(config: Config, *, ask: bool = True) -> None:
+    """Refuse what can be seen to be wrong before a model or an image is opened.
+
+    Without `ask` no interpreter is asked for its libraries.
+    """
     output_folder(config.out)
     group_methods = () if config.groups == "auto" else tuple(group.methods for group in config.groups)
     for settings in (s for methods in (config.methods, *group_methods) for s in methods or ()):
-        build(settings, config.providers.interpreters)
+        build(settings, config.providers.interpreters, ask=ask)
     names, _ = class_names(config)
     check_groups(config, names)
     check_gates(config.gates, names, methods_asked(config))

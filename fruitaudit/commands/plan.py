@@ -1,6 +1,7 @@
 """What an audit will do and cost, before it starts: stages, model passes, minutes, memory, and what will be NotRun.
 
-The time of a pass and of reading an image are measured on this machine, on a few images of the first split.
+The time of a pass and of reading an image are measured on this machine, on a few images of the first split. Nothing of
+the user's is run: a model that is code is not opened, and no interpreter is asked for its libraries.
 """
 
 from __future__ import annotations
@@ -8,7 +9,7 @@ from __future__ import annotations
 import json
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from math import prod
 
@@ -20,13 +21,15 @@ from fruitaudit.attribution.cams import layer_for
 from fruitaudit.attribution.explain import why_no_contrast, why_not_offered
 from fruitaudit.attribution.sharing import CACHE_BYTES
 from fruitaudit.audit.choice import methods_of, model_methods
-from fruitaudit.audit.opening import Opened, open_inputs
+from fruitaudit.audit.opening import Opened, class_names, open_inputs
 from fruitaudit.config.schema import Config, MethodSettings
+from fruitaudit.data.splits import Split, open_split
 from fruitaudit.data.stream import stream
 from fruitaudit.diagnosis.cost import cost as cost_of_experiments
 from fruitaudit.errors import CannotExplain, DataError
 from fruitaudit.gates import Counts, foretold
 from fruitaudit.models.base import offering
+from fruitaudit.models.open import code_in
 from fruitaudit.pipeline import check
 from fruitaudit.providers.registry import build
 from fruitaudit.records.conditions import FigureGate
@@ -49,41 +52,56 @@ class PlannedStage:
     """One row of the plan. `images` is an upper bound where groups are drawn later.
 
     `passes` and `seconds` are the most it can cost, `least` and `least_seconds` the least, where that is known to be
-    less; `at_most`: it depends on the images, and how much less it may be is not known.
+    less, and None where the model was not opened; `at_most`: it depends on the images, and how much less it may be is
+    not known.
     """
 
     title: str
     images: int
     passes: Passes
-    seconds: float
+    seconds: float | None
     least: Passes
-    least_seconds: float
+    least_seconds: float | None
     at_most: bool = False
 
 
 @dataclass(frozen=True)
 class Plan:
-    """The whole plan. `memory_mb` is what the audit is expected to take, `not_run` holds (what, why)."""
+    """The whole plan. `memory_mb` is what the audit is expected to take, `not_run` holds (what, why).
+
+    `not_opened`: why the model was not opened, so that `stages` has the predictions alone and `memory` is None.
+    """
 
     stages: tuple[PlannedStage, ...]
-    memory_mb: float
-    memory: MemoryPlan
+    memory_mb: float | None
+    memory: MemoryPlan | None
     not_run: tuple[tuple[str, str], ...]
+    not_opened: str = ""
 
     @property
-    def seconds(self) -> float:
-        """Estimated wall time of all stages, at the most."""
-        return sum(stage.seconds for stage in self.stages)
+    def seconds(self) -> float | None:
+        """Estimated wall time of all stages, at the most; None where the model was not opened."""
+        return _sum(stage.seconds for stage in self.stages)
 
     @property
-    def least_seconds(self) -> float:
+    def least_seconds(self) -> float | None:
         """The same at the least, as far as that is known."""
-        return sum(stage.least_seconds for stage in self.stages)
+        return _sum(stage.least_seconds for stage in self.stages)
+
+
+def _sum(seconds: Iterable[float | None]) -> float | None:
+    known = list(seconds)
+    return None if None in known else sum(s for s in known if s is not None)
 
 
 def plan(config: Config) -> Plan:
     """Open model and data, time a few passes, and add up what the audit needs."""
-    check(config)
+    check(config, ask=False)
+    if config.model.allow_code:
+        if code := code_in(config.model.path):
+            return _unopened(config, code[0])
+        # The flag stands in the config of a model that needs none, too.
+        config = config.model_copy(update={"model": config.model.model_copy(update={"allow_code": False})})
     opened = open_inputs(config, Streams(config.seed))
     speed = _speed(opened)
     stages, not_run = [], []
@@ -95,7 +113,7 @@ def plan(config: Config) -> Plan:
     references = max((len(split.samples) for split in opened.splits if split.role == "reference"), default=0)
     for title, images, methods in _groups(config):
         for settings in methods:
-            method, name = build(settings, config.providers.interpreters), f"{settings.spelling} on {title}"
+            method, name = build(settings, config.providers.interpreters, ask=False), f"{settings.spelling} on {title}"
             try:
                 stages.append(_stage(config, opened, method, name, images, speed))
                 most_images = max(most_images, images)
@@ -103,12 +121,25 @@ def plan(config: Config) -> Plan:
             except CannotExplain as reason:
                 not_run.append((name, str(reason)))
     stages += [*_tests(config, opened, speed), *_experiments(config, opened, speed)]
-    not_run += _gates_not_run(config, opened)
+    not_run += _gates_not_run(config, opened.splits, opened.class_names)
     image = 4 * prod(opened.classifier.input_shape)
     held = (ARRAYS * most_images + most_references) * image + min(CACHE_BYTES, ARRAYS * most_images * image)
     arrays = rows * opened.classifier.n_classes * 8 + held
     memory_mb = max(peak_memory_mb(), opened.memory.expected_mb) + arrays / 1e6
     return Plan(tuple(stages), memory_mb, opened.memory, tuple(not_run))
+
+
+def _unopened(config: Config, code: str) -> Plan:
+    """All that can be said beside a model that is code."""
+    names, _ = class_names(config)
+    splits = tuple(open_split(settings, names) for settings in config.splits)
+    passes = [Passes(forward=len(split.samples)) for split in splits]
+    stages = (
+        PlannedStage(f"predict {split.name}", p.forward, p, None, p, None)
+        for split, p in zip(splits, passes, strict=True)
+    )
+    why = f"the model was not opened, as a dry run runs no code: {code}; what else it costs depends on the model"
+    return Plan(tuple(stages), None, None, tuple(_gates_not_run(config, splits, names)), why)
 
 
 def _stage(config: Config, opened: Opened, method: Method, name: str, images: int, speed: _Speed) -> PlannedStage:
@@ -143,7 +174,7 @@ def _groups(config: Config) -> list[tuple[str, int, tuple[MethodSettings, ...]]]
 def _tests(config: Config, opened: Opened, speed: _Speed) -> Iterator[PlannedStage]:
     """The tests of the explanations: most of their passes are those of explanations made again and again."""
     all_settings = [settings for _, _, methods in _groups(config) for settings in methods]
-    built = {settings.spelling: build(settings, config.providers.interpreters) for settings in all_settings}
+    built = {settings.spelling: build(settings, config.providers.interpreters, ask=False) for settings in all_settings}
     methods = {name: method for name, method in built.items() if _has_maps(method, opened)}
     if config.trust == "off" or not methods:
         return
@@ -175,15 +206,15 @@ def _experiments(config: Config, opened: Opened, speed: _Speed) -> Iterator[Plan
         yield PlannedStage("look for causes", images, passes, seconds, passes, seconds, at_most=True)
 
 
-def _gates_not_run(config: Config, opened: Opened) -> Iterator[tuple[str, str]]:
+def _gates_not_run(config: Config, opened_splits: Sequence[Split], names: Sequence[str]) -> Iterator[tuple[str, str]]:
     """Gates that the lists of files already show to have too little to go by."""
-    splits = {split.name: split for split in opened.splits}
+    splits = {split.name: split for split in opened_splits}
     for settings in config.gates:
         gate = settings.gate
         if isinstance(gate, FigureGate):
             split = splits[gate.split]
             support = Counter(sample.label for sample in split.samples)
-            classes = tuple((name, support[c]) for c, name in enumerate(opened.class_names))
+            classes = tuple((name, support[c]) for c, name in enumerate(names))
             if why := foretold(settings, gate, Counts(classes, split.n_found, len(split.bad)), config.max_bad_share):
                 yield gate.text, why
 
@@ -247,14 +278,19 @@ def print_plan(audit_plan: Plan, *, as_json: bool = False) -> None:
                       _range(stage.least_seconds, stage.seconds, ".1f"))  # fmt: skip
     console = Console(highlight=False, markup=False)
     console.print(table)
-    memory = audit_plan.memory
-    console.print(f"\nAbout {_range(audit_plan.least_seconds / 60, audit_plan.seconds / 60, '.1f')} minutes and "
-                  f"{audit_plan.memory_mb / 1000:.1f} GB of memory, with {memory.batch_size} images of "
-                  f"{memory.image_mb:.0f} MB at once; groups that turn out smaller cost less.")  # fmt: skip
+    memory, shortest, longest = audit_plan.memory, audit_plan.least_seconds, audit_plan.seconds
+    if memory is None or audit_plan.memory_mb is None or shortest is None or longest is None:
+        console.print(f"\n{audit_plan.not_opened[:1].upper()}{audit_plan.not_opened[1:]}.")
+    else:
+        console.print(f"\nAbout {_range(shortest / 60, longest / 60, '.1f')} minutes and "
+                      f"{audit_plan.memory_mb / 1000:.1f} GB of memory, with {memory.batch_size} images of "
+                      f"{memory.image_mb:.0f} MB at once; groups that turn out smaller cost less.")  # fmt: skip
     for what, why in audit_plan.not_run:
         console.print(f"Will not run: {what}: {why}.")
 
 
-def _range(least: float, most: float, form: str = ",") -> str:
+def _range(least: float | None, most: float | None, form: str = ",") -> str:
+    if least is None or most is None:
+        return "unknown"
     low, high = format(least, form), format(most, form)
     return high if low == high else f"{low} to {high}"

@@ -57,7 +57,8 @@ def load_config(
     Paths in the file are relative to the file, paths in flags to the working directory. Without a path it takes
     ./fruitaudit.yaml (unless `search` is False), else the flags alone must name a model and data. `overrides` are
     "dotted.key=YAML value", `data` "NAME=PATH", `methods` "a,b". `ci`: preprocessing must be written down.
-    `allow_code`: the model file may run code; a config that says it must is refused without it.
+    `allow_code`: the model file and interpreters that the config names may run; a config that says they must is refused
+    without it.
     """
     builder = _ConfigBuilder(_open(path, search, flags=model is not None and bool(data)))
     if path is None and builder.document.data:
@@ -75,8 +76,8 @@ def load_config(
     if allow_code:
         builder.put(("model", "allow_code"), True, "--allow-code")
     config = builder.validated()
-    if config.model.allow_code and not allow_code:
-        _refuse_code(builder.document)
+    if not allow_code:
+        _refuse_code(config, builder.document)
     if ci:
         _refuse_inferred(config, builder.document)
     return LoadedConfig(config, builder.document.origins[()].base, tuple(builder.messages))
@@ -218,12 +219,20 @@ def _refuse_out_in_data(config: Config, document: Document) -> None:
                                   f"split {split.name}; name a folder outside of {folder}")  # fmt: skip
 
 
-def _refuse_code(document: Document) -> None:
-    label = document.origin(("model", "allow_code")).label
-    raise ConfigError(
-        f"{label}: 'model.allow_code' says that the model file runs code, which only the command line may allow: if "
-        "you trust whoever made the file, pass --allow-code"
-    )
+def _refuse_code(config: Config, document: Document) -> None:
+    """A config may come from anywhere: what it starts is allowed on the command line alone."""
+    if config.model.allow_code:
+        label = document.origin(("model", "allow_code")).label
+        raise ConfigError(
+            f"{label}: 'model.allow_code' says that the model file runs code, which only the command line may allow: "
+            "if you trust whoever made the file, pass --allow-code"
+        )
+    for provider in config.providers.interpreters:
+        key: KeyPath = ("providers", provider, "python")
+        raise ConfigError(
+            f"{document.origin(key).label}: '{dotted(key)}' names a program that is run, which only the command line "
+            "may allow: if you trust it, pass --allow-code"
+        )
 
 
 def _refuse_inferred(config: Config, document: Document) -> None:

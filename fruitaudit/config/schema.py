@@ -213,7 +213,7 @@ class GateSettings(Settings):
 class InterpreterSettings(Settings):
     """The Python of an environment whose pins conflict with this one's."""
 
-    python: Path = Field(description="the interpreter")
+    python: Path = Field(description="the interpreter, which only --allow-code lets run")
 
 
 class ProviderSettings(Settings):

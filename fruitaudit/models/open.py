@@ -35,6 +35,16 @@ def open_model(
                      f"{path.suffix or 'file without suffix'}; save it with model.save('model.keras')")  # fmt: skip
 
 
+def code_in(path: Path) -> tuple[str, ...]:
+    """Sentences about what would run if the model in this file were opened; none of it runs now.
+
+    Raises ModelError for a file that is refused anyway.
+    """
+    from fruitaudit.models.keras.safety import inspect
+
+    return inspect(path, allow_code=True).code
+
+
 def open_autoencoder(path: Path, shape: Shape) -> Autoencoder:
     """Of images of this shape. The same one as long as the file does not change, so that it is compiled once.
 

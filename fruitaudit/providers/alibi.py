@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 _NEEDS = (
     "cem@alibi runs in an environment of its own: make one with constraints-alibi.txt and name its interpreter under "
-    "providers: {alibi: {python: PATH}}"
+    "providers: {alibi: {python: PATH}}, and pass --allow-code"
 )
 
 
@@ -71,10 +71,16 @@ class CemByAlibi(Cem):
     """As in alibi; None: as the native one."""
 
     @classmethod
-    def bound_to(cls, python: Path | None) -> type[CemByAlibi]:
-        """This class with an interpreter. Raises ConfigError where there is none, or none with alibi."""
+    def bound_to(cls, python: Path | None, *, ask: bool = True) -> type[CemByAlibi]:
+        """This class with an interpreter. Raises ConfigError where there is none, or, if asked, none with alibi."""
         if python is None:
             raise ConfigError(_NEEDS)
+        if ask:
+            cls._ask(python)
+        return type(cls.__name__, (cls,), {"python": python})
+
+    @staticmethod
+    def _ask(python: Path) -> None:
         query = "import importlib.metadata as m; print(m.version('alibi'))"
         try:
             process = subprocess.run([python, "-I", "-c", query], capture_output=True, text=True, timeout=60)  # noqa: S603
@@ -82,7 +88,6 @@ class CemByAlibi(Cem):
             raise ConfigError(f"providers.alibi.python: {python} cannot be run ({error}); {_NEEDS}") from None
         if process.returncode:
             raise ConfigError(f"providers.alibi.python: {python} has no alibi; {_NEEDS}")
-        return type(cls.__name__, (cls,), {"python": python})
 
     def __call__(self, model: Model, images: Images, targets: Targets, streams: Streams) -> Counterfactuals:
         if self.python is None:

@@ -44,8 +44,11 @@ class ChoosesScore(Protocol):
 class RunsElsewhere(Protocol):
     """A class of methods whose library runs in an environment of its own."""
 
-    def bound_to(self, python: Path | None) -> type[Method]:
-        """The class with an interpreter. Raises ConfigError where there is none, or none with the library."""
+    def bound_to(self, python: Path | None, *, ask: bool = True) -> type[Method]:
+        """The class with an interpreter. Raises ConfigError where there is none, or none with the library.
+
+        Without `ask` the interpreter is not run, and nobody knows whether it has the library.
+        """
         ...
 
 
@@ -83,14 +86,16 @@ def explains_of(method: Method, model: WithScores) -> Explains:
     return method.explains if isinstance(method, ChoosesScore) else method.registration.explains
 
 
-def build(settings: MethodSettings, interpreters: Mapping[str, Path] = MappingProxyType({})) -> Method:
+def build(
+    settings: MethodSettings, interpreters: Mapping[str, Path] = MappingProxyType({}), *, ask: bool = True
+) -> Method:
     """The method with its options set. Raises ConfigError, one sentence, for what cannot be built.
 
-    `interpreters` by provider, for libraries that run in an environment of their own.
+    `interpreters` by provider, for libraries that run in an environment of their own; without `ask` none is run.
     """
     method = _method_class(settings)
     if isinstance(method, RunsElsewhere):
-        method = method.bound_to(interpreters.get(settings.provider))
+        method = method.bound_to(interpreters.get(settings.provider), ask=ask)
     package = method.registration.package
     if package:
         try:

@@ -436,3 +436,14 @@ def test_a_sentence_stays_one_however_long_what_it_quotes(folder: Path, text: st
         load_config(write(folder, BASE + text.replace("LONG", "a" * 900)))
     assert len(str(caught.value)) < 1100
     assert "audit.yaml:5: " in str(caught.value)
+
+
+def test_an_interpreter_that_a_config_names_runs_only_with_the_flag(folder: Path) -> None:
+    (folder / "python").write_text("#!/bin/sh\ntouch started\n")
+    path = write(folder, BASE + "providers:\n  alibi:\n    python: python\n")
+    with pytest.raises(ConfigError, match=r"audit.yaml:\d+: 'providers.alibi.python' .* pass --allow-code$"):
+        load_config(path)
+    assert load_config(path, allow_code=True).config.providers.interpreters == {"alibi": folder / "python"}
+    with pytest.raises(ConfigError, match=r"--set .*: 'providers.alibi.python' .* pass --allow-code$"):
+        load_config(write(folder, BASE), overrides=[f"providers.alibi.python={folder / 'python'}"])
+    assert not (folder / "started").exists()

@@ -33,7 +33,11 @@ def same(options: Options, inputs: Sequence[Shape]) -> Size:
 
 def dense(options: Options, inputs: Sequence[Shape]) -> Size:
     [*front, last], units = inputs[0], options.number("units")
-    return Size((*front, units), product((last, units)) + units)
+    return Size((*front, units), product((last, units)) + _bias(options, units))
+
+
+def _bias(options: Options, units: int) -> int:
+    return 0 if options.has("use_bias", False) else units
 
 
 def embedding(options: Options, inputs: Sequence[Shape]) -> Size:
@@ -94,8 +98,8 @@ def _window(options: Options, space: Sequence[Dimension], kernel: str, strides: 
 
 def _convolution(options: Options, space: Sequence[Dimension], channels: Dimension) -> Any:
     filters, groups = options.number("filters"), options.number("groups", least=1)
-    weights = product(options.numbers("kernel_size", len(space))) * ((channels or 1) // groups) * filters + filters
-    return _window(options, space, "kernel_size", "strides"), filters, weights
+    weights = product(options.numbers("kernel_size", len(space))) * ((channels or 1) // groups) * filters
+    return _window(options, space, "kernel_size", "strides"), filters, weights + _bias(options, filters)
 
 
 def _transposed(options: Options, space: Sequence[Dimension], channels: Dimension) -> Any:
@@ -106,7 +110,7 @@ def _transposed(options: Options, space: Sequence[Dimension], channels: Dimensio
     for size, k, step in zip(space, kernels, steps, strict=True):
         grown = None if size is None else size * step + (max(k - step, 0) if valid else 0)
         sizes.append(grown if exact or grown is None else max(grown - step, 0))
-    return sizes, filters, product((*kernels, channels, filters)) + filters
+    return sizes, filters, product((*kernels, channels, filters)) + _bias(options, filters)
 
 
 def _depthwise(options: Options, space: Sequence[Dimension], channels: Dimension) -> Any:
@@ -118,7 +122,7 @@ def _depthwise(options: Options, space: Sequence[Dimension], channels: Dimension
 def _separable(options: Options, space: Sequence[Dimension], channels: Dimension) -> Any:
     sizes, after, weights = _depthwise(options, space, channels)
     filters = options.number("filters")
-    return sizes, filters, weights + product((after, filters)) + filters
+    return sizes, filters, weights + product((after, filters)) + _bias(options, filters)
 
 
 def _pool(options: Options, space: Sequence[Dimension], channels: Dimension) -> Any:

@@ -40,7 +40,7 @@ def load_network(path: Path, *, allow_code: bool, memory: int | None = None) -> 
             if inspection.format == "savedmodel":
                 network = open_saved_model(path)
             else:
-                network = keras.models.load_model(path, compile=False, safe_mode=not allow_code)
+                network = keras.models.load_model(path, compile=False, safe_mode=not inspection.code)
     except ModelError:
         raise
     # Keras raises whatever its classes raise; each of them means that this file cannot be read.
