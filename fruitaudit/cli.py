@@ -54,9 +54,7 @@ DemoOutOption = Annotated[Path, typer.Option("--out", help="Folder for the case 
 SetOption = Annotated[
     list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Override a config key, e.g. --set seed=3.")
 ]
-AllowCodeOption = Annotated[
-    bool, typer.Option("--allow-code", help="Let the model file and providers.*.python run.")
-]
+AllowCodeOption = Annotated[bool, typer.Option("--allow-code", help="Let the model file and providers.*.python run.")]
 QuietOption = Annotated[bool, typer.Option("--quiet", help="Print nothing but errors.")]
 
 

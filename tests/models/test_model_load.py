@@ -109,3 +109,88 @@ def test_opening_a_model_is_quiet(saved: Path) -> None:
         capture_output=True, text=True, check=False, env=environment,
     )  # fmt: skip
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
+NAMES = ["fruit classifier", "früchte", "-m", "_m", "m.", "m%s{}", "果", "a\\b", "a:b;c", "x" * 300, " ", "\u202em"]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_model_and_its_layers_may_be_named_anything(name: str, tmp_path: Path) -> None:
+    import keras
+    from keras import layers
+
+    from fruitaudit.models.keras.classifier import open_classifier
+
+    images = keras.Input((8, 8, 3))
+    x = layers.Conv2D(4, 3, name=f"{name}1")(images)
+    inner = keras.Sequential([layers.GlobalAveragePooling2D(name=f"{name}2")], name=f"{name}3")
+    keras.Model(images, layers.Dense(3, "softmax", name=f"{name}4")(inner(x)), name=name).save(tmp_path / "m.keras")
+    model = open_classifier(tmp_path / "m.keras")
+    values = np.random.default_rng(0).random((2, 8, 8, 3), dtype=np.float32)
+    assert model.probabilities(values).shape == (2, 3)
+    assert model.gradient(values, np.array([0, 1])).shape == values.shape
+    assert model.cam_layer == f"{name}1"
+    assert model.layer_gradients(values, np.array([0, 1]), f"{name}1").activations.shape == (2, 6, 6, 4)
+    assert model.network.name == name
+
+
+@pytest.mark.parametrize("name", ["my mödel 1", "-m", "m.", "果", "%s {}", "a\nb"])
+def test_a_file_may_be_named_anything(name: str, saved: Path, tmp_path: Path) -> None:
+    from fruitaudit.models.keras.load import load_network
+
+    for suffix in (".keras", ".h5"):
+        path = tmp_path / f"{name}{suffix}"
+        path.write_bytes((saved / f"model{suffix}").read_bytes())
+        assert load_network(path, allow_code=False).network.name == "small_cnn"
+
+
+def test_what_keras_raises_for_a_changed_description_is_a_sentence(saved: Path, tmp_path: Path) -> None:
+    import zipfile
+
+    from fruitaudit.models.keras.classifier import open_classifier
+
+    def changed(number: int, old: bytes, new: bytes) -> Path:
+        path = tmp_path / f"{number}.keras"
+        with zipfile.ZipFile(saved / "model.keras") as source, zipfile.ZipFile(path, "w") as target:
+            for item in source.infolist():
+                data = source.read(item)
+                assert item.filename != "config.json" or old in data
+                target.writestr(item, data.replace(old, new))
+        return path
+
+    for i, (old, new) in enumerate((
+        (b'"pool_size": [2, 2]', b'"pool_size": [2, 0]'),
+        (b'"activation": "relu"', b'"activation": NaN'),
+        (b'"activation": "relu"', b'"activation": {"class_name": 3}'),
+        (b'"padding": "valid"', b'"padding": 1e999'),
+        (b'"config": {"name": "conv_2"', b'"config": {"name": ["conv_2"]'),
+        (b'"rate": 0.5', b'"rate": "x"'),
+        (b'"rate": 0.5', b'"rate": ' + b"9" * 5000),
+        (b'"units": 5', b'"units": 0'),
+        (b'"class_name": "Flatten"', b'"class_name": "Flat"'),
+        (b'"layers": [', b'"layers": [null, '),
+    )):  # fmt: skip
+        with pytest.raises(ModelError) as caught:
+            open_classifier(changed(i, old, new))
+        assert str(caught.value).startswith(str(tmp_path / f"{i}.keras"))
+        assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(("shape", "units"), [((0, 8, 3), 3), ((8, 8, 0), 3), ((8, 8, 10**5), 2), ((8, 8, 3), 10**6)])
+def test_inputs_and_outputs_of_odd_sizes(shape: tuple[int, ...], units: int, tmp_path: Path) -> None:
+    """Empty images have a sentence; many channels or classes are odd, and work."""
+    import keras
+    from keras import layers
+
+    from fruitaudit.models.keras.classifier import open_classifier
+
+    parts = [keras.Input(shape), layers.GlobalAveragePooling2D(), layers.Dense(units, "softmax")]
+    try:
+        keras.Sequential(parts).save(tmp_path / "m.keras")
+    except ValueError:
+        pytest.skip("Keras builds no such model")
+    if 0 in shape:
+        with pytest.raises(ModelError, match="which are empty"):
+            open_classifier(tmp_path / "m.keras")
+    else:
+        assert open_classifier(tmp_path / "m.keras").n_classes == units

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -12,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import h5py
+import numpy as np
 import pytest
 
 from fruitaudit.errors import ModelError
@@ -261,3 +263,85 @@ def test_a_file_under_a_name_that_keras_reads_as_another_format(tmp_path: Path) 
     assert "rename it to MODEL.keras" in refusal(tmp_path / "MODEL.KERAS")
     h5py.File(tmp_path / "weights.keras", "w").close()
     assert "this is a .h5 file; rename it to weights.h5" in refusal(tmp_path / "weights.keras")
+
+
+@pytest.mark.parametrize("value", [1, 1.5, b"\xff\xfe{", "", "[]", "null", [1, 2], ["{}"], True, "é" * 9], ids=repr)
+def test_a_description_that_is_none_has_a_sentence(value: Any, saved: Path, tmp_path: Path) -> None:
+    path = Path(shutil.copy(saved / "model.h5", tmp_path / "odd.h5"))
+    with h5py.File(path, "a") as file:
+        file.attrs["model_config"] = value
+    assert re.search("does not describe a Keras model|is damaged or no .h5 file", refusal(path))
+
+
+def test_attributes_of_odd_types_have_a_sentence(saved: Path, tmp_path: Path) -> None:
+    path = Path(shutil.copy(saved / "model.h5", tmp_path / "odd.h5"))
+    for name, value in (("model_config", h5py.Empty("f4")), ("model_config", np.void(b"x"))):
+        with h5py.File(path, "a") as file:
+            file.attrs[name] = value
+        assert "does not describe a Keras model" in refusal(path)
+    path = Path(shutil.copy(saved / "model.h5", tmp_path / "version.h5"))
+    for version in (3, [1, 2], b"\xff", "x" * 9000, h5py.Empty("f4"), "2.\n0"):
+        with h5py.File(path, "a") as file:
+            file.attrs["keras_version"] = version
+        assert inspect(path, allow_code=False).keras_version is None
+
+
+@pytest.mark.parametrize("metadata", ["[]", "3", "null", '"x"', '{"keras_version": 3}', '{"keras_version": [1]}'])
+def test_metadata_that_says_nothing_is_no_obstacle(metadata: str, saved: Path, tmp_path: Path) -> None:
+    with zipfile.ZipFile(saved / "model.keras") as old, zipfile.ZipFile(tmp_path / "m.keras", "w") as new:
+        for item in old.infolist():
+            new.writestr(item, metadata if item.filename == "metadata.json" else old.read(item))
+    assert inspect(tmp_path / "m.keras", allow_code=False).keras_version is None
+
+
+def test_weights_that_lead_back_to_themselves_are_refused_at_once(
+    saved: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("fruitaudit.models.keras.containers._MAX_ENTRIES", 200)
+
+    def circle(file: Any) -> None:
+        file["model_weights/loop"] = file["/"]
+
+    def tree(file: Any) -> None:
+        """2^60 paths through 61 groups."""
+        group = file.create_group("level0")
+        for _ in range(60):
+            group = group.create_group("a")
+            group.parent["b"] = group
+
+    def crowd(file: Any) -> None:
+        for i in range(201):
+            h5py.h5g.create(file.id, f"g{i}".encode())
+
+    for i, (plant, message) in enumerate(
+        ((circle, "another name"), (tree, "another name"), (crowd, "over 200 entries"))
+    ):
+        path = Path(shutil.copy(saved / "model.h5", tmp_path / f"{i}.h5"))
+        with h5py.File(path, "a") as file:
+            plant(file)
+        assert message in refusal(path)
+
+
+def test_entries_that_share_their_bytes_are_refused(saved: Path, tmp_path: Path) -> None:
+    """One block of zeros under many names, each of which unfolds on its own."""
+    path = Path(shutil.copy(saved / "model.keras", tmp_path / "shared.keras"))
+    with zipfile.ZipFile(path, "a", zipfile.ZIP_STORED) as archive:
+        archive.writestr("assets/0", bytes(500_000))
+        first = archive.getinfo("assets/0")
+        for i in range(1, 50):
+            copy = zipfile.ZipInfo(f"assets/{i}")
+            copy.header_offset, copy.CRC = first.header_offset, first.CRC
+            copy.file_size = copy.compress_size = first.file_size
+            archive.filelist.append(copy)
+            archive.NameToInfo[copy.filename] = copy
+    assert "share their bytes" in refusal(path)
+
+
+def test_a_long_name_of_a_layer_leaves_the_sentence_short(saved: Path, tmp_path: Path) -> None:
+    def plant(config: dict[str, Any]) -> None:
+        item = config["config"]["layers"][2]
+        item["config"]["name"], item["class_name"] = "a\n\x1b[31m" * 9000, "Lambda"
+
+    sentence = refusal(rewritten(saved / "model.keras", tmp_path / "long.keras", plant))
+    assert "is a Python function" in sentence
+    assert sentence.isprintable()

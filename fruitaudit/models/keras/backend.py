@@ -56,7 +56,7 @@ __all__ = ["device", "keras", "tf"]
 
 def scope_of(name: str) -> str:
     """A name as TensorFlow's graphs accept it; that of a layer may be anything."""
-    accepted = re.sub(r"[^A-Za-z0-9_.\\/>-]", "_", name)
+    accepted = re.sub(r"[^A-Za-z0-9_.>-]", "_", name)
     return accepted if not accepted or re.match(r"[A-Za-z0-9.]", accepted) else f"layer{accepted}"
 
 

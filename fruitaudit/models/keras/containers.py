@@ -25,7 +25,7 @@ _MAX_CONFIG = 64 << 20
 _MAX_EXPANSION = 200
 """A file that unfolds to more than this many times its size, and to more than `_MAX_SMALL`, is a bomb."""
 _MAX_SMALL = 64 << 20
-_MAX_ENTRIES = 50_000
+_MAX_ENTRIES = 20_000
 """Groups and arrays in the weights. Networks of a thousand layers have under 10,000."""
 _VERSION = re.compile(r"\d[\w.+-]{0,30}")
 _HARM = "it was made to do harm; do not use it"
