@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 MOST = 10**15
 """Larger numbers count as this, so that no product of them is long."""
@@ -77,6 +77,10 @@ class Options:
             for item in items
         )
 
+    def bias(self, units: int) -> int:
+        """Weights of the bias: one for each unit, unless there is none."""
+        return 0 if self.has("use_bias", False) else units
+
     def has(self, key: str, *values: object) -> bool:
         """Whether an option is one of these."""
         return any(self.values.get(key) is value or self.values.get(key) == value for value in values)
@@ -92,3 +96,15 @@ def _brief(value: Any) -> str:
         return "of more than 15 digits"
     text = repr(value) if isinstance(value, int | float | str | Sequence) else type(value).__name__
     return text if len(text) <= 40 else f"{text[:39]}…"
+
+
+class Size(NamedTuple):
+    """The output's shape (None: unknown), the number of weights, and numbers computed per image beside the output."""
+
+    output: Shape | None
+    weights: int = 0
+    beside: int = 0
+
+
+Rule = Callable[[Options, Sequence[Shape]], Size]
+"""Options and input shapes -> size. Raises Senseless for a size that is none, IndexError where the axes do not fit."""

@@ -13,9 +13,9 @@ from typing import Any
 
 from fruitaudit.errors import ModelError
 from fruitaudit.models.keras.containers import shortened
-from fruitaudit.models.keras.declared import Options, Senseless, Shape, product, shape_of
+from fruitaudit.models.keras.declared import Options, Senseless, Shape, Size, product, shape_of
 from fruitaudit.models.keras.graph_config import Node, calls_of, outputs_of
-from fruitaudit.models.keras.layer_sizes import Size, rule_of, same
+from fruitaudit.models.keras.layer_sizes import rule_of, same
 from fruitaudit.models.memory import MemoryNeeds, check_fit, size_text
 
 _MAX_CALLS = 20_000
