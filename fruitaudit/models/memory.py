@@ -23,6 +23,10 @@ _WEIGHTS = 3
 """Copies of the weights: as they are loaded, in the network, and in a reinitialised network."""
 _FOR_PASSES = 0.75
 """Share of what is left; the rest is for images, masks and maps."""
+_OF_MACHINE = 0.5
+"""Share of the machine that one image, or weights, may take where no limit is set: others use it too."""
+MOST_NUMBERS = 2**31 - 1
+"""Numbers that a layer may make of an image: TensorFlow counts some of them in 32 bits, and crashes beyond."""
 _CGROUPS = ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes")
 
 
@@ -66,7 +70,7 @@ def check_fit(needs: MemoryNeeds, limit: int | None, what: str = "") -> None:
     """
     machine = machine_memory()
     least = _WEIGHTS * needs.weights + needs.image
-    if least > machine * _FOR_PASSES:
+    if least > machine * _OF_MACHINE:
         raise ModelError(f"{what}the model takes {size_text(least)} with one image, and this machine has "
                          f"{size_text(machine)} of memory; use a smaller model, or a larger machine")  # fmt: skip
     if limit is not None:

@@ -308,3 +308,15 @@ def test_members_of_a_zip_are_held_against_memory(tmp_path: Path) -> None:
         archive.writestr("assets/words", os.urandom(3_000_000))
     with pytest.raises(ModelError, match=r"its content takes 3 MB, and memory allows 2 MB"):
         inspect(path, allow_code=False, memory=2_000_000)
+
+
+def test_a_tensor_that_tensorflow_cannot_count_is_refused_before_a_pass() -> None:
+    import keras
+
+    from fruitaudit.models.keras.classifier import Classifier
+
+    inputs = keras.Input((32, 32, 3))
+    large = keras.ops.tile(inputs, (1, 10**6, 1, 1))
+    network = keras.Model(inputs, keras.layers.Dense(3, "softmax")(keras.layers.GlobalAveragePooling2D()(large)))
+    with pytest.raises(ModelError, match=r"the operation '.*Tile.*' makes 3,072,000,000 numbers of an image"):
+        Classifier.from_network(network)

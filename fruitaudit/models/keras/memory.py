@@ -5,7 +5,9 @@ from __future__ import annotations
 from math import prod
 from typing import Any
 
+from fruitaudit.errors import ModelError
 from fruitaudit.models.keras import backward
+from fruitaudit.models.memory import MOST_NUMBERS
 
 _SAME_BUFFER = {"Identity", "IdentityN", "Reshape", "Squeeze", "ExpandDims", "StopGradient", "PreventGradient"}
 """Operations whose output is their input."""
@@ -17,7 +19,8 @@ def bytes_per_image(images: Any, scores: Any) -> int:
     """In a graph: the size of all that is computed from one image, which a pass forward and back holds at most.
 
     An upper bound: of the 233 MB of ResNet50 at 224 x 224 a gradient pass held 55, the rules of LRP 190 (measured by
-    `benchmarks/memory.py`). Axes that the trace leaves open count as 1, as that of the images.
+    `benchmarks/memory.py`). Axes that the trace leaves open count as 1, as that of the images. Raises ModelError where
+    one tensor is too large for TensorFlow.
     """
     return sum(_size_of(step.op) for step in backward.steps_between(images, scores))
 
@@ -37,4 +40,10 @@ def _size_of(op: Any) -> int:
 
 
 def _size(tensor: Any) -> int:
-    return 0 if tensor.shape.rank is None else prod(n or 1 for n in tensor.shape) * int(tensor.dtype.size)
+    if tensor.shape.rank is None:
+        return 0
+    numbers = prod(n or 1 for n in tensor.shape)
+    if numbers > MOST_NUMBERS:
+        raise ModelError(f"the operation {tensor.op.name!r} makes {numbers:,} numbers of an image; no layer of an "
+                         "image classifier is that large: do not use it")  # fmt: skip
+    return numbers * int(tensor.dtype.size)

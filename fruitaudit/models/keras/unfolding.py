@@ -16,12 +16,10 @@ from fruitaudit.models.keras.containers import shortened
 from fruitaudit.models.keras.declared import Options, Senseless, Shape, Size, product, shape_of
 from fruitaudit.models.keras.graph_config import Node, calls_of, outputs_of
 from fruitaudit.models.keras.layer_sizes import rule_of, same
-from fruitaudit.models.memory import MemoryNeeds, check_fit, size_text
+from fruitaudit.models.memory import MOST_NUMBERS, MemoryNeeds, check_fit, size_text
 
 _MAX_CALLS = 20_000
 """Calls of layers in one pass. Networks of a thousand layers have under 2,000."""
-_MAX_NUMBERS = 2**31 - 1
-"""Numbers that a layer makes of an image: TensorFlow counts some of them in 32 bits."""
 _NESTED = {"Sequential", "Functional", "Model"}
 _NO_COPY = {"Reshape", "Flatten", "InputLayer"}
 _CELLS = {"RNN", "StackedRNNCells"}
@@ -112,7 +110,7 @@ class _Walk:
         shape = " x ".join(f"{n:,}" if n is not None else "?" for n in (size.output or ())[1:])
         what = f"{label} makes {shape} numbers of an image ({size_text(made)}); "
         self._remember(made, what)
-        if numbers > _MAX_NUMBERS:
+        if numbers > MOST_NUMBERS:
             raise ModelError(f"{self.path}: {what}no layer of an image classifier is that large: do not use it")
         if kind not in _NO_COPY and size.output != () and rule_of(kind) is not same:
             self.image += made
