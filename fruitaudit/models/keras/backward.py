@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from fruitaudit.errors import CannotExplain
+from fruitaudit.models.keras import grouped
 from fruitaudit.models.keras.backend import tf
 
 Signals = Sequence[Any]
@@ -132,7 +133,9 @@ def replay(op: Any, inputs: Sequence[Any]) -> list[Any]:
     """The outputs of the same operation on other inputs, in the graph that is being built."""
     attrs = {name: value for name, value in op.node_def.attr.items() if not name.startswith("_")}
     graph = tf.compat.v1.get_default_graph()
-    operation = graph.create_op(op.type, list(inputs), [t.dtype for t in op.outputs], attrs=attrs, op_def=op.op_def)
+    with grouped.differentiable():
+        kinds = [t.dtype for t in op.outputs]
+        operation = graph.create_op(op.type, list(inputs), kinds, attrs=attrs, op_def=op.op_def)
     return list(operation.outputs)
 
 
@@ -161,9 +164,13 @@ def _without_values(op: Any, i: int, signal: Any) -> Any:
     A loop would hold on to the inputs themselves, the largest tensors of a network, as long as it runs.
     """
     if op.type in ("Conv2D", "DepthwiseConv2dNative") and i == 0:
-        transposed_op = getattr(tf.raw_ops, f"{op.type}BackpropInput")
         attrs = attributes(op, "strides", "padding", "explicit_paddings", "data_format", "dilations")
-        return transposed_op(input_sizes=_shape(op.inputs[0]), filter=op.inputs[1], out_backprop=signal, **attrs)
+        x, kernel = op.inputs
+        if op.type == "Conv2D":
+            return grouped.input_gradient(signal, kernel, _shape(x), x.shape[grouped.channel_axis(attrs)], **attrs)
+        return tf.raw_ops.DepthwiseConv2dNativeBackpropInput(
+            input_sizes=_shape(x), filter=kernel, out_backprop=signal, **attrs
+        )
     if op.type in ("Pad", "PadV2") and i == 0:
         before = op.inputs[1][:, 0]
         return tf.slice(signal, before, _shape(op.inputs[0], before.dtype))

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from fruitaudit.errors import CannotExplain
+from fruitaudit.models.keras import grouped
 from fruitaudit.models.keras.backend import keras, tf
 from fruitaudit.models.keras.savedmodel import HIDES
 
@@ -110,7 +111,8 @@ def unfolded() -> Iterator[None]:
     was_eager = tf.config.functions_run_eagerly()
     tf.config.run_functions_eagerly(True)
     try:
-        yield
+        with grouped.differentiable():
+            yield
     finally:
         tf.config.run_functions_eagerly(was_eager)
 
