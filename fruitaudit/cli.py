@@ -248,10 +248,11 @@ def _stop(number: int, _frame: object) -> None:
 def _stoppable() -> Iterator[None]:
     """SIGHUP, SIGINT and SIGTERM unwind the run, so that nothing half-written stays behind.
 
-    One that is ignored from outside stays so: `nohup` works by that.
+    A hang-up that is ignored from outside stays so: `nohup` works by that.
     """
-    before = {n: signal.getsignal(n) for n in (signal.SIGHUP, signal.SIGINT, signal.SIGTERM)}
-    before = {number: handler for number, handler in before.items() if handler != signal.SIG_IGN}
+    before = {number: signal.getsignal(number) for number in (signal.SIGHUP, signal.SIGINT, signal.SIGTERM)}
+    if before[signal.SIGHUP] == signal.SIG_IGN:
+        del before[signal.SIGHUP]
     for number in before:
         signal.signal(number, _stop)
     try:
