@@ -57,7 +57,12 @@ def show(folder):
             }
             scale = 1.0 if isinstance(explanation, Maps) else 0.0
             kind = KINDS[type(explanation)]
-            rows.append(dataclasses.replace(template, file=file, kind=kind, sample_ids=ids, scale=scale, **record))
+            targets = template.target_classes[: len(ids)]
+            rows.append(
+                dataclasses.replace(
+                    template, file=file, kind=kind, sample_ids=ids, target_classes=targets, scale=scale, **record
+                )
+            )
         results = dataclasses.replace(results, explanations=tuple(rows))
         save_results(folder, results)
         return open_folder(folder)
