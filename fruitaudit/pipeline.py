@@ -8,9 +8,10 @@ from pathlib import Path
 
 from fruitaudit import __version__
 from fruitaudit.audit.choice import methods_asked
+from fruitaudit.audit.classes import class_list
 from fruitaudit.audit.explaining import Explainer, explain_all
 from fruitaudit.audit.groups import check_groups, choose_groups
-from fruitaudit.audit.opening import Opened, class_names, open_inputs
+from fruitaudit.audit.opening import Opened, open_inputs
 from fruitaudit.audit.pictures import Album
 from fruitaudit.audit.prediction import PredictedSplit, predict
 from fruitaudit.audit.steps import Progress, Steps
@@ -49,7 +50,7 @@ def check(config: Config, *, ask: bool = True) -> None:
     group_methods = () if config.groups == "auto" else tuple(group.methods for group in config.groups)
     for settings in (s for methods in (config.methods, *group_methods) for s in methods or ()):
         build(settings, config.providers.interpreters, ask=ask)
-    names, _ = class_names(config)
+    names = class_list(config).names
     check_groups(config, names)
     check_gates(config.gates, names, methods_asked(config))
     check_claims(config.claims)

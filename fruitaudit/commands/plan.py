@@ -21,9 +21,10 @@ from fruitaudit.attribution.cams import layer_for
 from fruitaudit.attribution.explain import why_no_contrast, why_not_offered
 from fruitaudit.attribution.sharing import CACHE_BYTES
 from fruitaudit.audit.choice import methods_of, model_methods
-from fruitaudit.audit.opening import Opened, class_names, open_inputs
+from fruitaudit.audit.classes import class_list
+from fruitaudit.audit.opening import Opened, open_inputs, open_splits
 from fruitaudit.config.schema import Config, MethodSettings
-from fruitaudit.data.splits import Split, open_split
+from fruitaudit.data.splits import Split
 from fruitaudit.data.stream import stream
 from fruitaudit.diagnosis.cost import cost as cost_of_experiments
 from fruitaudit.errors import CannotExplain, DataError
@@ -131,8 +132,8 @@ def plan(config: Config) -> Plan:
 
 def _unopened(config: Config, code: str) -> Plan:
     """All that can be said beside a model that is code."""
-    names, _ = class_names(config)
-    splits = tuple(open_split(settings, names) for settings in config.splits)
+    classes = class_list(config)
+    names, splits = classes.names, open_splits(config, classes)
     passes = [Passes(forward=len(split.samples)) for split in splits]
     stages = (
         PlannedStage(f"predict {split.name}", p.forward, p, None, p, None)

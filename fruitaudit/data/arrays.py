@@ -113,9 +113,14 @@ class Archive:
             return stream, read_header(stream, self.members[name].file_size, name)
 
     def texts(self, name: str, n: int | None = None) -> tuple[list[str], bool]:
-        """Labels or names as text, and whether they are whole numbers; `n` is how many there should be."""
+        """Labels or names as text, and whether they are whole numbers; `n` is how many there should be.
+
+        Labels may be a column (n, 1), as Keras' data sets have them, or whole numbers that became floats.
+        """
         stream, header = self.open(name)
-        if len(header.shape) != 1 or n not in (None, header.shape[0]) or header.dtype.kind not in "iuUS":
+        column = n is not None and header.shape == (n, 1)
+        kinds = "iuUS" if n is None else "iuUSf"
+        if not (column or (len(header.shape) == 1 and n in (None, header.shape[0]))) or header.dtype.kind not in kinds:
             wanted = f"{name} must be" if n is None else f"labels must be {n}"
             raise DamagedArray(f"{wanted} integers or strings, not {shown(str(header.dtype))} of shape {header.shape}")
         if header.shape[0] > MAX_TEXTS or header.n_bytes > MAX_TEXT_BYTES:
@@ -125,10 +130,16 @@ class Archive:
             data = stream.read()
             if len(data) != header.n_bytes:
                 raise DamagedArray(f"{name} is cut off")
-            values = np.frombuffer(data, header.dtype).tolist()
+            array = np.frombuffer(data, header.dtype)
+            if array.dtype.kind == "f":
+                if not (np.isfinite(array).all() and (array == np.rint(array)).all() and (abs(array) < 2**53).all()):
+                    raise DamagedArray(f"labels must be {n} integers or strings, not {shown(str(header.dtype))} with "
+                                       "fractions or gaps")  # fmt: skip
+                array = array.astype(np.int64)
+            values = array.tolist()
             texts = [value.decode("utf-8") if isinstance(value, bytes) else str(value) for value in values]
             "".join(texts).encode("utf-8")  # half characters fail here and not in the report
-        return texts, header.dtype.kind in "iu"
+        return texts, header.dtype.kind in "iuf"
 
     def array(self, name: str) -> npt.NDArray[Any]:
         """A whole array."""

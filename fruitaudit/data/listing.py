@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -47,6 +48,23 @@ def in_order(labels: set[str]) -> tuple[str, ...]:
     if all(map(_is_number, labels)):
         return tuple(sorted(labels, key=int))
     return tuple(sorted(labels))
+
+
+_WHOLE = re.compile(r"[+-]?[0-9]{1,18}(\.0*)?", re.ASCII)
+
+
+def whole_number(label: str) -> int | None:
+    """The whole number that a label spells, also as 03, -1 or 3.0; None for another label."""
+    text = label.strip()
+    return int(text.partition(".")[0]) if _WHOLE.fullmatch(text) else None
+
+
+def without_fractions(labels: Sequence[str]) -> list[str] | None:
+    """3 for 3.0 where all labels are whole numbers and some were made floats, as tables do when a label is missing."""
+    numbers = [whole_number(label) for label in labels]
+    if any(number is None for number in numbers) or not any("." in label for label in labels):
+        return None
+    return [str(number) for number in numbers]
 
 
 def _is_number(label: str) -> bool:

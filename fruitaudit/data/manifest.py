@@ -9,11 +9,13 @@ import csv
 import os
 import stat
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from fruitaudit.config.schema import SplitSettings
-from fruitaudit.data.listing import Entry, FileListing, in_order
+from fruitaudit.data.listing import Entry, FileListing, in_order, without_fractions
+from fruitaudit.data.text import encoding_of
 from fruitaudit.errors import DataError
 from fruitaudit.records.data import BadFile
 from fruitaudit.runtime.paths import BadPath, is_file, real, shown, status, why_no_path
@@ -40,9 +42,13 @@ def list_manifest(settings: SplitSettings) -> FileListing:
     table.common = _common_folder(settings.path.parent, [str(row.get("path") or "") for row in rows])
     for number, row in enumerate(rows, 1):
         table.add(number, row)
-    labels = in_order({entry.label for entry in table.entries})
-    notes = [f"{n} files named as {column} in {settings.path.name} do not exist" for column, n in table.absent.items()]
-    return FileListing("manifest", labels, tuple(table.entries), tuple(table.bad), notes=tuple(notes))
+    entries, notes = table.entries, []
+    if whole := without_fractions([entry.label for entry in entries]):
+        notes.append(f"labels such as {entries[0].label} were read as whole numbers")
+        entries = [replace(entry, label=label) for entry, label in zip(entries, whole, strict=True)]
+    labels = in_order({entry.label for entry in entries})
+    notes += [f"{n} files named as {column} in {settings.path.name} do not exist" for column, n in table.absent.items()]
+    return FileListing("manifest", labels, tuple(entries), tuple(table.bad), notes=tuple(notes))
 
 
 class _ManifestTable:
@@ -121,7 +127,7 @@ def _common_folder(folder: Path, paths: list[str]) -> Path:
 
 
 def _csv(path: Path) -> Iterator[dict[Any, Any]]:
-    with path.open(encoding="utf-8-sig", newline="") as stream:
+    with path.open(encoding=encoding_of(path), newline="") as stream:
         rows = csv.DictReader(stream)
         names = rows.fieldnames or ()
         if twice := [name for name in _KNOWN if names.count(name) > 1]:

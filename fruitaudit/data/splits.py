@@ -8,6 +8,7 @@ from pathlib import Path, PurePosixPath
 
 from fruitaudit.config.schema import SplitSettings
 from fruitaudit.data.folders import images_below, list_folders
+from fruitaudit.data.labels import ClassList
 from fruitaudit.data.listing import Entry, FileListing, readable
 from fruitaudit.data.manifest import list_manifest
 from fruitaudit.data.npz import list_npz
@@ -48,25 +49,26 @@ def class_names_of(settings: SplitSettings) -> tuple[str, ...]:
     return _list(settings).labels
 
 
-def open_split(settings: SplitSettings, class_names: tuple[str, ...]) -> Split:
+def open_split(settings: SplitSettings, classes: ClassList | tuple[str, ...]) -> Split:
     """List a split. Raises DataError where it holds nothing the model could be asked about."""
     listing = _list(settings)
+    classes = classes if isinstance(classes, ClassList) else ClassList(classes)
     if not listing.entries and not listing.bad:
         raise DataError(f"split {settings.name}: {settings.path} holds no images")
     originals = _paired(settings.name, settings.originals, "originals", listing)
     masks = _paired(settings.name, settings.masks, "masks", listing)
-    numbers = {name: i for i, name in enumerate(class_names)}
-    if listing.labels_are_indices:
-        numbers = {str(i): i for i in range(len(class_names))} | numbers
+    assignment = classes.assign(
+        (entry.label for entry in listing.entries), labels_are_indices=listing.labels_are_indices
+    )
     samples, bad = [], list(listing.bad)
     for entry in listing.entries:
-        if entry.label in numbers:
-            samples.append(_sample(settings.name, entry, numbers[entry.label], originals, masks))
+        if entry.label in assignment.classes:
+            samples.append(_sample(settings.name, entry, assignment.classes[entry.label], originals, masks))
         else:
             bad.append(
                 BadFile(
                     entry.name,
-                    f"its label {shown(repr(entry.label))} is none of the model's {len(class_names)} classes",
+                    f"its label {shown(repr(entry.label))} is none of the model's {len(classes.names)} classes",
                 )
             )
     if not samples:
@@ -74,7 +76,7 @@ def open_split(settings: SplitSettings, class_names: tuple[str, ...]) -> Split:
             f"split {settings.name}: none of the {len(bad)} files in {settings.path} can be used; "
             f"the first one, {bad[0].name}: {bad[0].reason}"
         )
-    notes = list(listing.notes)
+    notes = [*listing.notes, *assignment.notes]
     if settings.originals is not None:
         notes.append(f"{sum(s.original is not None for s in samples)} of {len(samples)} samples have an original")
     if any(s.mask is not None for s in samples):

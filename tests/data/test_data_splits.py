@@ -384,3 +384,26 @@ def test_a_damaged_npz(tmp_path: Path) -> None:
     (tmp_path / "d.npz").write_bytes(b"PK nonsense")
     with pytest.raises(DataError, match="cannot be read as an NPZ"):
         open_split(settings(tmp_path / "d.npz"), NAMES)
+
+
+def test_whole_numbers_that_became_floats(tmp_path: Path) -> None:
+    for i in range(12):
+        picture(tmp_path / f"{i}.png")
+    frame = pd.DataFrame({"path": [f"{i}.png" for i in range(12)], "label": np.arange(12, dtype=float)})
+    for file in (tmp_path / "list.csv", tmp_path / "list.parquet"):
+        _ = frame.to_csv(file, index=False) if file.suffix == ".csv" else frame.to_parquet(file)
+        assert class_names_of(settings(file)) == tuple(map(str, range(12)))
+        assert open_split(settings(file), tuple(map(str, range(12)))).notes == (
+            "labels such as 0.0 were read as whole numbers",
+        )
+    np.savez(tmp_path / "d.npz", x=np.zeros((2, 2, 2), np.uint8), y=np.array([[1.0], [0.0]], np.float32))
+    assert [s.label for s in open_split(settings(tmp_path / "d.npz"), NAMES).samples] == [1, 0]
+
+
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16"])
+def test_manifests_of_windows(tmp_path: Path, encoding: str) -> None:
+    picture(tmp_path / "a.png")
+    (tmp_path / "list.csv").write_text("path,label\na.png,pear\n", encoding=encoding)
+    split = open_split(settings(tmp_path / "list.csv"), NAMES)
+    assert [s.label for s in split.samples] == [1]
+    assert split.notes == ("labels spelt otherwise were understood: 'pear' as 'Pear'",)
