@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
 from fruitaudit.config.schema import Config
+from fruitaudit.config.spelling import nearest
 from fruitaudit.data.class_files import read_class_file
 from fruitaudit.data.decode import BadImage, decode, read_bytes
-from fruitaudit.data.labels import ClassList
+from fruitaudit.data.labels import ClassList, folded
 from fruitaudit.data.listing import whole_number
 from fruitaudit.data.preprocess import Preprocessor
 from fruitaudit.data.splits import Split, class_names_of
@@ -49,8 +50,18 @@ def class_list(config: Config) -> Classes:
     """The classes and where they were found.
 
     Without `model.classes`: the labels of the reference splits (then test, then field) in the order in which Keras
-    reads class folders, that is sorted by name; numbers in a manifest or NPZ go by number.
+    reads class folders, that is sorted by name; numbers in a manifest or NPZ go by number. Raises ConfigError where
+    `class_map` leads to no class.
     """
+    classes = replace(_class_list(config), class_map=config.class_map)
+    for key, name in config.class_map.items():
+        if name is not None and classes.output_of(name) is None:
+            raise ConfigError(f"class_map: {shown(repr(key))} leads to {shown(repr(name))}, which is no class of the "
+                              f"model; {nearest(name, classes.names)}")  # fmt: skip
+    return classes
+
+
+def _class_list(config: Config) -> Classes:
     classes = config.model.classes
     if isinstance(classes, tuple):
         return Classes(_distinct(classes), source="model.classes")
@@ -59,7 +70,9 @@ def class_list(config: Config) -> Classes:
     for role in ("reference", "test", "field"):
         splits = [s for s in config.splits if s.role == role]
         if splits:
-            names = _joined([class_names_of(s) for s in splits])
+            names = _joined([_without_mapped(class_names_of(s), config.class_map) for s in splits])
+            if not names:
+                raise ConfigError(f"class_map: it leaves no label of {role} split {splits[0].name} to be a class")
             other_order = _other_order(names)
             return Classes(
                 names,
@@ -68,6 +81,12 @@ def class_list(config: Config) -> Classes:
                 other_order=other_order,
             )
     raise ConfigError("splits: there is none; add at least one")
+
+
+def _without_mapped(labels: tuple[str, ...], class_map: Mapping[str, str | None]) -> tuple[str, ...]:
+    """The labels that are classes of their own."""
+    away = {folded(key) for key, name in class_map.items() if name is None or folded(name) != folded(key)}
+    return tuple(label for label in labels if folded(label) not in away)
 
 
 def _joined(names_by_split: Sequence[tuple[str, ...]]) -> tuple[str, ...]:
@@ -104,7 +123,7 @@ def _of_file(path: Path) -> Classes:
     source = f"model.classes ({path.name})"
     if read.told_apart:
         source += f", {read.told_apart} names that occur more than once told apart by the number of their output"
-    return Classes(read.names, read.other_names, source)
+    return Classes(read.names, read.other_names, source=source)
 
 
 def _distinct(names: tuple[str, ...]) -> tuple[str, ...]:
@@ -147,8 +166,8 @@ def settled(classes: Classes, wirings: tuple[Wiring, Wiring], classifier: WithSc
         if chance is not None and chance <= ERROR:
             better = int(right[1].sum() > right[0].sum())
             chosen = classes.turned if better else classes
-            said = (f"{classes.source}, {how[better]}: so {right[better].sum()} of {len(right[0])} images of {split.name} are "
-                    f"right, else {right[1 - better].sum()}")  # fmt: skip
+            said = (f"{classes.source}, {how[better]}: so {right[better].sum()} of {len(right[0])} images of "
+                    f"{split.name} are right, else {right[1 - better].sum()}")  # fmt: skip
             return replace(chosen, source=said)
     return replace(classes, source=f"{classes.source}, {how[0]}, which is a guess: {how[1]} they would "
                                    "be wired otherwise, and the images do not tell; write model.classes")  # fmt: skip

@@ -8,16 +8,18 @@ from dataclasses import dataclass, replace
 from fruitaudit.audit.classes import Classes, Wiring, class_list, settled
 from fruitaudit.config.schema import Config
 from fruitaudit.config.sizes import bytes_of
+from fruitaudit.config.spelling import nearest
 from fruitaudit.data.decode import max_pixels_in
 from fruitaudit.data.infer import infer_preprocessing
 from fruitaudit.data.preprocess import Preprocessor
 from fruitaudit.data.splits import Split, open_split
-from fruitaudit.errors import DataError
+from fruitaudit.errors import ConfigError, DataError
 from fruitaudit.models.base import WithScores
 from fruitaudit.models.memory import plan_memory
 from fruitaudit.models.open import open_model
 from fruitaudit.records.data import PreprocessingSummary, Sample
 from fruitaudit.records.results import MemoryPlan
+from fruitaudit.runtime.paths import shown
 from fruitaudit.runtime.streams import Streams
 
 
@@ -55,8 +57,8 @@ def open_inputs(config: Config, streams: Streams) -> Opened:
     if classifier.n_classes != len(classes.names):
         raise DataError(
             f"{config.model.path.name} has {classifier.n_classes} classes, but {len(classes.names)} are named by "
-            f"{classes.source} ({_first_names(classes.names)}); write the model's classes, in the order of its outputs, "
-            "under model.classes"
+            f"{classes.source} ({_first_names(classes.names)}); write the model's classes, in the order of its "
+            "outputs, under model.classes"
         )
     memory = plan_memory(classifier.memory_needs, limit)
     classifier.batch_size = memory.batch_size
@@ -114,8 +116,14 @@ def _settled(config: Config, given: _Prepared, classifier: WithScores, streams: 
 
 
 def open_splits(config: Config, classes: Classes) -> tuple[Split, ...]:
-    """Every split of the config, its labels matched to the classes."""
-    return tuple(open_split(settings, classes) for settings in config.splits)
+    """Every split of the config, its labels matched to the classes. Raises ConfigError where a key maps no label."""
+    splits = tuple(open_split(settings, classes) for settings in config.splits)
+    mapped = {key for split in splits for key in split.mapped}
+    labels = sorted({label for split in splits for label in split.labels})
+    for key in classes.class_map:
+        if key not in mapped:
+            raise ConfigError(f"class_map: {shown(repr(key))} is no label of the splits; {nearest(key, labels)}")
+    return splits
 
 
 def _first_names(names: tuple[str, ...]) -> str:

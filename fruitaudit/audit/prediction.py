@@ -82,6 +82,7 @@ def predict(
         conversions=tuple(ColourNote(**row) for row in reading["conversions"]),
         fingerprint=reading["fingerprint"],
         notes=split.notes,
+        left_out=dict(split.left_out),
     )
     return PredictedSplit(predictions, summary, cached)
 

@@ -233,6 +233,9 @@ class Config(Settings):
     title: str = Field("Audit of an image classifier", description="title of the report")
     model: ModelSettings = Field(description="the model file and how to feed it")
     splits: Annotated[tuple[SplitSettings, ...], Field(min_length=1, description="sets of labelled images")]
+    class_map: dict[str, str | None] = Field(
+        {}, description="the model's class of labels that are named otherwise; null leaves their images out"
+    )
     groups: tuple[GroupSettings, ...] | Literal["auto"] = Field(
         "auto", description="which images are explained: auto, or a list of groups"
     )

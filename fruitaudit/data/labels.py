@@ -7,20 +7,29 @@ import unicodedata
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from difflib import get_close_matches
 
 from fruitaudit.data.listing import whole_number
 from fruitaudit.runtime.paths import shown
 
 _LISTED = 10
-"""Labels that a note lists."""
+"""Labels or classes that a sentence lists."""
+_NAMED = 5
+"""Labels without a class that a sentence names."""
 
 
 @dataclass(frozen=True)
 class Assignment:
-    """`classes` gives the output of each label that has one, `unknown` the others; `notes` say what was understood."""
+    """`classes` gives the output of each label that has one, `left_out` are mapped to none, `unknown` the others.
+
+    `notes` say what was understood.
+    """
 
     classes: dict[str, int]
     unknown: tuple[str, ...] = ()
+    left_out: tuple[str, ...] = ()
+    mapped: dict[str, str] = field(default_factory=dict)
+    """Key of the class map by label."""
     notes: tuple[str, ...] = ()
 
 
@@ -40,13 +49,23 @@ class ClassList:
 
     names: tuple[str, ...]
     other_names: Mapping[str, int] = field(default_factory=dict)
+    class_map: Mapping[str, str | None] = field(default_factory=dict)
+    """Classes of labels that are named otherwise; None leaves their images out."""
+
+    def output_of(self, name: str) -> int | None:
+        """The output that a name means by its spelling."""
+        return self._by_spelling([name])[0].get(name)
 
     def assign(self, labels: Iterable[str], *, labels_are_indices: bool = False) -> Assignment:
         """The class of every label. Whole numbers count outputs where no class is named by a number."""
-        labels = sorted(set(labels))
+        mapped = self._mapped(labels := sorted(set(labels)))
+        outputs = {label: None if (name := self.class_map[key]) is None else self.output_of(name)
+                   for label, key in mapped.items()}  # fmt: skip
+        labels = [label for label in labels if label not in mapped]
         classes, understood = self._by_spelling(labels)
         rest = [label for label in labels if label not in classes]
-        notes = []
+        notes = [f"class_map: {shown(repr(label))} is {shown(repr(self.names[k]))}" for label, k in outputs.items()
+                 if k is not None]  # fmt: skip
         if understood:
             pairs = [f"{shown(repr(label))} as {shown(repr(self.names[k]))}" for label, k in understood.items()]
             more = f" and {len(pairs) - _LISTED} more" if len(pairs) > _LISTED else ""
@@ -58,7 +77,31 @@ class ClassList:
                 first = min(by_index, key=by_index.__getitem__)
                 notes.append("whole numbers among the labels were taken as numbers of the model's outputs, such as "
                              f"{first} for {shown(repr(self.names[by_index[first]]))}")  # fmt: skip
-        return Assignment(classes, tuple(label for label in rest if label not in classes), tuple(notes))
+        unknown = tuple(label for label in rest if label not in classes)
+        left_out = tuple(label for label, k in outputs.items() if k is None)
+        classes |= {label: k for label, k in outputs.items() if k is not None}
+        return Assignment(classes, unknown, left_out, mapped, tuple(notes))
+
+    def _mapped(self, labels: Sequence[str]) -> dict[str, str]:
+        """Key of the class map by label: equal spelling first."""
+        keys = ClassList(tuple(self.class_map))
+        found = keys._by_spelling(labels)[0]
+        return {label: keys.names[i] for label, i in found.items()}
+
+    def why_unknown(self, unknown: Mapping[str, int]) -> str:
+        """A sentence about labels without a class, by their number of images."""
+        parts = []
+        for label, n in list(unknown.items())[:_NAMED]:
+            near = get_close_matches(folded(label), by_fold := {folded(name): name for name in self.names}, n=1)
+            hint = f", nearest class {shown(repr(by_fold[near[0]]))}" if near else ""
+            parts.append(f"{shown(repr(label))} ({n} {'image' if n == 1 else 'images'}{hint})")
+        more = f" and {len(unknown) - _NAMED} more labels" if len(unknown) > _NAMED else ""
+        names = ", ".join(shown(name) for name in self.names[:_LISTED]) + (", ..." if len(self.names) > _LISTED else "")
+        verb = "is" if len(unknown) == 1 else "are"
+        numbers = any(whole_number(label) is not None for label in unknown)
+        outputs = f"; outputs are numbered from 0 to {len(self.names) - 1}" if numbers else ""
+        return (f"{', '.join(parts)}{more} {verb} none of the model's {len(self.names)} classes ({names}){outputs}; "
+                "write under class_map which class that is, or null to leave its images out")  # fmt: skip
 
     def _count_outputs(self, labels: Sequence[str], classes: Mapping[str, int]) -> bool:
         numbered = any(whole_number(name) is not None for name in self.names)

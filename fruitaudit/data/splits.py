@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
 from fruitaudit.config.schema import SplitSettings
@@ -14,7 +15,6 @@ from fruitaudit.data.manifest import list_manifest
 from fruitaudit.data.npz import list_npz
 from fruitaudit.errors import DataError
 from fruitaudit.records.data import BadFile, Role, Sample
-from fruitaudit.runtime.paths import shown
 
 _FORMATS: dict[str, Callable[[SplitSettings], FileListing]] = {
     ".csv": list_manifest,
@@ -38,6 +38,12 @@ class Split:
     bad: tuple[BadFile, ...]
     n_found: int
     notes: tuple[str, ...] = ()
+    labels: tuple[str, ...] = ()
+    """As the data have them."""
+    mapped: tuple[str, ...] = ()
+    """Keys of the class map that were needed."""
+    left_out: Mapping[str, int] = field(default_factory=dict)
+    """Images that the class map leaves out, by label; `n_found` does not count them."""
 
 
 def class_names_of(settings: SplitSettings) -> tuple[str, ...]:
@@ -60,17 +66,15 @@ def open_split(settings: SplitSettings, classes: ClassList | tuple[str, ...]) ->
     assignment = classes.assign(
         (entry.label for entry in listing.entries), labels_are_indices=listing.labels_are_indices
     )
-    samples, bad = [], list(listing.bad)
-    for entry in listing.entries:
-        if entry.label in assignment.classes:
-            samples.append(_sample(settings.name, entry, assignment.classes[entry.label], originals, masks))
-        else:
-            bad.append(
-                BadFile(
-                    entry.name,
-                    f"its label {shown(repr(entry.label))} is none of the model's {len(classes.names)} classes",
-                )
-            )
+    counts = Counter(entry.label for entry in listing.entries)
+    if assignment.unknown:
+        unknown = {label: counts[label] for label in assignment.unknown}
+        raise DataError(f"split {settings.name}: {classes.why_unknown(unknown)}")
+    left_out = {label: counts[label] for label in assignment.left_out}
+    entries, bad = [entry for entry in listing.entries if entry.label in assignment.classes], listing.bad
+    samples = [_sample(settings.name, e, assignment.classes[e.label], originals, masks) for e in entries]
+    if not samples and not bad:
+        raise DataError(f"split {settings.name}: class_map leaves out all of its {sum(left_out.values())} images")
     if not samples:
         raise DataError(
             f"split {settings.name}: none of the {len(bad)} files in {settings.path} can be used; "
@@ -83,7 +87,16 @@ def open_split(settings: SplitSettings, classes: ClassList | tuple[str, ...]) ->
         notes.append(f"{sum(s.mask is not None for s in samples)} of {len(samples)} samples have a mask of the object")
     source = f"{listing.kind} {settings.path.name}"
     return Split(
-        settings.name, settings.role, source, tuple(samples), tuple(bad), len(samples) + len(bad), tuple(notes)
+        settings.name,
+        settings.role,
+        source,
+        tuple(samples),
+        bad,
+        len(samples) + len(bad),
+        tuple(notes),
+        tuple(sorted(counts)),
+        tuple(assignment.mapped.values()),
+        left_out,
     )
 
 

@@ -78,6 +78,8 @@ class SplitSummary:
     """SHA-256 over the ids, labels and file contents of the samples used."""
     notes: tuple[str, ...] = ()
     """What was decided while listing the split, e.g. how numbers in an NPZ were read as colours."""
+    left_out: dict[str, int] = field(default_factory=dict)
+    """Images that `class_map` leaves out, by label; `n_found` does not count them."""
 
     @property
     def bad_share(self) -> float:

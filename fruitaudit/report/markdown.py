@@ -51,6 +51,11 @@ def _lines(results: Results) -> Iterator[str]:
         yield from ["", "### Findings", ""]
         for finding in results.findings:
             yield _finding(finding)
+    for split in results.splits:
+        if split.left_out:
+            names = ", ".join(f"{label} ({n})" for label, n in split.left_out.items())
+            n = sum(split.left_out.values())
+            yield from ["", f"{n} images of {escape(split.name)} left out by class\\_map: {escape(names)}"]
     bad = [(split.name, file) for split in results.splits for file in split.bad]
     if bad:
         yield from ["", f"<details><summary>{len(bad)} unusable files</summary>", ""]

@@ -85,6 +85,10 @@ def _cells(accuracy: Quantity | None) -> tuple[str, str, str]:
 
 def _bad_files(console: Console, results: Results) -> None:
     for split in results.splits:
+        if split.left_out:
+            names = ", ".join(f"{label} ({n})" for label, n in split.left_out.items())
+            text = f"{count(sum(split.left_out.values()), 'image')} of {split.name} left out by class_map: {names}"
+            console.print(Padding(Text(harmless(text), style="yellow"), (0, 0, 0, 2)))
         if split.bad:
             names = ", ".join(file.name for file in split.bad[:3])
             text = f"{len(split.bad)} of {count(split.n_found, 'file')} of {split.name} could not be used: {names}"

@@ -9,9 +9,11 @@ import pytest
 from PIL import Image
 
 from fruitaudit.audit.classes import Classes, Wiring, class_list, settled
+from fruitaudit.audit.opening import open_splits
 from fruitaudit.config.schema import Config
 from fruitaudit.data.preprocess import Preprocessor
 from fruitaudit.data.splits import open_split
+from fruitaudit.errors import ConfigError
 from fruitaudit.runtime.streams import Streams
 
 K = 12
@@ -92,3 +94,31 @@ def test_a_file_whose_names_occur_twice(tmp_path: Path) -> None:
     assert classes.source == (
         "model.classes (labels.txt), 1 names that occur more than once told apart by the number of their output"
     )
+
+
+def mapped(folders: Path, class_map: dict[str, str | None], classes: list[str] | None = None) -> Config:
+    config = config_of(folders).model_dump()
+    return Config.model_validate({**config, "class_map": class_map, "model": {"path": "m", "classes": classes}})
+
+
+def test_mapped_labels_are_no_classes_of_their_own(folders: Path) -> None:
+    config = mapped(folders, {"10": None, "11": "1", "9": "9"})
+    classes = class_list(config)
+    assert classes.names == tuple(map(str, range(10)))
+    (split,) = open_splits(config, classes)
+    assert np.bincount([s.label for s in split.samples]).tolist() == [3, 6, *[3] * 8]
+    assert split.left_out == {"10": 3}
+
+
+@pytest.mark.parametrize(
+    ("class_map", "sentence"),
+    [
+        ({"0": "ahs"}, "class_map: '0' leads to 'ahs', which is no class of the model; did you mean ash?"),
+        ({"0": "ash", "eleven": None}, "class_map: 'eleven' is no label of the splits; known are 0, 1, 10"),
+    ],
+)
+def test_a_map_from_nothing_or_to_nothing(folders: Path, class_map: dict[str, str | None], sentence: str) -> None:
+    config = mapped(folders, class_map, ["ash", *map(str, range(1, K))])
+    with pytest.raises(ConfigError) as caught:
+        open_splits(config, class_list(config))
+    assert str(caught.value).startswith(sentence)

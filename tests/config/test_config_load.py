@@ -447,3 +447,11 @@ def test_an_interpreter_that_a_config_names_runs_only_with_the_flag(folder: Path
     with pytest.raises(ConfigError, match=r"--set .*: 'providers.alibi.python' .* pass --allow-code$"):
         load_config(write(folder, BASE), overrides=[f"providers.alibi.python={folder / 'python'}"])
     assert not (folder / "started").exists()
+
+
+def test_a_class_map_may_lead_to_nothing_and_comes_back(folder: Path) -> None:
+    config = load_config(write(folder, BASE + "class_map: {anger: angry, Dragonfruit: null, 1: one, no: }\n")).config
+    assert config.class_map == {"anger": "angry", "Dragonfruit": None, "1": "one", "no": None}
+    again = folder / "again.yaml"
+    again.write_text(dump_config(config, folder), encoding="utf-8")
+    assert load_config(again).config.class_map == config.class_map

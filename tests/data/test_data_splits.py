@@ -15,6 +15,7 @@ from PIL import Image
 
 from fruitaudit.config.schema import SplitSettings
 from fruitaudit.data.decode import decode, read_bytes
+from fruitaudit.data.labels import ClassList
 from fruitaudit.data.preprocess import Preprocessor
 from fruitaudit.data.splits import class_names_of, open_split
 from fruitaudit.data.stream import StreamSummary, stream
@@ -71,19 +72,37 @@ def test_a_class_without_images_is_still_a_class(folders: Path) -> None:
 
 
 def test_a_label_the_model_does_not_know(folders: Path) -> None:
-    split = open_split(settings(folders), ("Apple",))
-    assert [b.reason for b in split.bad if b.name.startswith("Pear")] == [
-        "its label 'Pear' is none of the model's 1 classes"
-    ] * 2
-    with pytest.raises(DataError, match=r"none of the 6 files in .* can be used; the first one, .*: "):
+    with pytest.raises(DataError) as caught:
+        open_split(settings(folders), ("Apple", "Peer"))
+    assert str(caught.value) == (
+        "split store: 'Pear' (2 images, nearest class 'Peer') is none of the model's 2 classes (Apple, Peer); "
+        "write under class_map which class that is, or null to leave its images out"
+    )
+    with pytest.raises(DataError, match=r"'Apple' \(1 image\), 'Pear' \(2 images\) are none of the model's 1 classes"):
         open_split(settings(folders), ("Kiwi",))
+    (folders / "Empty").mkdir()
+    assert len(open_split(settings(folders), NAMES).samples) == 3
+
+
+def test_labels_that_are_mapped(folders: Path) -> None:
+    split = open_split(settings(folders), ClassList(("Apple",), class_map={"Pear": None}))
+    assert [(s.id, s.label) for s in split.samples] == [("store/Apple/deep/er/c.png", 0)]
+    assert (split.left_out, split.n_found, split.mapped, split.notes) == ({"Pear": 2}, 4, ("Pear",), ())
+    split = open_split(settings(folders), ClassList(("Fruit", "Other"), class_map={"pear": "fruit", "Apple": "Fruit"}))
+    assert [s.label for s in split.samples] == [0, 0, 0]
+    assert split.notes == ("class_map: 'Apple' is 'Fruit'", "class_map: 'Pear' is 'Fruit'")
+    for name in ("loose.png", "Apple/notes.txt", "Apple/raw"):
+        (folders / name).unlink()
+    with pytest.raises(DataError, match="split store: class_map leaves out all of its 3 images"):
+        open_split(settings(folders), ClassList(("Kiwi",), class_map={"Pear": None, "Apple": None}))
 
 
 def test_names_that_are_no_utf_8_are_spelled_out(tmp_path: Path) -> None:
     odd = tmp_path / "store" / "Pear" / os.fsdecode(b"caf\xe9.png")
     picture(odd)
     picture(tmp_path / "store" / os.fsdecode(b"P\xeache") / "a.png")
-    split = open_split(settings(tmp_path / "store", originals=tmp_path / "store"), NAMES)
+    classes = ClassList(NAMES, class_map={r"P\xeache": None})
+    split = open_split(settings(tmp_path / "store", originals=tmp_path / "store"), classes)
     assert [(s.id, s.path, s.original) for s in split.samples] == [(r"store/Pear/caf\xe9.png", odd, odd)]
     assert class_names_of(settings(tmp_path / "store")) == (r"P\xeache", "Pear")
 
@@ -240,20 +259,23 @@ def test_number_labels_go_by_number(tmp_path: Path) -> None:
 def test_npz(tmp_path: Path, save: object) -> None:
     images = np.random.default_rng(0).integers(0, 256, (5, 3, 2, 3), dtype=np.uint8)
     save(tmp_path / "d.npz", images=images, labels=["Pear", "Apple", "Kiwi", "Pear", "Pear"])
-    split = open_split(settings(tmp_path / "d.npz"), NAMES)
+    with pytest.raises(DataError, match=r"'Kiwi' \(1 image\) is none of the model's 2 classes"):
+        open_split(settings(tmp_path / "d.npz"), NAMES)
+    split = open_split(settings(tmp_path / "d.npz"), ClassList(NAMES, class_map={"Kiwi": None}))
     assert [(s.id, s.label, s.index) for s in split.samples] == [
         ("store/0", 1, 0), ("store/1", 0, 1), ("store/3", 1, 3), ("store/4", 1, 4),
     ]  # fmt: skip
-    assert [(b.name, b.reason) for b in split.bad] == [("2", "its label 'Kiwi' is none of the model's 2 classes")]
+    assert (split.bad, split.left_out) == ((), {"Kiwi": 1})
     for sample in reversed(split.samples):
         np.testing.assert_array_equal(decode(read_bytes(sample)).pixels, images[sample.index])
 
 
 def test_npz_numbers_are_indices_unless_it_names_its_classes(tmp_path: Path) -> None:
     np.savez(tmp_path / "a.npz", x=np.zeros((3, 2, 2), np.uint8), y=[1, 0, 7])
-    split = open_split(settings(tmp_path / "a.npz"), NAMES)
+    with pytest.raises(DataError, match=r"'7' \(1 image\) is none .*; outputs are numbered from 0 to 1; write under"):
+        open_split(settings(tmp_path / "a.npz"), NAMES)
+    split = open_split(settings(tmp_path / "a.npz"), ClassList(NAMES, class_map={"7": None}))
     assert [s.label for s in split.samples] == [1, 0]
-    assert split.bad[0].reason == "its label '7' is none of the model's 2 classes"
     np.savez(tmp_path / "b.npz", x=np.zeros((2, 2, 2), np.uint8), y=[1, 0], class_names=["Pear", "Apple"])
     assert class_names_of(settings(tmp_path / "b.npz")) == ("Pear", "Apple")
     assert [s.label for s in open_split(settings(tmp_path / "b.npz"), NAMES).samples] == [0, 1]

@@ -149,3 +149,21 @@ def test_a_bare_audit_renders(bare):
     text = (bare / "report.html").read_text()
     assert "No gate was set" in text
     assert "No group of images was explained." in text
+
+
+def test_images_left_out_by_the_class_map_are_told_everywhere(folder):
+    results = load_results(folder)
+    first = dataclasses.replace(results.splits[0], left_out={"Dragon<fruit>": 60, "none": 1})
+    results = dataclasses.replace(results, splits=(first, *results.splits[1:]))
+    save_results(folder, results)
+    render(folder)
+    assert load_results(folder) == results
+    page = (folder / "report.html").read_text()
+    assert "61 images of " in page.replace("\u00a0", " ")
+    assert "Dragon&lt;fruit&gt; (60), none (1)" in page
+    assert f"61 images of {first.name} left out by class\\_map: Dragon" in (folder / "summary.md").read_text()
+    console = Console(file=io.StringIO(), width=200)
+    print_summary(console, results, load_run(folder), folder / "report.html")
+    assert f"61 images of {first.name} left out by class_map: Dragon<fruit> (60), none (1)" in (
+        console.file.getvalue().replace("\u00a0", " ")
+    )
