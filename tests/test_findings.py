@@ -12,7 +12,8 @@ from fruitaudit.attribution.base import Diagnostic
 from fruitaudit.attribution.registry import native_methods
 from fruitaudit.evaluation.evaluate import evaluate
 from fruitaudit.findings import find
-from fruitaudit.records.data import BadFile, PreprocessingSummary, Role, SplitSummary
+from fruitaudit.findings.data import of_data
+from fruitaudit.records.data import BadFile, LabelConflict, PreprocessingSummary, Role, SplitSummary
 from fruitaudit.records.evaluation import Predictions, SplitEvaluation
 from fruitaudit.records.explanations import ExplanationRow
 from fruitaudit.records.judgement import Finding
@@ -227,3 +228,21 @@ def test_empty_maps_are_said() -> None:
 def test_share_says_why_there_is_no_number() -> None:
     assert NotRun("no image", "not_computed").text(share=True) == "not computed: no image"
     assert Estimate(0.5, 4, 0.15, 0.85, 2, "Wilson").text(share=True) == "50.0 % (2 of 4; 95 % interval 15.0–85.0 %)"
+
+
+def test_pictures_under_two_classes_are_named() -> None:
+    conflict = LabelConflict(("store/a/1.png", "store/b/7.png"), ("a", "b"))
+    split = SplitSummary("store", "field", "folder", 20, 20, (10, 10), (), (), "", conflicts=(conflict,))
+    (finding,) = of_data((split,), WRITTEN)
+    assert (finding.slug, finding.severity, finding.effect, finding.split) == (
+        "label-conflict",
+        "warning",
+        0.1,
+        "store",
+    )
+    assert finding.sentence == (
+        "2 of 20 images of store repeat a picture under another class: at most one of its labels is right."
+    )
+    assert finding.evidence == ("store/a/1.png as a and store/b/7.png as b",)
+    (finding,) = of_data((replace(split, n_used=2000),), WRITTEN)
+    assert finding.severity == "note"

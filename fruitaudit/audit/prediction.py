@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,7 @@ from fruitaudit.audit.opening import Opened
 from fruitaudit.data.splits import Split
 from fruitaudit.data.stream import StreamSummary, stream
 from fruitaudit.errors import DataError
-from fruitaudit.records.data import Arrays, BadFile, ColourNote, SplitSummary
+from fruitaudit.records.data import Arrays, BadFile, ColourNote, LabelConflict, SplitSummary
 from fruitaudit.records.evaluation import Predictions
 from fruitaudit.runtime.cache import StageCache
 
@@ -83,8 +83,20 @@ def predict(
         fingerprint=reading["fingerprint"],
         notes=split.notes,
         left_out=dict(split.left_out),
+        conflicts=tuple(label_conflicts(predictions)),
     )
     return PredictedSplit(predictions, summary, cached)
+
+
+def label_conflicts(predictions: Predictions) -> Iterator[LabelConflict]:
+    """The pictures that occur more than once, and not under one class only."""
+    rows_by_digest: dict[str, list[int]] = {}
+    for row, digest in enumerate(predictions.pixel_digests or ()):
+        rows_by_digest.setdefault(digest, []).append(row)
+    for rows in rows_by_digest.values():
+        classes = tuple(predictions.class_names[predictions.labels[row]] for row in rows)
+        if len(set(classes)) > 1:
+            yield LabelConflict(tuple(predictions.sample_ids[row] for row in rows), classes)
 
 
 def _group_ids(split: Split, sample_ids: npt.NDArray[Any]) -> tuple[str, ...] | None:

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from fruitaudit.config.schema import SplitSettings
+from fruitaudit.data.labels import folded
 from fruitaudit.data.listing import Entry, FileListing, in_order, without_fractions
 from fruitaudit.data.text import encoding_of
 from fruitaudit.errors import DataError
@@ -57,7 +58,8 @@ class _ManifestTable:
         self.entries: list[Entry] = []
         self.bad: list[BadFile] = []
         self.absent: dict[str, int] = {}
-        self._rows: dict[Path, int] = {}
+        self._rows: dict[Path, tuple[int, str]] = {}
+        """Row and label of each file."""
         self._names: set[str] = set()
 
     def add(self, number: int, row: dict[Any, Any]) -> None:
@@ -69,7 +71,7 @@ class _ManifestTable:
         if reason:
             self.bad.append(BadFile(shown(name) or f"row {number}", reason))
             return
-        self._rows[real(file)] = number
+        self._rows[real(file)] = number, cells["label"]
         if name in self._names:  # ../a/1.png and a/1.png
             name = f"{name}~{number}"
         self._names.add(name)
@@ -105,8 +107,13 @@ class _ManifestTable:
                 return "not a regular file"
         except BadPath as error:
             return "missing: there is no such file" if error.absent else str(error)
-        first = self._rows.get(real(file))
-        return f"listed again, after row {first}" if first else None
+        if real(file) not in self._rows:
+            return None
+        first, label = self._rows[real(file)]
+        if folded(label) == folded(cells["label"]):
+            return f"listed again, after row {first}"
+        return (f"one picture with two labels: {shown(repr(label))} in row {first}, which counts, and "
+                f"{shown(repr(cells['label']))} in row {number}; remove the wrong one")  # fmt: skip
 
     def _beside(self, cells: dict[str, str], column: str) -> Path | None:
         if column not in cells:

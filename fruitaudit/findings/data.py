@@ -12,6 +12,7 @@ from fruitaudit.records.judgement import Finding
 def of_data(splits: Sequence[SplitSummary], preprocessing: PreprocessingSummary) -> Iterator[Finding]:
     """Findings about files that cannot be used and settings that nobody wrote down."""
     yield from _bad_files(splits)
+    yield from _conflicts(splits)
     yield from _inferred(preprocessing)
 
 
@@ -27,6 +28,23 @@ def _bad_files(splits: Sequence[SplitSummary]) -> Iterator[Finding]:
                 remedy="Mend or remove these files; all figures leave them out"
                 + (f" ({len(reasons)} kinds of fault)." if len(reasons) > 1 else "."),
             )  # fmt: skip
+
+
+def _conflicts(splits: Sequence[SplitSummary]) -> Iterator[Finding]:
+    for split in splits:
+        if split.conflicts:
+            n = sum(len(conflict.sample_ids) for conflict in split.conflicts)
+            pairs = [zip(conflict.sample_ids, conflict.classes, strict=True) for conflict in split.conflicts]
+            yield Finding(
+                slug="label-conflict",
+                severity="warning" if n > 0.01 * split.n_used else "note",
+                sentence=f"{n} of {split.n_used} images of {split.name} repeat a picture under another class: at most "
+                "one of its labels is right.",
+                evidence=first_ten([" and ".join(f"{name} as {class_}" for name, class_ in pair) for pair in pairs]),
+                remedy="Keep each picture under its right class; until then every figure counts all of them.",
+                effect=n / split.n_used,
+                split=split.name,
+            )
 
 
 def _inferred(preprocessing: PreprocessingSummary) -> Iterator[Finding]:

@@ -63,6 +63,15 @@ class ColourNote:
 
 
 @dataclass(frozen=True)
+class LabelConflict:
+    """Images of one split that are the same picture to the model and stand under more than one class."""
+
+    sample_ids: tuple[str, ...]
+    classes: tuple[str, ...]
+    """Of each of the images."""
+
+
+@dataclass(frozen=True)
 class SplitSummary:
     """What was read of one split. `n_found == n_used + len(bad)`."""
 
@@ -80,6 +89,7 @@ class SplitSummary:
     """What was decided while listing the split, e.g. how numbers in an NPZ were read as colours."""
     left_out: dict[str, int] = field(default_factory=dict)
     """Images that `class_map` leaves out, by label; `n_found` does not count them."""
+    conflicts: tuple[LabelConflict, ...] = ()
 
     @property
     def bad_share(self) -> float:

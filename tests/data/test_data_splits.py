@@ -177,7 +177,10 @@ def test_manifest(tmp_path: Path, suffix: str) -> None:
         ("i/a.png", "listed again, after row 1"),
         ("i/gone.png", "missing: there is no such file"),
         ("i/a.png", "its row has no label"),
-        ("i/b.png", "listed again, after row 2"),
+        (
+            "i/b.png",
+            "one picture with two labels: 'Apple' in row 2, which counts, and 'Kiwi' in row 8; remove the wrong one",
+        ),
         ("row 9", "its row has no path"),
     ]
     assert split.n_found == 9
