@@ -47,6 +47,9 @@ DataOption = Annotated[
     list[str] | None,
     typer.Option("--data", metavar="NAME=PATH", help="A split: class folders, a CSV/Parquet manifest, or an NPZ."),
 ]
+ClassesOption = Annotated[
+    Path | None, typer.Option("--classes", help="File of class names, in the order of the model's outputs.")
+]
 OutOption = Annotated[
     Path | None, typer.Option("--out", help="Folder for the report and its data; ./audit by default.")
 ]
@@ -78,6 +81,7 @@ def evaluate(
     config: ConfigArgument = None,
     model: ModelOption = None,
     data: DataOption = None,
+    classes: ClassesOption = None,
     out: OutOption = None,
     methods: Annotated[str | None, typer.Option("--methods", metavar="A,B", help="Attribution methods.")] = None,
     set_: SetOption = None,
@@ -97,6 +101,7 @@ def evaluate(
         data=data or [],
         out=out,
         methods=methods,
+        classes=classes,
         ci=os.environ.get("CI", "").lower() not in ("", "0", "false"),
     )
     _print_messages(loaded.messages, quiet)
@@ -143,12 +148,13 @@ def init(
         tuple[int, int] | None,
         typer.Option("--size", metavar="HEIGHT WIDTH", help="Of the images, where the model takes any size."),
     ] = None,
+    classes: ClassesOption = None,
     allow_code: AllowCodeOption = False,
 ) -> None:
     """Write a commented config for a model and its data."""
     from fruitaudit.commands.scaffold import scaffold
 
-    _print_messages(scaffold(model, data, out, size=size, allow_code=allow_code), quiet=False)
+    _print_messages(scaffold(model, data, out, size=size, classes=classes, allow_code=allow_code), quiet=False)
     typer.echo(f"wrote {out}; read it through, then run: fruitaudit evaluate {shlex.quote(str(out))}")
 
 

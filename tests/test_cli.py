@@ -408,3 +408,26 @@ def test_help_is_not_cut_off(fruitaudit: Terminal) -> None:
     assert not [line for line in fruitaudit.out.splitlines()[2:] if line.endswith("...")]
     assert fruitaudit("demo", "--help") == 0
     assert "[default: fruitaudit-demo]" in " ".join(fruitaudit.out.split())
+
+
+def test_a_file_of_classes_for_a_model_with_more_outputs_than_labels(
+    fruitaudit: Terminal, digits: Path, tmp_path: Path
+) -> None:
+    import keras
+
+    images = keras.Input((20, 24, 1))
+    scores = keras.layers.Dense(12, "softmax")(keras.layers.GlobalAveragePooling2D()(images))
+    keras.Model(images, scores).save(tmp_path / "more.keras")
+    names = [*(f"Digit_{i}" for i in range(10)), "none", "dirt"]
+    (tmp_path / "labels.txt").write_text("\n".join(names), encoding="utf-8-sig")
+    assert fruitaudit("init", tmp_path / "more.keras", digits / "lab") == 2
+    assert "has 12 classes, but 10 are named by" in fruitaudit.err
+    assert "into a file for --classes" in fruitaudit.err
+    assert fruitaudit("init", tmp_path / "more.keras", digits / "lab", "--classes", tmp_path / "labels.txt") == 0
+    assert 'classes: "labels.txt"' in (tmp_path / "fruitaudit.yaml").read_text()
+    assert load_config(tmp_path / "fruitaudit.yaml", ci=True).config.model.classes == tmp_path / "labels.txt"
+    flags = ["--model", tmp_path / "more.keras", "--data", f"test={digits / 'lab' / 'test'}", "--dry-run"]
+    (tmp_path / "fruitaudit.yaml").unlink()
+    assert fruitaudit("evaluate", *flags, "--classes", tmp_path / "labels.txt") == 0
+    assert fruitaudit("evaluate", *flags, "--classes", tmp_path / "nothing.txt") == 2
+    assert "--classes: 'model.classes': " in fruitaudit.err

@@ -58,7 +58,7 @@ def open_inputs(config: Config, streams: Streams) -> Opened:
         raise DataError(
             f"{config.model.path.name} has {classifier.n_classes} classes, but {len(classes.names)} are named by "
             f"{classes.source} ({_first_names(classes.names)}); write the model's classes, in the order of its "
-            "outputs, under model.classes"
+            "outputs, under model.classes or into a file for --classes"
         )
     memory = plan_memory(classifier.memory_needs, limit)
     classifier.batch_size = memory.batch_size

@@ -19,12 +19,18 @@ from fruitaudit.runtime.streams import Streams
 
 
 def scaffold(
-    model: Path, data: Sequence[str], out: Path, *, size: tuple[int, int] | None = None, allow_code: bool = False
+    model: Path,
+    data: Sequence[str],
+    out: Path,
+    *,
+    size: tuple[int, int] | None = None,
+    classes: Path | None = None,
+    allow_code: bool = False,
 ) -> tuple[str, ...]:
     """Write `out`; returns what was decided without being asked, in sentences.
 
     Opens model and data, so that a config is never written that does not run. `size` (height, width) is needed only
-    where the model leaves it open.
+    where the model leaves it open, the file `classes` where it has more outputs than the data have labels.
     """
     out = output_file(out)
     if out.exists():
@@ -33,7 +39,7 @@ def scaffold(
     named_splits = [f"{name}={path}" for name, path in pairs]
     overrides = [f"model.preprocessing.size={list(size)}"] if size else []
     loaded = load_config(
-        None, model=model, data=named_splits, overrides=overrides, allow_code=allow_code, search=False
+        None, model=model, data=named_splits, overrides=overrides, classes=classes, allow_code=allow_code, search=False
     )  # fmt: skip
     config = loaded.config
     opened = open_inputs(config, Streams(config.seed))
@@ -48,6 +54,9 @@ def scaffold(
         preprocessing=opened.preprocessing,
         splits=[(s.name, _quote(_relative_path(out, s.path)), s.role) for s in config.splits],
         n_classes=len(opened.class_names),
+        classes_file=_quote(_relative_path(out, config.model.classes))
+        if isinstance(config.model.classes, Path)
+        else "",
         classes=_quote(opened.class_names[0]),
         class_names_from=opened.class_names_from,
         judged=judged,

@@ -49,6 +49,7 @@ def load_config(
     data: Sequence[str] = (),
     out: Path | None = None,
     methods: str | None = None,
+    classes: Path | None = None,
     ci: bool = False,
     search: bool = True,
 ) -> LoadedConfig:
@@ -56,9 +57,9 @@ def load_config(
 
     Paths in the file are relative to the file, paths in flags to the working directory. Without a path it takes
     ./fruitaudit.yaml (unless `search` is False), else the flags alone must name a model and data. `overrides` are
-    "dotted.key=YAML value", `data` "NAME=PATH", `methods` "a,b". `ci`: preprocessing must be written down.
-    `allow_code`: the model file and interpreters that the config names may run; a config that says they must is refused
-    without it.
+    "dotted.key=YAML value", `data` "NAME=PATH", `methods` "a,b", `classes` a file of class names. `ci`: preprocessing
+    must be written down. `allow_code`: the model file and interpreters that the config names may run; a config that
+    says they must is refused without it.
     """
     builder = _ConfigBuilder(_open(path, search, flags=model is not None and bool(data)))
     if path is None and builder.document.data:
@@ -67,6 +68,8 @@ def load_config(
         builder.put(("model", "path"), str(model), "--model")
     for pair in data:
         builder.split(pair)
+    if classes is not None:
+        builder.put(("model", "classes"), str(classes), "--classes")
     if methods is not None:
         builder.methods(methods)
     for override in overrides:
