@@ -127,6 +127,18 @@ def test_a_far_better_class_order_comes_before_everything() -> None:
     )
 
 
+def test_a_mended_list_of_classes_can_be_pasted() -> None:
+    given = ClassOrder("as given", "test", 0.5, 200)
+    better = ClassOrder("assigned as the confusions say", "test", 0.9, 100, None, ("b", "a"), 0.48, 1e-9)
+    finding = slugs(class_orders=(given, better))["class-order"]
+    assert "accuracy on test is 90.0 % instead of 48.0 %" in finding.sentence
+    assert finding.evidence == (
+        "100 images of test; with the names as given 48.0 %; the assignment was found on the other images of the split",
+        'mended list: classes: ["b", "a"]',
+    )
+    assert "class-order" not in slugs(class_orders=(given, replace(better, chance=0.002)))
+
+
 def test_bad_files_are_named_with_their_reason() -> None:
     bad = (BadFile("Pear/1.jpg", "is empty"),)
     summary = SplitSummary("store", "field", "store", 50, 49, (49,), bad, (), "0")

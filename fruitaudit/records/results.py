@@ -52,7 +52,8 @@ class ClassOrder:
     """Accuracy on one split of n images under another order of the class names.
 
     `n_effective` is how many independent images tell as much, where they come in groups; 0 where there are too few
-    groups to say.
+    groups to say. An assignment is found on one half of the images and judged on the n of the other: `given_accuracy`
+    is that of the given order on these n, `chance` McNemar's probability that the two differ so.
     """
 
     order: str
@@ -60,6 +61,10 @@ class ClassOrder:
     accuracy: float
     n: int
     n_effective: float | None = None
+    names: tuple[str, ...] = ()
+    """The class names in this order; empty for the given one."""
+    given_accuracy: float | None = None
+    chance: float | None = None
 
 
 @dataclass(frozen=True)
