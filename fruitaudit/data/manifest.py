@@ -8,10 +8,11 @@ from __future__ import annotations
 import csv
 import os
 import stat
+import unicodedata
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from fruitaudit.config.schema import SplitSettings
 from fruitaudit.data.labels import folded
@@ -21,6 +22,7 @@ from fruitaudit.errors import DataError
 from fruitaudit.records.data import BadFile
 from fruitaudit.runtime.paths import BadPath, is_file, real, shown, status, why_no_path
 
+_FORMS: tuple[Literal["NFC", "NFD"], ...] = ("NFC", "NFD")
 _KNOWN = ("path", "label", "group_id", "original", "mask")
 
 
@@ -65,7 +67,7 @@ class _ManifestTable:
     def add(self, number: int, row: dict[Any, Any]) -> None:
         # value == value: pandas writes an empty number as NaN
         cells = {str(k): str(v) for k, v in row.items() if k is not None and v is not None and v == v and v != ""}
-        file = self.folder / cells.get("path", "")
+        file = self._file(cells.get("path", ""))
         name = self._name(Path(cells.get("path", "")))
         reason = self._reason(number, row, cells, file)
         if reason:
@@ -115,10 +117,18 @@ class _ManifestTable:
         return (f"one picture with two labels: {shown(repr(label))} in row {first}, which counts, and "
                 f"{shown(repr(cells['label']))} in row {number}; remove the wrong one")  # fmt: skip
 
+    def _file(self, cell: str) -> Path:
+        """As written, or with its accents composed the other way where that is the file there is."""
+        written = self.folder / cell
+        otherwise = {self.folder / unicodedata.normalize(form, cell) for form in _FORMS} - {written}
+        if not otherwise or is_file(written):
+            return written
+        return next(filter(is_file, sorted(otherwise)), written)
+
     def _beside(self, cells: dict[str, str], column: str) -> Path | None:
         if column not in cells:
             return None
-        file = self.folder / cells[column]
+        file = self._file(cells[column])
         if is_file(file):
             return file
         self.absent[column] = self.absent.get(column, 0) + 1

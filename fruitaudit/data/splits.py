@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -142,4 +143,5 @@ def _paired(split: str, folder: Path | None, what: str, listing: FileListing) ->
 
 
 def _stem(name: str) -> str:
-    return str(PurePosixPath(name).with_suffix(""))
+    # A picture may come from a Mac and its mask from elsewhere.
+    return unicodedata.normalize("NFC", str(PurePosixPath(name).with_suffix("")))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import struct
 import tracemalloc
+import unicodedata
 import zipfile
 from pathlib import Path
 
@@ -432,3 +433,16 @@ def test_manifests_of_windows(tmp_path: Path, encoding: str) -> None:
     split = open_split(settings(tmp_path / "list.csv"), NAMES)
     assert [s.label for s in split.samples] == [1]
     assert split.notes == ("labels spelt otherwise were understood: 'pear' as 'Pear'",)
+
+
+@pytest.mark.parametrize(("on_disk", "written"), [("NFD", "NFC"), ("NFC", "NFD")])
+def test_accents_may_be_composed_otherwise_than_on_disk(tmp_path: Path, on_disk: str, written: str) -> None:
+    there, cell = (unicodedata.normalize(form, "Pêche/é.png") for form in (on_disk, written))  # type: ignore[arg-type]
+    picture(tmp_path / "i" / there)
+    mask = picture(tmp_path / "m" / cell)
+    (tmp_path / "list.csv").write_text(f"path,label,original\ni/{cell},{cell.partition('/')[0]},i/{cell}\n")
+    name = unicodedata.normalize(on_disk, "Pêche")  # type: ignore[arg-type]
+    (sample,) = open_split(settings(tmp_path / "list.csv"), (name,)).samples
+    assert (sample.path, sample.original, sample.label) == (tmp_path / "i" / there, tmp_path / "i" / there, 0)
+    (sample,) = open_split(settings(tmp_path / "i", masks=tmp_path / "m"), (name,)).samples
+    assert sample.mask == mask
