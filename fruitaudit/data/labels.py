@@ -92,8 +92,8 @@ class ClassList:
         """A sentence about labels without a class, by their number of images."""
         parts = []
         for label, n in list(unknown.items())[:_NAMED]:
-            near = get_close_matches(folded(label), by_fold := {folded(name): name for name in self.names}, n=1)
-            hint = f", nearest class {shown(repr(by_fold[near[0]]))}" if near else ""
+            near = self._nearest(label)
+            hint = f", nearest class {' or '.join(shown(repr(name)) for name in near)}" if near else ""
             parts.append(f"{shown(repr(label))} ({n} {'image' if n == 1 else 'images'}{hint})")
         more = f" and {len(unknown) - _NAMED} more labels" if len(unknown) > _NAMED else ""
         names = ", ".join(shown(name) for name in self.names[:_LISTED]) + (", ..." if len(self.names) > _LISTED else "")
@@ -102,6 +102,13 @@ class ClassList:
         outputs = f"; outputs are numbered from 0 to {len(self.names) - 1}" if numbers else ""
         return (f"{', '.join(parts)}{more} {verb} none of the model's {len(self.names)} classes ({names}){outputs}; "
                 "write under class_map which class that is, or null to leave its images out")  # fmt: skip
+
+    def _nearest(self, label: str) -> list[str]:
+        """The classes of this name that are told apart by their number, else the one spelt most alike."""
+        if told_apart := [name for name in self.names if re.fullmatch(re.escape(label) + r" \(\d+\)", name)]:
+            return told_apart[:_NAMED]
+        by_fold = {folded(name): name for name in self.names}
+        return [by_fold[near] for near in get_close_matches(folded(label), by_fold, n=1)]
 
     def _count_outputs(self, labels: Sequence[str], classes: Mapping[str, int]) -> bool:
         numbered = any(whole_number(name) is not None for name in self.names)

@@ -55,3 +55,8 @@ def test_whole_numbers_are_names_where_a_class_is_a_number() -> None:
 def test_other_names_lead_to_their_output() -> None:
     classes = ClassList(("tench", "crane (1)"), {"n01440764": 0, "n02012849": 1})
     assert classes.assign(["N02012849", "n01440764", "Tench"]).classes == {"N02012849": 1, "n01440764": 0, "Tench": 0}
+
+
+def test_a_label_of_two_classes_of_one_name_says_how_to_name_them() -> None:
+    sentence = ClassList(("crane (0)", "ash", "crane (2)")).why_unknown({"crane": 3})
+    assert sentence.startswith("'crane' (3 images, nearest class 'crane (0)' or 'crane (2)') is none of the model's 3 ")
