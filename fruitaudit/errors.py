@@ -58,3 +58,10 @@ class NoGradient(CannotExplain):
     def __init__(self, why: str, advice: str) -> None:
         super().__init__(f"{why}; {advice}")
         self.why = why
+
+
+class NoInputGradient(NoGradient):
+    """No gradient arrives at the images, for example because the model turns them into whole numbers."""
+
+    def __init__(self) -> None:
+        super().__init__("no gradient reaches the model's input", "use a perturbation method such as occlusion instead")

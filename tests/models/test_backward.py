@@ -8,6 +8,7 @@ from fruitaudit.errors import CannotExplain
 from fruitaudit.models.keras import backward, blocks
 from fruitaudit.models.keras.backend import keras, tf
 from fruitaudit.models.keras.classifier import Classifier
+from fruitaudit.models.rules import DeepLiftRules, LrpRule, LrpRules, ReluRules
 
 L = keras.layers
 
@@ -149,3 +150,29 @@ def test_a_block_is_linear_in_its_weights_with_one_bias(layer):
     np.testing.assert_allclose(ours, theirs, rtol=1e-4, atol=1e-4)
     dilated = getattr(layer, "dilation_rate", 1) in (2, (2, 2))
     assert results[-1] == [("convolution", ["Pad", *dilated * ["SpaceToBatchND"]]), ("dense", [])]
+
+
+SEED, GREY = np.float32([[1, 0, 0], [0, 1, 0]]), np.full((1, 8, 8, 3), 99, np.float32)
+LRP = LrpRules(LrpRule("epsilon", 0.01), LrpRule("z+"), LrpRule("box"), np.zeros(3, np.float32),
+               np.full(3, 255, np.float32))  # fmt: skip
+PROPAGATIONS = {
+    "saliency": lambda model, x: model.gradient(x, np.array([0, 1])),
+    "guided_backprop": lambda model, x: model.propagate(ReluRules("guided"), x, SEED),
+    "deconvolution": lambda model, x: model.propagate(ReluRules("deconvolution"), x, SEED),
+    "lrp": lambda model, x: model.propagate(LRP, x, SEED),
+    "deep_lift": lambda model, x: model.propagate(DeepLiftRules(GREY, one_colour=True), x, SEED),
+    "deep_shap": lambda model, x: model.propagate(DeepLiftRules(np.concatenate([GREY, GREY / 2])), x, SEED),
+}
+
+
+@pytest.mark.parametrize("method", PROPAGATIONS)
+@pytest.mark.parametrize("kind", ["uint8", "int32", "rounded inside"])
+def test_images_that_become_whole_numbers_have_no_map_of_zeros(method, kind):
+    dtype = "float32" if kind == "rounded inside" else kind
+    images = keras.Input((8, 8, 3), dtype=dtype)
+    x = keras.ops.cast(keras.ops.cast(images, "int32"), "float32") if kind == "rounded inside" else images
+    x = L.Conv2D(4, 3, activation="relu")(L.Rescaling(1 / 255)(x))
+    model = Classifier.from_network(keras.Model(images, L.Dense(3, activation="softmax")(L.GlobalMaxPooling2D()(x))))
+    values = np.random.default_rng(0).integers(0, 255, (2, 8, 8, 3)).astype(np.float32)
+    with pytest.raises(CannotExplain, match=r"no gradient reaches the model's input; use .* occlusion"):
+        PROPAGATIONS[method](model, values)

@@ -40,7 +40,8 @@ if (limit := address_space()) is not None and limit < ADDRESS_SPACE:
     raise MachineError(f"this process may map {limit / 1e9:.1f} GB of memory (ulimit -v), and TensorFlow needs "
                        f"{ADDRESS_SPACE / 1e9:.1f} GB: raise the limit")  # fmt: skip
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-os.environ.setdefault("KERAS_BACKEND", "tensorflow")
+# Those who also train on JAX or PyTorch have another one in the environment of every program.
+os.environ["KERAS_BACKEND"] = "tensorflow"
 # TensorFlow chooses oneDNN on some processors only. Elsewhere a pass takes twice as long, and grouped convolutions that
 # it fuses with their activation raise UnimplementedError.
 os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
@@ -50,6 +51,9 @@ with _quiet_stderr():
     import tensorflow as tf
 
     tf.get_logger().setLevel("ERROR")
+if keras.backend.backend() != "tensorflow":
+    raise MachineError(f"Keras was imported with {keras.backend.backend()} before fruitaudit, which reads models with "
+                       "TensorFlow: set KERAS_BACKEND=tensorflow before the first import of keras")  # fmt: skip
 
 __all__ = ["device", "keras", "tf"]
 

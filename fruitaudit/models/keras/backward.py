@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from fruitaudit.errors import CannotExplain
+from fruitaudit.errors import CannotExplain, NoInputGradient
 from fruitaudit.models.keras import grouped
 from fruitaudit.models.keras.backend import tf
 
@@ -112,7 +112,10 @@ def require_rules(steps: Sequence[TracedOperation], rules: BackwardRules, title:
 
 
 def walk_back(steps: Sequence[TracedOperation], scores: Any, signal: Any, images: Any, rules: BackwardRules) -> Any:
-    """The signal that arrives at `images` when `signal` starts at `scores`; zero where none arrives."""
+    """The signal that arrives at `images` when `signal` starts at `scores`; zero where the rules let none through.
+
+    Raises NoInputGradient where none can arrive, because the images become whole numbers.
+    """
     signals_at: dict[Any, list[Any]] = {scores.ref(): [signal]}
     for step in reversed(steps):
         signals = [_sum_of(signals_at.pop(t.ref(), [])) for t in step.op.outputs]
@@ -122,6 +125,8 @@ def walk_back(steps: Sequence[TracedOperation], scores: Any, signal: Any, images
             if contribution is not None:
                 signals_at.setdefault(tensor.ref(), []).append(contribution)
     input_signal = _sum_of(signals_at.get(images.ref(), []))
+    if input_signal is None and any(s.op.type == "Cast" and not s.op.outputs[0].dtype.is_floating for s in steps):
+        raise NoInputGradient
     return tf.zeros_like(images) if input_signal is None else input_signal
 
 

@@ -11,13 +11,14 @@ from typing import Any, get_args
 
 import numpy as np
 
-from fruitaudit.errors import AuditError, CannotExplain, ModelError, NoGradient
+from fruitaudit.errors import AuditError, CannotExplain, ModelError, NoInputGradient
 from fruitaudit.models.base import Capability
 from fruitaudit.models.copies import TrainedCopy, Training
 from fruitaudit.models.counter import PassCounter
 from fruitaudit.models.keras import backend, heads, inside, propagation, taps
 from fruitaudit.models.keras.architecture import summarise
 from fruitaudit.models.keras.backend import tf
+from fruitaudit.models.keras.damage import refuse_damaged
 from fruitaudit.models.keras.graph_outputs import GraphOutputs
 from fruitaudit.models.keras.layers import layer_records
 from fruitaudit.models.keras.layers import weights as weights_of
@@ -82,6 +83,7 @@ class Classifier:
         self.loaded = loaded
         self.batch_size = batch_size
         self.input_shape = input_shape_of(network, size)
+        refuse_damaged(network)
         keep_grouped_convolutions_apart(network)
         self.passes = PassCounter()
         self.trace, self.head, self.memory_needs = self._trace_once(memory)
@@ -262,7 +264,7 @@ class Classifier:
             scores = self.head.read(self.network(images, training=False))[explains == "logit"]
             [gradient] = tf.gradients(_target_score(scores, targets), images)
             if gradient is None:
-                raise NoGradient(inside.NO_INPUT_GRADIENT, "use a perturbation method such as occlusion instead")
+                raise NoInputGradient
             return (gradient,)
 
         return self._compile(run, n_targets)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from fruitaudit.errors import NoGradient
+from fruitaudit.errors import NoGradient, NoInputGradient
 from fruitaudit.models.keras import taps
 from fruitaudit.models.keras.backend import keras, tf
 from fruitaudit.models.keras.graphs import compiled, image_spec
@@ -23,7 +23,6 @@ if TYPE_CHECKING:
 _ONE_OPERATION = {"Relu", "Relu6", "Elu", "Selu", "Sigmoid", "Tanh", "Softplus", "Softsign"}
 """Activation functions whose input is there in the graph, and need not be computed once more."""
 _NEVER_NEGATIVE = {"Relu", "Relu6", "Sigmoid", "Softplus"}
-NO_INPUT_GRADIENT = "no gradient reaches the model's input"
 
 
 def forward(model: Classifier, values: FloatArray, layers: tuple[str | None, ...]) -> Forward:
@@ -154,7 +153,7 @@ def _run_forward(model: Classifier, key: Any, run: Any, values: FloatArray) -> l
 def _input_gradient(scores: Any, images: Any) -> Any:
     [gradient] = tf.gradients(scores, images)
     if gradient is None:
-        raise NoGradient(NO_INPUT_GRADIENT, "use a perturbation method such as occlusion instead")
+        raise NoInputGradient
     return gradient
 
 
