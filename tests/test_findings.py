@@ -71,6 +71,39 @@ def test_a_model_at_chance_is_not_shown_to_beat_guessing() -> None:
     assert "no-better-than-guessing" not in slugs(split("store", "field", MOSTLY_PEAR))
 
 
+def test_one_answer_for_every_picture_is_critical() -> None:
+    constant = np.full((4, 25), 3)
+    found = slugs(split("test", "test", constant), split("store", "field", constant))
+    finding = found["constant-answer"]
+    assert finding.severity == "critical"
+    assert finding.sentence == (
+        "The model gives every picture of test and store the same answer, with the same probabilities: it does not "
+        "tell the classes apart."
+    )
+    assert finding.evidence[0] == (
+        "test: Pear is the answer to all 100 images, 25 show it; no class's probability differs by more than 0 "
+        "among them"
+    )
+    assert "collapse" not in found
+    assert "constant-answer" not in slugs(split("store", "field", MOSTLY_PEAR))
+
+
+def test_one_answer_with_probabilities_that_vary_needs_ten_images_of_two_classes() -> None:
+    def answers(n: int, labels: list[int], digests: tuple[str, ...] | None = None) -> dict[str, Finding]:
+        rows = np.float32([[0.9 - i / 100, 0.1 + i / 100] if digests is None else [0.9, 0.1] for i in range(n)])
+        ids = tuple(map(str, range(n)))
+        given = Predictions("s", "field", ("a", "b"), ids, np.array(labels), rows, np.log(rows), None, digests)
+        return slugs(evaluate(given, Streams(9)))
+
+    assert answers(10, [0] * 5 + [1] * 5)["constant-answer"].sentence == (
+        "The model gives every picture of s the same answer: it does not tell the classes apart."
+    )
+    assert "constant-answer" not in answers(9, [0] * 5 + [1] * 4)
+    assert "constant-answer" not in answers(12, [0] * 12)
+    assert "constant-answer" in answers(2, [0, 1], ("x", "y"))
+    assert "constant-answer" not in answers(2, [0, 1], ("x", "x"))
+
+
 def test_never_recognised_lists_the_classes() -> None:
     constant = np.full((4, 25), 3)
     assert slugs(split("store", "field", constant))["never-recognised"].sentence == (

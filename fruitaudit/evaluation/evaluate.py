@@ -46,6 +46,7 @@ def evaluate(predictions: Predictions, streams: Streams, *, top_k: Sequence[int]
         reliability=reliability(facts.confidence, facts.correct, facts.groups),
         coverage=accuracy_coverage(facts.confidence, facts.correct),
         surest=accuracy_when_answering(predictions, SUREST),
+        probability_range=_probability_range(predictions),
         notes=_notes(facts, predictions.class_names),
     )
 
@@ -94,6 +95,13 @@ def _true_class_ranks(predictions: Predictions) -> IntArray:
     true = np.take_along_axis(p, labels, axis=1)
     ranks: IntArray = ((p > true) | ((p == true) & (np.arange(p.shape[1]) < labels))).sum(axis=1)
     return ranks
+
+
+def _probability_range(predictions: Predictions) -> float | None:
+    digests = predictions.pixel_digests
+    if len(predictions.labels) < 2 or (digests is not None and len(set(digests)) == 1):
+        return None
+    return float(np.ptp(predictions.probabilities, axis=0).max())
 
 
 def _curves(facts: Facts, names: Sequence[str]) -> tuple[tuple[Curve, ...], tuple[Curve, ...]]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from fruitaudit.findings.causes import of_causes, of_trust
+from fruitaudit.findings.constant import of_constant_answers
 from fruitaudit.findings.data import of_data
 from fruitaudit.findings.maps import of_maps
 from fruitaudit.findings.performance import of_performance
@@ -36,6 +37,7 @@ def find(
 ) -> tuple[Finding, ...]:
     """All findings, worst first; of two as bad the one with the larger effect."""
     findings = [
+        *of_constant_answers(evaluations),
         *of_performance(evaluations, class_orders),
         *of_causes(diagnosis),
         *of_data(splits, preprocessing),

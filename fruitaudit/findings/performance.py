@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterator, Sequence
 
 from fruitaudit.evaluation.class_order import far_better
+from fruitaudit.findings.constant import only_answer
 from fruitaudit.findings.words import width_of
 from fruitaudit.records.evaluation import SplitEvaluation
 from fruitaudit.records.judgement import Finding
@@ -92,7 +93,7 @@ def _gap(home: SplitEvaluation | None, field: SplitEvaluation) -> Iterator[Findi
 
 
 def _collapse(evaluation: SplitEvaluation) -> Iterator[Finding]:
-    if not evaluation.classes or not evaluation.n:
+    if not evaluation.classes or not evaluation.n or only_answer(evaluation):
         return
     top = max(evaluation.classes, key=lambda row: row.predicted - row.support)
     answer_share, true_share = top.predicted / evaluation.n, top.support / evaluation.n

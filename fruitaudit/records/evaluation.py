@@ -123,4 +123,7 @@ class SplitEvaluation:
     """Accuracy (y) of the x share of images with the highest confidence: what abstaining on the rest would buy."""
     surest: Quantity = _UNASKED
     """Accuracy of the surest images, three in ten."""
+    probability_range: float | None = None
+    """By how much the probability of a class differs among the images, of the class that differs most; None where all
+    images are the same."""
     notes: tuple[str, ...] = ()
