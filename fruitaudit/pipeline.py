@@ -104,10 +104,11 @@ class _Stages:
         with self.steps.step("look for causes") as step:
             diagnosis = diagnosis_of(config, opened, predicted, streams, self._cache, step, self.out, rows)
         verdicts, verdict = judge(config.gates, evaluations, splits, config.max_bad_share, trust)
+        model = opened.classifier.summary(opened.class_names, opened.class_names_from)
         results = Results(
             title=config.title,
             seed=config.seed,
-            model=opened.classifier.summary(opened.class_names, opened.class_names_from),
+            model=model,
             preprocessing=opened.preprocessing,
             splits=splits,
             evaluations=evaluations,
@@ -116,7 +117,7 @@ class _Stages:
             explanations=rows,
             pictures=pictures,
             contact_sheet=sheet,
-            findings=find(evaluations, splits, orders, opened.preprocessing, rows, diagnosis, trust),
+            findings=find(evaluations, splits, orders, opened.preprocessing, rows, diagnosis, trust, model.variation),
             gates=verdicts,
             verdict=verdict,
             config_sha256=config_hash(config),

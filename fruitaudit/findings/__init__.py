@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from fruitaudit.findings.answers import of_constant_answers, of_variation
 from fruitaudit.findings.causes import of_causes, of_trust
-from fruitaudit.findings.constant import of_constant_answers
 from fruitaudit.findings.data import of_data
 from fruitaudit.findings.maps import of_maps
 from fruitaudit.findings.performance import of_performance
@@ -18,6 +18,7 @@ from fruitaudit.records.diagnosis import Diagnosis
 from fruitaudit.records.evaluation import SplitEvaluation
 from fruitaudit.records.explanations import ExplanationNotRun, ExplanationRow
 from fruitaudit.records.judgement import Finding
+from fruitaudit.records.model import Variation
 from fruitaudit.records.results import ClassOrder
 from fruitaudit.records.states import NotRun
 from fruitaudit.records.trust import TrustReport
@@ -34,9 +35,11 @@ def find(
     explanations: Sequence[ExplanationRow | ExplanationNotRun],
     diagnosis: Diagnosis | NotRun = _UNASKED,
     trust: TrustReport | NotRun = _UNASKED,
+    variation: Variation | None = None,
 ) -> tuple[Finding, ...]:
     """All findings, worst first; of two as bad the one with the larger effect."""
     findings = [
+        *of_variation(variation),
         *of_constant_answers(evaluations),
         *of_performance(evaluations, class_orders),
         *of_causes(diagnosis),

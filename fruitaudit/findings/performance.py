@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterator, Sequence
 
 from fruitaudit.evaluation.class_order import far_better
-from fruitaudit.findings.constant import only_answer
+from fruitaudit.findings.answers import only_answer
 from fruitaudit.findings.words import width_of
 from fruitaudit.records.evaluation import SplitEvaluation
 from fruitaudit.records.judgement import Finding

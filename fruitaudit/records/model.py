@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 
 @dataclass(frozen=True)
@@ -21,6 +22,28 @@ class LayerRow:
     """What distinguishes the layer, e.g. "2x2, 16 filters, relu"."""
     brief: str = ""
     """The same without filters and units, which are the last axis of the shape: "2x2, relu"."""
+
+
+@dataclass(frozen=True)
+class Variation:
+    """How far the answers of one model to the same images lie apart, over several draws of random images.
+
+    `where`: "always", or "called": `model(x)` draws anew each time, while `model.predict(x)` does not.
+    """
+
+    where: Literal["always", "called"]
+    draws: int
+    deviation: float
+    """Largest standard deviation of the probability of a class over the draws of an image."""
+    changed: int
+    """Images whose most probable class was not the same in all draws, of `n`."""
+    n: int
+
+    @property
+    def text(self) -> str:
+        """What was measured."""
+        return (f"asked {self.draws} times about {self.n} random images, the answer changed for {self.changed}, and "
+                f"the probability of a class had a standard deviation of up to {self.deviation:.2g}")  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -43,3 +66,5 @@ class ModelSummary:
     cam_layer: str | None
     """The last layer with a spatial activation; None where there is none."""
     notes: tuple[str, ...] = ()
+    variation: Variation | None = None
+    """Where the model answers differently when it is asked twice."""

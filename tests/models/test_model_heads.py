@@ -89,7 +89,7 @@ def test_a_damaged_model_is_refused() -> None:
 
     network = zoo.KINDS["sequential"]()
     network.get_layer("scores").bias.assign([np.nan] * 5)
-    with pytest.raises(ModelError, match="returns NaN or infinity"):
+    with pytest.raises(ModelError, match="layer 'scores' is damaged: 5 of 5 numbers of its bias are NaN or infinite"):
         Classifier.from_network(network)
 
 

@@ -28,6 +28,7 @@ def summarise(classifier: Classifier, *, class_names: tuple[str, ...], class_nam
         layers=layer_rows(classifier),
         cam_layer=classifier.cam_layer,
         notes=loaded.notes if loaded else (),
+        variation=classifier.variation,
     )
 
 

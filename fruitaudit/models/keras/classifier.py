@@ -15,7 +15,7 @@ from fruitaudit.errors import AuditError, CannotExplain, ModelError, NoInputGrad
 from fruitaudit.models.base import Capability
 from fruitaudit.models.copies import TrainedCopy, Training
 from fruitaudit.models.counter import PassCounter
-from fruitaudit.models.keras import backend, heads, inside, propagation, taps
+from fruitaudit.models.keras import backend, draws, heads, inside, propagation, taps
 from fruitaudit.models.keras.architecture import summarise
 from fruitaudit.models.keras.backend import tf
 from fruitaudit.models.keras.damage import refuse_damaged
@@ -87,6 +87,7 @@ class Classifier:
         keep_grouped_convolutions_apart(network)
         self.passes = PassCounter()
         self.trace, self.head, self.memory_needs = self._trace_once(memory)
+        self.variation = draws.variation_of(self)
         # One compiled function per layer, traced on first use; the caches go with this object.
         self._gradient_function = cache(self._make_gradient_function)
         self._feature_function = cache(self._make_feature_function)
@@ -133,9 +134,12 @@ class Classifier:
         return self.scores(values)[1]
 
     def scores(self, values: FloatArray) -> tuple[FloatArray, FloatArray]:
-        """(probabilities, logits) of one pass, (N, K) each."""
+        """(probabilities, logits) of one pass, (N, K) each; of a model that draws, the mean of several draws."""
         images = self.checked(values)
-        probabilities, logits = self.batched(self._scores, images)
+        if self.variation is not None and self.variation.where == "always":
+            self.passes.forward += draws.DRAWS * len(images)
+            return draws.mean_scores(self.batched(self.scores_in_graph, images)[0] for _ in range(draws.DRAWS))
+        probabilities, logits = self.batched(self.scores_in_graph, images)
         self.passes.forward += len(images)
         return probabilities, logits
 
@@ -256,8 +260,9 @@ class Classifier:
         return GraphOutputs(probabilities, logits, trace)
 
     @cached_property
-    def _scores(self) -> Callable[..., Any]:
-        return self._compile(lambda images: self.head.read(self.network(images, training=False)))
+    def scores_in_graph(self) -> Callable[..., Any]:
+        """Compiled: images -> (probabilities, logits) of one draw. Nothing is counted."""
+        return self.compiled(lambda images: self.head.read(self.network(images, training=False)))
 
     def _make_gradient_function(self, explains: Explains, n_targets: int) -> Callable[..., Any]:
         def run(images: Any, *targets: Any) -> Any:
@@ -267,7 +272,7 @@ class Classifier:
                 raise NoInputGradient
             return (gradient,)
 
-        return self._compile(run, n_targets)
+        return self.compiled(run, n_targets)
 
     def _trace_once(self, memory: int | None) -> tuple[taps.Trace, heads.Head, MemoryNeeds]:
         """Trace the network once: its layers, where its logits are, and its memory, which must fit before any pass."""
@@ -280,7 +285,7 @@ class Classifier:
             return output, inner
 
         traces: list[tuple[taps.Trace, heads.OutputOperation, int]] = []
-        compiled = self._compile(run)
+        compiled = self.compiled(run)
         with _as_sentence():
             compiled.get_concrete_function()
         trace, operation, size_of_image = traces[-1]
@@ -296,9 +301,9 @@ class Classifier:
             tensors = (taps.last_dense_input(outputs.trace) if path is None else outputs.layer(path) for path in layers)
             return tuple(tf.reshape(tf.cast(t, tf.float32), (tf.shape(images)[0], -1)) for t in tensors)
 
-        return self._compile(run)
+        return self.compiled(run)
 
-    def _compile(self, function: Callable[..., Any], n_targets: int = 0) -> Any:
+    def compiled(self, function: Callable[..., Any], n_targets: int = 0) -> Any:
         """`function` of images and of `n_targets` classes per image."""
         signature = [tf.TensorSpec((None, *self.input_shape), tf.float32)]
         signature += n_targets * [tf.TensorSpec((None,), tf.int64)]

@@ -22,7 +22,7 @@ from fruitaudit.models.keras.backend import keras, tf
 from fruitaudit.records.data import FloatArray
 from fruitaudit.runtime.streams import Streams
 
-_TINY = 1e-37
+TINY = 1e-37
 """Smallest probability whose logarithm is taken; float32 knows no normal number below 1.2e-38."""
 _PROBE_BYTES = 2 * 10**9
 """Memory of all images of the probe at once; beyond that they go one by one."""
@@ -162,9 +162,9 @@ def _logits(rule: LogitRule, output: Any, inner: Any) -> Any:
     """(N, K) float32, in a trace or outside of one."""
     z = tf.cast(inner if rule in ("softmax", "sigmoid") else output, tf.float32)
     if rule == "log_p":
-        return tf.math.log(tf.maximum(z, _TINY))
+        return tf.math.log(tf.maximum(z, TINY))
     if rule == "log_odds":
-        z = tf.math.log(tf.maximum(z, _TINY)) - tf.math.log(tf.maximum(1 - z, _TINY))
+        z = tf.math.log(tf.maximum(z, TINY)) - tf.math.log(tf.maximum(1 - z, TINY))
     return tf.concat([-z / 2, z / 2], axis=1) if rule in ("sigmoid", "unit", "log_odds") else z
 
 

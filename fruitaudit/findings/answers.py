@@ -1,4 +1,4 @@
-"""What is said of a model that does not look: one answer for every picture."""
+"""What is said of a model that gives one answer for every picture, or several for one picture."""
 
 from __future__ import annotations
 
@@ -7,11 +7,14 @@ from collections.abc import Iterator, Sequence
 from fruitaudit.findings.words import listed
 from fruitaudit.records.evaluation import ClassRow, SplitEvaluation
 from fruitaudit.records.judgement import Finding
+from fruitaudit.records.model import Variation
 
 FEWEST = 10
 """Images of several classes from which one answer for all of them is no accident."""
 STILL = 1e-5
 """Range of probabilities up to which they do not vary: float32 rounds by less than that."""
+UNSTEADY = 0.05
+"""Standard deviation of a probability from which a model that draws is not to be used as it is."""
 
 
 def only_answer(evaluation: SplitEvaluation) -> ClassRow | None:
@@ -39,6 +42,26 @@ def of_constant_answers(evaluations: Sequence[SplitEvaluation]) -> Iterator[Find
         effect=1.0,
         split=answers[0][0].split if len(answers) == 1 else "",
     )
+
+
+def of_variation(variation: Variation | None) -> Iterator[Finding]:
+    """A model that answers differently when it is asked twice."""
+    if variation is None:
+        return
+    always = variation.where == "always"
+    yield Finding(
+        slug="answers-vary",
+        severity="critical" if variation.changed or variation.deviation > UNSTEADY else "warning",
+        sentence="Asked twice about the same picture, the model gives different answers"
+        + (f": all figures are those of the mean of {variation.draws} draws." if always
+           else " where it is called as model(x): all figures are those of model.predict(x), which draws nothing."),
+        evidence=(variation.text,),
+        remedy="Use the model on the mean of as many draws, or switch off the layers that draw, such as dropout, "
+        "before the model is exported." if always
+        else "Call model.predict(x) or model(x, training=False) where the model is used, or build it without "
+        "training=True; if the draws are meant, average many of them.",
+        effect=min(1.0, variation.deviation),
+    )  # fmt: skip
 
 
 def _still(evaluation: SplitEvaluation) -> bool:
