@@ -118,6 +118,32 @@ def test_layers_that_bring_programs_are_code(saved: Path, tmp_path: Path, kind: 
     assert "--allow-code" in refusal(path)
 
 
+@pytest.mark.parametrize("allow_code", [False, True])
+@pytest.mark.parametrize("name", ["relu", "gelu", "Custom>gelu", "mine"])
+def test_a_function_of_the_makers_own_is_not_taken_for_one_of_keras(
+    saved: Path, tmp_path: Path, name: str, allow_code: bool
+) -> None:
+    def plant(config: dict[str, Any]) -> None:
+        function = {"module": "builtins", "class_name": "function", "config": name, "registered_name": "function"}
+        config["config"]["layers"][1]["config"]["activation"] = function
+
+    sentence = refusal(rewritten(saved / "model.keras", tmp_path / "own.keras", plant), allow_code=allow_code)
+    assert f"the function '{name}' is code of the model's maker, which the file only names" in sentence
+    assert "SavedModel" in sentence
+
+
+def test_a_class_of_the_makers_own_named_like_one_of_keras_is_refused(tmp_path: Path) -> None:
+    import keras
+
+    class ReLU(keras.layers.Layer):  # type: ignore[misc]
+        def call(self, x: Any) -> Any:
+            return 2 * x
+
+    layers = [keras.Input((4, 4, 3)), ReLU(), keras.layers.Flatten(), keras.layers.Dense(2)]
+    keras.Sequential(layers).save(tmp_path / "own.keras")
+    assert "is of the class ReLU" in refusal(tmp_path / "own.keras")
+
+
 @pytest.mark.parametrize(
     ("module", "name"),
     [("os", "system"), ("keras.utils", "get_file"), ("keras.src.saving.saving_lib", "load_model"), ("kerasevil", "X")],

@@ -99,6 +99,11 @@ def _check_config(path: Path, config: Any, *, allow_code: bool) -> tuple[str, ..
     for item in _objects(path, {key: value for key, value in config.items() if key != "compile_config"}):
         kind, name = shortened(item["class_name"])[1:-1], _name_of(item)
         code = _CODE.get(str(item["class_name"]).rsplit(">", 1)[-1])
+        if item["class_name"] == "function":
+            # Keras would put one of its own functions in its place, whatever the maker's does.
+            raise ModelError(f"{path}: the function {shortened(item.get('config'))} is code of the model's maker, "
+                             "which the file only names; export the model as a SavedModel where that function is "
+                             "known, and pass --allow-code")  # fmt: skip
         if code is not None:
             messages.append(f"{name} ({kind}) {code}")
         elif not _of_keras(item):
@@ -136,8 +141,8 @@ def _of_keras(item: dict[str, Any]) -> bool:
     if module is None:
         return "module" not in item and ">" not in str(item["class_name"])
     if module == "builtins":
-        # Data types ("__tuple__", "__numpy__", ...) and the names of Keras' own functions; others are not found.
-        return str(item["class_name"]).startswith("__") or item["class_name"] in ("function", "slice")
+        # Data types ("__tuple__", "__numpy__", ...).
+        return str(item["class_name"]).startswith("__") or item["class_name"] == "slice"
     package, *parts = str(module).split(".")
     if parts[:1] == ["src"]:
         parts = parts[1:]
