@@ -83,7 +83,9 @@ def evaluate(
     data: DataOption = None,
     classes: ClassesOption = None,
     out: OutOption = None,
-    methods: Annotated[str | None, typer.Option("--methods", metavar="A,B", help="Attribution methods.")] = None,
+    methods: Annotated[
+        str | None, typer.Option("--methods", metavar="A,B", help='Attribution methods; "" for none.')
+    ] = None,
     set_: SetOption = None,
     allow_code: AllowCodeOption = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the plan with its cost, and stop.")] = False,

@@ -14,6 +14,7 @@ from fruitaudit.audit.groups import check_groups, choose_groups
 from fruitaudit.audit.opening import Opened, open_inputs
 from fruitaudit.audit.pictures import Album
 from fruitaudit.audit.prediction import PredictedSplit, predict
+from fruitaudit.audit.resolved import resolved
 from fruitaudit.audit.steps import Progress, Steps
 from fruitaudit.config.load import config_hash, dump_config
 from fruitaudit.config.schema import Config
@@ -21,6 +22,7 @@ from fruitaudit.diagnosis.audit import diagnosis_of
 from fruitaudit.diagnosis.claims import check_claims
 from fruitaudit.evaluation.class_order import judge_class_orders
 from fruitaudit.evaluation.evaluate import evaluate
+from fruitaudit.evaluation.lab import lab_split
 from fruitaudit.findings import find
 from fruitaudit.gates import asked_top_k, check_gates, judge
 from fruitaudit.providers.registry import build
@@ -90,6 +92,7 @@ class _Stages:
             top_k = asked_top_k(config.gates)
             evaluations = tuple(evaluate(p, streams, top_k=top_k) for p in predictions.values())
             orders = tuple(o for p in predictions.values() if p.role != "field" for o in judge_class_orders(p))
+        lab = lab_split(((p.split, p.role, len(p.labels)) for p in predictions.values()), config.lab)
         groups = choose_groups(config, predictions, streams)
         with self.steps.step("draw pictures"):
             album = Album(self.out, opened.preprocessor, opened.samples)
@@ -117,7 +120,9 @@ class _Stages:
             explanations=rows,
             pictures=pictures,
             contact_sheet=sheet,
-            findings=find(evaluations, splits, orders, opened.preprocessing, rows, diagnosis, trust, model.variation),
+            findings=find(
+                evaluations, splits, orders, opened.preprocessing, rows, diagnosis, trust, model.variation, lab
+            ),
             gates=verdicts,
             verdict=verdict,
             config_sha256=config_hash(config),
@@ -125,10 +130,11 @@ class _Stages:
             trust=trust,
             diagnosis=diagnosis,
             table_rows=config.table_rows,
+            lab=lab or "",
         )
         with self.steps.step("write the results"):
             write_predictions(self.out / "predictions.parquet", list(predictions.values()))
-            write_text(self.out / "config.yaml", dump_config(config, config.out))
+            write_text(self.out / "config.yaml", dump_config(resolved(config, opened, lab), config.out))
             save_results(self.out, results)
         return results
 

@@ -52,6 +52,12 @@ def test_a_gap_is_critical_comes_first_and_carries_its_interval() -> None:
     assert any("difference 60.0 points, 95 % interval" in line for line in findings[0].evidence)
 
 
+def test_the_field_is_compared_with_the_lab_that_was_asked_for() -> None:
+    splits = (split("val", "test", MOSTLY_PEAR), split("test", "test", RIGHT), split("store", "field", MOSTLY_PEAR))
+    assert "on test 100.0 %" in slugs(*splits)["field-gap"].sentence
+    assert "field-gap" not in slugs(*splits, lab="val")
+
+
 def test_a_model_that_works_everywhere_has_no_finding() -> None:
     assert slugs(split("test", "test", RIGHT), split("store", "field", RIGHT)) == {}
 

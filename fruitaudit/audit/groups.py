@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from fruitaudit.config.schema import Config, GroupSettings
 from fruitaudit.errors import ConfigError
+from fruitaudit.evaluation.lab import lab_split
 from fruitaudit.records.data import BoolArray, IntArray
 from fruitaudit.records.evaluation import Predictions
 from fruitaudit.records.explanations import Group, GroupKind
@@ -23,7 +24,7 @@ ANY = -1
 def choose_groups(config: Config, predictions: Mapping[str, Predictions], streams: Streams) -> tuple[Group, ...]:
     """The groups of the config, or of the `auto` rule, with their images drawn."""
     if config.groups == "auto":
-        return _auto_groups(list(predictions.values()), config.max_images, streams)
+        return _auto_groups(list(predictions.values()), config.max_images, streams, config.lab)
     groups: dict[str, Group] = {}
     for settings in config.groups:
         group = _configured_group(settings, predictions[settings.split], streams)
@@ -81,13 +82,15 @@ def _per_class(predictions: Predictions, n: int, streams: Streams) -> BoolArray:
     return selected
 
 
-def _auto_groups(splits: Sequence[Predictions], max_images: int, streams: Streams) -> tuple[Group, ...]:
+def _auto_groups(
+    splits: Sequence[Predictions], max_images: int, streams: Streams, lab: str | None
+) -> tuple[Group, ...]:
     """Worst classes and largest confusions of the split that matters most, each beside its true positives."""
     explained = worst_split(splits)
     if explained is None:
         return ()
-    others = [p for role in ("test", "reference") for p in splits if p.role == role and len(p.labels)]
-    fallback = next((p for p in others if p is not explained), None)
+    lab = lab_split(((p.split, p.role, len(p.labels)) for p in splits if p is not explained), lab)
+    fallback = next((p for p in splits if p.split == lab), None)
     groups: list[Group] = []
     for name, kind, true, predicted_class, rule in _suspects(explained):
         # The class whose images the error group shows, and its control beside them.

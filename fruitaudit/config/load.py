@@ -240,6 +240,12 @@ def _refuse_code(config: Config, document: Document) -> None:
 
 def _refuse_inferred(config: Config, document: Document) -> None:
     open_keys = [key for key in _MUST_BE_WRITTEN if getattr(config.model.preprocessing, key) is None]
+    if guessed := config.model.preprocessing.guessed:
+        label = document.origin(("model", "preprocessing", "guessed")).label
+        raise ConfigError(
+            f"{label}: 'model.preprocessing.guessed' says that nobody confirmed {_and(guessed)}, which is refused in "
+            "CI (the environment variable CI is set): check them, and remove the key"
+        )
     if open_keys:
         label = document.origin(("model", "preprocessing")).label
         raise ConfigError(

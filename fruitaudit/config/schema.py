@@ -80,6 +80,9 @@ class PreprocessingSettings(Settings):
     scale: Annotated[str, AfterValidator(known_scale)] | Normalization | None = Field(
         None, description="0-1, 0-255, -1-1, {mean: [...], std: [...]}, or a keras.applications module such as resnet50"
     )
+    guessed: tuple[Literal["resize", "interpolation", "scale"], ...] = Field(
+        (), description="keys above that fruitaudit inferred and nobody confirmed; remove those that are right"
+    )
 
 
 class ModelSettings(Settings):
@@ -236,6 +239,11 @@ class Config(Settings):
     class_map: dict[str, str | None] = Field(
         {}, description="the model's class of labels that are named otherwise; null leaves their images out"
     )
+    lab: str | None = Field(
+        None,
+        description="the split that the field is compared with; left out: the test split named test, else the largest "
+        "test split, else the largest reference split",
+    )
     groups: tuple[GroupSettings, ...] | Literal["auto"] = Field(
         "auto", description="which images are explained: auto, or a list of groups"
     )
@@ -290,6 +298,10 @@ class Config(Settings):
         for i, name in enumerate(names):
             if name in names[:i]:
                 raise Misfit(f"two splits are named {name}; give each its own name", "splits", i, "name")
+        if self.lab is not None and self.lab not in names:
+            raise Misfit(f"there is no split {self.lab!r}; {nearest(self.lab, names)}", "lab")
+        if any(split.name == self.lab and split.role == "field" for split in self.splits):
+            raise Misfit(f"split {self.lab} has the role field; name a test or reference split", "lab")
         for i, group in enumerate(groups):
             if group.split not in names:
                 message = f"there is no split {group.split!r}; splits are {', '.join(names)}"

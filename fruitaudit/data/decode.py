@@ -19,6 +19,7 @@ from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 from fruitaudit.data import npz
 from fruitaudit.data.arrays import MAGIC, DamagedArray, read_npy
 from fruitaudit.records.data import ByteArray, Sample
+from fruitaudit.runtime.lfs import INSTEAD, is_pointer
 from fruitaudit.runtime.paths import shown
 
 FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "TIFF")
@@ -56,6 +57,14 @@ for _library in (*Path(PIL.__file__).parent.parent.glob("pillow.libs/libtiff*"),
             getattr(ctypes.CDLL(str(_library)), _handler)(None)
 
 
+_OTHERS = (
+    (b"GIF8", "a GIF", "save its first frame as PNG"),
+    *((b"ftyp" + kind, "HEIC", "save it as JPEG or PNG") for kind in (b"hei", b"hev", b"mif1")),
+    (b"ftypavi", "AVIF", "save it as JPEG or PNG"),
+)
+"""How files of other kinds begin, what they are called, and what to do with them."""
+
+
 class BadImage(Exception):
     """The file is no usable image; `str` is the reason."""
 
@@ -88,10 +97,12 @@ def decode(data: bytes, max_pixels: int = MAX_PIXELS) -> Decoded:
         raise BadImage("the file is empty")
     if data.startswith(MAGIC):
         return _decode_row(data)
+    if is_pointer(data):
+        raise BadImage(INSTEAD)
     try:
         image = Image.open(BytesIO(data), formats=FORMATS)
     except Exception as error:
-        raise BadImage(_no_image(error)) from None
+        raise BadImage(_no_image(error, data)) from None
     with image:
         width, height = image.size
         if width * height > max_pixels:
@@ -150,9 +161,10 @@ def _to_rgb(image: Image.Image, raw_mode: str, notes: list[str]) -> Image.Image:
     return image.convert("RGB")
 
 
-def _no_image(error: Exception) -> str:
+def _no_image(error: Exception, data: bytes) -> str:
     if isinstance(error, UnidentifiedImageError):
-        return "not a readable JPEG, PNG, WebP, BMP or TIFF image"
+        other = next((f" but {name}; {remedy}" for start, name, remedy in _OTHERS if start in data[:16]), "")
+        return f"not a readable JPEG, PNG, WebP, BMP or TIFF image{other}"
     return _undecoded(error)
 
 

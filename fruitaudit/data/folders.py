@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from fruitaudit.config.schema import SplitSettings
-from fruitaudit.data.listing import SUFFIXES, Entry, FileListing, readable
+from fruitaudit.data.listing import SUFFIXES, UNREAD, Entry, FileListing, readable
 from fruitaudit.errors import DataError
 from fruitaudit.records.data import BadFile
 from fruitaudit.runtime.paths import is_file, real
@@ -30,10 +30,16 @@ def list_folders(settings: SplitSettings) -> FileListing:
         if len(relative.parts) > 1 and is_image:
             entries.append(Entry(name, readable(relative.parts[0]), path))
         elif len(relative.parts) > 1:
-            bad.append(BadFile(name, f"not an image file: its name ends in {path.suffix or 'nothing'}"))
+            bad.append(BadFile(name, _why_no_image(path.suffix)))
         elif is_image:
             bad.append(BadFile(name, "lies in no class folder"))
     return FileListing("class folders", labels, tuple(entries), tuple(bad))
+
+
+def _why_no_image(suffix: str) -> str:
+    if suffix.lower() in UNREAD:
+        return f"{suffix} images are not read; save it as PNG"
+    return f"not an image file: its name ends in {suffix or 'nothing'}"
 
 
 def images_below(root: Path, split: str) -> Iterator[Path]:

@@ -53,7 +53,8 @@ def infer_preprocessing(
     prepared = Preprocessor(height, width, channels, settings.resize or "center_crop", settings.interpolation or "area",
                             settings.scale or "0-1", max_pixels)  # fmt: skip
     inferred = tuple(key for key in ("resize", "interpolation", "scale") if getattr(settings, key) is None)
-    evidence: list[str] = []
+    guessed = tuple(key for key in settings.guessed if key not in inferred)
+    evidence = [f"{key}: inferred by an earlier run, and confirmed by nobody." for key in guessed]
     if inferred:
         images = _draw_images(split, prepared, streams)
         evidence += [_fit_evidence(key, prepared, images, split) for key in inferred if key != "scale"]
@@ -63,7 +64,14 @@ def infer_preprocessing(
         prepared = replace(prepared, scale=chosen.scale)
         evidence.append(_scale_evidence(trials, chosen, split, images))
     return prepared, PreprocessingSummary(
-        height, width, channels, prepared.resize, prepared.interpolation, prepared.scale_text, inferred, tuple(evidence)
+        height,
+        width,
+        channels,
+        prepared.resize,
+        prepared.interpolation,
+        prepared.scale_text,
+        (*inferred, *guessed),
+        tuple(evidence),
     )
 
 

@@ -10,6 +10,8 @@ from pathlib import Path
 from fruitaudit.records.data import BadFile
 
 SUFFIXES = frozenset((".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".apng", ".webp", ".bmp", ".dib", ".tif", ".tiff"))
+UNREAD = frozenset((".gif", ".heic", ".heif", ".avif", ".svg", ".jp2", ".jxl", ".raw", ".dng", ".cr2", ".nef"))
+"""Suffixes of pictures that are not read."""
 
 
 @dataclass(frozen=True)

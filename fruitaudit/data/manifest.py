@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import csv
 import os
+import re
 import stat
 import unicodedata
 from collections.abc import Iterator
@@ -108,7 +109,7 @@ class _ManifestTable:
             if not stat.S_ISREG(status(file).st_mode):
                 return "not a regular file"
         except BadPath as error:
-            return "missing: there is no such file" if error.absent else str(error)
+            return _why_missing(cells["path"]) if error.absent else str(error)
         if real(file) not in self._rows:
             return None
         first, label = self._rows[real(file)]
@@ -133,6 +134,16 @@ class _ManifestTable:
             return file
         self.absent[column] = self.absent.get(column, 0) + 1
         return None
+
+
+def _why_missing(path: str) -> str:
+    if re.match(r"[A-Za-z]:[/\\\\]", path):
+        return (
+            "missing: its path is that of a Windows machine; write it as seen from the manifest, with / between folders"
+        )
+    if "\\" in path:
+        return "missing: there is no such file; write its path with / instead of \\"
+    return "missing: there is no such file"
 
 
 def _common_folder(folder: Path, paths: list[str]) -> Path:

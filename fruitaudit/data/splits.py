@@ -16,6 +16,7 @@ from fruitaudit.data.manifest import list_manifest
 from fruitaudit.data.npz import list_npz
 from fruitaudit.errors import DataError
 from fruitaudit.records.data import BadFile, Role, Sample
+from fruitaudit.runtime.lfs import INSTEAD, points
 
 _FORMATS: dict[str, Callable[[SplitSettings], FileListing]] = {
     ".csv": list_manifest,
@@ -107,6 +108,8 @@ def _list(settings: SplitSettings) -> FileListing:
         raise DataError(f"split {settings.name}: {path} does not exist; correct its path")
     if path.is_dir():
         return list_folders(settings)
+    if points(path):
+        raise DataError(f"split {settings.name}: {path}: {INSTEAD}")
     if path.suffix.lower() not in _FORMATS:
         raise DataError(f"split {settings.name}: {path} is neither a folder nor a .csv, .parquet or .npz file")
     return _FORMATS[path.suffix.lower()](settings)

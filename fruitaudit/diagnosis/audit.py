@@ -44,6 +44,7 @@ def diagnosis_of(
         "budget": str(budget),
         "claims": [claim.text for claim in config.claims],
         "negatives": [(row.method, row.sample_ids, sha256_of_file(out / row.file)) for row in counterfactual_rows],
+        "lab": config.lab,
         "seed": streams.seed,
         "code": diagnosis_code(opened.classifier),
     }
@@ -53,7 +54,7 @@ def diagnosis_of(
 
     def run_experiments() -> Diagnosis:
         negatives = [negative for row in counterfactual_rows for negative in _negatives(out, row)]
-        return diagnose(opened, predictions, streams, budget, config.claims, pictures, negatives)
+        return diagnose(opened, predictions, streams, budget, config.claims, pictures, negatives, config.lab)
 
     diagnosis, step.cached = cache.record("diagnosis", key, Diagnosis, run_experiments)
     if pictures.exists():

@@ -30,6 +30,7 @@ from fruitaudit.diagnosis.images.pool import Pool
 from fruitaudit.diagnosis.images.split_sample import SplitSample
 from fruitaudit.diagnosis.ranking import rank
 from fruitaudit.errors import CannotExplain
+from fruitaudit.evaluation.lab import lab_split
 from fruitaudit.records.attacks import AttackCurve, Shortcut, Turned
 from fruitaudit.records.conditions import Claim
 from fruitaudit.records.data import FloatArray
@@ -50,15 +51,15 @@ from fruitaudit.runtime.streams import Streams
 
 def diagnose(
     opened: Opened, predictions: Mapping[str, Predictions], streams: Streams, budget: SampleSizes | None = None,
-    claims: Sequence[Claim] = (), out: Path | None = None, negatives: Sequence[Negatives] = (),
+    claims: Sequence[Claim] = (), out: Path | None = None, negatives: Sequence[Negatives] = (), lab: str | None = None,
 ) -> Diagnosis:  # fmt: skip
-    """Every experiment on one lab split (test, else reference) and each field split; `claims` as in `claims.py`.
+    """Every experiment on one lab split (`lab`, see `lab_split`) and each field split; `claims` as in `claims.py`.
 
     Same inputs and seed: the same record. It holds plain values only, as `results.json` needs them. Examples of the
     changes, and labels to be checked, are written into the folder `out`, where there is one. Attacks are laid beside
     the `negatives` that the audit's explanations hold.
     """
-    return _Experiments(opened, predictions, streams, budget or SampleSizes(), claims, out, negatives).run()
+    return _Experiments(opened, predictions, streams, budget or SampleSizes(), claims, out, negatives, lab).run()
 
 
 @dataclass
@@ -70,6 +71,7 @@ class _Experiments:
     claims: Sequence[Claim]
     out: Path | None
     negatives: Sequence[Negatives]
+    lab: str | None
     listings: list[DataCheck | DataCheckNotRun] = field(default_factory=list)
     labels: list[LabelCheck] = field(default_factory=list)
     shifts: list[Shift] = field(default_factory=list)
@@ -134,8 +136,8 @@ class _Experiments:
             self._skip("attacks", NotRun(str(reason), code="not_applicable"))
 
     def _lab(self) -> Predictions | None:
-        by_role = [p for role in ("test", "reference") for p in self.predictions.values() if p.role == role]
-        return by_role[0] if by_role else None
+        name = lab_split(((p.split, p.role, len(p.labels)) for p in self.predictions.values()), self.lab)
+        return None if name is None else self.predictions[name]
 
     def _masked_split(self, predictions: Predictions) -> MaskedSplit:
         material = self.pool.materials[predictions.split].select(self.pool.rows(predictions.split, self.budget.images))

@@ -36,12 +36,13 @@ def find(
     diagnosis: Diagnosis | NotRun = _UNASKED,
     trust: TrustReport | NotRun = _UNASKED,
     variation: Variation | None = None,
+    lab: str | None = None,
 ) -> tuple[Finding, ...]:
     """All findings, worst first; of two as bad the one with the larger effect."""
     findings = [
         *of_variation(variation),
         *of_constant_answers(evaluations),
-        *of_performance(evaluations, class_orders),
+        *of_performance(evaluations, class_orders, lab),
         *of_causes(diagnosis),
         *of_data(splits, preprocessing),
         *of_maps(explanations),

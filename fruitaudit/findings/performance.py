@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterator, Sequence
 
 from fruitaudit.evaluation.class_order import far_better
+from fruitaudit.evaluation.lab import lab_split
 from fruitaudit.findings.answers import only_answer
 from fruitaudit.findings.words import width_of
 from fruitaudit.records.evaluation import SplitEvaluation
@@ -25,9 +26,12 @@ CHANCE = 0.05
 """Largest probability of chance, over all classes together, at which a class is said to be called too often."""
 
 
-def of_performance(evaluations: Sequence[SplitEvaluation], class_orders: Sequence[ClassOrder]) -> Iterator[Finding]:
-    """Findings about right and wrong answers."""
-    home = _home(evaluations)
+def of_performance(
+    evaluations: Sequence[SplitEvaluation], class_orders: Sequence[ClassOrder], lab: str | None = None
+) -> Iterator[Finding]:
+    """Findings about right and wrong answers. `lab`: the split that the field is compared with, where one was asked."""
+    lab = lab_split(((e.split, e.role, e.n) for e in evaluations), lab)
+    home = next((evaluation for evaluation in evaluations if evaluation.split == lab), None)
     yield from _class_order(class_orders)
     for evaluation in evaluations:
         if evaluation.role == "field":
@@ -36,15 +40,6 @@ def of_performance(evaluations: Sequence[SplitEvaluation], class_orders: Sequenc
             yield from _never_right(evaluation)
             yield from _confidence(evaluation)
     yield from _few_images(evaluations)
-
-
-def _home(evaluations: Sequence[SplitEvaluation]) -> SplitEvaluation | None:
-    """What the field is compared with: the test split, else the reference."""
-    for role in ("test", "reference"):
-        for evaluation in evaluations:
-            if evaluation.role == role:
-                return evaluation
-    return None
 
 
 def _gap(home: SplitEvaluation | None, field: SplitEvaluation) -> Iterator[Finding]:

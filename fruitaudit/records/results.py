@@ -91,6 +91,8 @@ class Results:
     diagnosis: Diagnosis | NotRun = _UNASKED
     table_rows: int = 1000
     """How many rows the table of predictions in the report may have."""
+    lab: str = ""
+    """The split that the field is compared with; empty where there is none."""
     schema_version: Literal["1"] = "1"
 
 

@@ -42,6 +42,7 @@ def answer(results: Results) -> list[str]:
     if not ranked:
         return ["No split was evaluated."]
     first, others = ranked[0], [e for e in ranked[1:] if e.role != ranked[0].role]
+    others.sort(key=lambda e: e.split != results.lab)
     accuracy = first.metrics.get("accuracy")
     if not isinstance(accuracy, Estimate):
         reason = accuracy.reason if accuracy else "it was not measured"

@@ -62,7 +62,7 @@ def contrasts(folder: Folder) -> list[tuple[str, SheetStrip, SheetStrip]]:
     """(class, lab, field) of the classes that do worst in the field: one picture each, for the first page."""
     evaluations = by_importance(folder.results.evaluations)
     field = next((e.split for e in evaluations if e.role == "field"), None)
-    lab = next((e.split for e in evaluations if e.role != "field"), None)
+    lab = folder.results.lab or next((e.split for e in evaluations if e.role != "field"), None)
     by_place = {(row.class_name, row.split): row for row in folder.results.contact_sheet if row.thumbnails}
     pairs = []
     if lab is None or field is None:

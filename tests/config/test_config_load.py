@@ -30,6 +30,7 @@ splits:
 EVERYTHING = (
     BASE
     + """\
+lab: train
 groups:
   - {name: avocado_fn, split: store, kind: false_negative, class: Avocado}
   - {name: granny_fp, split: store, kind: false_positive, class: 007, max_images: 15}
@@ -109,6 +110,8 @@ MISTAKES = {
     BASE + "groups: [{name: a, split: store, kind: tp, class: b}]": (
         "'groups.0.kind' should be 'false_negative', 'false_positive', 'true_positive' or 'misclassified', not 'tp'"
     ),
+    BASE + "lab: trian": "audit.yaml:5: 'lab': there is no split 'trian'; did you mean train?",
+    BASE + "lab: store": "audit.yaml:5: 'lab': split store has the role field; name a test or reference split",
     BASE + "methods: [{a: {}, b: {}}]": "audit.yaml:5: 'methods.0': write one method per entry",
     BASE + "methods: [3]": "audit.yaml:5: 'methods.0': write a method as `saliency`",
     BASE + "methods: ['saliency@']": "audit.yaml:5: 'methods.0': name a method or provider by letters",
@@ -277,6 +280,13 @@ def test_ci_refuses_inferred_preprocessing(folder: Path) -> None:
         ConfigError, match=r"audit\.yaml:1: resize and scale of 'model\.preprocessing' would be inferred"
     ):
         load_config(write(folder, BASE.replace("resize: center_crop, ", "").replace(", scale: 0-1", "")), ci=True)
+
+
+def test_ci_refuses_what_was_guessed(folder: Path) -> None:
+    guessed = write(folder, BASE.replace("scale: 0-1", "scale: 0-1, guessed: [scale]"))
+    load_config(guessed)
+    with pytest.raises(ConfigError, match=r"audit\.yaml:1: 'model\.preprocessing\.guessed' .* nobody confirmed scale"):
+        load_config(guessed, ci=True)
 
 
 def test_dump_loads_back(folder: Path) -> None:

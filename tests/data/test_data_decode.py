@@ -186,7 +186,11 @@ BAD = {
     "empty": (b"", "the file is empty"),
     "text": (b"this is not an image\n" * 20, "not a readable JPEG, PNG, WebP, BMP or TIFF image"),
     "zeros": (bytes(1000), "not a readable JPEG, PNG, WebP, BMP or TIFF image"),
-    "gif": (encoded(Image.new("L", (3, 3)), "GIF"), "not a readable JPEG, PNG, WebP, BMP or TIFF image"),
+    "gif": (
+        encoded(Image.new("L", (3, 3)), "GIF"),
+        "not a readable JPEG, PNG, WebP, BMP or TIFF image but a GIF; save its first frame as PNG",
+    ),
+    "photo of a phone": (b"\0\0\0\x18ftypheic" + bytes(50), "image but HEIC; save it as JPEG or PNG"),
     "bomb": (png(40_000, 40_000, 8, 2, b""), "40000 x 40000 pixels by its header, and `memory` has room for 100"),
     "big": (png(10_001, 10_000, 8, 2, b""), "too large to decode: 10001 x 10000 pixels by its header"),
     "header only": (png(10, 10, 8, 2, b"")[:33], "not a readable JPEG"),

@@ -131,6 +131,12 @@ def test_sentences_for_unusable_folders(tmp_path: Path) -> None:
         open_split(settings(tmp_path / "a.zip"), NAMES)
 
 
+def test_pictures_that_are_not_read_are_named_as_such(folders: Path) -> None:
+    (folders / "Pear" / "x.GIF").write_bytes(b"GIF89a")
+    reasons = {bad.name: bad.reason for bad in open_split(settings(folders), NAMES).bad}
+    assert reasons["Pear/x.GIF"] == ".GIF images are not read; save it as PNG"
+
+
 def test_originals_pair_by_path_without_suffix(folders: Path, tmp_path: Path) -> None:
     high = picture(tmp_path / "hi" / "Pear" / "b.webp")
     split = open_split(settings(folders, originals=tmp_path / "hi"), NAMES)
@@ -223,6 +229,10 @@ ODD_CELLS = {
     "~nouser/a.png": "missing: there is no such file",
     "../../../../../../../../etc/nothing.png": "missing: there is no such file",
     "/nowhere/a.png": "missing: there is no such file",
+    "a\\b.png": "missing: there is no such file; write its path with / instead of \\",
+    "C:\\photos\\a.png": (
+        "missing: its path is that of a Windows machine; write it as seen from the manifest, with / between folders"
+    ),
     "good.png/a.png": "missing: there is no such file",
     "circle": "cannot be looked at: Too many levels of symbolic links",
     ".": "not a regular file",

@@ -60,6 +60,31 @@ def test_a_keras_2_file_that_keras_3_cannot_read_says_what_to_do(tmp_path: Path)
     assert len(sentence) < 600
 
 
+@pytest.mark.parametrize("version", ["3.99.0", "4.0.0.dev1"])
+def test_a_file_of_a_newer_keras_says_so(saved: Path, tmp_path: Path, version: str) -> None:
+    import zipfile
+
+    from fruitaudit.models.keras.load import load_network
+
+    path = tmp_path / "model.keras"
+    with zipfile.ZipFile(saved / "model.keras") as old, zipfile.ZipFile(path, "w") as new:
+        for item in old.infolist():
+            data = old.read(item).replace(b'"filters": 12', b'"filters": 12, "news": 1')
+            new.writestr(item, json.dumps({"keras_version": version}) if item.filename == "metadata.json" else data)
+    with pytest.raises(ModelError, match=rf"saved by Keras {version}, which is newer than .*; install keras {version}"):
+        load_network(path, allow_code=False)
+
+
+def test_an_input_with_channels_first_is_said() -> None:
+    import keras
+
+    from fruitaudit.models.keras.shapes import input_shape_of
+
+    images = keras.Input((3, 16, 24))
+    with pytest.raises(ModelError, match=r"arrays of 3 x 16 x 24, which looks like channels first; put .*Permute"):
+        input_shape_of(keras.Model(images, keras.layers.Flatten()(images)), None)
+
+
 def test_weights_that_do_not_fit_have_a_sentence(saved: Path, tmp_path: Path) -> None:
     import zipfile
 

@@ -286,7 +286,7 @@ def test_a_file_under_a_name_that_keras_reads_as_another_format(tmp_path: Path) 
         archive.writestr("config.json", "{}")
     assert "this is a .keras file; rename it to model.keras" in refusal(tmp_path / "model.h5")
     (tmp_path / "model.h5").rename(tmp_path / "MODEL.KERAS")
-    assert "rename it to MODEL.keras" in refusal(tmp_path / "MODEL.KERAS")
+    assert "Keras reads .keras in small letters only; rename it to MODEL.keras" in refusal(tmp_path / "MODEL.KERAS")
     h5py.File(tmp_path / "weights.keras", "w").close()
     assert "this is a .h5 file; rename it to weights.h5" in refusal(tmp_path / "weights.keras")
 

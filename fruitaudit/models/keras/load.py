@@ -56,6 +56,11 @@ def cause_of(error: Exception) -> str:
     return re.split(r"\. | Full object config| ?config=\{", cause)[0][:200].rstrip(" .:") or type(error).__name__
 
 
+def _release(version: str) -> tuple[int, ...]:
+    """(3, 15) of "3.15.1": files change from one minor version to the next."""
+    return tuple(int(number) for number in re.findall(r"\d+", version)[:2])
+
+
 def _why(path: Path, error: Exception, version: str | None) -> str:
     cause = cause_of(error)
     if path.is_dir():
@@ -64,6 +69,11 @@ def _why(path: Path, error: Exception, version: str | None) -> str:
         return (
             f"{path}: it was saved by Keras {version}, and Keras {keras.__version__} cannot read it ({cause}); export "
             "it as a SavedModel with the Keras that made it (tf.saved_model.save(model, folder)) and pass --allow-code"
+        )
+    if version and _release(version) > _release(keras.__version__):
+        return (
+            f"{path}: it was saved by Keras {version}, which is newer than the {keras.__version__} installed here "
+            f"({cause}); install keras {version} or later, or save the model again with an older one"
         )
     return (
         f"{path}: Keras {keras.__version__} cannot load it ({cause}); save it again with model.save('model.keras'), or "

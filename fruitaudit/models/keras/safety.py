@@ -15,6 +15,7 @@ from typing import Any, Literal
 from fruitaudit.errors import ModelError
 from fruitaudit.models.keras.containers import read_hdf5, read_keras, shortened
 from fruitaudit.models.keras.unfolding import check_unfolding
+from fruitaudit.runtime.lfs import INSTEAD, points
 
 Format = Literal["keras", "h5", "savedmodel"]
 
@@ -62,6 +63,8 @@ def inspect(path: Path, *, allow_code: bool, memory: int | None = None) -> Inspe
     if kind is None:
         raise ModelError(f"{path}: a model is a .keras, .h5 or .hdf5 file or a SavedModel folder, not a "
                          f"{path.suffix or 'file without suffix'}; save it with model.save('model.keras')")  # fmt: skip
+    if points(path):
+        raise ModelError(f"{path}: {INSTEAD}")
     if path.stat().st_size == 0:
         raise ModelError(f"{path}: the file is empty; copy or save it again")
     _check_name(path, kind)
@@ -76,7 +79,10 @@ def _check_name(path: Path, kind: Format) -> None:
     with path.open("rb") as stream:
         start = stream.read(4)
     content = next((named_format for magic, named_format in _MAGIC.items() if start == magic), kind)
-    if content != kind or path.suffix not in _SUFFIXES:
+    if content == kind and path.suffix not in _SUFFIXES:
+        raise ModelError(f"{path}: Keras reads {path.suffix.lower()} in small letters only; rename it to "
+                         f"{path.with_suffix('.' + content).name}")  # fmt: skip
+    if content != kind:
         raise ModelError(f"{path}: by its content this is a {'.' + content} file; rename it to "
                          f"{path.with_suffix('.' + content).name}")  # fmt: skip
 
@@ -85,6 +91,8 @@ def _inspect_folder(path: Path, *, allow_code: bool) -> Inspection:
     if not (path / "saved_model.pb").is_file():
         raise ModelError(f"{path}: the folder is no SavedModel (it has no saved_model.pb); name a .keras or .h5 file "
                          "or the SavedModel's own folder")  # fmt: skip
+    if pointer := next((file for file in sorted(path.rglob("*")) if points(file)), None):
+        raise ModelError(f"{pointer}: {INSTEAD}")
     if not allow_code:
         raise ModelError(f"{path}: a SavedModel is a program that runs when it is loaded; {_TRUST}")
     return Inspection("savedmodel", code=("a SavedModel is a program that runs when it is loaded",))

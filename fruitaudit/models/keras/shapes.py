@@ -24,6 +24,9 @@ def input_shape_of(network: Any, size: tuple[int, int] | None) -> tuple[int, int
         raise ModelError("the model leaves the number of colour channels open; save it with a fixed number")
     if 0 in (height, width, channels):
         raise ModelError(f"the model takes images of {height} x {width} x {channels}, which are empty")
+    if height in (1, 3) and channels not in (1, 3, 4):
+        raise ModelError(f"the model takes arrays of {height} x {width} x {channels}, which looks like channels first; "
+                         "put keras.layers.Permute((3, 1, 2)) in front of it, and save that")  # fmt: skip
     if size is not None:
         if (height, width) not in ((None, None), size) and None not in (height, width):
             raise ModelError(f"the model takes images of {height} x {width}, but preprocessing.size says "

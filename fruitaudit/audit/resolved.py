@@ -1,0 +1,20 @@
+"""The config of an audit with all that was found out written down, so that it runs again without inference."""
+
+from __future__ import annotations
+
+from fruitaudit.audit.opening import Opened
+from fruitaudit.config.schema import Config, PreprocessingSettings
+
+
+def resolved(config: Config, opened: Opened, lab: str | None) -> Config:
+    """The same config with preprocessing, class names and lab. What nobody wrote down is listed under `guessed`."""
+    prepared = opened.preprocessor
+    settings = config.model.preprocessing.model_dump() | {
+        "resize": prepared.resize,
+        "interpolation": prepared.interpolation,
+        "scale": prepared.scale,
+        "guessed": opened.preprocessing.inferred,
+    }
+    preprocessing = PreprocessingSettings.model_validate(settings)
+    model = config.model.model_copy(update={"preprocessing": preprocessing, "classes": opened.class_names})
+    return config.model_copy(update={"model": model, "lab": lab})
