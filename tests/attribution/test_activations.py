@@ -86,7 +86,9 @@ def test_after_is_what_the_layer_answers_strongest_first(function, kind):
     [_, after] = explanation.layers
     answers = model.features(images.values, "conv").reshape(3, 7, 6, 6)
     assert after.channels.tolist() == np.argsort(-abs(answers).mean(axis=(0, 1, 2)), kind="stable")[:4].tolist()
-    np.testing.assert_allclose(after.values, answers[..., after.channels], atol=1e-6)
+    # Two compiled functions may round once differently, in the layer's own type.
+    rounding = np.finfo(np.float16 if kind == "mixed_float16" else np.float32).eps
+    np.testing.assert_allclose(after.values, answers[..., after.channels], rtol=2 * rounding, atol=1e-6)
 
 
 def test_says_what_was_tapped_where_layers_are_apart():
