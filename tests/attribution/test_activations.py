@@ -129,6 +129,7 @@ def test_what_enters_a_function_of_ones_own_is_not_read_off_the_graph():
     np.testing.assert_allclose(stages["after relu"], np.maximum(plain - 0.5, 0), atol=1e-5)
 
 
+@pytest.mark.slow
 def test_a_deep_network_shows_eight_convolutions_evenly_spread():
     _, _, explanation = made_by("nested_functional")
     paths = list(dict.fromkeys(layer.layer for layer in explanation.layers))
@@ -137,6 +138,7 @@ def test_a_deep_network_shows_eight_convolutions_evenly_spread():
     assert explanation.notes == ("8 of 52 convolutions, evenly spread",)
 
 
+@pytest.mark.slow
 def test_named_layers_and_unknown_ones():
     _, _, explanation = made_by("nested_functional", layers=["Conv_1"], channels=3)
     assert {layer.layer for layer in explanation.layers} == {"mobilenet/Conv_1"}

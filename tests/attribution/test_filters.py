@@ -41,6 +41,7 @@ def test_of_every_sort_of_convolution():
     np.testing.assert_array_equal(transposed.values[1, 2, 4, 6], kernel[1, 2, 6, 4])
 
 
+@pytest.mark.slow
 def test_a_deep_network_shows_some_and_says_so():
     explanation = run(zoo.KINDS["nested_sequential"]())
     assert len(explanation.layers) == 8

@@ -40,6 +40,7 @@ def test_is_what_the_paper_says(method, channels):
         np.testing.assert_allclose(values, expected, atol=1e-6)
 
 
+@pytest.mark.slow
 def test_reaches_the_relus_of_nested_networks():
     model, images, targets = of_kind("nested_sequential")
     maps = run(GuidedBackprop(channels="sum"), model, images, targets).values

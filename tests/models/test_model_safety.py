@@ -266,6 +266,7 @@ def test_plain_files_pass_without_trust(saved: Path) -> None:
         assert inspected.keras_version.startswith("3.")
 
 
+@pytest.mark.slow
 def test_every_kind_of_the_zoo_that_keras_can_save_passes(tmp_path: Path) -> None:
     import zoo
 
