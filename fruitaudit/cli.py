@@ -22,6 +22,7 @@ from fruitaudit import __version__
 from fruitaudit.commands.rate import rate
 from fruitaudit.errors import AuditError
 from fruitaudit.runtime.memory import LESS_MEMORY, is_out_of_memory
+from fruitaudit.runtime.text import printable
 
 app = typer.Typer(
     name="fruitaudit",
@@ -311,8 +312,7 @@ def _stdout_that_may_close() -> Iterator[None]:
 
 def _fail(sentence: str) -> NoReturn:
     # Names of files and classes may hold line breaks, or codes that a terminal would obey.
-    printable = "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in sentence)
-    typer.echo(f"error: {printable}", err=True)
+    typer.echo(f"error: {printable(sentence)}", err=True)
     sys.exit(2)
 
 

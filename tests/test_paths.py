@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 
 from fruitaudit.errors import ConfigError
-from fruitaudit.runtime.paths import output_file, output_folder, shown
+from fruitaudit.runtime.paths import output_file, output_folder
 from fruitaudit.runtime.staging import staged
+from fruitaudit.runtime.text import shown
 
 
 @pytest.fixture

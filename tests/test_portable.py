@@ -13,8 +13,8 @@ from fruitaudit.config.load import config_hash, load_config
 from fruitaudit.config.paths import portable_command
 from fruitaudit.config.schema import SplitSettings
 from fruitaudit.data.manifest import list_manifest
-from fruitaudit.records.text import first_line, harmless, without_folders
 from fruitaudit.report.markdown import escape
+from fruitaudit.runtime.text import first_line, harmless, without_folders
 
 SETTINGS = ["methods=[saliency, {cem: {autoencoder: digits_cnn.keras}}]", "max_images=2", "trust=off", "diagnosis=off"]
 

@@ -11,9 +11,9 @@ from fruitaudit.models.base import WithScores, lacking, offering
 from fruitaudit.records.data import Background, Images
 from fruitaudit.records.explanations import Explanation, Maps, Segments, Targets
 from fruitaudit.records.states import NotRun
-from fruitaudit.records.text import first_line
 from fruitaudit.runtime.memory import LESS_MEMORY, is_out_of_memory
 from fruitaudit.runtime.streams import Streams
+from fruitaudit.runtime.text import first_line
 
 log = logging.getLogger(__name__)
 

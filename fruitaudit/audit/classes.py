@@ -11,19 +11,19 @@ import numpy as np
 from fruitaudit.config.schema import Config
 from fruitaudit.config.spelling import nearest
 from fruitaudit.data.class_files import read_class_file
-from fruitaudit.data.decode import BadImage, decode, read_bytes
 from fruitaudit.data.labels import ClassList, folded
 from fruitaudit.data.listing import whole_number
 from fruitaudit.data.preprocess import Preprocessor
 from fruitaudit.data.splits import Split, class_names_of
+from fruitaudit.data.stream import stream
 from fruitaudit.errors import ConfigError
 from fruitaudit.models.base import WithScores
+from fruitaudit.models.memory import UNIT
 from fruitaudit.records.data import BoolArray, group_numbers
-from fruitaudit.runtime.paths import shown
 from fruitaudit.runtime.streams import Streams
+from fruitaudit.runtime.text import shown
 from fruitaudit.statistics.paired import mcnemar
 
-_PASS = 32
 _MOST = 256
 """Images that decide between two orders."""
 ERROR = 0.001
@@ -175,18 +175,10 @@ def settled(classes: Classes, wirings: tuple[Wiring, Wiring], classifier: WithSc
 
 def _recognised(wiring: Wiring, order: Sequence[int], classifier: WithScores) -> dict[int, bool]:
     """By row, of the images that can be read."""
-    split, preprocessor = wiring.split, wiring.preprocessor
+    samples = [wiring.split.samples[row] for row in order]
+    rows = {sample.id: row for sample, row in zip(samples, order, strict=True)}
     answers: dict[int, bool] = {}
-    for start in range(0, len(order), _PASS):
-        fitted, rows = [], []
-        for row in order[start : start + _PASS]:
-            try:
-                pixels = decode(read_bytes(split.samples[row]), preprocessor.max_pixels).pixels
-            except (BadImage, OSError):
-                continue
-            fitted.append(preprocessor.fitted(pixels))
-            rows.append(row)
-        if rows:
-            predicted = classifier.probabilities(preprocessor.scaled(np.stack(fitted))).argmax(axis=1)
-            answers |= {row: bool(p == split.samples[row].label) for row, p in zip(rows, predicted, strict=True)}
+    for batch in stream(replace(wiring.split, samples=tuple(samples)), wiring.preprocessor, UNIT):
+        predicted = classifier.probabilities(batch.values).argmax(axis=1)
+        answers |= {rows[s.id]: bool(p == s.label) for s, p in zip(batch.samples, predicted, strict=True)}
     return answers

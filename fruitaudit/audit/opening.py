@@ -19,8 +19,8 @@ from fruitaudit.models.memory import plan_memory
 from fruitaudit.models.open import open_model
 from fruitaudit.records.data import PreprocessingSummary, Sample
 from fruitaudit.records.results import MemoryPlan
-from fruitaudit.runtime.paths import shown
 from fruitaudit.runtime.streams import Streams
+from fruitaudit.runtime.text import shown
 
 
 @dataclass(frozen=True)

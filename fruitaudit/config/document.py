@@ -11,7 +11,8 @@ from typing import Any
 import yaml
 
 from fruitaudit.errors import ConfigError
-from fruitaudit.runtime.paths import real, shown, why_no_path
+from fruitaudit.runtime.paths import real, why_no_path
+from fruitaudit.runtime.text import shown
 
 Key = str | int
 KeyPath = tuple[Key, ...]

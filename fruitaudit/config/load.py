@@ -16,7 +16,8 @@ from fruitaudit.config.schema import Config
 from fruitaudit.errors import ConfigError
 from fruitaudit.records.data import Role
 from fruitaudit.runtime.hashes import sha256_of
-from fruitaudit.runtime.paths import BadPath, real, shown, status, why_no_path
+from fruitaudit.runtime.paths import BadPath, real, status, why_no_path
+from fruitaudit.runtime.text import listed, shown
 
 DEFAULT_FILE = Path("fruitaudit.yaml")
 _ROLES: dict[str, Role] = {
@@ -93,7 +94,10 @@ def dump_config(config: Config, folder: Path) -> str:
 
 
 def config_hash(config: Config) -> str:
-    """SHA-256 of all settings that can change a result. Where files lie does not; what they hold is hashed apart."""
+    """SHA-256 of the settings that results depend on. Where files lie is none; what they hold is hashed apart.
+
+    Nor is `memory`: where it makes a difference, by images that are too large, the summaries of the splits say so.
+    """
     plain = config.model_dump(mode="json", exclude={"batch_size", "memory", "out", "providers"})
     return sha256_of(respelt(plain, lambda path: path.name))
 
@@ -243,16 +247,12 @@ def _refuse_inferred(config: Config, document: Document) -> None:
     if guessed := config.model.preprocessing.guessed:
         label = document.origin(("model", "preprocessing", "guessed")).label
         raise ConfigError(
-            f"{label}: 'model.preprocessing.guessed' says that nobody confirmed {_and(guessed)}, which is refused in "
+            f"{label}: 'model.preprocessing.guessed' says that nobody confirmed {listed(guessed)}, which is refused in "
             "CI (the environment variable CI is set): check them, and remove the key"
         )
     if open_keys:
         label = document.origin(("model", "preprocessing")).label
         raise ConfigError(
-            f"{label}: {_and(open_keys)} of 'model.preprocessing' would be inferred, which is refused in CI (the "
+            f"{label}: {listed(open_keys)} of 'model.preprocessing' would be inferred, which is refused in CI (the "
             "environment variable CI is set): write them down, as `fruitaudit init` does"
         )
-
-
-def _and(words: Sequence[str]) -> str:
-    return " and ".join(filter(None, (", ".join(words[:-1]), words[-1])))

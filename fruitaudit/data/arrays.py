@@ -20,7 +20,7 @@ from typing import IO, Any
 import numpy as np
 import numpy.typing as npt
 
-from fruitaudit.runtime.paths import shown
+from fruitaudit.runtime.text import shown
 
 MAGIC = b"\x93NUMPY"
 MAX_TEXTS, MAX_TEXT_BYTES = 10_000_000, 1_000_000_000

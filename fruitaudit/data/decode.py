@@ -20,7 +20,7 @@ from fruitaudit.data import npz
 from fruitaudit.data.arrays import MAGIC, DamagedArray, read_npy
 from fruitaudit.records.data import ByteArray, Sample
 from fruitaudit.runtime.lfs import INSTEAD, is_pointer
-from fruitaudit.runtime.paths import shown
+from fruitaudit.runtime.text import shown
 
 FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "TIFF")
 MAX_PIXELS = npz.MAX_PIXELS

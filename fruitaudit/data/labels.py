@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from difflib import get_close_matches
 
 from fruitaudit.data.listing import whole_number
-from fruitaudit.runtime.paths import shown
+from fruitaudit.runtime.text import shown
 
 _LISTED = 10
 """Labels or classes that a sentence lists."""

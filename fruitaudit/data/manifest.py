@@ -21,7 +21,8 @@ from fruitaudit.data.listing import Entry, FileListing, in_order, without_fracti
 from fruitaudit.data.text import encoding_of
 from fruitaudit.errors import DataError
 from fruitaudit.records.data import BadFile
-from fruitaudit.runtime.paths import BadPath, is_file, real, shown, status, why_no_path
+from fruitaudit.runtime.paths import BadPath, is_file, real, status, why_no_path
+from fruitaudit.runtime.text import shown
 
 _FORMS: tuple[Literal["NFC", "NFD"], ...] = ("NFC", "NFD")
 _KNOWN = ("path", "label", "group_id", "original", "mask")

@@ -21,7 +21,7 @@ from fruitaudit.data.arrays import Archive, DamagedArray, reading
 from fruitaudit.data.listing import Entry, FileListing
 from fruitaudit.errors import DataError
 from fruitaudit.records.data import Sample
-from fruitaudit.runtime.paths import shown
+from fruitaudit.runtime.text import shown
 
 MAX_PIXELS = 100_000_000
 

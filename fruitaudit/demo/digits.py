@@ -12,12 +12,10 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from fruitaudit.demo.folder import CONFIG, is_case
+from fruitaudit.demo.folder import CONFIG, write_case
 from fruitaudit.records.data import ByteArray, FloatArray
 from fruitaudit.resources import resource
 from fruitaudit.runtime.files import write_text
-from fruitaudit.runtime.paths import output_folder
-from fruitaudit.runtime.staging import staged
 from fruitaudit.runtime.streams import Streams
 
 SIDE, LARGE = 28, 168
@@ -29,12 +27,9 @@ SPLITS = {"lab/train": (0, 1000), "lab/test": (1000, 1400), "field": (1400, 1797
 def make_case(folder: Path, *, seed: int = 9) -> Path:
     """Write images, model and `fruitaudit.yaml` into `folder`; return the path of the config. About 20 s.
 
-    Raises ConfigError where that would replace what is not of this case.
+    Raises ConfigError where that would replace what is not of a case.
     """
-    folder = output_folder(folder)
-    with staged(folder, OWNED, is_case) as staging:
-        _make(staging, seed)
-    return folder / CONFIG
+    return write_case(folder, OWNED, lambda staging: _make(staging, seed))
 
 
 def _make(folder: Path, seed: int) -> None:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from fruitaudit.findings.words import listed
 from fruitaudit.records.evaluation import ClassRow, SplitEvaluation
 from fruitaudit.records.judgement import Finding
 from fruitaudit.records.model import Variation
+from fruitaudit.runtime.text import listed
 
 FEWEST = 10
 """Images of several classes from which one answer for all of them is no accident."""

@@ -12,11 +12,6 @@ def first_ten(lines: Sequence[str]) -> tuple[str, ...]:
     return (*lines[:10], *([f"and {len(lines) - 10} more"] if len(lines) > 10 else []))
 
 
-def listed(words: Sequence[str]) -> str:
-    """`a, b and c`."""
-    return " and ".join(filter(None, (", ".join(words[:-1]), *words[-1:])))
-
-
 def width_of(estimate: Estimate) -> float:
     """Of the interval; 0 where there is none."""
     return 0.0 if estimate.low is None or estimate.high is None else estimate.high - estimate.low

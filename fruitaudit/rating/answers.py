@@ -14,7 +14,7 @@ from fruitaudit.errors import AuditError
 from fruitaudit.rating.agreement import STEPS
 from fruitaudit.rating.choosing import RatingSheet, make_sheet
 from fruitaudit.report.folder import Folder
-from fruitaudit.runtime.paths import shown
+from fruitaudit.runtime.text import shown
 
 FORMAT = "fruitaudit-ratings-1"
 CODE = "[0-9]{1,40}-[1-9][0-9]{0,6}-[0-9a-f]{16}"

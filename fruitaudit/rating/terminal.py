@@ -13,7 +13,7 @@ from fruitaudit.rating.reading import Rater, Ratings, SourceRating
 from fruitaudit.rating.verdict_comparison import Comparison
 from fruitaudit.records.numbers import count, decimals
 from fruitaudit.records.states import Estimate, Quantity
-from fruitaudit.records.text import harmless
+from fruitaudit.runtime.text import harmless
 from fruitaudit.trust.rules import WORDS
 
 _COLOURS = {"read": "green", "with_care": "yellow", "do_not_read": "red"}

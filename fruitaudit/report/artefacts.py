@@ -17,7 +17,7 @@ from fruitaudit.errors import AuditError
 from fruitaudit.records.results import Results, RunInfo
 from fruitaudit.report.consistency import first_misfit
 from fruitaudit.runtime.files import write_text
-from fruitaudit.runtime.paths import shown
+from fruitaudit.runtime.text import shown
 
 RESULTS = "results.json"
 RUN = "run.json"

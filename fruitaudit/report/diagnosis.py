@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import Any
 
 from fruitaudit.diagnosis.attacks.shortcuts import FRAME, LEAST_FLIPS
@@ -16,6 +16,7 @@ from fruitaudit.report.folder import Folder
 from fruitaudit.report.points import between, points
 from fruitaudit.report.waterfall import in_order
 from fruitaudit.report.words import percent
+from fruitaudit.runtime.text import listed
 
 FARTHEST = 20
 """Errors named that are farthest from training."""
@@ -41,10 +42,6 @@ DIVIDING: tuple[Experiment, ...] = ("experiments", "field_experiments", "decompo
 """Without these no loss is divided among causes."""
 
 
-def _and(words: Sequence[str]) -> str:
-    return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} and {words[-1]}"
-
-
 def _small(title: str) -> str:
     """A title within a sentence; abbreviations keep their capitals."""
     return title if title[1:2].isupper() else title[:1].lower() + title[1:]
@@ -59,10 +56,10 @@ def headline(gap: Decomposition) -> str:
     if not sentences:
         open_ = f", and no cause is proven: the changes tried cost {cost} in the lab, but did not pass the checks"
         return f"{lost}{open_ if uncounted_shares else ', and no change tried costs any'}; {_unexplained(gap)}."
-    parts = [f"{lost}: {_and(sentences)}"]
+    parts = [f"{lost}: {listed(sentences)}"]
     if uncounted_shares:
         parts.append(
-            f"{_and([_small(s.title) for s in uncounted_shares])} cost {cost} more, but did not pass the checks"
+            f"{listed([_small(s.title) for s in uncounted_shares])} cost {cost} more, but did not pass the checks"
         )
     return "; ".join([*parts, _unexplained(gap)]) + "."
 

@@ -21,8 +21,9 @@ from fruitaudit.records.states import NotRun
 from fruitaudit.report.artefacts import PREDICTIONS, load_results, load_run
 from fruitaudit.report.figures import photograph
 from fruitaudit.report.predictions import read_predictions
-from fruitaudit.runtime.paths import is_file, real, shown, why_no_path
+from fruitaudit.runtime.paths import is_file, real, why_no_path
 from fruitaudit.runtime.staging import finish
+from fruitaudit.runtime.text import shown
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -8,12 +8,12 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from fruitaudit.records.numbers import count
 from fruitaudit.records.states import Estimate
-from fruitaudit.records.text import harmless
 from fruitaudit.report import answer, charts, figures, words
 from fruitaudit.report.advice import advice
 from fruitaudit.report.folder import Folder
 from fruitaudit.report.sections import SECTIONS, Section
 from fruitaudit.resources import resource
+from fruitaudit.runtime.text import harmless
 
 
 def render_html(folder: Folder) -> str:

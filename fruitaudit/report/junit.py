@@ -6,8 +6,8 @@ import re
 from xml.etree import ElementTree as ET
 
 from fruitaudit.records.judgement import GateResult
-from fruitaudit.records.text import harmless
 from fruitaudit.report.folder import Folder
+from fruitaudit.runtime.text import harmless
 
 _NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 

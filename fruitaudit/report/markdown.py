@@ -7,11 +7,11 @@ from collections.abc import Iterator
 
 from fruitaudit.records.judgement import Finding
 from fruitaudit.records.results import Results
-from fruitaudit.records.text import harmless
 from fruitaudit.report.advice import advice
 from fruitaudit.report.answer import answer, by_importance, gate_word, worst_classes
 from fruitaudit.report.folder import Folder
 from fruitaudit.report.words import quantity
+from fruitaudit.runtime.text import harmless
 
 _MARKS = {"Pass": "✅", "Fail": "❌", "Not computed": "❔", "Warning": "⚠️"}
 _TONE_MARKS = {"good": "✅", "bad": "❌", "open": "❔", "warn": "⚠️"}

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from fruitaudit.errors import AuditError
 from fruitaudit.records.evaluation import Predictions
 from fruitaudit.runtime.files import atomic
-from fruitaudit.runtime.paths import shown
+from fruitaudit.runtime.text import shown
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -12,10 +12,10 @@ from rich.text import Text
 from fruitaudit.records.numbers import count
 from fruitaudit.records.results import Results, RunInfo
 from fruitaudit.records.states import Estimate, Quantity
-from fruitaudit.records.text import harmless
 from fruitaudit.report.advice import advice
 from fruitaudit.report.answer import by_importance, gate_word, worst_classes
 from fruitaudit.report.words import cost, denominator, interval, percent
+from fruitaudit.runtime.text import harmless
 
 _COLOURS = {"bad": "red", "open": "cyan", "warn": "yellow", "good": "green",
             "Pass": "green", "Fail": "red", "Not computed": "yellow", "Warning": "yellow",

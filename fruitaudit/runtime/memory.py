@@ -5,7 +5,7 @@ from __future__ import annotations
 import resource
 import sys
 
-LESS_MEMORY = "give the process more memory, or lower `memory` or `batch_size` in the config"
+LESS_MEMORY = "give the process more memory, or lower `memory` in the config"
 
 
 def peak_memory_mb() -> float:

@@ -7,11 +7,11 @@ import stat
 from pathlib import Path
 
 from fruitaudit.errors import ConfigError
+from fruitaudit.runtime.text import shown
 
 _LONGEST_NAME = 255
 """Bytes, on every file system in use."""
 _LONGEST_PATH = 4095
-_SHOWN = 200
 _DEEPEST = 300
 """Folders: Python makes those that are missing by recursion."""
 _ROOM = 700
@@ -27,12 +27,6 @@ class BadPath(ValueError):
     def __init__(self, reason: str, *, absent: bool = False) -> None:
         super().__init__(reason)
         self.absent = absent
-
-
-def shown(path: str | Path, most: int = _SHOWN) -> str:
-    """A path or name in a sentence: its middle is left out where it is long, what cannot be printed is spelled out."""
-    text = "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in str(path))
-    return text if len(text) <= most else f"{text[: most // 2]}...{text[-most // 2 :]}"
 
 
 def expanded(path: str | Path) -> Path:

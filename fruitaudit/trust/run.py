@@ -16,10 +16,10 @@ from fruitaudit.models.copies import Reinitialisable
 from fruitaudit.records.data import FloatArray, Images, IntArray
 from fruitaudit.records.explanations import Targets
 from fruitaudit.records.states import NotRun, Quantity
-from fruitaudit.records.text import first_line
 from fruitaudit.records.trust import ExplanationCost, MethodTrust, TrustLevel, TrustNotRun, TrustReport
 from fruitaudit.runtime.memory import LESS_MEMORY, is_out_of_memory
 from fruitaudit.runtime.streams import Streams
+from fruitaudit.runtime.text import first_line
 from fruitaudit.statistics.groups import first_of
 from fruitaudit.statistics.small_samples import mean_over_images
 from fruitaudit.trust import axes

@@ -100,3 +100,19 @@ def sentence_of(run: Callable[[], object]) -> str | None:
         assert len(sentence.splitlines()) == 1, sentence
         return sentence
     return None
+
+
+class Outcomes:
+    """What became of every example: `seen` holds "passed" and "refused" after both have happened.
+
+    A refusal must name one of `names`, so that the user knows what to mend.
+    """
+
+    def __init__(self, *names: object) -> None:
+        self.names = [str(name) for name in names]
+        self.seen: set[str] = set()
+
+    def of(self, run: Callable[[], object]) -> None:
+        sentence = sentence_of(run)
+        assert sentence is None or any(name in sentence for name in self.names), sentence
+        self.seen.add("passed" if sentence is None else "refused")

@@ -8,15 +8,13 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from fruitaudit.demo.folder import CONFIG, is_case
+from fruitaudit.demo.folder import CONFIG, write_case
 from fruitaudit.demo.fruit.bodies import CLASSES
 from fruitaudit.demo.fruit.scene import Scene, lab_scene, store_scene
 from fruitaudit.demo.fruit.shoot import shoot
 from fruitaudit.records.data import ByteArray
 from fruitaudit.resources import resource
 from fruitaudit.runtime.files import write_text
-from fruitaudit.runtime.paths import output_folder
-from fruitaudit.runtime.staging import staged
 
 CLASSIFIER, AUTOENCODER = "fruit_cnn.keras", "fruit_autoencoder.keras"
 CONFIGS = {
@@ -35,12 +33,9 @@ N_LAB, N_STORE = 25, 20
 def make_case(folder: Path, *, seed: int = 9) -> Path:
     """Write images, masks, models and configs into `folder`; return the path of `fruitaudit.yaml`.
 
-    Raises ConfigError where that would replace what is not of this case.
+    Raises ConfigError where that would replace what is not of a case.
     """
-    folder = output_folder(folder)
-    with staged(folder, OWNED, is_case) as staging:
-        _make(staging, seed)
-    return folder / CONFIG
+    return write_case(folder, OWNED, lambda staging: _make(staging, seed))
 
 
 def _make(folder: Path, seed: int) -> None:

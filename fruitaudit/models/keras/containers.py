@@ -18,6 +18,7 @@ from typing import IO, Any, NamedTuple
 
 from fruitaudit.errors import ModelError
 from fruitaudit.models.memory import machine_memory, size_text
+from fruitaudit.runtime.text import shortened
 
 _MEMBERS = {"config.json", "metadata.json", "model.weights.h5"}
 _MAX_MEMBERS = 10_000
@@ -168,12 +169,6 @@ def _bytes_here(path: Path, name: str, dataset: Any) -> int:
     if dataset.external or dataset.is_virtual:
         raise ModelError(f"{path}: the weights {shortened(name)} lie in another file: {_HARM}")
     return int(dataset.nbytes)
-
-
-def shortened(name: object) -> str:
-    """A name in quotes, as it fits into a sentence; a file can make it as long as it likes."""
-    text = repr(str(name))
-    return text if len(text) <= 60 else f"{text[:56]}…'"
 
 
 def _cause(error: Exception) -> str:

@@ -11,7 +11,7 @@ import numpy as np
 
 from fruitaudit.errors import ModelError
 from fruitaudit.models.keras.backend import keras
-from fruitaudit.models.keras.containers import shortened
+from fruitaudit.runtime.text import shortened
 
 
 def refuse_damaged(network: Any) -> None:

@@ -13,9 +13,10 @@ from pathlib import Path
 from typing import Any, Literal
 
 from fruitaudit.errors import ModelError
-from fruitaudit.models.keras.containers import read_hdf5, read_keras, shortened
+from fruitaudit.models.keras.containers import read_hdf5, read_keras
 from fruitaudit.models.keras.unfolding import check_unfolding
 from fruitaudit.runtime.lfs import INSTEAD, points
+from fruitaudit.runtime.text import shortened
 
 Format = Literal["keras", "h5", "savedmodel"]
 

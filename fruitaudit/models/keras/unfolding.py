@@ -12,11 +12,11 @@ from pathlib import Path
 from typing import Any
 
 from fruitaudit.errors import ModelError
-from fruitaudit.models.keras.containers import shortened
 from fruitaudit.models.keras.declared import Options, Senseless, Shape, Size, product, shape_of
 from fruitaudit.models.keras.graph_config import Node, calls_of, outputs_of
 from fruitaudit.models.keras.layer_sizes import rule_of, same
 from fruitaudit.models.memory import MOST_NUMBERS, MemoryNeeds, check_fit, size_text
+from fruitaudit.runtime.text import shortened
 
 _MAX_CALLS = 20_000
 """Calls of layers in one pass. Networks of a thousand layers have under 2,000."""

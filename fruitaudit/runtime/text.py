@@ -1,9 +1,11 @@
-"""Text of others, made harmless: names of files and classes, and what libraries say."""
+"""Text in sentences: that of others made harmless, and lists in words."""
 
 from __future__ import annotations
 
 import re
 import unicodedata
+from collections.abc import Sequence
+from pathlib import Path
 
 _JOINERS = "\u200c\u200d"
 """Format characters that spelling needs, in Persian, Hindi, or an emoji of several."""
@@ -20,6 +22,28 @@ def harmless(text: str) -> str:
 def _steers(character: str) -> bool:
     kind = unicodedata.category(character)
     return kind in ("Cc", "Cf", "Cs") and character not in "\t\n\r" + _JOINERS
+
+
+def printable(text: str) -> str:
+    """With what cannot be printed spelled out, for one line in a terminal."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+
+
+def shown(path: str | Path, most: int = 200) -> str:
+    """A path or name in a sentence: printable, and its middle left out where it is long."""
+    text = printable(str(path))
+    return text if len(text) <= most else f"{text[: most // 2]}...{text[-most // 2 :]}"
+
+
+def shortened(name: object) -> str:
+    """A name in quotes, as it fits into a sentence; a file can make it as long as it likes."""
+    text = repr(str(name))
+    return text if len(text) <= 60 else f"{text[:56]}…'"
+
+
+def listed(words: Sequence[str]) -> str:
+    """`a, b and c`."""
+    return " and ".join(filter(None, (", ".join(words[:-1]), *words[-1:])))
 
 
 def without_folders(text: str) -> str:
