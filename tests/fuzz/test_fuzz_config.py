@@ -137,13 +137,25 @@ WORDS = ["accuracy", "recall", "verdict", "faithfulness", "cause", "[", "]", "[s
          "9" * 5000]  # fmt: skip
 
 
+GOOD = ["accuracy[store] >= 0.9", "recall[store][*] >= 0.7", 'recall["a b"]["c]"] <= 1e-1', "accuracy[store] == 1"]
+"""Read as a gate and as a claim, with a word more or without."""
+
+
 @pytest.mark.parametrize("parse", [parse_gate, parse_claim])
 def test_gates_and_claims(parse, examples) -> None:
+    read = []
+    nearly = st.builds(
+        lambda text, at, word: text[:at] + word + text[at:],
+        st.sampled_from(GOOD), st.integers(0, 30), st.sampled_from(["", *WORDS]),
+    )  # fmt: skip
+
     @examples(300)
-    @given(st.one_of(st.text(max_size=40), st.lists(st.sampled_from(WORDS), max_size=8).map("".join)))
+    @given(st.one_of(nearly, st.text(max_size=40), st.lists(st.sampled_from(WORDS), max_size=8).map("".join)))
     def holds(text: str) -> None:
         with suppress(ValueError):  # which the config turns into a sentence with its line
             parsed = parse(text)
             assert parse(parsed.text) == parsed
+            read.append(text)
 
     holds()
+    assert len(set(read)) > 5
