@@ -64,7 +64,7 @@ class ClassList:
         labels = [label for label in labels if label not in mapped]
         classes, understood = self._by_spelling(labels)
         rest = [label for label in labels if label not in classes]
-        notes = [f"class_map: {shown(repr(label))} is {shown(repr(self.names[k]))}" for label, k in outputs.items()
+        notes = [f"by class_map {shown(repr(label))} is {shown(repr(self.names[k]))}" for label, k in outputs.items()
                  if k is not None]  # fmt: skip
         if understood:
             pairs = [f"{shown(repr(label))} as {shown(repr(self.names[k]))}" for label, k in understood.items()]

@@ -91,7 +91,7 @@ def test_labels_that_are_mapped(folders: Path) -> None:
     assert (split.left_out, split.n_found, split.mapped, split.notes) == ({"Pear": 2}, 4, ("Pear",), ())
     split = open_split(settings(folders), ClassList(("Fruit", "Other"), class_map={"pear": "fruit", "Apple": "Fruit"}))
     assert [s.label for s in split.samples] == [0, 0, 0]
-    assert split.notes == ("class_map: 'Apple' is 'Fruit'", "class_map: 'Pear' is 'Fruit'")
+    assert split.notes == ("by class_map 'Apple' is 'Fruit'", "by class_map 'Pear' is 'Fruit'")
     for name in ("loose.png", "Apple/notes.txt", "Apple/raw"):
         (folders / name).unlink()
     with pytest.raises(DataError, match="split store: class_map leaves out all of its 3 images"):
