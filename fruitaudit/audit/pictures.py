@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from fruitaudit.data.decode import BadImage, decode, read_bytes
+from fruitaudit.data.decode import BadImage, read_bytes
 from fruitaudit.data.preprocess import Preprocessor
 from fruitaudit.records.data import ByteArray, Sample
 from fruitaudit.records.evaluation import Predictions
@@ -59,7 +59,7 @@ class Album:
         classes = list(np.argsort(-probabilities, kind="stable")[:TOP])
         if sample.label not in classes:
             classes.append(sample.label)
-        pixels = decode(read_bytes(sample), self.preprocessor.max_pixels).pixels
+        pixels = self.preprocessor.decoded(read_bytes(sample)).pixels
         resized = self.preprocessor.resized(pixels)
         original, size = self._original(sample, pixels)
         return Picture(
@@ -76,7 +76,7 @@ class Album:
         """The paired photograph, else the file itself where it holds more than the model sees."""
         if sample.original is not None:
             try:
-                pixels = decode(sample.original.read_bytes(), self.preprocessor.max_pixels).pixels
+                pixels = self.preprocessor.decoded(sample.original.read_bytes()).pixels
             except (OSError, BadImage):
                 return None, None
         elif max(pixels.shape[:2]) <= max(self.preprocessor.height, self.preprocessor.width):
@@ -87,7 +87,7 @@ class Album:
         return self._write(sample.id, "original.jpg", image), (width, height)
 
     def _thumbnail(self, sample: Sample) -> str:
-        image = Image.fromarray(decode(read_bytes(sample), self.preprocessor.max_pixels).pixels)
+        image = Image.fromarray(self.preprocessor.decoded(read_bytes(sample)).pixels)
         image.thumbnail((THUMBNAIL_SIDE, THUMBNAIL_SIDE), Image.Resampling.LANCZOS)
         return self._write(sample.id, "small.jpg", image)
 

@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_serializer, model_validator
 
+from fruitaudit.config.loaders import Alpha, Exif, Interpolation, LoaderName, Resize, Rounding, loader_of, misfit
 from fruitaudit.config.parsed import ParsedClaim, ParsedGate
 from fruitaudit.config.scales import known_scale
 from fruitaudit.config.sizes import known_size
@@ -15,8 +16,6 @@ from fruitaudit.config.spelling import nearest
 from fruitaudit.records.conditions import FigureGate
 from fruitaudit.records.explanations import TargetRule
 
-Resize = Literal["stretch", "center_crop", "pad"]
-Interpolation = Literal["nearest", "bilinear", "bicubic", "area", "lanczos"]
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
 LONGEST_NAME = 100
 
@@ -69,20 +68,51 @@ class Normalization(Settings):
         return self
 
 
+Level = Annotated[int, Field(ge=0, le=255)]
+Guessed = Literal["loader", "resize", "shorter_side", "interpolation", "antialias", "padding", "rounding", "exif",
+                  "alpha", "scale"]  # fmt: skip
+
+
 class PreprocessingSettings(Settings):
     """What is done to an image before the model sees it. What is left out is inferred, and said so."""
 
     size: tuple[Annotated[int, Field(gt=0)], Annotated[int, Field(gt=0)]] | None = Field(
         None, description="height and width, needed only where the model's input leaves them open"
     )
-    resize: Resize | None = Field(None, description="how an image gets the model's input size; left out: inferred")
-    interpolation: Interpolation | None = Field(None, description="how pixels are interpolated; left out: inferred")
+    loader: LoaderName | None = Field(
+        None, description="the program that prepared the training images; gives every key below but scale a value"
+    )
+    resize: Resize | None = Field(
+        None, description="how an image gets the model's input size; left out: the loader's, without one inferred"
+    )
+    shorter_side: int | None = Field(
+        None, gt=0, description="torchvision's Resize(N) before CenterCrop; left out: 256 / 224 of the model's size"
+    )
+    interpolation: Interpolation | None = Field(
+        None, description="how pixels are interpolated; left out: the loader's, without one inferred"
+    )
+    antialias: bool | None = Field(None, description="of tf.image.resize; left out: false")
+    padding: Literal["black", "white"] | tuple[Level, Level, Level] | None = Field(
+        None, description="what resize: pad fills with, a name or red, green and blue in 0-255; left out: black"
+    )
+    rounding: Rounding | None = Field(
+        None, description="what becomes of fractions of a grey level after resizing; left out: the loader's"
+    )
+    exif: Exif | None = Field(None, description="what an EXIF orientation does; left out: the loader's")
+    alpha: Alpha | None = Field(None, description="what transparency is laid on; left out: the loader's")
     scale: Annotated[str, AfterValidator(known_scale)] | Normalization | None = Field(
         None, description="0-1, 0-255, -1-1, {mean: [...], std: [...]}, or a keras.applications module such as resnet50"
     )
-    guessed: tuple[Literal["resize", "interpolation", "scale"], ...] = Field(
+    guessed: tuple[Guessed, ...] = Field(
         (), description="keys above that fruitaudit inferred and nobody confirmed; remove those that are right"
     )
+
+    @model_validator(mode="after")
+    def _keys_fit_the_loader(self) -> PreprocessingSettings:
+        found = misfit(loader_of(self))
+        if found:
+            raise Misfit(found[1], found[0])
+        return self
 
 
 class ModelSettings(Settings):

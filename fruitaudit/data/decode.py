@@ -16,6 +16,7 @@ import numpy.typing as npt
 import PIL
 from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 
+from fruitaudit.config.loaders import Alpha, Exif
 from fruitaudit.data import npz
 from fruitaudit.data.arrays import MAGIC, DamagedArray, read_npy
 from fruitaudit.records.data import ByteArray, Sample
@@ -34,6 +35,9 @@ _one_large = threading.Lock()
 GREY = "grey read as RGB"
 ORIENTED = "turned upright as its EXIF orientation says"
 ON_WHITE = "transparency laid on white"
+ON_BLACK = "transparency laid on black"
+ALPHA_DROPPED = "transparency dropped, as the loader does"
+NOT_ORIENTED = "EXIF orientation ignored, as the loader does"
 PALETTE = "palette read as RGB"
 CMYK = "CMYK read as RGB, without a colour profile"
 OTHER_SPACE = "another colour space read as RGB"
@@ -65,6 +69,9 @@ _OTHERS = (
 """How files of other kinds begin, what they are called, and what to do with them."""
 
 
+_ALPHA = {"white": ON_WHITE, "black": ON_BLACK, "dropped": ALPHA_DROPPED}
+
+
 class BadImage(Exception):
     """The file is no usable image; `str` is the reason."""
 
@@ -91,12 +98,12 @@ def max_pixels_in(memory: float) -> int:
     return int(memory / _BYTES_PER_PIXEL)
 
 
-def decode(data: bytes, max_pixels: int = MAX_PIXELS) -> Decoded:
+def decode(data: bytes, max_pixels: int = MAX_PIXELS, exif: Exif = "upright", alpha: Alpha = "white") -> Decoded:
     """Decode JPEG, PNG, WebP, BMP, TIFF, or one NPZ row. Raises BadImage."""
     if not data:
         raise BadImage("the file is empty")
     if data.startswith(MAGIC):
-        return _decode_row(data)
+        return _decode_row(data, alpha)
     if is_pointer(data):
         raise BadImage(INSTEAD)
     try:
@@ -110,14 +117,14 @@ def decode(data: bytes, max_pixels: int = MAX_PIXELS) -> Decoded:
                            f"{max_pixels / 1e6:.0f} million")  # fmt: skip
         try:
             with _one_large if width * height > _LARGE else contextlib.nullcontext():
-                return _decode(image)
+                return _decode(image, exif, alpha)
         except (BadImage, MemoryError):
             raise
         except Exception as error:  # broken files make Pillow raise anything
             raise BadImage(_undecoded(error)) from None
 
 
-def _decode(image: Image.Image) -> Decoded:
+def _decode(image: Image.Image, exif: Exif, alpha: Alpha) -> Decoded:
     notes: list[str] = []
     # An MPO is a photograph with a preview behind it, as phones write it.
     if image.format != "MPO" and getattr(image, "is_animated", False):
@@ -126,18 +133,19 @@ def _decode(image: Image.Image) -> Decoded:
     image.load()
     try:
         if image.getexif().get(ExifTags.Base.Orientation, 1) in range(2, 9):
-            ImageOps.exif_transpose(image, in_place=True)
-            notes.append(ORIENTED)
+            if exif == "upright":
+                ImageOps.exif_transpose(image, in_place=True)
+            notes.append(ORIENTED if exif == "upright" else NOT_ORIENTED)
     except Exception:
         notes.append(NO_EXIF)
     if image.mode == "RGB" and ";16" in raw_mode:
         notes.append(SIXTEEN_BIT)  # Pillow keeps the high byte of each colour
     if image.mode != "RGB" or "transparency" in image.info:
-        image = _to_rgb(image, raw_mode, notes)
+        image = _to_rgb(image, raw_mode, notes, alpha)
     return Decoded(np.asarray(image), tuple(notes))
 
 
-def _to_rgb(image: Image.Image, raw_mode: str, notes: list[str]) -> Image.Image:
+def _to_rgb(image: Image.Image, raw_mode: str, notes: list[str], alpha: Alpha) -> Image.Image:
     mode = image.mode
     if mode.startswith("I;16") or (mode == "I" and ";16" in raw_mode):
         # `convert` would clip to 255 instead of scaling.
@@ -156,8 +164,9 @@ def _to_rgb(image: Image.Image, raw_mode: str, notes: list[str]) -> Image.Image:
     if mode in ("LA", "La", "RGBA", "RGBa", "PA") or "transparency" in image.info:
         image = image.convert("RGBA")
         if image.getchannel("A").getextrema()[0] != 255:
-            notes.append(ON_WHITE)
-            image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
+            notes.append(_ALPHA[alpha])
+            if alpha != "dropped":
+                image = Image.alpha_composite(Image.new("RGBA", image.size, alpha), image)
     return image.convert("RGB")
 
 
@@ -172,7 +181,7 @@ def _undecoded(error: Exception) -> str:
     return f"cannot be decoded: {shown(str(error) or type(error).__name__)}"
 
 
-def _decode_row(data: bytes) -> Decoded:
+def _decode_row(data: bytes, alpha: Alpha) -> Decoded:
     """One row of an NPZ: (H, W), (H, W, 1), (H, W, 3) or (H, W, 4); 8-bit, or floats from 0 to 1."""
     try:
         row = read_npy(data, "the array")
@@ -186,7 +195,7 @@ def _decode_row(data: bytes) -> Decoded:
     if row.ndim == 3 and row.shape[2] == 1:
         row = row[:, :, 0]
     image = Image.fromarray(np.ascontiguousarray(row))
-    return Decoded(np.asarray(image if image.mode == "RGB" else _to_rgb(image, "", notes)), tuple(notes))
+    return Decoded(np.asarray(image if image.mode == "RGB" else _to_rgb(image, "", notes, alpha)), tuple(notes))
 
 
 def _eight_bit(row: npt.NDArray[np.generic], notes: list[str]) -> ByteArray:

@@ -8,13 +8,15 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 
+from fruitaudit.config.loaders import loader_of
 from fruitaudit.config.scales import APPLICATIONS
 from fruitaudit.config.schema import PreprocessingSettings
-from fruitaudit.data.decode import MAX_PIXELS, BadImage, decode, read_bytes
+from fruitaudit.data.decode import MAX_PIXELS, BadImage, read_bytes
 from fruitaudit.data.preprocess import Preprocessor
+from fruitaudit.data.resampling import Pixels
 from fruitaudit.data.splits import Split
 from fruitaudit.errors import ConfigError, DataError
-from fruitaudit.records.data import ByteArray, FloatArray, IntArray, PreprocessingSummary
+from fruitaudit.records.data import FloatArray, IntArray, PreprocessingSummary
 from fruitaudit.runtime.streams import Streams
 
 SAMPLE = 64
@@ -50,9 +52,12 @@ def infer_preprocessing(
     can be read.
     """
     height, width, channels = _size(settings, input_shape)
-    prepared = Preprocessor(height, width, channels, settings.resize or "center_crop", settings.interpolation or "area",
-                            settings.scale or "0-1", max_pixels)  # fmt: skip
-    inferred = tuple(key for key in ("resize", "interpolation", "scale") if getattr(settings, key) is None)
+    loader = loader_of(settings)
+    prepared = Preprocessor(height, width, channels, loader.resize, loader.interpolation, settings.scale or "0-1",
+                            max_pixels, loader)  # fmt: skip
+    inferred = tuple(key for key in (() if settings.loader else ("resize", "interpolation"))
+                     if getattr(settings, key) is None)  # fmt: skip
+    inferred += () if settings.scale else ("scale",)
     guessed = tuple(key for key in settings.guessed if key not in inferred)
     evidence = [f"{key}: inferred by an earlier run, and confirmed by nobody." for key in guessed]
     if inferred:
@@ -77,7 +82,7 @@ def infer_preprocessing(
 
 @dataclass(frozen=True)
 class _TrialImages:
-    fitted: ByteArray
+    fitted: Pixels
     labels: IntArray
     shapes: tuple[tuple[int, int], ...]
 
@@ -127,7 +132,7 @@ def _draw_images(split: Split, preprocessor: Preprocessor, streams: Streams) -> 
     for row in streams.rng("preprocessing", split.name).permutation(len(split.samples)):
         sample = split.samples[row]
         try:
-            pixels = decode(read_bytes(sample), preprocessor.max_pixels).pixels
+            pixels = preprocessor.decoded(read_bytes(sample)).pixels
         except (BadImage, OSError) as error:
             reason = f"{sample.id}: {error}"
             continue

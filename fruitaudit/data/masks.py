@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from fruitaudit.data.decode import BadImage, decode
+from fruitaudit.data.decode import BadImage
 from fruitaudit.data.preprocess import Preprocessor
 from fruitaudit.errors import DataError
 from fruitaudit.records.data import FloatArray, Sample
@@ -23,11 +23,10 @@ def read_masks(samples: Sequence[Sample], preprocessor: Preprocessor) -> FloatAr
     for mask, sample in zip(masks, samples, strict=True):
         if sample.mask is not None:
             try:
-                pixels = decode(sample.mask.read_bytes(), preprocessor.max_pixels).pixels
+                pixels = preprocessor.decoded(sample.mask.read_bytes()).pixels
             except (OSError, BadImage) as error:
                 raise DataError(
                     f"mask {sample.mask} of {sample.id} cannot be read ({error}); mend or remove it"
                 ) from None
-            # Padding is white, and no part of the object: the object is black on the way.
-            mask[:] = preprocessor.resized(255 - pixels)[..., 0] < 128
+            mask[:] = preprocessor.fitted_mask(pixels)
     return masks

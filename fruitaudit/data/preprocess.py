@@ -1,28 +1,25 @@
-"""RGB pixels of any size -> the tensor that the model was trained on."""
+"""A picture file -> the tensor that the model was trained on."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import get_args
 
 import cv2
 import numpy as np
-import numpy.typing as npt
+from PIL import Image
 
+from fruitaudit.config.loaders import BLACK, DEFAULT, LOADERS, Interpolation, Loader, Resize, no_filter
 from fruitaudit.config.scales import APPLICATIONS
-from fruitaudit.config.schema import Interpolation, Normalization, Resize
-from fruitaudit.data.decode import MAX_PIXELS
+from fruitaudit.config.schema import Normalization
+from fruitaudit.data.decode import MAX_PIXELS, Decoded, decode
+from fruitaudit.data.geometry import Box, Placement, placement
+from fruitaudit.data.resampling import Pixels, resampled
 from fruitaudit.errors import ConfigError, ModelError
-from fruitaudit.records.data import ByteArray, FloatArray
+from fruitaudit.records.data import BoolArray, ByteArray, FloatArray
 
-_CV2 = {
-    "nearest": cv2.INTER_NEAREST,
-    "bilinear": cv2.INTER_LINEAR,
-    "bicubic": cv2.INTER_CUBIC,
-    "area": cv2.INTER_AREA,
-    "lanczos": cv2.INTER_LANCZOS4,
-}
-_WHITE = (255, 255, 255)
 _IMAGENET_MEAN, _IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 _IMAGENET_BGR_MEAN = (103.939, 116.779, 123.68)
 
@@ -39,12 +36,11 @@ class _Affine:
 
 @dataclass(frozen=True)
 class Preprocessor:
-    """Fit uint8 RGB pixels (h, w, 3) to the model's height and width, then scale them to float32 (H, W, C).
+    """Read a file as the trainer's loader does, fit it to the model's height and width, scale it to float32 (H, W, C).
 
     `channels` 1: luminance 0.299 R + 0.587 G + 0.114 B (ITU-R BT.601), taken before resizing.
     `resize`: "stretch" ignores the aspect ratio; "center_crop" takes the largest centred box of the model's aspect
-    ratio; "pad" fits the whole image in and fills the rest with white. Interpolation is OpenCV's, on 8-bit pixels:
-    only "area" averages over all pixels when it shrinks.
+    ratio (torchvision: the middle of the picture made smaller); "pad" fits the whole picture in and fills the rest.
     `scale`: "0-1", "0-255", "-1-1", a `Normalization`, or the name of a `keras.applications` module.
     """
 
@@ -56,6 +52,8 @@ class Preprocessor:
     scale: str | Normalization
     max_pixels: int = MAX_PIXELS
     """Larger images are not decoded."""
+    conventions: Loader = LOADERS[DEFAULT]
+    """Whose; its own `resize` and `interpolation` are only what stands in where nobody says another one."""
 
     def __post_init__(self) -> None:
         if self.channels not in (1, 3):
@@ -64,25 +62,63 @@ class Preprocessor:
         if numbers not in (1, self.channels):
             raise ConfigError(f"model.preprocessing.scale: {self.scale_text} is made for {numbers} channels, but the "
                               f"model takes {self.channels}")  # fmt: skip
+        if self.interpolation not in self.conventions.interpolations:
+            raise ConfigError(f"model.preprocessing.interpolation: {no_filter(self.loader)}")
+
+    @cached_property
+    def loader(self) -> Loader:
+        """The conventions, with this resize and interpolation."""
+        return replace(self.conventions, resize=self.resize, interpolation=self.interpolation)
+
+    def decoded(self, data: bytes) -> Decoded:
+        """The pixels of a file, upright or not and without transparency as the loader has it. Raises BadImage."""
+        return decode(data, self.max_pixels, exif=self.loader.exif, alpha=self.loader.alpha)
 
     def __call__(self, pixels: ByteArray) -> FloatArray:
         """(h, w, 3) uint8 -> (H, W, C) float32."""
         return self.scaled(self.fitted(pixels))
 
-    def fitted(self, pixels: ByteArray) -> ByteArray:
-        """(h, w, 3) -> (H, W, C), uint8: all but the scale."""
-        fitted: _Pixels = cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY) if self.channels == 1 else pixels
-        if fitted.shape[:2] != (self.height, self.width):
-            fitted = _RESIZE[self.resize](fitted, self.height, self.width, _CV2[self.interpolation])
-        return np.asarray(fitted, np.uint8).reshape(self.height, self.width, self.channels)
+    def fitted(self, pixels: ByteArray) -> Pixels:
+        """(h, w, 3) uint8 -> (H, W, C) in 0..255, uint8 or where the loader rounds nothing float32: all but scale."""
+        source = self._grey(pixels) if self.channels == 1 else pixels
+        where = placement(self.loader, source.shape[:2], (self.height, self.width))
+        inner = resampled(self.loader, source, where.box, where.place.size)
+        fitted = inner if where.place == Box(0, 0, self.height, self.width) else self._placed(inner, where)
+        return fitted.reshape(self.height, self.width, self.channels)
 
     def resized(self, pixels: ByteArray) -> ByteArray:
         """(h, w, 3) -> (H, W, 3) uint8: the picture that the model sees, for display."""
         fitted = self.fitted(pixels)
-        return fitted if self.channels == 3 else np.repeat(fitted, 3, axis=2)
+        if fitted.dtype != np.uint8:
+            fitted = np.clip(np.rint(fitted), 0, 255)
+        shown = np.asarray(fitted, np.uint8)
+        return shown if self.channels == 3 else np.repeat(shown, 3, axis=2)
 
-    def scaled(self, fitted: ByteArray) -> FloatArray:
-        """(..., H, W, C) uint8 -> float32 of the same shape."""
+    def fitted_mask(self, pixels: ByteArray) -> BoolArray:
+        """(h, w, 3), white on the object -> (H, W): where at least half of a pixel is on it. Padding never is."""
+        fitter = replace(self, channels=3, scale="0-255", conventions=replace(self.conventions, padding=BLACK))
+        return fitter.resized(pixels)[..., 0] > 127
+
+    def _grey(self, pixels: ByteArray) -> ByteArray:
+        if self.loader.library == "Pillow":
+            return np.asarray(Image.fromarray(pixels).convert("L"))
+        return np.asarray(cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY), np.uint8)
+
+    def _placed(self, inner: Pixels, where: Placement) -> Pixels:
+        """Cut and padded to the model's size."""
+        place = where.place
+        colour = np.array(self.loader.padding, np.uint8)
+        if inner.ndim == 2:
+            colour = self._grey(colour.reshape(1, 1, 3))[0, 0]
+        canvas = np.empty((self.height, self.width, *inner.shape[2:]), inner.dtype)
+        canvas[:] = colour
+        top, left = max(0, -place.top), max(0, -place.left)
+        seen = inner[top : top + self.height - max(0, place.top), left : left + self.width - max(0, place.left)]
+        canvas[max(0, place.top) :, max(0, place.left) :][: seen.shape[0], : seen.shape[1]] = seen
+        return canvas
+
+    def scaled(self, fitted: Pixels) -> FloatArray:
+        """(..., H, W, C) in 0..255 -> float32 of the same shape."""
         affine = self._affine
         values = (fitted[..., ::-1] if affine.bgr else fitted).astype(np.float32)
         values /= np.float32(affine.divisor)
@@ -131,29 +167,17 @@ def _affine(scale: str | Normalization) -> _Affine:
     raise ConfigError(f"model.preprocessing.scale: {scale!r} is no scale")
 
 
-_Pixels = npt.NDArray[np.integer]
+def ways_to_fit(prepared: Preprocessor) -> Iterator[Preprocessor]:
+    """The same picture fitted as each loader does by default, in each way of resizing: what an inference may try.
 
-
-def _stretch(pixels: _Pixels, height: int, width: int, how: int) -> _Pixels:
-    return cv2.resize(pixels, (width, height), interpolation=how)
-
-
-def _center_crop(pixels: _Pixels, height: int, width: int, how: int) -> _Pixels:
-    h, w = pixels.shape[:2]
-    box_w = min(w, max(1, round(h * width / height)))
-    box_h = min(h, max(1, round(w * height / width)))
-    top, left = (h - box_h) // 2, (w - box_w) // 2
-    return _stretch(pixels[top : top + box_h, left : left + box_w], height, width, how)
-
-
-def _pad(pixels: _Pixels, height: int, width: int, how: int) -> _Pixels:
-    h, w = pixels.shape[:2]
-    shrink = min(height / h, width / w)
-    new_h, new_w = max(1, round(h * shrink)), max(1, round(w * shrink))
-    inner = _stretch(pixels, new_h, new_w, how)
-    top, left = (height - new_h) // 2, (width - new_w) // 2
-    bottom, right = height - new_h - top, width - new_w - left
-    return cv2.copyMakeBorder(inner, top, bottom, left, right, cv2.BORDER_CONSTANT, value=_WHITE)
-
-
-_RESIZE = {"stretch": _stretch, "center_crop": _center_crop, "pad": _pad}
+    `tf.image.resize` stands with antialias only, because without it it is what `image_dataset_from_directory` calls.
+    """
+    for loader in LOADERS.values():
+        antialias = loader.antialias or loader.name == "tf.image.resize"
+        for resize in get_args(Resize):
+            yield replace(
+                prepared,
+                resize=resize,
+                interpolation=loader.interpolation,
+                conventions=replace(loader, antialias=antialias),
+            )

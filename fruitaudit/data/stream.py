@@ -13,9 +13,10 @@ import numpy as np
 
 from fruitaudit.data import decode as d
 from fruitaudit.data.preprocess import Preprocessor
+from fruitaudit.data.resampling import Pixels
 from fruitaudit.data.splits import Split
 from fruitaudit.errors import DataError
-from fruitaudit.records.data import BadFile, ByteArray, ColourNote, FloatArray, Images, Sample, group_numbers
+from fruitaudit.records.data import BadFile, ColourNote, FloatArray, Images, Sample, group_numbers
 
 TO_GREY = "colour reduced to grey"
 _TASK = 16
@@ -61,7 +62,7 @@ class StreamSummary:
 
 @dataclass(frozen=True)
 class _DecodedImage:
-    fitted: ByteArray
+    fitted: Pixels
     conversions: tuple[str, ...]
     digest: bytes
     pixel_digest: str
@@ -75,7 +76,7 @@ def stream(
     Files that cannot be used are skipped and noted in `summary`. Two batches are decoded ahead at most.
     """
     summary = StreamSummary() if summary is None else summary
-    fitted: list[ByteArray] = []
+    fitted: list[Pixels] = []
     samples: list[Sample] = []
     for sample, image in _read_all(split.samples, preprocessor, ahead=2 * batch_size):
         if isinstance(image, str):
@@ -93,7 +94,7 @@ def stream(
 
 def read_images(samples: Sequence[Sample], preprocessor: Preprocessor) -> Images:
     """A few samples as one batch. Raises DataError for one that cannot be read."""
-    fitted = [np.zeros((0, preprocessor.height, preprocessor.width, preprocessor.channels), np.uint8)]
+    fitted: list[Pixels] = [np.zeros((0, preprocessor.height, preprocessor.width, preprocessor.channels), np.uint8)]
     for sample, image in _read_all(samples, preprocessor, ahead=len(samples)):
         if isinstance(image, str):
             raise DataError(f"image {sample.id}: {image}")
@@ -133,7 +134,7 @@ def _read_task(samples: Sequence[Sample], preprocessor: Preprocessor) -> list[_D
 def _read_sample(sample: Sample, preprocessor: Preprocessor) -> _DecodedImage | str:
     try:
         data = d.read_bytes(sample)
-        decoded = d.decode(data, preprocessor.max_pixels)
+        decoded = preprocessor.decoded(data)
     except d.BadImage as error:
         return str(error)
     except FileNotFoundError:

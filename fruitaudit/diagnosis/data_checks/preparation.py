@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from fruitaudit.data.decode import BadImage, decode, read_bytes
+from fruitaudit.data.decode import BadImage, read_bytes
 from fruitaudit.data.preprocess import Preprocessor
 from fruitaudit.diagnosis.images.split_sample import PixelClassifier, SplitSample, rgb_fitter
 from fruitaudit.errors import AuditError
@@ -78,8 +78,9 @@ def _geometry(pixel_classifier: PixelClassifier, material: SplitSample) -> Itera
     if (material.sizes[:, 0] * width != material.sizes[:, 1] * height).any():
         ways |= {("resize", option): replace(preprocessor, resize=option)  # type: ignore[arg-type]
                  for option in _RESIZES if option != preprocessor.resize}  # fmt: skip
-    ways |= {("interpolation", option): replace(preprocessor, interpolation=option)  # type: ignore[arg-type]
-             for option in _INTERPOLATIONS if option != preprocessor.interpolation}  # fmt: skip
+    ways |= {("interpolation", option): replace(preprocessor, interpolation=option)
+             for option in _INTERPOLATIONS
+             if option in preprocessor.loader.interpolations and option != preprocessor.interpolation}  # fmt: skip
     images_by_way = _refit(material, ways)
     for (setting, value), pixels in images_by_way.items():
         yield Preparation(setting, value, pixel_classifier.predicted(pixels))
@@ -90,14 +91,14 @@ def _refit(
 ) -> dict[tuple[Setting, str], ByteArray]:
     """Each file decoded once and fitted in every way."""
     images_by_way: dict[tuple[Setting, str], list[ByteArray]] = {way: [] for way in ways}
-    max_pixels = max(fitter.max_pixels for fitter in ways.values())
+    reader = next(iter(ways.values()))
     for sample in material.samples:
         try:
-            pixels = decode(read_bytes(sample), max_pixels).pixels
+            pixels = reader.decoded(read_bytes(sample)).pixels
         except (OSError, BadImage) as error:  # it could be read a moment ago
             raise AuditError(f"image {sample.id} changed while it was audited: {error}") from error
         for way, fitter in ways.items():
-            images_by_way[way].append(fitter.fitted(pixels))
+            images_by_way[way].append(fitter.resized(pixels))
     return {way: np.stack(images) for way, images in images_by_way.items()}
 
 

@@ -15,7 +15,7 @@ import cv2
 import numpy as np
 from PIL import Image
 
-from fruitaudit.data.decode import BadImage, decode, read_bytes
+from fruitaudit.data.decode import BadImage, read_bytes
 from fruitaudit.data.preprocess import Preprocessor
 from fruitaudit.records.data import ByteArray, FloatArray, IntArray, Role, Sample, group_numbers
 from fruitaudit.records.evaluation import Predictions
@@ -119,7 +119,7 @@ class SplitSample:
 
 
 def rgb_fitter(preprocessor: Preprocessor) -> Preprocessor:
-    """The same geometry for three channels, whatever the model takes."""
+    """The same way to fit for three channels, whatever the model takes."""
     return replace(preprocessor, channels=3, scale="0-255")
 
 
@@ -182,11 +182,11 @@ def read_photos(samples: Sequence[Sample], fitter: Preprocessor) -> Iterator[Pho
 def _read(sample: Sample, fitter: Preprocessor) -> Photo | None:
     try:
         data = read_bytes(sample)
-        pixels = decode(data, fitter.max_pixels).pixels
+        pixels = fitter.decoded(data).pixels
     except (OSError, BadImage):
         return None
     height, width = pixels.shape[:2]
-    return Photo(fitter.fitted(pixels), _data_mask(sample, fitter), height, width, _jpeg_quality(data))
+    return Photo(fitter.resized(pixels), _data_mask(sample, fitter), height, width, _jpeg_quality(data))
 
 
 def _data_mask(sample: Sample, fitter: Preprocessor) -> ByteArray | None:
@@ -194,10 +194,10 @@ def _data_mask(sample: Sample, fitter: Preprocessor) -> ByteArray | None:
     if sample.mask is None:
         return None
     try:
-        mask = decode(sample.mask.read_bytes(), fitter.max_pixels).pixels
+        mask = fitter.decoded(sample.mask.read_bytes()).pixels
     except (OSError, BadImage):
         return None
-    return (fitter.fitted(mask)[..., 0] > 127).astype(np.uint8)
+    return fitter.fitted_mask(mask).astype(np.uint8)
 
 
 def _jpeg_quality(data: bytes) -> int:
