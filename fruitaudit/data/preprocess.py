@@ -52,8 +52,8 @@ class Preprocessor:
     scale: str | Normalization
     max_pixels: int = MAX_PIXELS
     """Larger images are not decoded."""
-    conventions: Loader = LOADERS[DEFAULT]
-    """Whose; its own `resize` and `interpolation` are only what stands in where nobody says another one."""
+    loader: Loader = LOADERS[DEFAULT]
+    """Whose conventions; its resize and interpolation become those above."""
 
     def __post_init__(self) -> None:
         if self.channels not in (1, 3):
@@ -62,13 +62,10 @@ class Preprocessor:
         if numbers not in (1, self.channels):
             raise ConfigError(f"model.preprocessing.scale: {self.scale_text} is made for {numbers} channels, but the "
                               f"model takes {self.channels}")  # fmt: skip
-        if self.interpolation not in self.conventions.interpolations:
-            raise ConfigError(f"model.preprocessing.interpolation: {no_filter(self.loader)}")
-
-    @cached_property
-    def loader(self) -> Loader:
-        """The conventions, with this resize and interpolation."""
-        return replace(self.conventions, resize=self.resize, interpolation=self.interpolation)
+        loader = replace(self.loader, resize=self.resize, interpolation=self.interpolation)
+        object.__setattr__(self, "loader", loader)
+        if loader.interpolation not in loader.interpolations:
+            raise ConfigError(f"model.preprocessing.interpolation: {no_filter(loader)}")
 
     def decoded(self, data: bytes) -> Decoded:
         """The pixels of a file, upright or not and without transparency as the loader has it. Raises BadImage."""
@@ -96,7 +93,7 @@ class Preprocessor:
 
     def fitted_mask(self, pixels: ByteArray) -> BoolArray:
         """(h, w, 3), white on the object -> (H, W): where at least half of a pixel is on it. Padding never is."""
-        fitter = replace(self, channels=3, scale="0-255", conventions=replace(self.conventions, padding=BLACK))
+        fitter = replace(self, channels=3, scale="0-255", loader=replace(self.loader, padding=BLACK))
         return fitter.resized(pixels)[..., 0] > 127
 
     def _grey(self, pixels: ByteArray) -> ByteArray:
@@ -179,5 +176,5 @@ def ways_to_fit(prepared: Preprocessor) -> Iterator[Preprocessor]:
                 prepared,
                 resize=resize,
                 interpolation=loader.interpolation,
-                conventions=replace(loader, antialias=antialias),
+                loader=replace(loader, antialias=antialias),
             )
