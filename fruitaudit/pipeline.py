@@ -8,7 +8,6 @@ from pathlib import Path
 
 from fruitaudit import __version__
 from fruitaudit.audit.choice import methods_asked
-from fruitaudit.audit.classes import class_list
 from fruitaudit.audit.explaining import Explainer, explain_all
 from fruitaudit.audit.groups import check_groups, choose_groups
 from fruitaudit.audit.opening import Opened, open_inputs
@@ -20,14 +19,18 @@ from fruitaudit.config.load import config_hash, dump_config
 from fruitaudit.config.schema import Config
 from fruitaudit.diagnosis.audit import diagnosis_of
 from fruitaudit.diagnosis.claims import check_claims
-from fruitaudit.evaluation.class_order import judge_class_orders
 from fruitaudit.evaluation.evaluate import evaluate
+from fruitaudit.evaluation.fit import does_not_fit
 from fruitaudit.evaluation.lab import lab_split
 from fruitaudit.findings import find
 from fruitaudit.gates import asked_top_k, check_gates, judge
+from fruitaudit.inputs.class_order import judge_class_orders
+from fruitaudit.inputs.classes import class_list
 from fruitaudit.providers.registry import build
+from fruitaudit.records.diagnosis import Diagnosis
 from fruitaudit.records.evaluation import Predictions
 from fruitaudit.records.results import Results, RunInfo
+from fruitaudit.records.states import NotRun
 from fruitaudit.report.artefacts import is_audit, save_results, save_run
 from fruitaudit.report.predictions import write_predictions
 from fruitaudit.report.render import render
@@ -105,7 +108,13 @@ class _Stages:
         with self.steps.step("test the explanations", len(tested_methods(config, groups))) as step:
             trust, self.steps.explanation_costs = trust_of(config, explainer, groups, rows, predictions, step)
         with self.steps.step("look for causes") as step:
-            diagnosis = diagnosis_of(config, opened, predicted, streams, self._cache, step, self.out, rows)
+            if does_not_fit(evaluations):
+                diagnosis: Diagnosis | NotRun = NotRun(
+                    "no experiment was made: the model is at chance in the lab, so that no cause could be told",
+                    "does_not_fit",
+                )
+            else:
+                diagnosis = diagnosis_of(config, opened, predicted, streams, self._cache, step, self.out, rows)
         verdicts, verdict = judge(config.gates, evaluations, splits, config.max_bad_share, trust)
         model = opened.classifier.summary(opened.class_names, opened.class_names_from)
         results = Results(

@@ -13,16 +13,17 @@ from fruitaudit.attribution.registry import native_methods
 from fruitaudit.evaluation.evaluate import evaluate
 from fruitaudit.findings import find
 from fruitaudit.findings.data import of_data
-from fruitaudit.records.data import BadFile, LabelConflict, PreprocessingSummary, Role, SplitSummary
+from fruitaudit.records.data import BadFile, LabelConflict, Role, SplitSummary
 from fruitaudit.records.evaluation import Predictions, SplitEvaluation
 from fruitaudit.records.explanations import ExplanationRow
+from fruitaudit.records.inputs import PreparationSetting, PreparationTrial, PreprocessingSummary
 from fruitaudit.records.judgement import Finding
 from fruitaudit.records.results import ClassOrder
 from fruitaudit.records.states import Estimate, NotRun
 from fruitaudit.runtime.streams import Streams
 
 NAMES = ("Apple", "Avocado", "Banana", "Pear")
-WRITTEN = PreprocessingSummary(8, 8, 3, "stretch", "area", "0-1", ())
+WRITTEN = PreprocessingSummary(8, 8, 3, "stretch", "area", "0-1")
 
 
 def split(name: str, role: Role, predicted: np.ndarray, sure: float = 0.9) -> SplitEvaluation:
@@ -186,9 +187,30 @@ def test_bad_files_are_named_with_their_reason() -> None:
     assert finding.evidence == ("Pear/1.jpg: is empty",)
 
 
-def test_inferred_preprocessing_is_a_note() -> None:
-    inferred = replace(WRITTEN, inferred=("scale",), evidence=("scale 0-1: …",))
-    assert slugs(preprocessing=inferred)["preprocessing-inferred"].severity == "note"
+UNDECIDED = replace(
+    WRITTEN,
+    settings=(PreparationSetting("scale", "0-1", "undecided", "scale 0-1: undecided"),),
+    accuracy=Estimate(0.52, 100, 0.42, 0.62, successes=52),
+    tried_on="test",
+)
+
+
+@pytest.mark.parametrize(("difference", "severity"), [(-0.01, "note"), (-0.084, "warning"), (0.3, "critical")])
+def test_an_undecided_preparation_is_as_loud_as_what_hangs_on_it(difference: float, severity: str) -> None:
+    share = Estimate(0.52 + difference, 100, 0.1, 0.9)
+    trials = (
+        PreparationTrial({"scale": "-1-1"}, share, difference, 0.1, False, -1.0, True),
+        PreparationTrial({"scale": "0-255"}, Estimate(0.0, 100, 0.0, 0.1), -0.52, 0.0, True, -9.0, False),
+    )
+    finding = slugs(preprocessing=replace(UNDECIDED, trials=trials))["preparation-undecided"]
+    assert finding.severity == severity
+    told = f"on images of test it would be {100 * share.value:.1f} % with -1-1 instead of 52.0 %"
+    assert (told in finding.sentence) == (severity != "note")
+
+
+def test_established_settings_are_a_note() -> None:
+    known = replace(WRITTEN, settings=(PreparationSetting("scale", "0-255", "file", "It rescales."),))
+    assert slugs(preprocessing=known)["preparation-established"].severity == "note"
 
 
 def row(completeness: tuple[float | None, ...], empty: tuple[str, ...] = ()) -> ExplanationRow:
@@ -284,7 +306,7 @@ def test_share_says_why_there_is_no_number() -> None:
 def test_pictures_under_two_classes_are_named() -> None:
     conflict = LabelConflict(("store/a/1.png", "store/b/7.png"), ("a", "b"))
     split = SplitSummary("store", "field", "folder", 20, 20, (10, 10), (), (), "", conflicts=(conflict,))
-    (finding,) = of_data((split,), WRITTEN)
+    (finding,) = of_data((split,))
     assert (finding.slug, finding.severity, finding.effect, finding.split) == (
         "label-conflict",
         "warning",
@@ -295,5 +317,5 @@ def test_pictures_under_two_classes_are_named() -> None:
         "2 of 20 images of store repeat a picture under another class: at most one of its labels is right."
     )
     assert finding.evidence == ("store/a/1.png as a and store/b/7.png as b",)
-    (finding,) = of_data((replace(split, n_used=2000),), WRITTEN)
+    (finding,) = of_data((replace(split, n_used=2000),))
     assert finding.severity == "note"

@@ -13,9 +13,9 @@ import fruitaudit
 
 PACKAGE = Path(fruitaudit.__file__).parent
 ROOMS = [
-    "errors", "resources", "runtime", "records", "statistics", "config", "data", "models", "evaluation", "attribution",
-    "providers", "audit", "trust", "diagnosis", "findings", "gates", "report", "rating", "demo", "pipeline", "commands",
-    "cli", "__main__",
+    "errors", "resources", "runtime", "records", "statistics", "config", "data", "models", "inputs", "evaluation",
+    "attribution", "providers", "audit", "trust", "diagnosis", "findings", "gates", "report", "rating", "demo",
+    "pipeline", "commands", "cli", "__main__",
 ]  # fmt: skip
 
 

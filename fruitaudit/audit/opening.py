@@ -5,19 +5,20 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-from fruitaudit.audit.classes import Classes, Wiring, class_list, settled
 from fruitaudit.config.schema import Config
 from fruitaudit.config.sizes import bytes_of
 from fruitaudit.config.spelling import nearest
 from fruitaudit.data.decode import max_pixels_in
-from fruitaudit.data.infer import infer_preprocessing
 from fruitaudit.data.preprocess import Preprocessor
 from fruitaudit.data.splits import Split, open_split
 from fruitaudit.errors import ConfigError, DataError
+from fruitaudit.inputs.classes import Classes, Wiring, class_list, settled
+from fruitaudit.inputs.settle import settle_preprocessing
 from fruitaudit.models.base import WithScores
 from fruitaudit.models.memory import plan_memory
 from fruitaudit.models.open import open_model
-from fruitaudit.records.data import PreprocessingSummary, Sample
+from fruitaudit.records.data import Sample
+from fruitaudit.records.inputs import PreprocessingSummary
 from fruitaudit.records.results import MemoryPlan
 from fruitaudit.runtime.streams import Streams
 from fruitaudit.runtime.text import shown
@@ -99,9 +100,7 @@ def _prepared(
     most_pixels: int,
 ) -> _Prepared:
     split = next(s for role in ("reference", "test", "field") for s in splits if s.role == role)
-    preprocessor, summary = infer_preprocessing(
-        config.model.preprocessing, classifier.input_shape, split, classifier.probabilities, streams, most_pixels
-    )
+    preprocessor, summary = settle_preprocessing(config.model.preprocessing, splits, classifier, streams, most_pixels)
     return _Prepared(classes, splits, Wiring(split, preprocessor), summary, most_pixels)
 
 

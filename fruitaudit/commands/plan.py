@@ -21,7 +21,6 @@ from fruitaudit.attribution.cams import layer_for
 from fruitaudit.attribution.explain import why_no_contrast, why_not_offered
 from fruitaudit.attribution.sharing import CACHE_BYTES
 from fruitaudit.audit.choice import methods_of, model_methods
-from fruitaudit.audit.classes import class_list
 from fruitaudit.audit.opening import Opened, open_inputs, open_splits
 from fruitaudit.config.schema import Config, MethodSettings
 from fruitaudit.data.splits import Split
@@ -29,6 +28,7 @@ from fruitaudit.data.stream import stream
 from fruitaudit.diagnosis.cost import cost as cost_of_experiments
 from fruitaudit.errors import CannotExplain, DataError
 from fruitaudit.gates import Counts, foretold
+from fruitaudit.inputs.classes import class_list
 from fruitaudit.models.base import offering
 from fruitaudit.models.open import code_in
 from fruitaudit.pipeline import check

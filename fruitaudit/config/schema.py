@@ -16,6 +16,7 @@ from fruitaudit.config.spelling import nearest
 from fruitaudit.records.conditions import FigureGate
 from fruitaudit.records.explanations import TargetRule
 
+ChannelOrder = Literal["rgb", "bgr"]
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
 LONGEST_NAME = 100
 
@@ -70,7 +71,7 @@ class Normalization(Settings):
 
 Level = Annotated[int, Field(ge=0, le=255)]
 Guessed = Literal["loader", "resize", "shorter_side", "interpolation", "antialias", "padding", "rounding", "exif",
-                  "alpha", "scale"]  # fmt: skip
+                  "alpha", "scale", "channel_order"]  # fmt: skip
 
 
 class PreprocessingSettings(Settings):
@@ -103,8 +104,11 @@ class PreprocessingSettings(Settings):
     scale: Annotated[str, AfterValidator(known_scale)] | Normalization | None = Field(
         None, description="0-1, 0-255, -1-1, {mean: [...], std: [...]}, or a keras.applications module such as resnet50"
     )
+    channel_order: ChannelOrder | None = Field(
+        None, description="rgb or bgr: which channel comes first, before the scale; left out: inferred"
+    )
     guessed: tuple[Guessed, ...] = Field(
-        (), description="keys above that fruitaudit inferred and nobody confirmed; remove those that are right"
+        (), description="keys above that nothing establishes and nobody confirmed; remove those that are right"
     )
 
     @model_validator(mode="after")

@@ -13,7 +13,7 @@ from PIL import Image
 
 from fruitaudit.config.loaders import BLACK, DEFAULT, LOADERS, Interpolation, Loader, Resize, no_filter
 from fruitaudit.config.scales import APPLICATIONS
-from fruitaudit.config.schema import Normalization
+from fruitaudit.config.schema import ChannelOrder, Normalization
 from fruitaudit.data.decode import MAX_PIXELS, Decoded, decode
 from fruitaudit.data.geometry import Box, Placement, placement
 from fruitaudit.data.resampling import Pixels, resampled
@@ -42,6 +42,7 @@ class Preprocessor:
     `resize`: "stretch" ignores the aspect ratio; "center_crop" takes the largest centred box of the model's aspect
     ratio (torchvision: the middle of the picture made smaller); "pad" fits the whole picture in and fills the rest.
     `scale`: "0-1", "0-255", "-1-1", a `Normalization`, or the name of a `keras.applications` module.
+    `channel_order`: "bgr" hands the channels over in reverse, before the scale.
     """
 
     height: int
@@ -54,6 +55,7 @@ class Preprocessor:
     """Larger images are not decoded."""
     loader: Loader = LOADERS[DEFAULT]
     """Whose conventions; its resize and interpolation become those above."""
+    channel_order: ChannelOrder = "rgb"
 
     def __post_init__(self) -> None:
         if self.channels not in (1, 3):
@@ -117,13 +119,18 @@ class Preprocessor:
     def scaled(self, fitted: Pixels) -> FloatArray:
         """(..., H, W, C) in 0..255 -> float32 of the same shape."""
         affine = self._affine
-        values = (fitted[..., ::-1] if affine.bgr else fitted).astype(np.float32)
+        values = (fitted[..., ::-1] if self.blue_first else fitted).astype(np.float32)
         values /= np.float32(affine.divisor)
         if any(affine.mean):
             values -= np.asarray(affine.mean, np.float32)
         if any(s != 1 for s in affine.std):
             values /= np.asarray(affine.std, np.float32)
         return values
+
+    @property
+    def blue_first(self) -> bool:
+        """Whether the model gets blue, green, red."""
+        return self._affine.bgr != (self.channel_order == "bgr")
 
     @cached_property
     def low(self) -> FloatArray:

@@ -8,15 +8,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from fruitaudit.evaluation.fit import does_not_fit
 from fruitaudit.findings.answers import of_constant_answers, of_variation
 from fruitaudit.findings.causes import of_causes, of_trust
 from fruitaudit.findings.data import of_data
+from fruitaudit.findings.inputs import of_class_order, of_fit, of_preparation
 from fruitaudit.findings.maps import of_maps
 from fruitaudit.findings.performance import of_performance
-from fruitaudit.records.data import PreprocessingSummary, SplitSummary
+from fruitaudit.records.data import SplitSummary
 from fruitaudit.records.diagnosis import Diagnosis
 from fruitaudit.records.evaluation import SplitEvaluation
 from fruitaudit.records.explanations import ExplanationNotRun, ExplanationRow
+from fruitaudit.records.inputs import PreprocessingSummary
 from fruitaudit.records.judgement import Finding
 from fruitaudit.records.model import Variation
 from fruitaudit.records.results import ClassOrder
@@ -40,12 +43,15 @@ def find(
 ) -> tuple[Finding, ...]:
     """All findings, worst first; of two as bad the one with the larger effect."""
     findings = [
+        *of_fit(evaluations, preprocessing, class_orders),
+        *of_preparation(preprocessing),
         *of_variation(variation),
         *of_constant_answers(evaluations),
-        *of_performance(evaluations, class_orders, lab),
-        *of_causes(diagnosis),
-        *of_data(splits, preprocessing),
+        *of_class_order(class_orders),
+        *of_data(splits),
         *of_maps(explanations),
         *of_trust(trust),
     ]
+    if not does_not_fit(evaluations):
+        findings += [*of_performance(evaluations, lab), *of_causes(diagnosis)]
     return tuple(sorted(findings, key=lambda f: (_ORDER[f.severity], -f.effect)))

@@ -5,15 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from fruitaudit.findings.words import first_ten
-from fruitaudit.records.data import PreprocessingSummary, SplitSummary
+from fruitaudit.records.data import SplitSummary
 from fruitaudit.records.judgement import Finding
 
 
-def of_data(splits: Sequence[SplitSummary], preprocessing: PreprocessingSummary) -> Iterator[Finding]:
-    """Findings about files that cannot be used and settings that nobody wrote down."""
+def of_data(splits: Sequence[SplitSummary]) -> Iterator[Finding]:
+    """Findings about files that cannot be used, and pictures with two labels."""
     yield from _bad_files(splits)
     yield from _conflicts(splits)
-    yield from _inferred(preprocessing)
 
 
 def _bad_files(splits: Sequence[SplitSummary]) -> Iterator[Finding]:
@@ -45,15 +44,3 @@ def _conflicts(splits: Sequence[SplitSummary]) -> Iterator[Finding]:
                 effect=n / split.n_used,
                 split=split.name,
             )
-
-
-def _inferred(preprocessing: PreprocessingSummary) -> Iterator[Finding]:
-    if preprocessing.inferred:
-        yield Finding(
-            slug="preprocessing-inferred",
-            severity="note",
-            sentence=f"Nobody wrote down how images are prepared for this model; inferred were "
-            f"{', '.join(preprocessing.inferred)}.",
-            evidence=preprocessing.evidence,
-            remedy="Ask whoever trained the model, and write it under model.preprocessing.",
-        )

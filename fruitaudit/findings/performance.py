@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Sequence
 
-from fruitaudit.evaluation.class_order import far_better
 from fruitaudit.evaluation.lab import lab_split
 from fruitaudit.findings.answers import only_answer
 from fruitaudit.findings.words import width_of
 from fruitaudit.records.evaluation import SplitEvaluation
 from fruitaudit.records.judgement import Finding
-from fruitaudit.records.results import ClassOrder
 from fruitaudit.records.states import Estimate
 from fruitaudit.statistics.bootstrap import ROUGH_BELOW
 from fruitaudit.statistics.intervals import difference
@@ -20,19 +17,14 @@ WIDE = 0.2
 """Width of the interval of accuracy from which a split has too few images."""
 GAP = 0.05
 """Smallest drop in accuracy (lower end of its interval) worth a critical finding."""
-_PASTED = 60
-"""Class names of a mended list that are printed."""
 CHANCE = 0.05
 """Largest probability of chance, over all classes together, at which a class is said to be called too often."""
 
 
-def of_performance(
-    evaluations: Sequence[SplitEvaluation], class_orders: Sequence[ClassOrder], lab: str | None = None
-) -> Iterator[Finding]:
+def of_performance(evaluations: Sequence[SplitEvaluation], lab: str | None = None) -> Iterator[Finding]:
     """Findings about right and wrong answers. `lab`: the split that the field is compared with, where one was asked."""
     lab = lab_split(((e.split, e.role, e.n) for e in evaluations), lab)
     home = next((evaluation for evaluation in evaluations if evaluation.split == lab), None)
-    yield from _class_order(class_orders)
     for evaluation in evaluations:
         if evaluation.role == "field":
             yield from _gap(home, evaluation)
@@ -158,37 +150,6 @@ def _confidence(evaluation: SplitEvaluation) -> Iterator[Finding]:
         effect=ece.value / 2,
         split=evaluation.split,
     )
-
-
-def _class_order(orders: Sequence[ClassOrder]) -> Iterator[Finding]:
-    better = far_better(orders)
-    if better is None:
-        return
-    configured = next(o for o in orders if o.split == better.split)
-    before = configured.accuracy if better.given_accuracy is None else better.given_accuracy
-    found = "" if better.given_accuracy is None else "; the assignment was found on the other images of the split"
-    yield Finding(
-        slug="class-order",
-        severity="critical",
-        sentence=f"With the class names {better.order}, accuracy on {better.split} is "
-        f"{100 * better.accuracy:.1f} % instead of {100 * before:.1f} %: the class names are probably "
-        "wired to the wrong outputs.",
-        evidence=(
-            f"{better.n} images of {better.split}; with the names {configured.order} {100 * before:.1f} %{found}",
-            *_mended(better),
-        ),
-        remedy="Write the class names in the order of the model's outputs under model.classes and run again; "
-        "until then no figure in this report can be used.",
-        effect=1.0,
-    )
-
-
-def _mended(better: ClassOrder) -> Iterator[str]:
-    """The list of names to paste, as long as anybody would."""
-    if better.names:
-        names = json.dumps(better.names[:_PASTED], ensure_ascii=False)
-        rest = f" and {len(better.names) - _PASTED} more, see class_orders in results.json"
-        yield f"mended list: classes: {names}{rest if len(better.names) > _PASTED else ''}"
 
 
 def _few_images(evaluations: Sequence[SplitEvaluation]) -> Iterator[Finding]:

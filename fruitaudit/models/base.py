@@ -19,6 +19,7 @@ from fruitaudit.models.memory import MemoryNeeds
 from fruitaudit.models.rules import Propagated, Rules
 from fruitaudit.records.data import FloatArray, IntArray
 from fruitaudit.records.explanations import Explains
+from fruitaudit.records.inputs import Entrance
 from fruitaudit.records.model import ModelSummary
 from fruitaudit.records.passes import AroundActivation, Forward, LayerGradients
 from fruitaudit.runtime.streams import Streams
@@ -66,6 +67,10 @@ class WithScores(Protocol):
 
     def summary(self, class_names: tuple[str, ...], class_names_from: str) -> ModelSummary:
         """All that is known of it before an image is shown to it."""
+        ...
+
+    def entrance(self) -> Entrance | None:
+        """What the file itself does to pixels before its first trained layer; None where that cannot be seen."""
         ...
 
     def scores(self, values: FloatArray) -> tuple[FloatArray, FloatArray]:

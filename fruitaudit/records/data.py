@@ -98,22 +98,6 @@ class SplitSummary:
 
 
 @dataclass(frozen=True)
-class PreprocessingSummary:
-    """What is done to every image before the model sees it, and how that was decided."""
-
-    height: int
-    width: int
-    channels: int
-    resize: str
-    interpolation: str
-    scale: str
-    inferred: tuple[str, ...]
-    """Names of the settings that nobody wrote down and that were inferred."""
-    evidence: tuple[str, ...] = ()
-    """One sentence per inferred setting: what was tried and what came out."""
-
-
-@dataclass(frozen=True)
 class Background:
     """Images of the reference split, drawn with the seed: what the model knows, for methods that compare with it."""
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from fruitaudit.records.data import PreprocessingSummary, SplitSummary
+from fruitaudit.records.data import SplitSummary
 from fruitaudit.records.diagnosis import Diagnosis
 from fruitaudit.records.evaluation import SplitEvaluation
 from fruitaudit.records.explanations import ExplanationNotRun, ExplanationRow, Group
+from fruitaudit.records.inputs import PreprocessingSummary
 from fruitaudit.records.judgement import Finding, GateResult, Verdict
 from fruitaudit.records.model import ModelSummary
 from fruitaudit.records.states import NotRun

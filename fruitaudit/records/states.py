@@ -20,6 +20,7 @@ NotRunCode = Literal[
     "too_few_images",
     "too_few_groups",
     "undefined",  # these data give the number no value: a ratio over 0, a correlation of constants
+    "does_not_fit",  # the model is at chance in the lab: what is fed to it does not fit it
     "undecidable",  # it was measured, and does not tell
     "not_found",  # it was looked for, and there is none
     "failed",  # an exception

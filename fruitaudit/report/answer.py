@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from fruitaudit.evaluation.fit import does_not_fit
+from fruitaudit.findings.inputs import sensitivity
 from fruitaudit.records.evaluation import ClassRow, SplitEvaluation
 from fruitaudit.records.judgement import GateResult
 from fruitaudit.records.numbers import count
@@ -55,6 +57,10 @@ def answer(results: Results) -> list[str]:
     guess = first.metrics.get("no_information_rate")
     if isinstance(guess, Estimate):
         sentences.append(f"Always answering the most frequent class would reach {percent(guess.value)}.")
+    if what := sensitivity(results.preprocessing):
+        sentences.append(f"How images are prepared is undecided: {what}.")
+    if does_not_fit(results.evaluations):
+        return ["The pipeline does not fit the model: in the lab it is no better than chance.", *sentences]
     never = [row.name for row in first.classes if row.support and not row.hits]
     if never:
         total = count(sum(1 for row in first.classes if row.support), "class", "classes")

@@ -81,7 +81,8 @@ class Folder:
     @property
     def bgr(self) -> bool:
         """Whether the model's inputs have blue first."""
-        return APPLICATIONS.get(self.results.preprocessing.scale) == "caffe"
+        prepared = self.results.preprocessing
+        return (APPLICATIONS.get(prepared.scale) == "caffe") != (prepared.channel_order == "bgr")
 
     @cached_property
     def pictures(self) -> dict[str, Picture]:

@@ -6,6 +6,7 @@ from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
+from fruitaudit.inputs.ways import in_words
 from fruitaudit.records.numbers import count
 from fruitaudit.records.states import Estimate
 from fruitaudit.report import answer, charts, figures, words
@@ -40,6 +41,7 @@ def make_environment() -> Environment:
         tight=words.tight,
         listing=words.listing,
         percent=words.percent,
+        in_words=in_words,
         chance=words.chance,
         sentence=words.sentence,
         number=words.number,

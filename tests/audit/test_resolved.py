@@ -14,8 +14,9 @@ from fruitaudit.audit.opening import Opened
 from fruitaudit.audit.resolved import resolved
 from fruitaudit.config.load import dump_config, load_config
 from fruitaudit.config.schema import PreprocessingSettings
-from fruitaudit.data.infer import infer_preprocessing
 from fruitaudit.data.splits import open_split
+from fruitaudit.inputs.settle import settle_preprocessing
+from fruitaudit.models.memory import MemoryNeeds
 from fruitaudit.runtime.streams import Streams
 
 TEXT = """\
@@ -39,10 +40,14 @@ def case(tmp_path: Path) -> Path:
 def opened(settings: PreprocessingSettings, case: Path) -> Opened:
     split = open_split(load_config(case / "c.yaml").config.splits[0], ("ash", "birch"))
 
-    def half(values: Any) -> Any:
-        return np.full((len(values), 2), 0.5, np.float32)
-
-    preprocessor, summary = infer_preprocessing(settings, (8, 8, 3), split, half, Streams(9))
+    half = SimpleNamespace(
+        input_shape=(8, 8, 3),
+        n_classes=2,
+        memory_needs=MemoryNeeds(1000, 1000),
+        entrance=lambda: None,
+        probabilities=lambda values: np.full((len(values), 2), 0.5, np.float32),
+    )
+    preprocessor, summary = settle_preprocessing(settings, [split], cast("Any", half), Streams(9))
     found = SimpleNamespace(preprocessor=preprocessor, preprocessing=summary, class_names=("ash", "birch"))
     return cast("Opened", found)
 
@@ -57,8 +62,8 @@ def test_the_config_left_behind_infers_nothing_and_still_says_what_was_guessed(c
     assert again.lab == "test"
     settings = again.model.preprocessing
     assert (settings.resize, settings.interpolation, settings.scale) == ("stretch", "area", "0-1")
-    assert settings.guessed == ("interpolation", "scale")
+    assert settings.guessed == ("scale", "channel_order")
     summary = opened(settings, case).preprocessing
-    assert summary.inferred == ("interpolation", "scale")
-    assert summary.evidence[1] == "scale: inferred by an earlier run, and confirmed by nobody."
+    assert summary.undecided == ("scale", "channel_order")
+    assert "an earlier run guessed it, and nobody confirmed it" in summary.evidence[0]
     assert resolved(again, opened(settings, case), "test") == again

@@ -10,9 +10,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from fruitaudit.records.data import BadFile, ColourNote, PreprocessingSummary, SplitSummary
+from fruitaudit.records.data import BadFile, ColourNote, SplitSummary
 from fruitaudit.records.evaluation import AverageRow, ClassRow, Curve, Predictions, ReliabilityBin, SplitEvaluation
 from fruitaudit.records.explanations import ExplanationNotRun, ExplanationRow, Group, Maps, Segments
+from fruitaudit.records.inputs import PreparationSetting, PreparationTrial, PreprocessingSummary
 from fruitaudit.records.judgement import Finding, GateResult, Verdict
 from fruitaudit.records.model import LayerRow, ModelSummary
 from fruitaudit.records.packing import pack
@@ -218,7 +219,21 @@ def make_results(out: Path) -> Results:
             (QUOTES,),
         ),
         preprocessing=PreprocessingSummary(
-            SIDE, SIDE, 3, "center_crop", "area", "0-1", ("scale",), ("0-1 fits best.",)
+            SIDE,
+            SIDE,
+            3,
+            "center_crop",
+            "area",
+            "0-1",
+            "rgb",
+            (PreparationSetting("scale", "0-1", "undecided", "0-1 fits best."),),
+            Estimate(0.9, 10, 0.6, 0.98, successes=9),
+            "test",
+            (
+                PreparationTrial(
+                    {"scale": "-1-1"}, Estimate(0.6, 10, 0.3, 0.8, successes=6), -0.3, 0.2, False, -1.0, True
+                ),
+            ),
         ),
         splits=(
             SplitSummary("test", "test", "lab/test", 9, 9, (3, 3, 3), (), (), "b" * 64),

@@ -10,7 +10,6 @@ from pathlib import Path
 import numpy as np
 
 from fruitaudit.audit.opening import Opened
-from fruitaudit.config.scales import APPLICATIONS
 from fruitaudit.diagnosis.attacks.adversarial import L2 as L2_TRIED
 from fruitaudit.diagnosis.attacks.adversarial import LINF, Target, optimise
 from fruitaudit.diagnosis.gap.examples import write_picture
@@ -161,5 +160,4 @@ def _picture(pixel_classifier: PixelClassifier, unit: FloatArray) -> ByteArray:
     pixels = np.rint(np.clip(unit, 0, 1) * 255).astype(np.uint8)
     if pixels.shape[-1] == 1:
         return np.repeat(pixels, 3, axis=-1)
-    scale = pixel_classifier.preprocessor.scale
-    return pixels[..., ::-1] if isinstance(scale, str) and APPLICATIONS.get(scale) == "caffe" else pixels
+    return pixels[..., ::-1] if pixel_classifier.preprocessor.blue_first else pixels

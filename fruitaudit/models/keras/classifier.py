@@ -19,6 +19,7 @@ from fruitaudit.models.keras import backend, draws, heads, inside, propagation, 
 from fruitaudit.models.keras.architecture import summarise
 from fruitaudit.models.keras.backend import tf
 from fruitaudit.models.keras.damage import refuse_damaged
+from fruitaudit.models.keras.entrance import entrance_of
 from fruitaudit.models.keras.graph_outputs import GraphOutputs
 from fruitaudit.models.keras.layers import layer_records
 from fruitaudit.models.keras.layers import weights as weights_of
@@ -33,6 +34,7 @@ from fruitaudit.models.memory import UNIT, MemoryNeeds, check_fit
 from fruitaudit.models.rules import Propagated, Rules
 from fruitaudit.records.data import FloatArray, IntArray
 from fruitaudit.records.explanations import Explains
+from fruitaudit.records.inputs import Entrance
 from fruitaudit.records.model import ModelSummary
 from fruitaudit.records.passes import AroundActivation, Forward, LayerGradients
 from fruitaudit.runtime.streams import Streams
@@ -252,6 +254,10 @@ class Classifier:
     def summary(self, class_names: tuple[str, ...], class_names_from: str) -> ModelSummary:
         """All that is known of it before an image is shown to it."""
         return summarise(self, class_names=class_names, class_names_from=class_names_from)
+
+    def entrance(self) -> Entrance | None:
+        """See `models.base.WithScores`."""
+        return entrance_of(self)
 
     def in_graph(self, images: Any) -> GraphOutputs:
         """The network on a (N, H, W, C) float32 tensor, as part of somebody's `tf.function`: nothing is counted."""

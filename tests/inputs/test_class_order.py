@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from evaluation_cases import called
 
-from fruitaudit.evaluation.class_order import far_better, judge_class_orders
+from fruitaudit.inputs.class_order import far_better, judge_class_orders
 from fruitaudit.records.evaluation import Predictions
 from fruitaudit.records.results import ClassOrder
 

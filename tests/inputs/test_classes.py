@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from fruitaudit.audit.classes import Classes, Wiring, class_list, settled
 from fruitaudit.audit.opening import open_splits
 from fruitaudit.config.schema import Config
 from fruitaudit.data.preprocess import Preprocessor
 from fruitaudit.data.splits import open_split
 from fruitaudit.errors import ConfigError
+from fruitaudit.inputs.classes import Classes, Wiring, class_list, settled
 from fruitaudit.runtime.streams import Streams
 
 K = 12

@@ -35,23 +35,37 @@ def judge_class_orders(predictions: Predictions) -> tuple[ClassOrder, ...]:
     right = {name: order[predicted] == labels for name, order in orders.items()}
     best = sorted((name for name in right if name != GIVEN), key=lambda name: -right[name].mean())[:1]
     rows = [_order(name, predictions, right[name], orders[name]) for name in (GIVEN, *best)]
-    half = _half(predictions)
-    assigned = _assigned(labels[half], predicted[half], len(predictions.class_names), _movable(predictions))
+    k, half = len(predictions.class_names), _half(labels, predictions.groups)
+    assigned = _assigned(labels[half], predicted[half], k, _movable(labels, k))
     if not any(np.array_equal(assigned, orders[name]) for name in (GIVEN, *best)):
         rows += _judged(assigned, predictions, ~half)
     return tuple(rows)
 
 
-def _movable(predictions: Predictions) -> BoolArray:
-    return np.bincount(predictions.labels, minlength=len(predictions.class_names)) >= MOVED_FROM
+def with_best_names(labels: IntArray, predicted: IntArray, k: int, groups: IntArray | None) -> BoolArray:
+    """(N,) which answers are right when names are moved as one half of the images says, and judged on the other half.
+
+    Both halves take turns. `predicted` may be -1, no answer.
+    """
+    right, half, movable = predicted == labels, _half(labels, groups), _movable(labels, k)
+    given = predicted >= 0
+    for rows in (half, ~half):
+        order = _assigned(labels[rows & given], predicted[rows & given], k, movable)
+        judged = ~rows & given
+        right[judged] = order[predicted[judged]] == labels[judged]
+    return right
 
 
-def _half(predictions: Predictions) -> BoolArray:
+def _movable(labels: IntArray, k: int) -> BoolArray:
+    return np.bincount(labels, minlength=k) >= MOVED_FROM
+
+
+def _half(labels: IntArray, groups: IntArray | None) -> BoolArray:
     """(N,) every second image of each class, or every second group."""
-    half = np.zeros(len(predictions.labels), bool)
-    units = np.arange(len(half)) if predictions.groups is None else predictions.groups
-    for label in np.unique(predictions.labels):
-        rows = np.flatnonzero(predictions.labels == label)
+    half = np.zeros(len(labels), bool)
+    units = np.arange(len(half)) if groups is None else groups
+    for label in np.unique(labels):
+        rows = np.flatnonzero(labels == label)
         half[rows] = np.unique(units[rows], return_inverse=True)[1] % 2 == 0
     return half
 
