@@ -40,6 +40,15 @@ def store16() -> Path:
 
 
 @pytest.fixture(scope="session")
+def market() -> Path:
+    """Real photographs without a model; development only."""
+    folder = ROOT.parent / "shared" / "data" / "market"
+    if not folder.is_dir():
+        pytest.skip("the market photographs (../shared/data/market) are not on this machine")
+    return folder
+
+
+@pytest.fixture(scope="session")
 def digits(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of the digits case: images, model and config; made by the first worker that asks for it."""
     from fruitaudit.demo.digits import make_case

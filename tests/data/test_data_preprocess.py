@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -13,6 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.metrics import confusion_matrix, roc_auc_score
 
+from fruitaudit.config.loaders import BLACK, LOADERS, WHITE, Colour
 from fruitaudit.config.scales import APPLICATIONS
 from fruitaudit.config.schema import Normalization, SplitSettings
 from fruitaudit.data.preprocess import Preprocessor
@@ -84,11 +86,15 @@ def test_center_crop_takes_the_middle() -> None:
     np.testing.assert_array_equal(make(4, 14, resize="center_crop").resized(PIXELS), PIXELS[2:6])
 
 
-def test_pad_is_white_and_centred() -> None:
-    padded = make(20, 14, resize="pad").resized(PIXELS)
+@pytest.mark.parametrize("colour", [(0, 0, 0), (255, 255, 255), (10, 200, 30)])
+def test_pad_is_centred_and_black_unless_said_otherwise(colour: Colour) -> None:
+    more = {} if colour == BLACK else {"loader": replace(LOADERS["fruitaudit"], padding=colour)}
+    padded = make(20, 14, resize="pad", **more).resized(PIXELS)
     np.testing.assert_array_equal(padded[5:14], PIXELS)
-    assert (padded[:5] == 255).all()
-    assert (padded[14:] == 255).all()
+    assert (padded[:5] == colour).all()
+    assert (padded[14:] == colour).all()
+    grey = make(20, 14, 1, resize="pad", scale="0-255", **more)(PIXELS)
+    assert grey[0, 0, 0] == pytest.approx(np.dot(colour, [0.299, 0.587, 0.114]), abs=0.51)
 
 
 def test_area_averages() -> None:
@@ -114,7 +120,8 @@ def test_interpolations_differ() -> None:
 def test_a_white_picture_stays_white_in_any_shape(
     source: tuple[int, int], target: tuple[int, int], resize: str, channels: int
 ) -> None:
-    values = make(*target, channels, resize=resize)(np.full((*source, 3), 255, np.uint8))
+    on_white = replace(LOADERS["fruitaudit"], padding=WHITE)
+    values = make(*target, channels, resize=resize, loader=on_white)(np.full((*source, 3), 255, np.uint8))
     assert values.shape == (*target, channels)
     assert (values == 1).all()
 

@@ -1,0 +1,22 @@
+"""Where the JPEG decoder of a loader gives other pixels than Pillow's, which reads all images here."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from fruitaudit.config.loaders import Library, Loader
+from fruitaudit.data.splits import Split
+
+_JPEG = (".jpg", ".jpeg")
+DIFFERENCES: dict[Library, tuple[float, int]] = {"TensorFlow": (1.005, 17), "OpenCV": (0.0, 0), "Pillow": (0.0, 0)}
+"""Mean and largest difference from Pillow in grey levels, over 1,192 photographs: `benchmarks/decoders.py` measures
+them. TensorFlow decodes with libjpeg's fast transform, the others with its exact one."""
+
+
+def other_decoder(loader: Loader, split: Split) -> Iterator[str]:
+    """One sentence, where the split holds JPEGs and the loader's decoder gives other pixels."""
+    mean, largest = DIFFERENCES[loader.decoder]
+    if largest and any(sample.path.suffix.lower() in _JPEG for sample in split.samples):
+        yield (f"loader {loader.name}: {loader.decoder} decodes JPEGs with libjpeg's fast transform, but Pillow reads "
+               f"them here; on photographs that moves a pixel by {mean:.1f} of 255 levels on average, by {largest} at "
+               "most.")  # fmt: skip
