@@ -54,7 +54,7 @@ def _written_path(data: Any, loc: tuple[str | int, ...], error: Any) -> KeyPath:
     """The part of a pydantic location that stands in the file: names of union branches are left out."""
     misfit = error.get("ctx", {}).get("error")
     path: list[str | int] = []
-    for step in misfit.path if isinstance(misfit, Misfit) else loc:
+    for step in (*loc, *(misfit.path if isinstance(misfit, Misfit) else ())):
         within = step in data if isinstance(data, dict) else isinstance(data, list) and step in range(len(data))
         if within:
             path.append(step)

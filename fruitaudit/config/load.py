@@ -26,7 +26,6 @@ _ROLES: dict[str, Role] = {
 }
 _LONGEST = 1000
 """Characters of a complaint, which may quote what was written."""
-_MUST_BE_WRITTEN = ("resize", "interpolation", "scale")
 
 
 @dataclass(frozen=True)
@@ -243,8 +242,11 @@ def _refuse_code(config: Config, document: Document) -> None:
 
 
 def _refuse_inferred(config: Config, document: Document) -> None:
-    open_keys = [key for key in _MUST_BE_WRITTEN if getattr(config.model.preprocessing, key) is None]
-    if guessed := config.model.preprocessing.guessed:
+    preprocessing = config.model.preprocessing
+    # A loader that is written down gives the rest.
+    needed = ("scale",) if preprocessing.loader else ("resize", "interpolation", "scale")
+    open_keys = [key for key in needed if getattr(preprocessing, key) is None]
+    if guessed := preprocessing.guessed:
         label = document.origin(("model", "preprocessing", "guessed")).label
         raise ConfigError(
             f"{label}: 'model.preprocessing.guessed' says that nobody confirmed {listed(guessed)}, which is refused in "

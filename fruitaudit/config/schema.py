@@ -42,7 +42,7 @@ Word = Annotated[str, AfterValidator(_word)]
 
 
 class Misfit(ValueError):
-    """Two keys contradict each other; `path` says which key to mend."""
+    """Two keys contradict each other; `path` says which key to mend, as seen from the settings that complain."""
 
     def __init__(self, message: str, *path: str | int) -> None:
         super().__init__(message)

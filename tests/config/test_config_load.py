@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import jsonschema
@@ -15,8 +16,9 @@ from hypothesis import strategies as st
 from fruitaudit.config.document import read_document
 from fruitaudit.config.gates import spell
 from fruitaudit.config.load import config_schema, dump_config, load_config
+from fruitaudit.config.loaders import LOADERS, WHITE, loader_of
 from fruitaudit.config.paths import absolute, respelt
-from fruitaudit.config.schema import Config
+from fruitaudit.config.schema import Config, PreprocessingSettings
 from fruitaudit.errors import ConfigError
 from fruitaudit.records.conditions import FigureGate
 from fruitaudit.resources import resource
@@ -127,6 +129,35 @@ MISTAKES = {
     BASE.replace(
         "0-1", "{meen: [1], std: [1]}"
     ): "unknown key 'meen' in 'model.preprocessing.scale'; did you mean 'mean'?",
+    BASE.replace("resize: center_crop", "loader: load_image"): (
+        "'model.preprocessing.loader' should be 'fruitaudit', 'image_dataset_from_directory', 'tf.image.resize',"
+    ),
+    BASE.replace("resize: center_crop", "loader: load_img"): (
+        "audit.yaml:1: 'model.preprocessing.interpolation': loader load_img has no area; write one of nearest, bi"
+    ),
+    BASE.replace("interpolation: area", "antialias: true, loader: opencv"): (
+        "'model.preprocessing.antialias': OpenCV has none; leave it out, or write interpolation: area"
+    ),
+    BASE.replace("interpolation: area", "antialias: false, loader: torchvision"): (
+        "'model.preprocessing.antialias': Pillow's filters always antialias when they shrink; leave it out"
+    ),
+    BASE.replace("interpolation: area", "antialias: true, loader: image_dataset_from_directory"): (
+        "image_dataset_from_directory never antialiases; leave it out, or write loader: tf.image.resize"
+    ),
+    BASE.replace("interpolation: area", "interpolation: area, antialias: true, loader: tf.image.resize"): (
+        "'model.preprocessing.antialias': it does nothing to area; leave it out"
+    ),
+    BASE.replace("interpolation: area", "rounding: none, loader: load_img"): (
+        "'model.preprocessing.rounding': Pillow resizes 8-bit pixels and rounds them itself; leave it out"
+    ),
+    BASE.replace("interpolation: area", "rounding: floor, loader: opencv"): (
+        "'model.preprocessing.rounding': OpenCV rounds 8-bit pixels itself; write none where it was given floats"
+    ),
+    BASE.replace("interpolation: area", "shorter_side: 256"): (
+        "'model.preprocessing.shorter_side': it is what torchvision's Resize gets before CenterCrop; leave it out, or"
+    ),
+    BASE.replace("interpolation: area", "padding: [0, 0, 300]"): "'model.preprocessing.padding",
+    BASE.replace("interpolation: area", "padding: grey"): "'model.preprocessing.padding",
     BASE.replace("resize: center_crop", "size: [3]"): "audit.yaml:1: 'model.preprocessing.size' should have 2 entries",
     BASE.replace("name: store", "name: train"): "audit.yaml:4: 'splits.1.name': two splits are named train",
     BASE.replace("name: store", "name: ../x"): "audit.yaml:4: 'splits.1.name': a name may hold letters",
@@ -280,6 +311,19 @@ def test_ci_refuses_inferred_preprocessing(folder: Path) -> None:
         ConfigError, match=r"audit\.yaml:1: resize and scale of 'model\.preprocessing' would be inferred"
     ):
         load_config(write(folder, BASE.replace("resize: center_crop, ", "").replace(", scale: 0-1", "")), ci=True)
+
+
+def test_a_loader_gives_what_is_left_out(folder: Path) -> None:
+    text = BASE.replace("resize: center_crop, interpolation: area", "loader: torchvision, shorter_side: 232")
+    settings = load_config(write(folder, text), ci=True).config.model.preprocessing
+    loader = loader_of(settings)
+    assert (loader.resize, loader.interpolation, loader.shorter_side) == ("center_crop", "bilinear", 232)
+    assert loader_of(settings.model_copy(update={"padding": "white"})).padding == WHITE
+    assert loader_of(settings.model_copy(update={"padding": (1, 2, 3)})).padding == (1, 2, 3)
+    changed = {"exif": "upright", "alpha": "black", "interpolation": "box", "resize": "pad", "shorter_side": None}
+    expected = replace(LOADERS["torchvision"], **changed)
+    assert loader_of(settings.model_copy(update=changed)) == expected
+    assert loader_of(PreprocessingSettings()) == LOADERS["fruitaudit"]
 
 
 def test_ci_refuses_what_was_guessed(folder: Path) -> None:
