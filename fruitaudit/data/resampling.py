@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import cv2
 import numpy as np
@@ -78,25 +79,25 @@ def _tensorflow(loader: Loader, pixels: npt.NDArray[np.uint8], box: Box, size: t
 
 
 def _weighted(pixels: npt.NDArray[np.uint8], vertical: Taps, horizontal: Taps) -> FloatArray:
-    """Both sides, one after the other; only rows and columns that count are touched."""
-    used, columns = np.unique(horizontal.indices, return_inverse=True)
-    if len(used) < pixels.shape[1]:
-        rows, at = np.unique(vertical.indices, return_inverse=True)
-        pixels = pixels[rows[:, None], used]
-        vertical = Taps(at.reshape(vertical.indices.shape), vertical.weights)
-        horizontal = Taps(columns.reshape(horizontal.indices.shape), horizontal.weights)
-    narrow = _along_rows(pixels, vertical)
-    turned = np.ascontiguousarray(np.swapaxes(narrow, 0, 1))
-    return np.ascontiguousarray(np.swapaxes(_along_rows(turned, horizontal), 0, 1))
+    """Weighted sums of rows, then of columns; of a large picture only what counts is touched.
 
-
-def _along_rows(pixels: Pixels, taps: Taps) -> FloatArray:
-    """Weighted sums of rows. Term by term: the sums of a matrix product depend on the machine's threads."""
-    shape = (-1, *([1] * (pixels.ndim - 1)))
-    total = np.zeros((len(taps.indices), *pixels.shape[1:]), np.float32)
-    for indices, weights in zip(taps.indices.T, taps.weights.T, strict=True):
-        total += pixels[indices] * weights.reshape(shape)
-    return total
+    Term by term: how a matrix product adds up depends on the machine's threads.
+    """
+    used, at = np.unique(horizontal.indices, return_inverse=True)
+    if 2 * len(used) < pixels.shape[1]:
+        rows, at_rows = np.unique(vertical.indices, return_inverse=True)
+        pixels = pixels.take(rows, axis=0).take(used, axis=1)
+        vertical = replace(vertical, indices=at_rows.reshape(vertical.indices.shape))
+        horizontal = replace(horizontal, indices=at.reshape(horizontal.indices.shape))
+    height, width, depth = len(vertical.indices), len(horizontal.indices), pixels.shape[2:]
+    narrow = np.zeros((height, pixels[0].size), np.float32)
+    for indices, weights in zip(vertical.indices.T, vertical.weights.T, strict=True):
+        narrow += pixels.take(indices, axis=0).reshape(height, -1) * weights[:, None]
+    narrow = narrow.reshape(height, pixels.shape[1], *depth)
+    total = np.zeros((height, width * narrow[0, 0].size), np.float32)
+    for indices, weights in zip(horizontal.indices.T, horizontal.weights.T, strict=True):
+        total += narrow.take(indices, axis=1).reshape(height, -1) * weights.repeat(narrow[0, 0].size)
+    return total.reshape(height, width, *depth)
 
 
 _RESAMPLE: dict[str, Callable[[Loader, npt.NDArray[np.uint8], Box, tuple[int, int]], Pixels]] = {
