@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from fruitaudit.audit.opening import Opened
-from fruitaudit.config.loaders import DEFAULT
+from fruitaudit.config.loaders import DEFAULT, overrides
 from fruitaudit.config.schema import Config, PreprocessingSettings
 
 
@@ -14,6 +14,7 @@ def resolved(config: Config, opened: Opened, lab: str | None) -> Config:
         "loader": config.model.preprocessing.loader or (None if loader == DEFAULT else loader),
         "resize": prepared.resize,
         "interpolation": prepared.interpolation,
+        **overrides(prepared.loader),
         "scale": prepared.scale,
         "channel_order": prepared.channel_order,
         "guessed": opened.preprocessing.undecided,

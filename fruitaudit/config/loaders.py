@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Literal, get_args
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 if TYPE_CHECKING:
     from fruitaudit.config.schema import PreprocessingSettings
@@ -57,11 +57,11 @@ class Loader:
     @property
     def text(self) -> str:
         """Its conventions in one phrase, for reports."""
-        exif = "turned upright by EXIF" if self.exif == "upright" else "EXIF orientation ignored"
+        exif = "EXIF orientation followed" if self.exif == "upright" else "EXIF orientation ignored"
         alpha = "transparency dropped" if self.alpha == "dropped" else f"transparency laid on {self.alpha}"
         rounded = {"none": "pixels not rounded", "nearest": "8-bit pixels", "floor": "pixels cut to integers"}
         antialias = ", antialiased" if self.antialias else ""
-        return f"{self.name}: {exif}, {alpha}, resized by {self.library}{antialias}, {rounded[self.rounding]}"
+        return f"{exif}, {alpha}, resized by {self.library}{antialias}, {rounded[self.rounding]}"
 
 
 LOADERS: dict[str, Loader] = {
@@ -96,6 +96,16 @@ def loader_of(settings: PreprocessingSettings) -> Loader:
     if padding is not None:
         loader = replace(loader, padding=_COLOURS[padding] if isinstance(padding, str) else padding)
     return loader
+
+
+def overrides(loader: Loader) -> dict[str, Any]:
+    """The keys that turn the preset of this name into this loader, but for resize and interpolation."""
+    preset = LOADERS[loader.name]
+    keys = ("antialias", "shorter_side", "rounding", "exif", "alpha", "padding")
+    said = {key: getattr(loader, key) for key in keys if getattr(loader, key) != getattr(preset, key)}
+    if loader.interpolation in WITHOUT_ANTIALIAS:
+        said.pop("antialias", None)
+    return said
 
 
 def misfit(loader: Loader) -> tuple[str, str] | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable
 
 from fruitaudit.config.loaders import Library, Loader
 from fruitaudit.data.splits import Split
@@ -13,10 +13,12 @@ DIFFERENCES: dict[Library, tuple[float, int]] = {"TensorFlow": (1.005, 17), "Ope
 them. TensorFlow decodes with libjpeg's fast transform, the others with its exact one."""
 
 
-def other_decoder(loader: Loader, split: Split) -> Iterator[str]:
-    """One sentence, where the split holds JPEGs and the loader's decoder gives other pixels."""
+def other_decoder(loader: Loader, splits: Iterable[Split]) -> str:
+    """One sentence, where the splits hold JPEGs and the loader's decoder gives other pixels; else nothing."""
     mean, largest = DIFFERENCES[loader.decoder]
-    if largest and any(sample.path.suffix.lower() in _JPEG for sample in split.samples):
-        yield (f"loader {loader.name}: {loader.decoder} decodes JPEGs with libjpeg's fast transform, but Pillow reads "
-               f"them here; on photographs that moves a pixel by {mean:.1f} of 255 levels on average, by {largest} at "
-               "most.")  # fmt: skip
+    if not largest or not any(s.path.suffix.lower() in _JPEG for split in splits for s in split.samples):
+        return ""
+    return (
+        f"loader {loader.name}: {loader.decoder} decodes JPEGs with libjpeg's fast transform, but Pillow reads "
+        f"them here; on photographs that moves a pixel by {mean:.1f} of 255 levels on average, by {largest} at most."
+    )

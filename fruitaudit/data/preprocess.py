@@ -5,15 +5,26 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
+from itertools import product
 from typing import get_args
 
 import cv2
 import numpy as np
 from PIL import Image
 
-from fruitaudit.config.loaders import BLACK, DEFAULT, LOADERS, Interpolation, Loader, Resize, no_filter
+from fruitaudit.config.loaders import (
+    BLACK,
+    DEFAULT,
+    LOADERS,
+    Interpolation,
+    Loader,
+    Resize,
+    loader_of,
+    misfit,
+    no_filter,
+)
 from fruitaudit.config.scales import APPLICATIONS
-from fruitaudit.config.schema import ChannelOrder, Normalization
+from fruitaudit.config.schema import ChannelOrder, Normalization, PreprocessingSettings
 from fruitaudit.data.decode import MAX_PIXELS, Decoded, decode
 from fruitaudit.data.geometry import Box, Placement, placement
 from fruitaudit.data.resampling import Pixels, resampled
@@ -171,17 +182,16 @@ def _affine(scale: str | Normalization) -> _Affine:
     raise ConfigError(f"model.preprocessing.scale: {scale!r} is no scale")
 
 
-def ways_to_fit(prepared: Preprocessor) -> Iterator[Preprocessor]:
-    """The same picture fitted as each loader does by default, in each way of resizing: what an inference may try.
+def ways_to_fit(prepared: Preprocessor, written: PreprocessingSettings) -> Iterator[Preprocessor]:
+    """As each loader fits pictures in each way of resizing, where single keys are written with these: what to try.
 
-    `tf.image.resize` stands with antialias only, because without it it is what `image_dataset_from_directory` calls.
+    `tf.image.resize` stands with antialias unless that is written, because without it it is what
+    `image_dataset_from_directory` calls. A loader that a written key makes no sense for is left out.
     """
-    for loader in LOADERS.values():
-        antialias = loader.antialias or loader.name == "tf.image.resize"
-        for resize in get_args(Resize):
-            yield replace(
-                prepared,
-                resize=resize,
-                interpolation=loader.interpolation,
-                loader=replace(loader, antialias=antialias),
-            )
+    for name, resize in product(LOADERS, get_args(Resize)):
+        keys = {"loader": name, "resize": resize}
+        if name == "tf.image.resize" and written.antialias is None:
+            keys["antialias"] = True
+        loader = loader_of(written.model_copy(update=keys))
+        if misfit(loader) is None:
+            yield replace(prepared, resize=resize, interpolation=loader.interpolation, loader=loader)

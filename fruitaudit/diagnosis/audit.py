@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -40,7 +41,7 @@ def diagnosis_of(
     key = {
         "model": opened.classifier.sha256,
         "splits": [(p.summary.name, p.summary.role, p.summary.fingerprint) for p in predicted.values()],
-        "preprocessing": str(opened.preprocessing),
+        "preprocessing": asdict(opened.preprocessor),
         "budget": str(budget),
         "claims": [claim.text for claim in config.claims],
         "negatives": [(row.method, row.sample_ids, sha256_of_file(out / row.file)) for row in counterfactual_rows],

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from fruitaudit.config.loaders import loader_of
+from fruitaudit.config.loaders import loader_of, overrides
 from fruitaudit.config.schema import PreprocessingSettings
 from fruitaudit.data.decode import MAX_PIXELS
+from fruitaudit.data.decoders import other_decoder
 from fruitaudit.data.preprocess import Preprocessor
 from fruitaudit.data.splits import Split
 from fruitaudit.errors import ConfigError
@@ -67,6 +69,9 @@ def settle_preprocessing(
         (*settled.trials(), *fit.trials),
         spoken.sentence,
         chosen.loader.name,
+        chosen.loader.text,
+        {key: json.dumps(value) for key, value in overrides(chosen.loader).items()},
+        other_decoder(chosen.loader, splits),
     )
 
 

@@ -57,9 +57,7 @@ def same_map(one: PixelMap, other: PixelMap) -> bool:
 def fit_ways(settings: PreprocessingSettings, prepared: Preprocessor) -> tuple[Preprocessor, ...]:
     """Loaders and ways of resizing that agree with what is written, the given way first."""
     ways = [prepared]
-    for way in ways_to_fit(prepared):
-        if settings.interpolation in way.loader.interpolations:
-            way = replace(way, interpolation=settings.interpolation)
+    for way in ways_to_fit(prepared, settings):
         keeps = values_of(way, [key for key in FIT_KEYS if getattr(settings, key) is not None])
         if keeps == values_of(prepared, tuple(keeps)) and way not in ways:
             ways.append(way)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 import numpy as np
@@ -88,6 +88,12 @@ class PreprocessingSummary:
     """What the model file does to pixels, in a sentence; empty where it does nothing or hides it."""
     loader: str = "fruitaudit"
     """Whose conventions of decoding and resizing."""
+    conventions: str = ""
+    """These conventions, in one phrase."""
+    overrides: dict[str, str] = field(default_factory=dict)
+    """Where they are not the loader's: the keys of `model.preprocessing`, as YAML spells their values."""
+    decoder: str = ""
+    """How far JPEGs are from what the loader's own decoder gives, in a sentence; empty where they are equal."""
 
     @property
     def undecided(self) -> tuple[str, ...]:
@@ -96,8 +102,8 @@ class PreprocessingSummary:
 
     @property
     def evidence(self) -> tuple[str, ...]:
-        """One sentence per setting that nobody wrote down."""
-        return tuple(setting.evidence for setting in self.settings if setting.evidence)
+        """One sentence per setting that nobody wrote down, and one about JPEGs where their pixels differ."""
+        return tuple(filter(None, (*(setting.evidence for setting in self.settings), self.decoder)))
 
     def source_of(self, key: str) -> Source:
         """Of one key; what has no record was written."""

@@ -13,7 +13,8 @@ import numpy as np
 import pytest
 from PIL import Image, ImageOps
 
-from fruitaudit.config.loaders import LOADERS, WHITE, Resize
+from fruitaudit.config.loaders import LOADERS, WHITE, Resize, loader_of, overrides
+from fruitaudit.config.schema import PreprocessingSettings
 from fruitaudit.data import decode as d
 from fruitaudit.data.decode import decode
 from fruitaudit.data.decoders import DIFFERENCES, other_decoder
@@ -230,10 +231,30 @@ def test_orientation_and_transparency_may_be_overridden_and_are_said() -> None:
 
 
 def test_ways_to_fit_are_every_loader_in_every_shape() -> None:
-    ways = list(ways_to_fit(fit("opencv", (8, 8))))
+    ways = list(ways_to_fit(fit("opencv", (8, 8)), PreprocessingSettings()))
     assert len(ways) == len(LOADERS) * 3
     assert len({way.fitted(noise(41, 67)).tobytes() for way in ways}) == len(ways)
     assert {(way.loader.name, way.resize) for way in ways} == {(n, r) for n in LOADERS for r in get_args(Resize)}
+
+
+def test_ways_to_fit_keep_what_is_written() -> None:
+    def tried(**written: Any) -> list[Preprocessor]:
+        return list(ways_to_fit(fit("opencv", (8, 8)), PreprocessingSettings(**written)))
+
+    assert {way.loader.padding for way in tried(padding="white")} == {WHITE}
+    assert {way.loader.exif for way in tried(exif="ignored")} == {"ignored"}
+    assert [(w.loader.name, w.resize) for w in tried(shorter_side=9, loader="torchvision")] == [
+        ("torchvision", "center_crop")
+    ]
+    assert {way.loader.name for way in tried(interpolation="area")} == {
+        "fruitaudit", "image_dataset_from_directory", "opencv"
+    }  # fmt: skip
+
+
+def test_overrides_make_the_loader_again() -> None:
+    for way in ways_to_fit(fit("opencv", (8, 8)), PreprocessingSettings(padding=(1, 2, 3), alpha="black")):
+        keys = {"loader": way.loader.name, "resize": way.resize, "interpolation": way.interpolation}
+        assert loader_of(PreprocessingSettings(**keys, **overrides(way.loader))) == way.loader
 
 
 def split_of(*names: str) -> Split:
@@ -241,13 +262,13 @@ def split_of(*names: str) -> Split:
 
 
 def test_other_jpeg_pixels_are_said_where_jpegs_are_read() -> None:
-    said = list(other_decoder(LOADERS["image_dataset_from_directory"], split_of("a.png", "b.JPG")))
-    assert said == [
+    said = other_decoder(LOADERS["image_dataset_from_directory"], [split_of("x.bmp"), split_of("a.png", "b.JPG")])
+    assert said == (
         "loader image_dataset_from_directory: TensorFlow decodes JPEGs with libjpeg's fast transform, but Pillow reads "
         "them here; on photographs that moves a pixel by 1.0 of 255 levels on average, by 17 at most."
-    ]
-    assert not list(other_decoder(LOADERS["image_dataset_from_directory"], split_of("a.png")))
-    assert not list(other_decoder(LOADERS["load_img"], split_of("b.jpg")))
+    )
+    assert not other_decoder(LOADERS["image_dataset_from_directory"], [split_of("a.png")])
+    assert not other_decoder(LOADERS["load_img"], [split_of("b.jpg")])
 
 
 def test_the_differences_are_those_that_were_measured() -> None:
