@@ -30,6 +30,8 @@ _TENSORFLOW: tuple[Interpolation, ...] = ("nearest", "bilinear", "bicubic", "are
                                           "mitchellcubic")  # fmt: skip
 WITHOUT_ANTIALIAS: tuple[Interpolation, ...] = ("nearest", "area")
 """Filters of TensorFlow that antialias does nothing to."""
+_NOT_CROPPED: tuple[Interpolation, ...] = ("gaussian", "mitchellcubic")
+"""Filters that Keras takes without `crop_to_aspect_ratio` only."""
 
 
 @dataclass(frozen=True)
@@ -113,6 +115,11 @@ def misfit(loader: Loader) -> tuple[str, str] | None:
     preset, name = LOADERS[loader.name], loader.name
     if loader.interpolation not in loader.interpolations:
         return "interpolation", no_filter(loader)
+    if (name, loader.resize) == ("image_dataset_from_directory", "center_crop") and (
+        loader.interpolation in _NOT_CROPPED
+    ):
+        return "interpolation", f"Keras does not crop to the aspect ratio with {loader.interpolation}; write another " \
+                                "one, or loader: tf.image.resize"  # fmt: skip
     if loader.antialias != preset.antialias:
         if name != "tf.image.resize":
             return "antialias", _no_antialias(loader)

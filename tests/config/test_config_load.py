@@ -147,6 +147,9 @@ MISTAKES = {
     BASE.replace("interpolation: area", "interpolation: area, antialias: true, loader: tf.image.resize"): (
         "'model.preprocessing.antialias': it does nothing to area; leave it out"
     ),
+    BASE.replace("interpolation: area", "interpolation: gaussian, loader: image_dataset_from_directory"): (
+        "'model.preprocessing.interpolation': Keras does not crop to the aspect ratio with gaussian; write another one,"
+    ),
     BASE.replace("interpolation: area", "rounding: none, loader: load_img"): (
         "'model.preprocessing.rounding': Pillow resizes 8-bit pixels and rounds them itself; leave it out"
     ),
