@@ -4,7 +4,8 @@
     python benchmarks/decoders.py FOLDER... > benchmarks/decoders.md
 
 Every JPEG below the folders is decoded by Pillow, by TensorFlow as `image_dataset_from_directory` and
-`tf.io.decode_jpeg` do unless told otherwise, by TensorFlow with `dct_method="INTEGER_ACCURATE"`, and by OpenCV.
+`tf.io.decode_jpeg` do unless told otherwise, by TensorFlow with `dct_method="INTEGER_ACCURATE"`, and by OpenCV. Grey:
+the decoder's own, against the luminance of Pillow's colours, as OpenCV computes it.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ Decode = Callable[[bytes], npt.NDArray[np.uint8]]
 
 
 def decoders() -> dict[str, Decode]:
-    """By name: the bytes of a file -> (h, w, 3), red first."""
+    """By name: the bytes of a file -> (h, w, 3), red first, or (h, w) grey."""
     import cv2
     import tensorflow as tf
 
@@ -36,6 +37,10 @@ def decoders() -> dict[str, Decode]:
         "OpenCV": lambda data: np.asarray(
             cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION), np.uint8
         )[..., ::-1],
+        "TensorFlow, grey": lambda data: np.asarray(tf.io.decode_image(data, channels=1))[..., 0],
+        "OpenCV, grey": lambda data: np.asarray(
+            cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_GRAYSCALE | cv2.IMREAD_IGNORE_ORIENTATION), np.uint8
+        ),
     }
 
 
@@ -49,17 +54,21 @@ def with_pillow(data: bytes) -> npt.NDArray[np.uint8]:
 
 def differences(files: list[Path]) -> dict[str, tuple[float, int, float]]:
     """By decoder: mean over all values of all photographs, the largest, and the share of values that differ."""
-    totals = {name: np.zeros(3) for name in decoders()}
-    n_values = 0
+    import cv2
+
+    totals = {name: np.zeros(4) for name in decoders()}
     for file in files:
         data = file.read_bytes()
-        expected = with_pillow(data).astype(np.int16)
-        n_values += expected.size
+        colours = with_pillow(data)
         for name, decode in decoders().items():
-            apart = np.abs(decode(data) - expected)
+            expected = cv2.cvtColor(colours, cv2.COLOR_RGB2GRAY) if name.endswith("grey") else colours
+            apart = np.abs(decode(data) - np.asarray(expected, np.int16))
             total = totals[name]
-            totals[name] = np.array([total[0] + apart.sum(), max(total[1], apart.max()), total[2] + (apart > 0).sum()])
-    return {name: (t[0] / n_values, int(t[1]), t[2] / n_values) for name, t in totals.items()}
+            total[0] += apart.size
+            total[1] += apart.sum()
+            total[2] = max(total[2], apart.max())
+            total[3] += (apart > 0).sum()
+    return {name: (t[1] / t[0], int(t[2]), t[3] / t[0]) for name, t in totals.items()}
 
 
 def main() -> None:

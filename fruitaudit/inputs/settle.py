@@ -71,7 +71,7 @@ def settle_preprocessing(
         chosen.loader.name,
         chosen.loader.text,
         {key: json.dumps(value) for key, value in overrides(chosen.loader).items()},
-        other_decoder(chosen.loader, splits),
+        other_decoder(chosen.loader, channels, splits),
     )
 
 
