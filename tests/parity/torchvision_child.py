@@ -14,8 +14,9 @@ import numpy as np
 from PIL import Image
 
 # The transforms without the package above them, whose compiled operators a CPU build of torch may be unable to load.
+folders = importlib.util.find_spec("torchvision").submodule_search_locations
 package = sys.modules["torchvision"] = types.ModuleType("torchvision")
-package.__path__ = list(importlib.util.find_spec("torchvision").submodule_search_locations)
+package.__path__ = list(folders)
 
 from torchvision.transforms import CenterCrop, Compose, InterpolationMode, PILToTensor, Resize  # noqa: E402
 
