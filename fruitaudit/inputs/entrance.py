@@ -74,9 +74,11 @@ def _spans(pixels: PixelMap, low: float, high: float) -> bool:
 def _is_known(mapped: PixelMap, way: Preprocessor) -> bool:
     if any(_spans(mapped, *ends) for ends in _RANGES):
         return True
+    if way.channels != 3:
+        return False
     # Means and deviations of ImageNet belong to channels, so that an exchange of red and blue shows.
     imagenet = [replace(way, scale=scale, channel_order="rgb") for scale in ("densenet", BLUE_FIRST)]
-    return way.channels == 3 and any(same_map(mapped, pixel_map(known)) for known in imagenet)
+    return any(same_map(mapped, pixel_map(known)) for known in imagenet)
 
 
 def _is_normalized(mapped: PixelMap) -> bool:

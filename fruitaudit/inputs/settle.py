@@ -162,7 +162,8 @@ class _Settled:
     def _figures(self) -> str:
         """Accuracy of the best ways."""
         others = [(in_words(self._differing(t.way)), t.accuracy.value) for t in self.decision.trials[:4]]
-        rows = [(in_words(values_of(self.decision.best, VALUE_KEYS)), self.decision.accuracy.value), *others]
+        keys = VALUE_KEYS if self.decision.best.channels == 3 else VALUE_KEYS[:1]
+        rows = [(in_words(values_of(self.decision.best, keys)), self.decision.accuracy.value), *others]
         return "accuracy " + ", ".join(f"{100 * value:.1f} % with {name}" for name, value in rows)
 
     def trials(self) -> tuple[PreparationTrial, ...]:
