@@ -10,7 +10,9 @@ from typing import Any
 
 from fruitaudit.errors import ModelError
 from fruitaudit.models.keras.backend import keras
-from fruitaudit.models.keras.safety import Format, inspect
+from fruitaudit.models.keras.keras2.errors import INSTEAD, Untranslatable, refusal
+from fruitaudit.models.keras.keras2.translate import Translation
+from fruitaudit.models.keras.safety import Format, Inspection, inspect
 from fruitaudit.models.keras.savedmodel import open_saved_model
 from fruitaudit.runtime.hashes import sha256_of_file
 
@@ -32,13 +34,17 @@ def load_network(path: Path, *, allow_code: bool, memory: int | None = None) -> 
     sha256 = sha256_of_file(path)
     version = inspection.keras_version
     notes = [f"trusted by the user: {reason}" for reason in inspection.code]
-    if version and version.split(".")[0] != keras.__version__.split(".")[0]:
+    if inspection.translation is not None:
+        notes.append(f"translated from Keras {version or '2'}, whose files Keras {keras.__version__} does not read")
+    elif version and version.split(".")[0] != keras.__version__.split(".")[0]:
         notes.append(f"saved by Keras {version}, read by Keras {keras.__version__}")
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             if inspection.format == "savedmodel":
                 network = open_saved_model(path)
+            elif inspection.translation is not None:
+                network = _of_keras2(path, inspection, inspection.translation)
             else:
                 network = keras.models.load_model(path, compile=False, safe_mode=not inspection.code)
     except ModelError:
@@ -47,6 +53,19 @@ def load_network(path: Path, *, allow_code: bool, memory: int | None = None) -> 
     except Exception as error:
         raise ModelError(_why(path, error, version)) from error
     return LoadedNetwork(network, path, inspection.format, sha256, tuple(notes))
+
+
+def _of_keras2(path: Path, inspection: Inspection, translation: Translation) -> Any:
+    # Registers the layers that a translation may name.
+    from fruitaudit.models.keras.keras2 import operation_layers, weights
+
+    assert operation_layers.TensorFlowOperation
+    network = keras.saving.deserialize_keras_object(translation.config, safe_mode=not inspection.code)
+    try:
+        weights.load(path, inspection.format, translation.original, network)
+    except Untranslatable as error:
+        raise refusal(path, inspection.keras_version, error) from error
+    return network
 
 
 def cause_of(error: Exception) -> str:
@@ -67,8 +86,7 @@ def _why(path: Path, error: Exception, version: str | None) -> str:
         return f"{path}: TensorFlow cannot load this SavedModel ({cause}); export it again with model.export(folder)"
     if version and version.startswith(("1.", "2.")):
         return (
-            f"{path}: it was saved by Keras {version}, and Keras {keras.__version__} cannot read it ({cause}); export "
-            "it as a SavedModel with the Keras that made it (tf.saved_model.save(model, folder)) and pass --allow-code"
+            f"{path}: it was saved by Keras {version}, and Keras {keras.__version__} cannot read it ({cause}); {INSTEAD}"
         )
     if version and _release(version) > _release(keras.__version__):
         return (

@@ -14,6 +14,9 @@ from typing import Any, Literal
 
 from fruitaudit.errors import ModelError
 from fruitaudit.models.keras.containers import read_hdf5, read_keras
+from fruitaudit.models.keras.keras2.objects import HARD_SIGMOID, OWN_PACKAGE
+from fruitaudit.models.keras.keras2.operations import OPERATION
+from fruitaudit.models.keras.keras2.translate import Translation, of_keras2, translate
 from fruitaudit.models.keras.unfolding import check_unfolding
 from fruitaudit.runtime.lfs import INSTEAD, points
 from fruitaudit.runtime.text import shortened
@@ -23,11 +26,15 @@ Format = Literal["keras", "h5", "savedmodel"]
 
 @dataclass(frozen=True)
 class Inspection:
-    """A file that may be loaded. `code` lists the parts of it that run because the user trusts them."""
+    """A file that may be loaded. `code` lists the parts of it that run because the user trusts them.
+
+    `translation`: of a file of Keras 2 what Keras 3 is to build; it is this that was checked.
+    """
 
     format: Format
     keras_version: str | None = None
     code: tuple[str, ...] = ()
+    translation: Translation | None = None
 
 
 _SUFFIXES: dict[str, Format] = {".keras": "keras", ".h5": "h5", ".hdf5": "h5"}
@@ -46,6 +53,7 @@ _KERAS_PARTS = {
     "metrics", "models", "ops", "optimizers", "quantizers", "random", "regularizers",
 }  # fmt: skip
 """Modules of Keras that hold parts of a model. Others (utils, saving, ...) can fetch and read files."""
+_OWN = {f"{OWN_PACKAGE}>{kind}" for kind in (OPERATION, HARD_SIGMOID)}
 _MAX_DEPTH = 200
 """Levels of the description. A model in a model takes four."""
 _TRUST = "if you trust whoever made the file, pass --allow-code"
@@ -70,9 +78,16 @@ def inspect(path: Path, *, allow_code: bool, memory: int | None = None) -> Inspe
         raise ModelError(f"{path}: the file is empty; copy or save it again")
     _check_name(path, kind)
     config, version = (read_keras if kind == "keras" else read_hdf5)(path, memory)
-    code = _check_config(path, config, allow_code=allow_code)
+    if not isinstance(config, dict) or "class_name" not in config:
+        raise ModelError(f"{path}: the file does not describe a Keras model; save it with model.save('model.keras')")
+    translation = None
+    if of_keras2(config, version):
+        _check_depth(path, config)
+        translation = translate(path, config, version)
+        config = translation.config
+    code = _check_config(path, config, allow_code=allow_code, translated=translation is not None)
     check_unfolding(path, config, memory)
-    return Inspection(kind, version, code)
+    return Inspection(kind, version, code, translation)
 
 
 def _check_name(path: Path, kind: Format) -> None:
@@ -99,10 +114,11 @@ def _inspect_folder(path: Path, *, allow_code: bool) -> Inspection:
     return Inspection("savedmodel", code=("a SavedModel is a program that runs when it is loaded",))
 
 
-def _check_config(path: Path, config: Any, *, allow_code: bool) -> tuple[str, ...]:
-    """Refuse code and foreign classes; with trust, the sentences about the code that will run."""
-    if not isinstance(config, dict) or "class_name" not in config:
-        raise ModelError(f"{path}: the file does not describe a Keras model; save it with model.save('model.keras')")
+def _check_config(path: Path, config: dict[str, Any], *, allow_code: bool, translated: bool) -> tuple[str, ...]:
+    """Refuse code and foreign classes; with trust, the sentences about the code that will run.
+
+    `translated`: whether layers of fruitaudit's may be among them, which no file can name.
+    """
     messages = []
     # How the model was compiled is not loaded.
     for item in _objects(path, {key: value for key, value in config.items() if key != "compile_config"}):
@@ -115,7 +131,7 @@ def _check_config(path: Path, config: Any, *, allow_code: bool) -> tuple[str, ..
                              "known, and pass --allow-code")  # fmt: skip
         if code is not None:
             messages.append(f"{name} ({kind}) {code}")
-        elif not _of_keras(item):
+        elif not _of_keras(item) and not (translated and item.get("registered_name") in _OWN):
             where = shortened(item.get("module") or item.get("registered_name") or kind)[1:-1]
             raise ModelError(f"{path}: {name} is of the class {kind} ({where}), which is not part of Keras 3; export "
                              "the model as a SavedModel where that class is known, and pass --allow-code")  # fmt: skip
@@ -123,6 +139,11 @@ def _check_config(path: Path, config: Any, *, allow_code: bool) -> tuple[str, ..
         more = f" (and {len(messages) - 1} more)" if len(messages) > 1 else ""
         raise ModelError(f"{path}: the layer {messages[0]}{more}, so loading it may run code; {_TRUST}")
     return tuple(messages)
+
+
+def _check_depth(path: Path, config: dict[str, Any]) -> None:
+    for _ in _objects(path, config):
+        pass
 
 
 def _objects(path: Path, config: Any) -> Iterator[dict[str, Any]]:

@@ -12,8 +12,11 @@ from pathlib import Path
 from typing import Any
 
 from fruitaudit.errors import ModelError
-from fruitaudit.models.keras.declared import Options, Senseless, Shape, Size, product, shape_of
+from fruitaudit.models.keras.declared import Options, Rule, Senseless, Shape, Size, product, shape_of
 from fruitaudit.models.keras.graph_config import Node, calls_of, outputs_of
+from fruitaudit.models.keras.keras2.objects import HARD_SIGMOID
+from fruitaudit.models.keras.keras2.operation_sizes import operation_size
+from fruitaudit.models.keras.keras2.operations import OPERATION
 from fruitaudit.models.keras.layer_sizes import rule_of, same
 from fruitaudit.models.memory import MOST_NUMBERS, MemoryNeeds, check_fit, size_text
 from fruitaudit.runtime.text import shortened
@@ -23,6 +26,8 @@ _MAX_CALLS = 20_000
 _NESTED = {"Sequential", "Functional", "Model"}
 _NO_COPY = {"Reshape", "Flatten", "InputLayer"}
 _CELLS = {"RNN", "StackedRNNCells"}
+_OWN: dict[str, Rule] = {OPERATION: operation_size, HARD_SIGMOID: same}
+"""Layers of fruitaudit's, which a translation of a file of Keras 2 may hold."""
 _WRAPPERS = {"TimeDistributed", "Bidirectional", "SpectralNormalization", "Wrapper"}
 
 
@@ -85,7 +90,7 @@ class _Walk:
     def _plain(
         self, kind: str, layer: dict[str, Any], options: Options, inputs: Sequence[Shape | None]
     ) -> Shape | None:
-        rule = rule_of(kind, str(layer.get("module")))
+        rule = _OWN.get(kind) or rule_of(kind, str(layer.get("module")))
         if rule is None:
             return None
         # Keras builds a layer for the shape that is written beside it, whatever it is called with.

@@ -1,0 +1,176 @@
+"""Do models that Keras 2 saved answer here as they did there?
+
+    python benchmarks/keras2.py make FOLDER [--large]     where TensorFlow 2.13 to 2.15 is installed, without fruitaudit
+    python benchmarks/keras2.py compare FOLDER...         where fruitaudit is installed; writes benchmarks/keras2.md
+
+`make` saves every model of `keras2_models.py` as .keras and .h5, with pictures and the answers of `model.predict`.
+Weights are random, statistics of BatchNormalization too; the last layer is scaled so that no answer is 0 or 1.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib.metadata
+import json
+import platform
+import sys
+from pathlib import Path
+
+import numpy as np
+
+LIMITS = {"float32": 1e-5, "float16": 2e-3}
+"""Largest difference of a probability, by the number type that the model computes with."""
+
+
+def make(folder, large):
+    sys.path.insert(0, str(Path(__file__).parent))
+    import keras2_models
+    import tensorflow as tf
+
+    folder.mkdir(parents=True, exist_ok=True)
+    versions = {"tensorflow": tf.__version__, "keras": importlib.metadata.version("keras"),
+                "python": platform.python_version()}  # fmt: skip
+    (folder / "versions.json").write_text(json.dumps(versions))
+    for seed, build in enumerate(keras2_models.LARGE if large else keras2_models.SMALL):
+        tf.keras.backend.clear_session()
+        tf.keras.utils.set_random_seed(seed)
+        model = build(tf, tf.keras, tf.keras.layers)
+        rng = np.random.default_rng(seed)
+        images = pictures(rng, (3, *model.input_shape[1:]))
+        randomise(model, rng, images)
+        moderate(model, images)
+        answers = model.predict(images.astype(model.inputs[0].dtype.as_numpy_dtype), verbose=0)
+        answers = answers if isinstance(answers, list) else [answers]
+        half = any("16" in layer.compute_dtype for layer in model.layers)
+        saved = [suffix for suffix in ("keras", "h5") if save(model, folder / f"{build.__name__}.{suffix}")]
+        np.savez_compressed(folder / f"{build.__name__}.npz", images=images, half=half,
+                            **{f"answers_{i}": a.astype("float32") for i, a in enumerate(answers)})  # fmt: skip
+        print(build.__name__, saved, f"{model.count_params():,} weights", np.ptp(answers[0], axis=0).max(), flush=True)
+
+
+def pictures(rng, shape):
+    """A gradient of colours, dark noise, and bright blocks."""
+    images = rng.integers(0, 256, shape).astype("uint8")
+    images[0] = np.linspace(0, 255, images[0].size).reshape(images[0].shape)
+    images[1] //= 5
+    images[2, : shape[1] // 2, :, 1:] = 250
+    images[2, :, shape[2] // 3 :, :1] = 220
+    return images
+
+
+def save(model, path):
+    """Keras 2 cannot write each of its models in each of its formats."""
+    try:
+        model.save(path)
+    except (TypeError, ValueError, NotImplementedError) as error:
+        path.unlink(missing_ok=True)
+        print(path.name, "cannot be saved by Keras 2:", str(error).splitlines()[0][:100])
+        return False
+    return True
+
+
+def randomise(model, rng, images):
+    """Kernels stay as Keras drew them; statistics are those of the pictures, a little off, so that no signal dies."""
+    import tensorflow as tf
+
+    inside = [layer for layer in model.layers if isinstance(layer, tf.keras.Model)]
+    normalizations = [layer for layer in model._flatten_layers() if "BatchNorm" in type(layer).__name__]
+    settings = [(layer, layer.momentum, layer.trainable) for layer in normalizations]
+    for layer in normalizations:
+        layer.momentum, layer.trainable = 0.0, True
+    values = images.astype(model.inputs[0].dtype.as_numpy_dtype)
+    for layer in inside if normalizations else ():
+        before = tf.keras.Model(model.inputs, layer._inbound_nodes[-1].input_tensors)
+        layer(before(values), training=True)
+    if normalizations:
+        model(values, training=True)
+    for layer, momentum, trainable in settings:
+        layer.momentum, layer.trainable = momentum, trainable
+    for weight in model.weights:
+        name, shape = weight.name.split("/")[-1].split(":")[0], weight.shape
+        if name in ("moving_variance", "gamma"):
+            weight.assign(weight * rng.uniform(0.7, 1.4, shape))
+        elif name == "moving_mean":
+            weight.assign(weight * rng.uniform(0.7, 1.4, shape) + rng.normal(0, 0.1, shape))
+        elif name in ("bias", "beta", "alpha"):
+            weight.assign(rng.normal(0, 0.1, shape))
+
+
+def moderate(model, images):
+    dense = [layer for layer in model.layers if type(layer).__name__ == "Dense"][-1]
+    for _ in range(40):
+        answers = model.predict(images.astype(model.inputs[0].dtype.as_numpy_dtype), verbose=0)
+        answers = answers[-1] if isinstance(answers, list) else answers
+        if answers.max() > 0.97:
+            factor = 0.5
+        elif np.ptp(answers, axis=0).max() < 0.1:
+            factor = 2.0
+        else:
+            break
+        dense.set_weights([weight * factor for weight in dense.get_weights()])
+
+
+def compare(folders):
+    import tempfile
+
+    from fruitaudit.errors import ModelError
+    from fruitaudit.models.keras.backend import keras, tf
+    from fruitaudit.models.keras.load import load_network
+
+    rows, failed = [], 0
+    for folder in folders:
+        versions = json.loads((folder / "versions.json").read_text())
+        for path in sorted(p for p in folder.iterdir() if p.suffix in (".keras", ".h5")):
+            with np.load(path.with_suffix(".npz")) as stored:
+                images, half = stored["images"], bool(stored["half"])
+                wanted = [stored[f"answers_{i}"] for i in range(len(stored.files) - 2)]
+            megabytes = f"{path.stat().st_size / 1e6:.2f}"
+            try:
+                network = load_network(path, allow_code=False).network
+            except ModelError as error:
+                failed += 1
+                rows.append((versions["tensorflow"], path.name, megabytes, "", "", "", f"refused: {str(error).removeprefix(f'{path}: ')}"))
+                continue
+            got = network.predict(images.astype(network.inputs[0].dtype), verbose=0)
+            got = got if isinstance(got, list) else [got]
+            difference = max(float(np.abs(a - b).max()) for a, b in zip(got, wanted, strict=True))
+            limit = LIMITS["float16" if half else "float32"]
+            good = difference <= limit
+            failed += not good
+            spread = max(float(np.ptp(a, axis=0).max()) for a in wanted)
+            rows.append((versions["tensorflow"], path.name, megabytes, f"{spread:.3f}", f"{difference:.1e}", f"{limit:.0e}",
+                         "equal" if good else "DIFFERS"))  # fmt: skip
+            print(*rows[-1], flush=True)
+            keras.backend.clear_session()
+    return rows, failed, f"TensorFlow {tf.__version__}, Keras {keras.__version__}, Python {platform.python_version()}"
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("action", choices=("make", "compare"))
+    parser.add_argument("folders", nargs="+", type=Path)
+    parser.add_argument("--large", action="store_true")
+    parser.add_argument("--out", type=Path, default=Path(__file__).with_suffix(".md"))
+    arguments = parser.parse_args()
+    if arguments.action == "make":
+        make(arguments.folders[0], arguments.large)
+        return
+    rows, failed, versions = compare(arguments.folders)
+    n = len(rows)
+    lines = [
+        "# Files of Keras 2 beside the Keras that wrote them", "",
+        f"Made by `python benchmarks/keras2.py`; read with {versions}. {n - failed} of {n} files answer as they did in "
+        "the TensorFlow that made them, within 1e-5 of a probability, or 2e-3 in mixed precision.", "",
+        "`spread` is how much the answers differ between the pictures; `difference` the largest between the two readers.",
+        "", "| TensorFlow | file | MB | spread | difference | limit | |", "|---|---|---:|---:|---:|---:|---|",
+        *("| " + " | ".join(row) + " |" for row in rows), "",
+    ]  # fmt: skip
+    arguments.out.write_text("\n".join(lines))
+    for row in rows:
+        if row[-1] != "equal":
+            print(*row)
+    print(f"{n - failed} of {n} are equal")
+
+
+if __name__ == "__main__":
+    main()

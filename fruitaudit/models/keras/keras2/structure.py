@@ -1,0 +1,112 @@
+"""Which layer of the network each layer of a description of Keras 2 became, and where its weights lie."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from fruitaudit.models.keras.keras2.graph import MODELS
+from fruitaudit.models.keras.keras2.names import Names, kind_of, layers_of, name_of
+
+_SUBLAYERS = {
+    "Bidirectional": ("forward_layer", "backward_layer"),
+    "GRU": ("cell",),
+    "LSTM": ("cell",),
+    "MultiHeadAttention": ("_query_dense", "_key_dense", "_value_dense", "_output_dense"),
+    "SimpleRNN": ("cell",),
+    "TimeDistributed": ("layer",),
+}
+"""Attributes that hold layers, by the same names in Keras 2 and 3, in the order of their weights."""
+_STATISTICS = {"count", "mean", "moving_mean", "moving_variance", "variance"}
+"""Weights that no layer trains."""
+
+
+@dataclass(frozen=True)
+class Part:
+    """A layer that has weights of its own, and no layers in it."""
+
+    name: str
+    """As in the file."""
+    layer: Any
+    """Of Keras 3."""
+    trainable: bool
+
+    @property
+    def weights(self) -> list[Any]:
+        """In the order in which Keras 2 and 3 create them."""
+        return list(self.layer.weights)
+
+
+def parts_of(described: dict[str, Any], network: Any, container: str, prefix: str = "") -> Iterator[tuple[str, Part]]:
+    """The layers of a `.keras` file with the folder of their weights. Layers of one class are numbered in each model.
+
+    `container`: the name of the folder that holds the layers of a model, which depends on the release.
+    """
+    used: dict[str, int] = {}
+    for inner, layer in pairs(described, network):
+        kind = _folder(kind_of(inner))
+        number = used[kind] = used.get(kind, -1) + 1
+        folder = f"{prefix}{container}/{kind}{f'_{number}' if number else ''}"
+        yield from _inside(inner, layer, container, folder)
+
+
+def _inside(described: dict[str, Any], layer: Any, container: str, folder: str) -> Iterator[tuple[str, Part]]:
+    if kind_of(described) in MODELS:
+        yield from parts_of(described, layer, container, f"{folder}/")
+        return
+    sublayers = _sublayers(described, layer)
+    for attribute, inner, sublayer in sublayers:
+        yield from _inside(inner, sublayer, container, f"{folder}/{attribute}")
+    if not sublayers and layer.weights:
+        yield f"{folder}/vars", Part(name_of(described), layer, True)
+
+
+def ordered(described: dict[str, Any], layer: Any) -> tuple[list[tuple[Part, int]], list[tuple[Part, int]]]:
+    """(part, index of its weight) of those that are trained, and of the others, as Keras 2 lists them."""
+    trained: list[tuple[Part, int]] = []
+    others: list[tuple[Part, int]] = []
+    config = described.get("config")
+    trainable = not isinstance(config, dict) or config.get("trainable") is not False
+    if kind_of(described) in MODELS:
+        inner = list(pairs(described, layer))
+    else:
+        inner = [(d, sublayer) for _, d, sublayer in _sublayers(described, layer)]
+    for sub_described, sublayer in inner:
+        more_trained, more_others = ordered(sub_described, sublayer)
+        trained += more_trained
+        others += more_others
+    if not inner and kind_of(described) not in MODELS:
+        part = Part(name_of(described), layer, trainable)
+        for index, weight in enumerate(part.weights):
+            (others if weight.name in _STATISTICS else trained).append((part, index))
+    return (trained, others) if trainable else ([], trained + others)
+
+
+def pairs(described: dict[str, Any], network: Any) -> Iterator[tuple[dict[str, Any], Any]]:
+    """The layers of a model in the file, each with its layer in the network."""
+    names = Names()
+    for inner in layers_of(described):
+        name = names.new(name_of(inner))
+        if kind_of(inner) != "InputLayer":
+            yield inner, network.get_layer(name)
+
+
+def _sublayers(described: dict[str, Any], layer: Any) -> list[tuple[str, dict[str, Any], Any]]:
+    config = described.get("config")
+    inner = config.get("layer") if isinstance(config, dict) else None
+    found = []
+    for attribute in _SUBLAYERS.get(kind_of(described), ()):
+        # Only a layer that the file describes can be a model, or hold layers.
+        has_own = isinstance(inner, dict) and attribute in ("layer", "forward_layer", "backward_layer")
+        about: dict[str, Any] = dict(inner) if has_own and inner else {"class_name": "Layer", "config": {"name": attribute}}
+        found.append((attribute, about, getattr(layer, attribute)))
+    return found
+
+
+def _folder(kind: str) -> str:
+    """The class as Keras 2 spells it in paths, e.g. `separable_conv2d`."""
+    words = re.sub(r"(.)([A-Z][a-z0-9]+)", r"\1_\2", kind)
+    words = re.sub(r"([a-z])([A-Z])", r"\1_\2", words).lower()
+    return words if words[:1] != "_" else f"private{words}"
