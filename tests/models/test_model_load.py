@@ -33,11 +33,13 @@ def test_keras_2_and_keras_3_files_of_one_model_agree(store16: Path) -> None:
     new, old = (open_classifier(store16 / "models" / n) for n in ("fruit_cnn.keras", "fruit_cnn_keras2.h5"))
     x = np.random.default_rng(0).random((4, 100, 100, 3), dtype=np.float32)
     np.testing.assert_allclose(new.logits(x), old.logits(x), atol=1e-4)
-    assert old.loaded.notes == (f"saved by Keras 2.21.0, read by Keras {__import__('keras').__version__}",)
+    assert old.loaded.notes == (
+        f"translated from Keras 2.21.0, read by Keras {__import__('keras').__version__}",
+    )
 
 
 def test_a_keras_2_file_that_keras_3_cannot_read_says_what_to_do(tmp_path: Path) -> None:
-    """As MobileNetV2 saved by Keras 2: its depthwise layers have an argument that Keras 3 does not know."""
+    """A depthwise layer in groups, which Keras 3 has not, and a key that the translation does not know."""
     import keras
     from keras import layers
 
@@ -45,17 +47,24 @@ def test_a_keras_2_file_that_keras_3_cannot_read_says_what_to_do(tmp_path: Path)
 
     path = tmp_path / "mobilenet.h5"
     keras.Sequential([keras.Input((8, 8, 3)), layers.DepthwiseConv2D(3), layers.Flatten(), layers.Dense(2)]).save(path)
-    with h5py.File(path, "a") as file:
-        config = json.loads(file.attrs["model_config"])
-        config["config"]["layers"][1]["config"]["groups"] = 1
-        file.attrs["model_config"] = json.dumps(config)
-        file.attrs["keras_version"] = "2.15.0"
-    with pytest.raises(ModelError) as caught:
-        load_network(path, allow_code=False)
-    sentence = str(caught.value)
+
+    def sentence_with(key: str, value: int) -> str:
+        with h5py.File(path, "a") as file:
+            config = json.loads(file.attrs["model_config"])
+            config["config"]["layers"][1]["config"][key] = value
+            file.attrs["model_config"] = json.dumps(config)
+            file.attrs["keras_version"] = "2.15.0"
+        with pytest.raises(ModelError) as caught:
+            load_network(path, allow_code=False)
+        return str(caught.value)
+
+    sentence = sentence_with("news", 1)
     assert sentence.startswith(f"{path}: it was saved by Keras 2.15.0, and Keras {keras.__version__} cannot read it")
     assert "Unrecognized keyword arguments" in sentence
-    assert "SavedModel with the Keras that made it" in sentence
+    sentence = sentence_with("groups", 2)
+    assert sentence.startswith(f"{path}: it was saved by Keras 2.15.0, and 'depthwise_conv2d")
+    assert "has groups '2', which Keras 3 has not" in sentence
+    assert "SavedModel with the TensorFlow that made it" in sentence
     assert "\n" not in sentence
     assert len(sentence) < 600
 

@@ -35,7 +35,7 @@ def load_network(path: Path, *, allow_code: bool, memory: int | None = None) -> 
     version = inspection.keras_version
     notes = [f"trusted by the user: {reason}" for reason in inspection.code]
     if inspection.translation is not None:
-        notes.append(f"translated from Keras {version or '2'}, whose files Keras {keras.__version__} does not read")
+        notes.append(f"translated from Keras {version or '2'}, read by Keras {keras.__version__}")
     elif version and version.split(".")[0] != keras.__version__.split(".")[0]:
         notes.append(f"saved by Keras {version}, read by Keras {keras.__version__}")
     try:

@@ -31,7 +31,6 @@ class Part:
     """As in the file."""
     layer: Any
     """Of Keras 3."""
-    trainable: bool
 
     @property
     def weights(self) -> list[Any]:
@@ -39,28 +38,33 @@ class Part:
         return list(self.layer.weights)
 
 
-def parts_of(described: dict[str, Any], network: Any, container: str, prefix: str = "") -> Iterator[tuple[str, Part]]:
-    """The layers of a `.keras` file with the folder of their weights. Layers of one class are numbered in each model.
+@dataclass(frozen=True)
+class Folders:
+    """How a release of Keras 2 names the folders of the weights in a `.keras` file."""
 
-    `container`: the name of the folder that holds the layers of a model, which depends on the release.
-    """
-    used: dict[str, int] = {}
-    for inner, layer in pairs(described, network):
-        kind = _folder(kind_of(inner))
-        number = used[kind] = used.get(kind, -1) + 1
-        folder = f"{prefix}{container}/{kind}{f'_{number}' if number else ''}"
-        yield from _inside(inner, layer, container, folder)
+    container: str
+    """The folder that holds the layers of a model."""
+    twice: bool
+    """Whether a layer that has weights counts twice among those of its class, as in Keras 2.13 and before."""
 
+    def of_model(self, described: dict[str, Any], network: Any, prefix: str = "") -> Iterator[tuple[str, Part]]:
+        """The layers with the folder of their weights. Those of one class are numbered in each model."""
+        used: dict[str, int] = {}
+        for inner, layer in pairs(described, network):
+            kind = _spelled(kind_of(inner))
+            number = used.get(kind, 0)
+            used[kind] = number + (2 if self.twice and layer.weights else 1)
+            yield from self._of_layer(inner, layer, f"{prefix}{self.container}/{kind}{f'_{number}' if number else ''}")
 
-def _inside(described: dict[str, Any], layer: Any, container: str, folder: str) -> Iterator[tuple[str, Part]]:
-    if kind_of(described) in MODELS:
-        yield from parts_of(described, layer, container, f"{folder}/")
-        return
-    sublayers = _sublayers(described, layer)
-    for attribute, inner, sublayer in sublayers:
-        yield from _inside(inner, sublayer, container, f"{folder}/{attribute}")
-    if not sublayers and layer.weights:
-        yield f"{folder}/vars", Part(name_of(described), layer, True)
+    def _of_layer(self, described: dict[str, Any], layer: Any, folder: str) -> Iterator[tuple[str, Part]]:
+        if kind_of(described) in MODELS:
+            yield from self.of_model(described, layer, f"{folder}/")
+            return
+        sublayers = _sublayers(described, layer)
+        for attribute, inner, sublayer in sublayers:
+            yield from self._of_layer(inner, sublayer, f"{folder}/{attribute}")
+        if not sublayers and layer.weights:
+            yield f"{folder}/vars", Part(name_of(described), layer)
 
 
 def ordered(described: dict[str, Any], layer: Any) -> tuple[list[tuple[Part, int]], list[tuple[Part, int]]]:
@@ -78,7 +82,7 @@ def ordered(described: dict[str, Any], layer: Any) -> tuple[list[tuple[Part, int
         trained += more_trained
         others += more_others
     if not inner and kind_of(described) not in MODELS:
-        part = Part(name_of(described), layer, trainable)
+        part = Part(name_of(described), layer)
         for index, weight in enumerate(part.weights):
             (others if weight.name in _STATISTICS else trained).append((part, index))
     return (trained, others) if trainable else ([], trained + others)
@@ -100,12 +104,12 @@ def _sublayers(described: dict[str, Any], layer: Any) -> list[tuple[str, dict[st
     for attribute in _SUBLAYERS.get(kind_of(described), ()):
         # Only a layer that the file describes can be a model, or hold layers.
         has_own = isinstance(inner, dict) and attribute in ("layer", "forward_layer", "backward_layer")
-        about: dict[str, Any] = dict(inner) if has_own and inner else {"class_name": "Layer", "config": {"name": attribute}}
+        about = inner if has_own and inner else {"class_name": "Layer", "config": {"name": attribute}}
         found.append((attribute, about, getattr(layer, attribute)))
     return found
 
 
-def _folder(kind: str) -> str:
+def _spelled(kind: str) -> str:
     """The class as Keras 2 spells it in paths, e.g. `separable_conv2d`."""
     words = re.sub(r"(.)([A-Z][a-z0-9]+)", r"\1_\2", kind)
     words = re.sub(r"([a-z])([A-Z])", r"\1_\2", words).lower()

@@ -18,16 +18,28 @@ import numpy as np
 
 from fruitaudit.models.keras.keras2.errors import Untranslatable
 from fruitaudit.models.keras.keras2.names import name_of
-from fruitaudit.models.keras.keras2.structure import Part, ordered, pairs, parts_of
+from fruitaudit.models.keras.keras2.structure import Folders, Part, ordered, pairs
 from fruitaudit.runtime.text import shortened
 
-_CONTAINERS = ("layers", "_layer_checkpoint_dependencies")
+_FOLDERS = (
+    Folders("layers", twice=False),  # 2.15
+    Folders("_layer_checkpoint_dependencies", twice=False),  # 2.14
+    Folders("_layer_checkpoint_dependencies", twice=True),  # 2.13
+)
 Arrays = dict[int, tuple[Part, dict[int, Any]]]
 """By the layer's id: the arrays of its weights by their index."""
 
 
 def load(path: Path, kind: str, original: dict[str, Any], network: Any) -> None:
     """Raises Untranslatable where file and network do not fit each other."""
+    try:
+        _load(path, kind, original, network)
+    # h5py and NumPy raise nearly anything for entries that are not what their names say.
+    except (AttributeError, LookupError, OSError, RuntimeError, TypeError, ValueError) as error:
+        raise Untranslatable("its weights are not stored as Keras 2 stores them") from error
+
+
+def _load(path: Path, kind: str, original: dict[str, Any], network: Any) -> None:
     if kind == "h5":
         with h5py.File(path, "r") as file:
             _assign(network, _of_hdf5(file["model_weights"], original, network))
@@ -37,20 +49,31 @@ def load(path: Path, kind: str, original: dict[str, Any], network: Any) -> None:
 
 
 def _of_keras(file: Any, original: dict[str, Any], network: Any) -> Arrays:
-    container = next((name for name in _CONTAINERS if name in file), None)
-    if container is None and network.weights:
+    candidates = [folders for folders in _FOLDERS if folders.container in file]
+    if not candidates:
         raise Untranslatable("its weights do not lie where Keras 2 puts them")
+    stored = set(_datasets(file[candidates[0].container], candidates[0].container))
+    # Each names folders in the order of the layers: where two fit, they are the same.
+    errors = []
+    for folders in candidates:
+        try:
+            return _in_folders(file, stored, folders.of_model(original, network))
+        except Untranslatable as error:
+            errors.append(error)
+    raise errors[0]
+
+
+def _in_folders(file: Any, stored: set[str], parts: Iterator[tuple[str, Part]]) -> Arrays:
     arrays: Arrays = {}
     expected = set()
-    for folder, part in parts_of(original, network, container or ""):
-        stored = file[folder] if folder in file else {}
-        found = {int(key): stored[key] for key in stored if re.fullmatch(r"\d{1,4}", key)}
-        if sorted(found) != list(range(len(part.weights))):
+    for folder, part in parts:
+        found = {i: f"{folder}/{i}" for i in range(len(part.weights)) if f"{folder}/{i}" in stored}
+        if len(found) != len(part.weights):
             raise Untranslatable(f"{shortened(part.name)} has {len(part.weights)} weights, of which the file holds "
                                  f"{len(found)}")  # fmt: skip
-        expected |= {f"{folder}/{index}" for index in found}
-        arrays[id(part.layer)] = (part, found)
-    if container is not None and (more := set(_datasets(file[container], container)) - expected):
+        expected |= set(found.values())
+        arrays[id(part.layer)] = (part, {index: file[path] for index, path in found.items()})
+    if more := stored - expected:
         raise Untranslatable(f"its weights {shortened(min(more))} belong to no layer")
     return arrays
 
