@@ -141,7 +141,9 @@ def transfer_torch(tf, K, L):
 
 
 def nested_three_deep(tf, K, L):
-    inner = K.Sequential([_picture(K, 9, 6), L.Conv2D(6, 3, padding="same"), L.BatchNormalization(), L.ReLU()], name="c")
+    inner = K.Sequential(
+        [_picture(K, 9, 6), L.Conv2D(6, 3, padding="same"), L.BatchNormalization(), L.ReLU()], name="c"
+    )
     images = _picture(K)
     between = K.Model(images, L.Conv2D(6, 1)(inner(_base(K, L)(images))), name="b")
     between.layers[1].trainable = False
@@ -277,7 +279,7 @@ def _transfer(name, module, side):
     return build
 
 
-def mixed_MobileNetV2(tf, K, L):
+def mixed_mobilenet_v2(tf, K, L):
     K.mixed_precision.set_global_policy("mixed_float16")
     try:
         images = _picture(K, 64)
@@ -287,14 +289,14 @@ def mixed_MobileNetV2(tf, K, L):
         K.mixed_precision.set_global_policy("float32")
 
 
-def whole_MobileNetV2(tf, K, L):
+def whole_mobilenet_v2(tf, K, L):
     """With its own head, not nested."""
     return K.applications.MobileNetV2(weights=None, classes=10, input_shape=(64, 64, 3), alpha=0.5)
 
 
 LARGE = [
-    _application("ResNet50", 64), _transfer("MobileNetV2", "mobilenet_v2", 64), whole_MobileNetV2,
-    _application("EfficientNetB0", 64), _transfer("ResNet50", "resnet50", 64), mixed_MobileNetV2,
+    _application("ResNet50", 64), _transfer("MobileNetV2", "mobilenet_v2", 64), whole_mobilenet_v2,
+    _application("EfficientNetB0", 64), _transfer("ResNet50", "resnet50", 64), mixed_mobilenet_v2,
     _application("MobileNetV3Small", 64), _application("DenseNet121", 64), _application("Xception", 75),
     _application("VGG16", 64), _application("EfficientNetV2B0", 64), _application("InceptionV3", 75),
     _application("NASNetMobile", 64), _application("ConvNeXtTiny", 64),

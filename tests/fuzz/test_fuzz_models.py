@@ -15,12 +15,16 @@ from hypothesis import strategies as st
 from fruitaudit.models.keras.safety import inspect
 from fruitaudit.models.open import open_model
 
+KERAS2 = Path(__file__).parents[1] / "models/keras2/tf2.15"
+SEEDS = {"keras": None, "h5": None, "2.keras": "transfer_tf.keras", "2.h5": "transfer_caffe.h5",
+         "2.ops.keras": "operations.keras", "2.deep.h5": "nested_three_deep.h5"}  # fmt: skip
+"""By the end of their names: a small network that Keras 3 saves, and files of Keras 2."""
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore::UserWarning")]
 
 
 @pytest.fixture(scope="module")
 def models(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
-    """A small network in both formats."""
+    """A small network in both formats, and files of Keras 2."""
     import keras
     from keras import layers
 
@@ -30,10 +34,10 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
     )
     for suffix in ("keras", "h5"):
         network.save(folder / f"m.{suffix}")
-    return {suffix: (folder / f"m.{suffix}").read_bytes() for suffix in ("keras", "h5")}
+    return {end: (KERAS2 / name if name else folder / f"m.{end}").read_bytes() for end, name in SEEDS.items()}
 
 
-@pytest.mark.parametrize("suffix", ["keras", "h5"])
+@pytest.mark.parametrize("suffix", SEEDS)
 def test_bytes(models: dict[str, bytes], tmp_path: Path, suffix: str, examples) -> None:
     path = tmp_path / f"m.{suffix}"
     outcomes = Outcomes(path)
@@ -71,7 +75,7 @@ def config_of(source: bytes, path: Path) -> bytes:
         return archive.read("config.json")
 
 
-@pytest.mark.parametrize("suffix", ["keras", "h5"])
+@pytest.mark.parametrize("suffix", SEEDS)
 def test_configs(models: dict[str, bytes], tmp_path: Path, suffix: str, examples) -> None:
     path = tmp_path / f"m.{suffix}"
     outcomes = Outcomes(path)
@@ -87,7 +91,7 @@ def test_configs(models: dict[str, bytes], tmp_path: Path, suffix: str, examples
     assert outcomes.seen == {"passed", "refused"}
 
 
-@pytest.mark.parametrize("suffix", ["keras", "h5"])
+@pytest.mark.parametrize("suffix", SEEDS)
 def test_loading(models: dict[str, bytes], tmp_path: Path, suffix: str, examples) -> None:
     path = tmp_path / f"m.{suffix}"
     outcomes = Outcomes(path)

@@ -33,9 +33,7 @@ def test_keras_2_and_keras_3_files_of_one_model_agree(store16: Path) -> None:
     new, old = (open_classifier(store16 / "models" / n) for n in ("fruit_cnn.keras", "fruit_cnn_keras2.h5"))
     x = np.random.default_rng(0).random((4, 100, 100, 3), dtype=np.float32)
     np.testing.assert_allclose(new.logits(x), old.logits(x), atol=1e-4)
-    assert old.loaded.notes == (
-        f"translated from Keras 2.21.0, read by Keras {__import__('keras').__version__}",
-    )
+    assert old.loaded.notes == (f"translated from Keras 2.21.0, read by Keras {__import__('keras').__version__}",)
 
 
 def test_a_keras_2_file_that_keras_3_cannot_read_says_what_to_do(tmp_path: Path) -> None:

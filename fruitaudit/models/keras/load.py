@@ -10,6 +10,8 @@ from typing import Any
 
 from fruitaudit.errors import ModelError
 from fruitaudit.models.keras.backend import keras
+from fruitaudit.models.keras.keras2 import operation_layers as _registered  # noqa: F401 - a translation names its layers
+from fruitaudit.models.keras.keras2 import weights
 from fruitaudit.models.keras.keras2.errors import INSTEAD, Untranslatable, refusal
 from fruitaudit.models.keras.keras2.translate import Translation
 from fruitaudit.models.keras.safety import Format, Inspection, inspect
@@ -56,10 +58,6 @@ def load_network(path: Path, *, allow_code: bool, memory: int | None = None) -> 
 
 
 def _of_keras2(path: Path, inspection: Inspection, translation: Translation) -> Any:
-    # Registers the layers that a translation may name.
-    from fruitaudit.models.keras.keras2 import operation_layers, weights
-
-    assert operation_layers.TensorFlowOperation
     network = keras.saving.deserialize_keras_object(translation.config, safe_mode=not inspection.code)
     try:
         weights.load(path, inspection.format, translation.original, network)
@@ -85,9 +83,8 @@ def _why(path: Path, error: Exception, version: str | None) -> str:
     if path.is_dir():
         return f"{path}: TensorFlow cannot load this SavedModel ({cause}); export it again with model.export(folder)"
     if version and version.startswith(("1.", "2.")):
-        return (
-            f"{path}: it was saved by Keras {version}, and Keras {keras.__version__} cannot read it ({cause}); {INSTEAD}"
-        )
+        reader = f"Keras {keras.__version__}"
+        return f"{path}: it was saved by Keras {version}, and {reader} cannot read it ({cause}); {INSTEAD}"
     if version and _release(version) > _release(keras.__version__):
         return (
             f"{path}: it was saved by Keras {version}, which is newer than the {keras.__version__} installed here "

@@ -104,10 +104,8 @@ def _functional(described: dict[str, Any]) -> dict[str, Any]:
     translated = []
     for part in parts:
         name = name_of(part)
-        if kind_of(part) == "InputLayer":
-            layer = _input(part["config"], names.new(name))
-        else:
-            layer = _layer(part, names)
+        is_input = kind_of(part) == "InputLayer"
+        layer = _input(part["config"], names.new(name)) if is_input else _layer(part, names)
         layer["name"] = names.new(name)
         layer["inbound_nodes"] = calls.of(part)
         translated.append(layer)

@@ -54,14 +54,15 @@ _LEFT_OUT: dict[str, tuple[str, ...]] = {
     "Identity": ("factor", "interpolation", "seed"),
 }
 """Keys without a meaning for predictions."""
-_MUST_BE: dict[str, dict[str, tuple[object, ...]]] = {
-    "BatchNormalization": {"renorm": (False,), "virtual_batch_size": (None,)},
-    **dict.fromkeys(("DepthwiseConv1D", "DepthwiseConv2D", "SeparableConv1D", "SeparableConv2D", "Conv1DTranspose",
-                     "Conv2DTranspose", "Conv3DTranspose"), {"groups": (1,)}),
-    **dict.fromkeys(("LSTM", "GRU", "SimpleRNN"), {"time_major": (False,)}),
-    **dict.fromkeys(("Attention", "AdditiveAttention"), {"causal": (False,)}),
+_MUST_BE: dict[str, dict[str, object]] = {
+    "BatchNormalization": {"renorm": False, "virtual_batch_size": None},
+    "DepthwiseConv1D": {"groups": 1}, "DepthwiseConv2D": {"groups": 1},
+    "SeparableConv1D": {"groups": 1}, "SeparableConv2D": {"groups": 1},
+    "Conv1DTranspose": {"groups": 1}, "Conv2DTranspose": {"groups": 1}, "Conv3DTranspose": {"groups": 1},
+    "LSTM": {"time_major": False}, "GRU": {"time_major": False}, "SimpleRNN": {"time_major": False},
+    "Attention": {"causal": False}, "AdditiveAttention": {"causal": False},
 }  # fmt: skip
-"""Keys that Keras 3 does not know, and the values that mean the same without them."""
+"""Keys that Keras 3 does not know, and the value that means the same without them."""
 _KEYS = {
     ("LeakyReLU", "alpha"): "negative_slope",
     ("ThresholdedReLU", "theta"): "threshold",
@@ -85,7 +86,7 @@ def translated(kind: str, config: Config, name: str, inner: Translate) -> dict[s
         if key in _INPUT or key in _LEFT_OUT.get(new_kind, ()):
             continue
         if key in must_be:
-            if not any(value is allowed or value == allowed for allowed in must_be[key]):
+            if value != must_be[key]:
                 raise Untranslatable(f"{shortened(name)} ({kind}) has {key} {shortened(value)}, which Keras 3 has not")
             continue
         result[_KEYS.get((kind, key), key)] = _value(key, value, inner)

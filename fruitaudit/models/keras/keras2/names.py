@@ -12,14 +12,18 @@ class Names:
 
     def __init__(self) -> None:
         self._new: dict[str, str] = {}
+        self._taken: set[str] = set()
+        self._alike: dict[str, int] = {}
 
     def new(self, name: str) -> str:
         """The same one each time, and no other layer's."""
         if name not in self._new:
-            proposed, taken = name.replace("/", "_"), set(self._new.values())
-            while proposed in taken:
-                proposed += "_"
+            plain = proposed = name.replace("/", "_")
+            while proposed in self._taken:
+                self._alike[plain] = self._alike.get(plain, 0) + 1
+                proposed = f"{plain}_{self._alike[plain]}"
             self._new[name] = proposed
+            self._taken.add(proposed)
         return self._new[name]
 
 

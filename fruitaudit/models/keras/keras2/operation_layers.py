@@ -11,7 +11,7 @@ from fruitaudit.models.keras.keras2.operations import ELLIPSIS, INPUT, OPERATION
 
 
 @keras.saving.register_keras_serializable(package=OWN_PACKAGE, name=OPERATION)
-class TensorFlowOperation(keras.layers.Layer):
+class TensorFlowOperation(keras.layers.Layer):  # type: ignore[misc]
     """One operation of TensorFlow, such as `x / 127.5`, with its constants.
 
     `operation`: its name without "tf.", of `OPERATIONS`. `arguments`: by name; `{"input": i}` is the i-th tensor that
@@ -47,7 +47,7 @@ class TensorFlowOperation(keras.layers.Layer):
 
 
 @keras.saving.register_keras_serializable(package=OWN_PACKAGE, name=HARD_SIGMOID)
-class HardSigmoid(keras.layers.Layer):
+class HardSigmoid(keras.layers.Layer):  # type: ignore[misc]
     """min(max(0.2 x + 0.5, 0), 1), the hard sigmoid of Keras 2. That of Keras 3 is relu6(x + 3) / 6."""
 
     def call(self, inputs: Any) -> Any:

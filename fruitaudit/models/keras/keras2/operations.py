@@ -119,7 +119,7 @@ def _split(described: dict[str, Any], node: Any) -> tuple[Any, dict[str, Any]]:
     if _is_end(node):
         return node[:3], node[3] if len(node) > 3 else {}
     if isinstance(node, list) and node and all(map(_is_end, node)):
-        options = next((end[3] for end in node if len(end) > 3 and end[3]), {})
+        options: dict[str, Any] = next((end[3] for end in node if len(end) > 3 and end[3]), {})
         return [end[:3] for end in node], options
     raise Untranslatable(f"the operation {shortened(name_of(described))} has inputs that are not understood")
 

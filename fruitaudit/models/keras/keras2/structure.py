@@ -90,11 +90,11 @@ def ordered(described: dict[str, Any], layer: Any) -> tuple[list[tuple[Part, int
 
 def pairs(described: dict[str, Any], network: Any) -> Iterator[tuple[dict[str, Any], Any]]:
     """The layers of a model in the file, each with its layer in the network."""
-    names = Names()
+    names, built = Names(), {layer.name: layer for layer in network.layers}
     for inner in layers_of(described):
         name = names.new(name_of(inner))
         if kind_of(inner) != "InputLayer":
-            yield inner, network.get_layer(name)
+            yield inner, built[name]
 
 
 def _sublayers(described: dict[str, Any], layer: Any) -> list[tuple[str, dict[str, Any], Any]]:

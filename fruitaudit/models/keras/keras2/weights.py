@@ -125,7 +125,7 @@ def _texts(group: Any, name: str) -> list[str]:
     if name in attributes:
         values = list(attributes[name])
     else:
-        pieces = []
+        pieces: list[Any] = []
         while (piece := f"{name}{len(pieces)}") in attributes:
             pieces.append(attributes[piece])
         values = [value for piece in pieces for value in piece]
