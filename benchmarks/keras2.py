@@ -76,27 +76,35 @@ def randomise(model, rng, images):
     """Kernels stay as Keras drew them; statistics are those of the pictures, a little off, so that no signal dies."""
     import tensorflow as tf
 
-    inside = [layer for layer in model.layers if isinstance(layer, tf.keras.Model)]
+    for weight, name in named_weights(model):
+        if name in ("bias", "beta", "alpha"):
+            weight.assign(rng.normal(0, 0.1, weight.shape))
+        elif name == "gamma":
+            weight.assign(rng.uniform(0.6, 1.1, weight.shape))
     normalizations = [layer for layer in model._flatten_layers() if "BatchNorm" in type(layer).__name__]
     settings = [(layer, layer.momentum, layer.trainable) for layer in normalizations]
     for layer in normalizations:
         layer.momentum, layer.trainable = 0.0, True
-    values = images.astype(model.inputs[0].dtype.as_numpy_dtype)
-    for layer in inside if normalizations else ():
+    more = rng.integers(0, 256, (5, *images.shape[1:]))
+    values = np.concatenate([images, more]).astype(model.inputs[0].dtype.as_numpy_dtype)
+    inside = [layer for layer in model.layers if isinstance(layer, tf.keras.Model)] if normalizations else []
+    for layer in inside:
         before = tf.keras.Model(model.inputs, layer._inbound_nodes[-1].input_tensors)
         layer(before(values), training=True)
     if normalizations:
         model(values, training=True)
     for layer, momentum, trainable in settings:
         layer.momentum, layer.trainable = momentum, trainable
-    for weight in model.weights:
-        name, shape = weight.name.split("/")[-1].split(":")[0], weight.shape
-        if name in ("moving_variance", "gamma"):
-            weight.assign(weight * rng.uniform(0.7, 1.4, shape))
+    for weight, name in named_weights(model):
+        if name == "moving_variance":
+            weight.assign(weight * rng.uniform(0.9, 1.2, weight.shape) + 0.01)
         elif name == "moving_mean":
-            weight.assign(weight * rng.uniform(0.7, 1.4, shape) + rng.normal(0, 0.1, shape))
-        elif name in ("bias", "beta", "alpha"):
-            weight.assign(rng.normal(0, 0.1, shape))
+            weight.assign(weight * rng.uniform(0.9, 1.1, weight.shape))
+
+
+def named_weights(model):
+    """Each with the last part of its name."""
+    return [(weight, weight.name.split("/")[-1].split(":")[0]) for weight in model.weights]
 
 
 def moderate(model, images):
