@@ -22,7 +22,7 @@ LIMITS = {"float32": 1e-5, "float16": 2e-3}
 """Largest difference of a probability, by the number type that the model computes with."""
 
 
-def make(folder, large):
+def make(folder, large, only):
     sys.path.insert(0, str(Path(__file__).parent))
     import keras2_models
     import tensorflow as tf
@@ -32,19 +32,21 @@ def make(folder, large):
                 "python": platform.python_version()}  # fmt: skip
     (folder / "versions.json").write_text(json.dumps(versions))
     for seed, build in enumerate(keras2_models.LARGE if large else keras2_models.SMALL):
+        if only and build.__name__ not in only:
+            continue
         tf.keras.backend.clear_session()
         tf.keras.utils.set_random_seed(seed)
         model = build(tf, tf.keras, tf.keras.layers)
         rng = np.random.default_rng(seed)
         images = pictures(rng, (3, *model.input_shape[1:]))
         randomise(model, rng, images)
+        half = any("16" in layer.compute_dtype for layer in model._flatten_layers())
         moderate(model, images)
         answers = model.predict(images.astype(model.inputs[0].dtype.as_numpy_dtype), verbose=0)
         answers = answers if isinstance(answers, list) else [answers]
         called = model(images.astype(model.inputs[0].dtype.as_numpy_dtype), training=False)
         called = called if isinstance(called, list) else [called]
         own = max(float(np.abs(a - b.numpy()).max()) for a, b in zip(answers, called, strict=True))
-        half = any("16" in layer.compute_dtype for layer in model.layers)
         saved = [suffix for suffix in ("keras", "h5") if save(model, folder / f"{build.__name__}.{suffix}")]
         np.savez_compressed(folder / f"{build.__name__}.npz", images=images, half=half, own=own,
                             **{f"answers_{i}": a.astype("float32") for i, a in enumerate(answers)})  # fmt: skip
@@ -159,10 +161,11 @@ def main():
     parser.add_argument("action", choices=("make", "compare"))
     parser.add_argument("folders", nargs="+", type=Path)
     parser.add_argument("--large", action="store_true")
+    parser.add_argument("--only", nargs="+", metavar="MODEL")
     parser.add_argument("--out", type=Path, default=Path(__file__).with_suffix(".md"))
     arguments = parser.parse_args()
     if arguments.action == "make":
-        make(arguments.folders[0], arguments.large)
+        make(arguments.folders[0], arguments.large, arguments.only)
         return
     rows, versions = compare(arguments.folders)
     equal, refused = (sum(row[-1].startswith(word) for row in rows) for word in ("equal", "refused"))

@@ -279,11 +279,11 @@ def _transfer(name, module, side):
     return build
 
 
-def mixed_mobilenet_v2(tf, K, L):
+def mixed_resnet50(tf, K, L):
     K.mixed_precision.set_global_policy("mixed_float16")
     try:
         images = _picture(K, 64)
-        base = K.applications.MobileNetV2(include_top=False, weights=None, input_shape=(64, 64, 3))
+        base = K.applications.ResNet50(include_top=False, weights=None, input_shape=(64, 64, 3))
         return K.Model(images, _head(K, L, base(L.Rescaling(1 / 127.5, -1)(images)), 10))
     finally:
         K.mixed_precision.set_global_policy("float32")
@@ -296,7 +296,7 @@ def whole_mobilenet_v2(tf, K, L):
 
 LARGE = [
     _application("ResNet50", 64), _transfer("MobileNetV2", "mobilenet_v2", 64), whole_mobilenet_v2,
-    _application("EfficientNetB0", 64), _transfer("ResNet50", "resnet50", 64), mixed_mobilenet_v2,
+    _application("EfficientNetB0", 64), _transfer("ResNet50", "resnet50", 64), mixed_resnet50,
     _application("MobileNetV3Small", 64), _application("DenseNet121", 64), _application("VGG16", 64),
     _application("EfficientNetV2B0", 64), _application("ConvNeXtTiny", 64),
 ]  # fmt: skip

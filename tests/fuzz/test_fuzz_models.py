@@ -37,7 +37,8 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
     return {end: (KERAS2 / name if name else folder / f"m.{end}").read_bytes() for end, name in SEEDS.items()}
 
 
-@pytest.mark.parametrize("suffix", SEEDS)
+# HDF5 itself ends the process on some damage of the lists of names that Keras 2 writes.
+@pytest.mark.parametrize("suffix", ["keras", "h5", "2.keras", "2.ops.keras"])
 def test_bytes(models: dict[str, bytes], tmp_path: Path, suffix: str, examples) -> None:
     path = tmp_path / f"m.{suffix}"
     outcomes = Outcomes(path)
