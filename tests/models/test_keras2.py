@@ -86,6 +86,20 @@ def test_constants_at_the_head_stay_visible() -> None:
     np.testing.assert_allclose(centred[1]["bias"], [-103.939, -116.779, -123.68], rtol=1e-6)
 
 
+def test_what_they_do_to_pixels_is_measured() -> None:
+    """`x / 127.5 - 1`; and blue first, less the mean colour of ImageNet."""
+    from fruitaudit.models.keras.classifier import open_classifier
+    from fruitaudit.models.keras.entrance import entrance_of
+
+    tutorial, caffe = (entrance_of(open_classifier(FILES / "tf2.15" / f"transfer_{n}.h5")) for n in ("tf", "caffe"))
+    assert tutorial is not None
+    assert caffe is not None
+    np.testing.assert_allclose(tutorial.matrix, np.eye(3) / 127.5, atol=1e-6)
+    np.testing.assert_allclose(tutorial.offset, [-1, -1, -1], atol=1e-6)
+    np.testing.assert_allclose(caffe.matrix, np.eye(3)[::-1], atol=1e-4)
+    np.testing.assert_allclose(caffe.offset, [-103.939, -116.779, -123.68], atol=1e-4)
+
+
 def changed(name: str, target: Path, change: Callable[[dict[str, Any]], None]) -> Path:
     """A copy of a file whose description was changed."""
     source = FILES / "tf2.15" / name
