@@ -1,6 +1,9 @@
 #!/usr/bin/env python3
 """Every native method, with its smallest options, on every kind of model: the zoo, and its "sequential" out of files.
 
+"nested_sequential" is left out: `models/test_classifier` asserts that the door shows what it shows of
+"nested_functional".
+
 `attribution/test_matrix.py` asserts each cell. As a script it prints the table: done, or the reason why not.
 
 python tests/matrix.py [--kinds sequential vit] [--methods lrp]
@@ -23,14 +26,31 @@ import numpy as np
 import zoo
 from analytic_models import quick, some_images, with_background
 
+from fruitaudit.attribution.base import CONVOLUTION, LRP_RULES, ONLY_RELUS, POOLING_HEAD, SPATIAL, VISIBLE_LAYERS
+
 FILES = {"keras_file": "model.keras", "keras2_h5": "model.h5", "saved_model": "model"}
 """The "sequential" once more, out of a file of this name."""
-KINDS = (*zoo.KINDS, *FILES)
-ALIKE = {"added", "dense_activation_layer", "gelu", "keras_file", "relu6"}
-"""Kinds whose network differs from another's by a layer or a file: the matrix of these is marked slow."""
+KINDS = (*(kind for kind in zoo.KINDS if kind != "nested_sequential"), *FILES)
+ALIKE = {
+    "added", "dense_activation_layer", "dense_softmax_layer", "gelu", "grey28", "keras2_h5", "keras_file", "logits",
+    "relu6", "sigmoid",
+}  # fmt: skip
+"""Kinds whose network differs from another's by a layer, a size or a file: the matrix of these is marked slow.
+`test_attribution_on_keras` asks every method about logits, one channel and one sigmoid unit in the fast tests."""
 FEW = {"sequential", "one_logit", "preparing"}
 """Kinds that stand for all in the fast tests of what the matrix asks of every kind too."""
 N = 2
+NO_PLACES = {"vit", "mlp", "saved_model"}
+"""No layer with a spatial activation is found."""
+LACKING = {
+    SPATIAL: NO_PLACES,
+    CONVOLUTION: {"mlp", "saved_model"},
+    POOLING_HEAD: set(KINDS) - {"added", "resnet", "subclassed"},
+    VISIBLE_LAYERS: {"saved_model"},
+    ONLY_RELUS: {"log_softmax", "swish", "gelu", "vit"},
+    LRP_RULES: {"log_softmax", "mlp", "vit"},
+}
+"""The kinds that have not what a method may say it requires."""
 
 
 @dataclass(frozen=True)
@@ -41,6 +61,13 @@ class Cell:
     images: Any
     targets: Any
     result: Any
+
+
+def refuses(name: str, kind: str) -> bool:
+    """Whether a native method cannot work on this kind, by what its registration says it requires."""
+    from fruitaudit.attribution.registry import native_methods
+
+    return any(kind in LACKING[one] for one in native_methods()[name].registration.requires)
 
 
 def network(kind: str) -> Any:

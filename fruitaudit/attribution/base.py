@@ -37,6 +37,13 @@ class Another(Enum):
     LAYER = "another layer"
 
 
+SPATIAL = "a layer with a spatial activation"
+CONVOLUTION = "a convolution"
+POOLING_HEAD = "a head of global average pooling and one dense layer"
+VISIBLE_LAYERS = "layers that can be seen"
+ONLY_RELUS = "no other nonlinearities than maxima and ReLUs"
+LRP_RULES = "a first layer that sees a part of the image, and operations that relevance has rules for"
+
 INCOMPLETE = 0.05
 """Largest relative error at which maps that promise to add up to a score are taken as they are."""
 
@@ -127,8 +134,8 @@ class Registration:
     """The parts of the model that it uses: where one is missing it is NotRun, in one sentence."""
     cost: str
     """Model passes per image, as a formula in the method's options."""
-    requires: str = ""
-    """What the network must have, e.g. "a layer with a spatial activation"."""
+    requires: tuple[str, ...] = ()
+    """What the network must have, such as `SPATIAL`: where it has it not, the method is NotRun, in one sentence."""
     upper_bound: bool = False
     """Whether the passes announced are the most that there may be."""
     sensitivity_options: tuple[tuple[str, Any], ...] = ()

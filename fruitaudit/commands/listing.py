@@ -29,8 +29,8 @@ def print_methods(*, as_json: bool) -> None:
             console.print(f"  {registration.question}")
             rather = ", also why this class rather than that one" if registration.contrast else ""
             console.print(f"  explains the {registration.explains}{rather}; cost per image: {registration.cost}")
-            if registration.requires:
-                console.print(f"  needs {registration.requires}")
+            for requirement in registration.requires:
+                console.print(f"  needs {requirement}")
             console.print(f"  options: {_options(method)}")
             if others:
                 console.print(f"  also by: {', '.join(f'{name}@{p}' for p in others)}")

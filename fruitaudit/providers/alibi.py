@@ -54,7 +54,7 @@ class CemByAlibi(Cem):
         cost="at most 2 x c_steps x max_iterations gradients and as many forward, and 2 forward",
         upper_bound=True,
         explains="probability",
-        requires="an interpreter that has alibi",
+        requires=("an interpreter that has alibi",),
         contract_options=tuple(
             (name, value) for name, value in Cem.registration.contract_options if name not in ("score", "momentum")
         ),

@@ -22,23 +22,13 @@ MODELS = {
     "cnn grey": lambda **more: SmallCnn((8, 12, 1), **more),
     "no layers": lambda **more: Quadratic((12, 10, 3), **more),
 }
-WITH_GRAPH = {
-    "deep_lift",
-    "deep_shap",
-    "guided_backprop",
-    "deconvolution",
-    "guided_grad_cam",
-    "lrp",
-    "cam",
-    "score_cam",
-    "eigen_cam",
-}
-"""Methods that build the network into a graph of their own: their contract is `test_attribution_on_keras`."""
 METHODS = {
     name: method
     for name, method in native_methods().items()
-    if name not in WITH_GRAPH and typing.get_type_hints(method.__call__)["return"] in (Maps, Segments)
+    if SmallCnn.offers.issuperset(method.registration.needs)
+    and typing.get_type_hints(method.__call__)["return"] in (Maps, Segments)
 }
+"""Those that need more of a model keep theirs in `test_attribution_on_keras`."""
 CASES = [
     pytest.param(method, kind, id=f"{name}-{kind}")
     for name, method in METHODS.items()

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from analytic_models import assert_same_maps, quick, some_images, some_targets, with_background
 
-from fruitaudit.attribution.base import background_of, passes_of
+from fruitaudit.attribution.base import CONVOLUTION, POOLING_HEAD, SPATIAL, background_of, passes_of
 from fruitaudit.attribution.explain import explain
 from fruitaudit.attribution.methods.integrated_gradients import IntegratedGradients
 from fruitaudit.models.keras.backend import keras
@@ -100,11 +100,12 @@ def case(method, model):
 
 def lacks(method, model):
     """Whether the model has not what the method says it needs."""
-    needs = method.registration.requires
-    if needs.startswith("a head of global average pooling"):
-        return not any("GlobalAverage" in layer.kind for layer in model.layers)
-    has_convolution = any("Conv" in layer.kind for layer in model.layers)
-    return bool(needs) and not (has_convolution if needs == "a convolution" else model.cam_layer)
+    there = {
+        SPATIAL: model.cam_layer,
+        CONVOLUTION: any("Conv" in layer.kind for layer in model.layers),
+        POOLING_HEAD: any("GlobalAverage" in layer.kind for layer in model.layers),
+    }
+    return not all(there.get(one, True) for one in method.registration.requires)
 
 
 @pytest.mark.parametrize(
@@ -146,22 +147,22 @@ def keeps_the_contract_of_maps(method, model, images, targets, made):
     assert np.isfinite(made.values).all()
     constant = method.registration.name == "vargrad" and model.cam_layer is None  # the gradient of a linear model
     assert (abs(made.values).max() == 0) == constant
-    order = np.array([2, 0])
-    with batches_of_one(model):
-        alone = run(method, model, images.select(order), targets.select(order))
-    assert_same_maps(method, alone.values, made.values[order])
+    # In another order, with a stranger beside each of two, and one alone.
+    order = np.array([2, 0, 1])
     strangers = some_images(model.input_shape, n=2, seed=50)
-    among = dataclasses.replace(
+    both = dataclasses.replace(
         images,
-        values=np.concatenate([strangers.values, images.values[order]]),
-        sample_ids=(*strangers.sample_ids, *(images.sample_ids[i] for i in order)),
+        values=np.concatenate([strangers.values, images.values]),
+        sample_ids=(*strangers.sample_ids, *images.sample_ids),
     )
-    after_move = run(method, model, among, Targets(np.concatenate([[1, 1], targets.classes[order]])))
-    assert_same_maps(method, after_move.values[2:], made.values[order])
+    among, classes = both.select(np.array([0, 4, 1, 2, 3])), targets.classes[order]
+    with batches_of(model, 2):
+        moved = run(method, model, among, Targets(np.array([1, classes[0], 1, classes[1], classes[2]])))
+    assert_same_maps(method, moved.values[[1, 3, 4]], made.values[order])
 
 
 def is_the_same_in_other_batches(method, model, images, targets, made):
-    with batches_of_one(model):
+    with batches_of(model, 1):
         alone = pack(run(method, model, images, targets))
     for name, whole in pack(made).items():
         if whole.dtype.kind == "f" and np.isfinite(whole).any():
@@ -171,8 +172,8 @@ def is_the_same_in_other_batches(method, model, images, targets, made):
 
 
 @contextlib.contextmanager
-def batches_of_one(model):
-    model.batch_size, default = 1, model.batch_size
+def batches_of(model, size):
+    model.batch_size, default = size, model.batch_size
     try:
         yield
     finally:
@@ -242,7 +243,7 @@ def test_providers_keep_the_contract_or_say_why_not(method, kind, models, capfd)
     state = np.random.get_state()[1].copy()
     explanation = run(method, model, images, targets)
     assert capfd.readouterr() == ("", "")
-    if method.registration.requires and model.cam_layer is None:
+    if SPATIAL in method.registration.requires and model.cam_layer is None:
         assert "spatial activation" in explanation.reason
         return
     if (identity(method), kind) == ("occlusion@tf-explain", "logits"):

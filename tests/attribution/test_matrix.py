@@ -1,7 +1,7 @@
 """Every native method on every kind of model: a result that is right, or a sentence that says what to use instead.
 
-The kinds and the options stand in `matrix`. What is refused stands here, so that a method that newly fails, or newly
-works, is seen.
+The kinds and the options stand in `matrix`, with what each kind lacks; what a method requires stands in its
+registration. A method that fails without saying so, or newly works, is seen.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 from analytic_models import Linear
 
+from fruitaudit.attribution.base import CONVOLUTION, POOLING_HEAD
 from fruitaudit.attribution.baselines import hidden
 from fruitaudit.attribution.methods.integrated_gradients import IntegratedGradients
 from fruitaudit.attribution.registry import native_methods
@@ -22,28 +23,9 @@ from fruitaudit.records.evidence import Counterfactuals, FeatureMaps, LayerFilte
 from fruitaudit.records.explanations import Maps, Segments
 from fruitaudit.records.states import NotRun
 
-NO_PLACES = {"vit", "mlp", "saved_model"}
-"""No layer with a spatial activation is found."""
 PLACES = {"vit": "come tokens", "mlp": "none is found in this model", "saved_model": "a SavedModel hides its layers"}
 """What a method that needs one is told there is instead."""
-NO_RELU = {"log_softmax", "swish", "gelu", "vit"}
-"""Has operations that rules made for ReLU do not know."""
-REFUSED = {
-    "activations": {"mlp", "saved_model"},
-    "cam": set(matrix.KINDS) - {"added", "resnet", "subclassed"},
-    "deconvolution": NO_RELU,
-    "eigen_cam": NO_PLACES,
-    "filters": {"mlp", "saved_model"},
-    "grad_cam": NO_PLACES,
-    "grad_cam_pp": NO_PLACES,
-    "guided_backprop": NO_RELU,
-    "guided_grad_cam": NO_RELU | NO_PLACES,
-    "layer_cam": NO_PLACES,
-    "lrp": {"log_softmax", "mlp", "vit"},
-    "nearest_neighbours": {"saved_model"},
-    "score_cam": NO_PLACES,
-}
-ROUGH = {"nested_functional", "nested_sequential"}
+ROUGH = {"nested_functional"}
 """Random weights under many normalizations: no number of steps or samples is enough."""
 NOT_FOUND = {"PN": {"relu6"}, "PP": ROUGH}
 """Where the search is too short for a pertinent negative or positive."""
@@ -65,8 +47,8 @@ def test_cell(opened, name):
 
 def assert_as_told(cell, name, kind, model):
     """Assert that this cell is as the tables above say."""
-    if kind in REFUSED.get(name, ()):
-        assert isinstance(cell.result, NotRun), f"{name} works on {kind} now: take it from REFUSED"
+    if matrix.refuses(name, kind):
+        assert isinstance(cell.result, NotRun), f"{name} works on {kind}, which lacks what it requires"
         assert_names_what_to_use(cell.result.reason, kind)
         assert_says_what_is_missing(cell, kind)
         return
@@ -88,17 +70,17 @@ def assert_names_what_to_use(reason, kind):
     assert advice, reason
     named = [name for name in native_methods() if re.search(rf"\b{name}\b", advice[0])]
     assert named, reason
-    assert not [name for name in named if kind in REFUSED.get(name, ())], reason
+    assert not [name for name in named if matrix.refuses(name, kind)], reason
 
 
 def assert_says_what_is_missing(cell, kind):
     """Where a method needs a layer: what stands in the place of one."""
     reason, requires = cell.result.reason, cell.method.registration.requires
-    if requires == "a head of global average pooling and one dense layer" and kind not in NO_PLACES:
+    if POOLING_HEAD in requires and kind not in matrix.NO_PLACES:
         # What the nested networks pool is 1 x 1 at 32 pixels: no map.
         assert ("for images of 32 x 32 is 1 x 1" if kind in ROUGH else "straight after the last layer") in reason
         assert "use Grad-CAM (grad_cam) instead" in reason
-    elif kind == "mlp" and cell.method.registration.name in ("activations", "filters"):
+    elif kind == "mlp" and CONVOLUTION in requires:
         assert "no convolution is to be seen in this model" in reason
     elif kind in PLACES and "backward_rules" not in cell.method.registration.needs:
         assert PLACES[kind] in reason
@@ -237,9 +219,11 @@ def start(cell, model, less):
     return score(cell, model, hidden(images, hide))
 
 
-def test_the_table_names_what_there_is():
-    assert REFUSED.keys() <= native_methods().keys()
-    assert all(kinds <= set(matrix.KINDS) for kinds in REFUSED.values())
+def test_what_kinds_lack_is_what_methods_require():
+    assert {
+        one for method in native_methods().values() for one in method.registration.requires
+    } == matrix.LACKING.keys()
+    assert all(kinds <= set(matrix.KINDS) for kinds in matrix.LACKING.values())
 
 
 def test_a_right_method_passes_its_cell():

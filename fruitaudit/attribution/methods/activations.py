@@ -6,7 +6,7 @@ import numpy as np
 from pydantic import Field
 from pydantic.dataclasses import dataclass
 
-from fruitaudit.attribution.base import OPTIONS, Model, Passes, Registration, Shape
+from fruitaudit.attribution.base import CONVOLUTION, OPTIONS, Model, Passes, Registration, Shape
 from fruitaudit.attribution.convolutions import chosen, convolutions
 from fruitaudit.records.data import FloatArray, Images, IntArray
 from fruitaudit.records.evidence import FeatureLayer, FeatureMaps
@@ -44,7 +44,7 @@ class Activations:
         signed=True,
         needs=("activations", "weights"),
         cost="2 forward, 1 with the first channels",
-        requires="a convolution",
+        requires=(CONVOLUTION,),
         contract_options=(("layers", ["early"]), ("channels", 2), ("choose", "first")),
     )
 

@@ -5,7 +5,7 @@ from typing import ClassVar
 import numpy as np
 from pydantic.dataclasses import dataclass
 
-from fruitaudit.attribution.base import OPTIONS, Layer, Model, Passes, Registration, Shape
+from fruitaudit.attribution.base import OPTIONS, POOLING_HEAD, Layer, Model, Passes, Registration, Shape
 from fruitaudit.attribution.cams import enlarged, layer_for
 from fruitaudit.errors import CannotExplain
 from fruitaudit.records.data import FloatArray, Images
@@ -42,7 +42,7 @@ class Cam:
         needs=("scores", "activations", "weights"),
         linear=True,
         cost="1 forward",
-        requires="a head of global average pooling and one dense layer",
+        requires=(POOLING_HEAD,),
         contrast=True,
     )
 

@@ -5,7 +5,7 @@ from typing import ClassVar, Literal
 import numpy as np
 from pydantic.dataclasses import dataclass
 
-from fruitaudit.attribution.base import OPTIONS, Model, Passes, Registration, Shape, reduce_channels
+from fruitaudit.attribution.base import ONLY_RELUS, OPTIONS, Model, Passes, Registration, Shape, reduce_channels
 from fruitaudit.attribution.methods.guided_backprop import DECONVOLUTION, modified_gradients
 from fruitaudit.records.data import Images
 from fruitaudit.records.explanations import Maps, Targets
@@ -37,6 +37,7 @@ class Deconvolution:
         channels="maxabs",
         signed=False,
         needs=("backward_rules",),
+        requires=(ONLY_RELUS,),
         cost="1 gradient",
         sensitivity_options=(("channels", "sum"),),
         contrast=True,

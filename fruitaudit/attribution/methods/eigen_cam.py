@@ -5,7 +5,7 @@ from typing import ClassVar
 import numpy as np
 from pydantic.dataclasses import dataclass
 
-from fruitaudit.attribution.base import OPTIONS, Another, Diagnostic, Model, Passes, Registration, Shape
+from fruitaudit.attribution.base import OPTIONS, SPATIAL, Another, Diagnostic, Model, Passes, Registration, Shape
 from fruitaudit.attribution.cams import activations, enlarged, layer_for
 from fruitaudit.records.data import FloatArray, Images
 from fruitaudit.records.explanations import Maps, Targets
@@ -44,7 +44,7 @@ class EigenCam:
         signed=False,
         needs=("activations",),
         cost="1 forward",
-        requires="a layer with a spatial activation",
+        requires=(SPATIAL,),
         diagnostics=(Diagnostic("share", "share"),),
         sensitivity_options=(("layer", Another.LAYER),),
         contract_options=(("layer", "early"),),

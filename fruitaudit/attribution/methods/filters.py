@@ -6,7 +6,7 @@ import numpy as np
 from pydantic import Field
 from pydantic.dataclasses import dataclass
 
-from fruitaudit.attribution.base import OPTIONS, Model, Passes, Registration, Shape
+from fruitaudit.attribution.base import CONVOLUTION, OPTIONS, Model, Passes, Registration, Shape
 from fruitaudit.attribution.convolutions import chosen, convolutions
 from fruitaudit.records.data import Images
 from fruitaudit.records.evidence import FilterBank, LayerFilters
@@ -41,7 +41,7 @@ class Filters:
         signed=True,
         needs=("weights",),
         cost="nothing",
-        requires="a convolution",
+        requires=(CONVOLUTION,),
         contract_options=(("layers", ["early"]), ("channels", 1), ("filters", 2)),
         subject="model",
     )

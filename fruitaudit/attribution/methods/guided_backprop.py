@@ -5,7 +5,7 @@ from typing import ClassVar, Literal
 import numpy as np
 from pydantic.dataclasses import dataclass
 
-from fruitaudit.attribution.base import OPTIONS, Model, Passes, Registration, Shape, reduce_channels
+from fruitaudit.attribution.base import ONLY_RELUS, OPTIONS, Model, Passes, Registration, Shape, reduce_channels
 from fruitaudit.attribution.scores import logit_weights
 from fruitaudit.attribution.sharing import computed_once
 from fruitaudit.models.rules import ReluRules
@@ -41,6 +41,7 @@ class GuidedBackprop:
         channels="maxabs",
         signed=False,
         needs=("backward_rules",),
+        requires=(ONLY_RELUS,),
         cost="1 gradient",
         sensitivity_options=(("channels", "sum"),),
         contrast=True,

@@ -4,7 +4,17 @@ from typing import ClassVar, Literal
 
 from pydantic.dataclasses import dataclass
 
-from fruitaudit.attribution.base import OPTIONS, Another, Model, Passes, Registration, Shape, reduce_channels
+from fruitaudit.attribution.base import (
+    ONLY_RELUS,
+    OPTIONS,
+    SPATIAL,
+    Another,
+    Model,
+    Passes,
+    Registration,
+    Shape,
+    reduce_channels,
+)
 from fruitaudit.attribution.cams import gradient_maps
 from fruitaudit.attribution.methods.grad_cam import grad_cam
 from fruitaudit.attribution.methods.guided_backprop import GUIDED, modified_gradients
@@ -38,7 +48,7 @@ class GuidedGradCam:
         signed=False,
         needs=("layer_gradients", "backward_rules"),
         cost="2 gradients",
-        requires="a layer with a spatial activation",
+        requires=(SPATIAL, ONLY_RELUS),
         sensitivity_options=(("layer", Another.LAYER), ("channels", "sum")),
         contract_options=(("layer", "early"),),
         contrast=True,

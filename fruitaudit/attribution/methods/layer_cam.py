@@ -6,7 +6,7 @@ import numpy as np
 from pydantic import Field
 from pydantic.dataclasses import dataclass
 
-from fruitaudit.attribution.base import OPTIONS, Another, LayerGradients, Model, Passes, Registration, Shape
+from fruitaudit.attribution.base import OPTIONS, SPATIAL, Another, LayerGradients, Model, Passes, Registration, Shape
 from fruitaudit.attribution.cams import gradient_maps
 from fruitaudit.records.data import FloatArray, Images
 from fruitaudit.records.explanations import Maps, Targets
@@ -39,7 +39,7 @@ class LayerCam:
         signed=False,
         needs=("layer_gradients",),
         cost="1 gradient",
-        requires="a layer with a spatial activation",
+        requires=(SPATIAL,),
         sensitivity_options=(("layer", Another.LAYER),),
         contract_options=(("layer", "early"), ("depths", 2)),
         contrast=True,

@@ -6,7 +6,17 @@ import numpy as np
 from pydantic import Field
 from pydantic.dataclasses import dataclass
 
-from fruitaudit.attribution.base import OPTIONS, Diagnostic, Model, Passes, Registration, Shape, Sum, rounding_error
+from fruitaudit.attribution.base import (
+    LRP_RULES,
+    OPTIONS,
+    Diagnostic,
+    Model,
+    Passes,
+    Registration,
+    Shape,
+    Sum,
+    rounding_error,
+)
 from fruitaudit.attribution.scores import logit_weights
 from fruitaudit.models.rules import LrpRule, LrpRules
 from fruitaudit.records.data import Images
@@ -52,6 +62,7 @@ class Lrp:
         channels="sum",
         signed=True,
         needs=("backward_rules",),
+        requires=(LRP_RULES,),
         linear=True,
         adds_up=Sum(less="nothing"),
         cost="1 gradient, and 1 forward for the parts of positive contributions",

@@ -9,7 +9,7 @@ import numpy as np
 from pydantic import Field
 from pydantic.dataclasses import dataclass
 
-from fruitaudit.attribution.base import OPTIONS, Diagnostic, Model, Passes, Registration, Shape
+from fruitaudit.attribution.base import OPTIONS, VISIBLE_LAYERS, Diagnostic, Model, Passes, Registration, Shape
 from fruitaudit.attribution.cams import activations
 from fruitaudit.attribution.patches import best_patches
 from fruitaudit.errors import CannotExplain
@@ -56,6 +56,7 @@ class NearestNeighbours:
         channels="none",
         signed=False,
         needs=("activations",),
+        requires=(VISIBLE_LAYERS,),
         quick_options=(("reference_images", 12),),
         cost="at most 1 + neighbours forward, and once the reference images; more where their features fill the memory",
         upper_bound=True,

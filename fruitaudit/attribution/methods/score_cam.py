@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 from pydantic.dataclasses import dataclass
 
-from fruitaudit.attribution.base import OPTIONS, Another, Diagnostic, Model, Passes, Registration, Shape
+from fruitaudit.attribution.base import OPTIONS, SPATIAL, Another, Diagnostic, Model, Passes, Registration, Shape
 from fruitaudit.attribution.cams import activations, enlarged, layer_for
 from fruitaudit.attribution.passes import ahead, bilinear, by_number, rows, runs
 from fruitaudit.attribution.scores import pick
@@ -46,7 +46,7 @@ class ScoreCam:
         needs=("scores", "activations"),
         cost="at most 1 + feature maps of the layer, forward",
         upper_bound=True,
-        requires="a layer with a spatial activation",
+        requires=(SPATIAL,),
         diagnostics=(Diagnostic("largest_weight", "largest weight"),),
         sensitivity_options=(("layer", Another.LAYER),),
         contract_options=(("layer", "early"),),
