@@ -34,9 +34,9 @@ def case(model, n=3, high=1.0):
     return with_background(images, high=high), some_targets(n, model.n_classes)
 
 
-def of_kind(kind, batch_size=8):
-    """A classifier of the zoo with images and targets."""
-    model = Classifier.from_network(zoo.KINDS[kind](), batch_size=batch_size)
+def of_kind(kind, *, own=False):
+    """A classifier of the zoo with images and targets; its `own` one for a test that changes it."""
+    model = Classifier.from_network(zoo.KINDS[kind](), batch_size=8) if own else zoo.classifier(kind)
     return model, *case(model, high=HIGH.get(kind, 1.0))
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 import hypothesis
@@ -49,16 +50,27 @@ def market() -> Path:
 
 
 @pytest.fixture(scope="session")
-def digits(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder of the digits case: images, model and config; made by the first worker that asks for it."""
-    from fruitaudit.demo.digits import make_case
-
+def made_once(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str, Callable[[Path], object]], Path]:
+    """`made_once("digits", make)`: a folder filled by the first worker that asks for it; tests only read it."""
     shared = tmp_path_factory.getbasetemp()
     if "PYTEST_XDIST_WORKER" in os.environ:
         shared = shared.parent
-    folder = shared / "digits"
-    with open(shared / "digits.lock", "w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        if not folder.exists():
-            make_case(folder)
-    return folder
+
+    def once(name: str, make: Callable[[Path], object]) -> Path:
+        done = shared / f"{name}.done"
+        with open(shared / f"{name}.lock", "w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            if not done.exists():
+                make(shared / name)
+                done.touch()
+        return shared / name
+
+    return once
+
+
+@pytest.fixture(scope="session")
+def digits(made_once: Callable[[str, Callable[[Path], object]], Path]) -> Path:
+    """The folder of the digits case: images, model and config."""
+    from fruitaudit.demo.digits import make_case
+
+    return made_once("digits", make_case)

@@ -44,10 +44,8 @@ def run(config: Config) -> tuple[Results, RunInfo]:
 
 
 @pytest.fixture(scope="module")
-def audited(digits: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    out = tmp_path_factory.mktemp("audit")
-    run(settings(digits, out, *WHOLE))
-    return out
+def audited(digits: Path, made_once: Callable[[str, Callable[[Path], object]], Path]) -> Path:
+    return made_once("whole audit", lambda out: run(settings(digits, out, *WHOLE)))
 
 
 def test_everything_that_the_readme_names_is_there(audited: Path) -> None:

@@ -13,7 +13,7 @@ from typing import Any
 import cv2
 import numpy as np
 import pytest
-from zoo import KINDS, TOP
+from zoo import KINDS, SORTS, TOP
 
 METHODS = [
     "saliency",
@@ -38,11 +38,8 @@ CAM_LAYER = {
     "added": "conv_2",
     "resnet": "block2_out",
     "nested_functional": "mobilenet/block_13_expand_relu",
-    "nested_sequential": "mobilenet/block_13_expand_relu",
 }
-NESTED = {"nested_functional", "nested_sequential"}
-QUICK = {"sequential", "sigmoid", "grey28", "non_square", "saved_model"}
-"""One kind of each sort: the others, of which `attribution/test_matrix` asks every method, are marked slow."""
+NESTED = {"nested_functional"}
 SLOW = {"smoothgrad@tf-keras-vis", "integrated_gradients@tf-explain"}
 """Left out for the nested models: they trace or call a large model layer by layer, many times."""
 
@@ -90,7 +87,12 @@ def write_photos(folder: Path, network: Any) -> tuple[list[Path], int]:
 
 @pytest.fixture(
     scope="module",
-    params=[pytest.param(kind, marks=() if kind in QUICK else pytest.mark.slow) for kind in (*KINDS, *FORMATS)],
+    # The others, of which `attribution/test_matrix` asks every method, are marked slow. To the door
+    # "nested_sequential" is what "nested_functional" is: see `models/test_classifier`.
+    params=[
+        pytest.param(kind, marks=() if kind in SORTS or kind == "saved_model" else pytest.mark.slow)
+        for kind in (*(kind for kind in KINDS if kind != "nested_sequential"), *FORMATS)
+    ],
 )
 def audited(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Audited:
     import fruitaudit.audit.opening

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from typing import Any
 
@@ -13,6 +14,13 @@ TOP = {"nested_functional": 255.0, "nested_sequential": 255.0, "preparing": 255.
 """What white is to a kind (which is also its name), where it is not 1."""
 SLOW = {"nested_functional", "nested_sequential", "resnet", "vit", "grouped"}
 """Kinds of many layers, or many graphs: a test with one of them as a parameter is marked slow (`conftest`)."""
+SORTS = {
+    "sequential": "one output per class",
+    "sigmoid": "one output",
+    "grey28": "one channel",
+    "non_square": "not as high as wide",
+}
+"""A kind of each sort of input and output, and what it is the one of."""
 
 
 def _sequential(*, activation: str | None = "softmax", units: int = CLASSES, shape=(32, 32, 3), hidden="relu", **kw):
@@ -256,3 +264,14 @@ KINDS: dict[str, Callable[[], Any]] = {
     "grouped": _seeded(_grouped),
     "preparing": _seeded(_preparing),
 }
+
+
+@functools.cache
+def classifier(kind: str, batch_size: int = 8) -> Any:
+    """The kind behind the door: one for all tests, so that what was compiled for one serves the next.
+
+    Who changes its weights, its batch size or the rules of its graphs makes one of their own.
+    """
+    from fruitaudit.models.keras.classifier import Classifier
+
+    return Classifier.from_network(KINDS[kind](), batch_size=batch_size)

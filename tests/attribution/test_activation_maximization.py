@@ -82,7 +82,7 @@ def test_penalties_make_smoother_and_greyer_pictures(parameterization):
 @pytest.mark.parametrize("kind", ["sequential", "swish", "mixed_float16", "sigmoid"])
 def test_made_up_inputs_stay_in_range_and_excite_more_than_real_ones(kind):
     top = zoo.TOP.get(kind, 1.0)
-    model = Classifier.from_network(zoo.KINDS[kind]())
+    model = zoo.classifier(kind)
     explanation, images = run(model, high=top, filters=3, steps=40)
     assert explanation.values.min() >= 0
     assert explanation.values.max() <= top
@@ -100,7 +100,7 @@ def test_made_up_inputs_stay_in_range_and_excite_more_than_real_ones(kind):
 
 
 def test_the_strongest_filters_are_those_that_real_images_excite_most():
-    model = Classifier.from_network(zoo.KINDS["sequential"]())
+    model = zoo.classifier("sequential")
     explanation, images = run(model, layers=["conv_2"], filters=4, classes=0, steps=1)
     means = model.features(images.background.values, "conv_2").reshape(12, 13, 13, 12).mean(axis=(1, 2))
     assert [unit.index for unit in explanation.units] == np.argsort(-means.mean(axis=0))[:4].tolist()

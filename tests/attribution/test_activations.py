@@ -13,7 +13,7 @@ L = keras.layers
 
 
 def made_by(kind, **options):
-    model = Classifier.from_network(zoo.KINDS[kind]() if isinstance(kind, str) else kind, batch_size=2)
+    model = zoo.classifier(kind, 2) if isinstance(kind, str) else Classifier.from_network(kind, batch_size=2)
     images = some_images(model.input_shape, n=3, high=zoo.TOP.get(kind, 1.0) if isinstance(kind, str) else 1.0)
     return model, images, Activations(**options)(model, images, some_targets(3, model.n_classes), Streams(0))
 

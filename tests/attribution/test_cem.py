@@ -278,7 +278,7 @@ def test_what_cannot_be_asked_gets_a_sentence(model, usual):
 
 @pytest.mark.parametrize("kind", ["resnet", "one_logit", "grey28", "mixed_float16", "subclassed"])
 def test_every_kind_of_model(kind):
-    classifier = Classifier.from_network(zoo.KINDS[kind]())
+    classifier = zoo.classifier(kind)
     images = some_images(classifier.input_shape, n=2, high=zoo.TOP.get(kind, 1.0))
     targets = Targets(classifier.probabilities(images.values).argmax(axis=1))
     weights = [w.copy() for w in classifier.network.get_weights()]

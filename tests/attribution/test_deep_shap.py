@@ -55,7 +55,7 @@ def test_is_the_mean_of_deep_lift_over_the_references():
 
 
 def test_number_of_references_at_once_changes_nothing():
-    model, images, targets = of_kind("sequential", batch_size=64)
+    model, images, targets = of_kind("sequential", own=True)
     whole = run(DeepShap(), model, images, targets).values
     model.batch_size = 2
     np.testing.assert_allclose(run(DeepShap(), model, images, targets).values, whole, atol=1e-5 * abs(whole).max())

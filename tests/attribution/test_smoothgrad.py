@@ -19,7 +19,7 @@ def test_without_noise_it_is_the_gradient(channels):
 
 @pytest.mark.parametrize("kind", ["sequential", "resnet", "vit", "mixed_float16"])
 def test_without_noise_it_is_the_gradient_of_networks(kind):
-    model = Classifier.from_network(zoo.KINDS[kind](), batch_size=4)  # samples of one image lie in two batches
+    model = zoo.classifier(kind, 4)  # samples of one image lie in two batches
     images, targets = some_images(model.input_shape, n=3, high=zoo.TOP.get(kind, 1.0)), some_targets(3, 5)
     smooth = SmoothGrad(samples=3, noise=0.0)(model, images, targets, Streams(0)).values
     plain = Saliency()(model, images, targets, Streams(0)).values

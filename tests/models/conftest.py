@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import cache
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +15,7 @@ import zoo
 @pytest.fixture(scope="session")
 def classifier() -> Callable[[str], Any]:
     """`classifier("resnet")`: that kind of the zoo behind the door, the same object all session."""
-    from fruitaudit.models.keras.classifier import Classifier
-
-    return cache(lambda kind: Classifier.from_network(zoo.KINDS[kind](), batch_size=4))
+    return partial(zoo.classifier, batch_size=4)
 
 
 @pytest.fixture(scope="session")

@@ -28,7 +28,7 @@ def walked(model, look):
 
 @pytest.mark.parametrize("kind", ["resnet", "vit", "sigmoid", "mixed_float16", "gelu"])
 def test_with_the_gradient_as_every_rule_it_is_the_gradient(kind):
-    model = Classifier.from_network(zoo.KINDS[kind]())
+    model = zoo.classifier(kind, 4)
     values = np.random.default_rng(0).uniform(0, zoo.TOP.get(kind, 1), (3, *model.input_shape)).astype(np.float32)
 
     def look(x, logits):
@@ -90,7 +90,7 @@ def test_a_loop_is_given_shapes_in_place_of_the_inputs_of_linear_operations():
 
 
 def test_every_operation_without_a_rule_is_named_and_shapes_are_none():
-    model = Classifier.from_network(zoo.KINDS["swish"]())
+    model = zoo.classifier("swish", 4)
     messages = []
 
     def look(x, logits):
@@ -111,7 +111,7 @@ def test_what_no_signal_reaches_is_zero():
         steps = backward.steps_between(x, logits)
         return backward.walk_back(steps, logits, logits, x, Everything(Relu=lambda step, signals: [None]))
 
-    model = Classifier.from_network(zoo.KINDS["sequential"]())
+    model = zoo.classifier("sequential", 4)
     assert not walked(model, look)(np.ones((2, 32, 32, 3), np.float32)).numpy().any()
 
 

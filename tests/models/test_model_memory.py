@@ -28,7 +28,7 @@ def test_an_image_takes_what_is_computed_of_it():
 
 @pytest.mark.parametrize("kind", zoo.KINDS)
 def test_every_kind_of_model_takes_at_least_its_layers(kind):
-    model = Classifier.from_network(zoo.KINDS[kind]())
+    model = zoo.classifier(kind, 4)
     moved = ("Flatten", "Dropout", "Reshape", "Functional", "Sequential", "Identity", "RandomFlip", "RandomRotation")
     least = sum(np.prod(call.shape) * 2 for call in model.layers if call.shape and call.kind not in moved)
     assert least <= model.memory_needs.image < 30 * least
