@@ -5,7 +5,6 @@ from analytic_models import Quadratic, SmallCnn, some_images, some_targets
 
 from fruitaudit.attribution.methods.saliency import Saliency
 from fruitaudit.attribution.methods.smoothgrad import SmoothGrad
-from fruitaudit.models.keras.classifier import Classifier
 from fruitaudit.runtime.streams import Streams
 
 
