@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
@@ -27,8 +28,12 @@ def render_html(folder: Folder) -> str:
     return template.render(**common, sections=list(zip(sections, bodies, strict=True)))
 
 
+@cache
 def make_environment() -> Environment:
-    """Jinja2 with autoescape, undefined names as errors, and the words and charts of the report as filters."""
+    """Jinja2 with autoescape, undefined names as errors, and the words and charts of the report as filters.
+
+    One for all reports: compiling the templates takes longer than filling them in.
+    """
     environment = Environment(
         loader=FileSystemLoader(resource("templates")),
         autoescape=True,
