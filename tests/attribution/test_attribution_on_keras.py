@@ -147,18 +147,18 @@ def keeps_the_contract_of_maps(method, model, images, targets, made):
     assert np.isfinite(made.values).all()
     constant = method.registration.name == "vargrad" and model.cam_layer is None  # the gradient of a linear model
     assert (abs(made.values).max() == 0) == constant
-    # In another order, with a stranger beside each of two, and one alone.
-    order = np.array([2, 0, 1])
-    strangers = some_images(model.input_shape, n=2, seed=50)
+    # In another order, one with a stranger beside it, and one alone.
+    order = np.array([2, 0])
+    strangers = some_images(model.input_shape, n=1, seed=50)
     both = dataclasses.replace(
         images,
         values=np.concatenate([strangers.values, images.values]),
         sample_ids=(*strangers.sample_ids, *images.sample_ids),
     )
-    among, classes = both.select(np.array([0, 4, 1, 2, 3])), targets.classes[order]
+    among, classes = both.select(np.array([0, 3, 1])), targets.classes[order]
     with batches_of(model, 2):
-        moved = run(method, model, among, Targets(np.array([1, classes[0], 1, classes[1], classes[2]])))
-    assert_same_maps(method, moved.values[[1, 3, 4]], made.values[order])
+        moved = run(method, model, among, Targets(np.array([1, *classes])))
+    assert_same_maps(method, moved.values[1:], made.values[order])
 
 
 def is_the_same_in_other_batches(method, model, images, targets, made):

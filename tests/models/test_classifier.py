@@ -141,13 +141,26 @@ def test_layer_gradient_follows_the_chain_rule_to_the_layer_before(classifier: G
     np.testing.assert_allclose(got.activations, model.features(x), rtol=1e-5, atol=1e-6)
 
 
+def _operations_of(model: Any) -> list[str]:
+    """The kinds of the operations from the images to the logits, in order."""
+    from fruitaudit.models.keras import backward
+
+    traced: list[list[str]] = []
+
+    def walked(x: Any) -> Any:
+        logits = model.in_graph(x).logits
+        traced.append([step.kind for step in backward.steps_between(x, logits)])
+        return logits
+
+    model.compiled(walked).get_concrete_function()
+    return traced[0]
+
+
 @pytest.mark.slow
 def test_a_network_nested_in_a_sequential_is_to_the_door_what_it_is_in_a_functional(
     classifier: Get, images: Draw
 ) -> None:
     """All that methods see of a model, so that what they make of one they make of the other."""
-    from fruitaudit.models.keras import backward
-
     models = [classifier(kind) for kind in ("nested_functional", "nested_sequential")]
     assert len({model.sha256 for model in models}) == 1, "the same weights"
     x, classes = images(models[0], 3), np.array([0, 1, 2])
@@ -156,18 +169,11 @@ def test_a_network_nested_in_a_sequential_is_to_the_door_what_it_is_in_a_functio
     cam_layer = models[0].cam_layer
     seen = []
     for model in models:
-        operations: list[list[str]] = []
-
-        def walked(x: Any, model: Any = model, operations: Any = operations) -> Any:
-            logits = model.in_graph(x).logits
-            operations.append([step.kind for step in backward.steps_between(x, logits)])
-            return logits
-
-        model.compiled(walked).get_concrete_function()
+        kinds = _operations_of(model)
         inner = model.layer_gradients(x, classes, cam_layer)
         arrays = [*model.scores(x), model.gradient(x, classes), *model.features_at(x, (None, cam_layer))]
         arrays += [inner.activations, inner.gradients, inner.scores]
-        seen.append((operations[0], model.n_classes, model.hidden_layers, arrays))
+        seen.append((kinds, model.n_classes, model.hidden_layers, arrays))
     assert seen[0][:-1] == seen[1][:-1]
     for one, other in zip(seen[0][-1], seen[1][-1], strict=True):
         np.testing.assert_allclose(one, other, rtol=1e-5, atol=1e-6 * abs(other).max())
