@@ -22,6 +22,7 @@ from fruitaudit.diagnosis.claims import check_claims
 from fruitaudit.evaluation.evaluate import evaluate
 from fruitaudit.evaluation.fit import does_not_fit
 from fruitaudit.evaluation.lab import lab_split
+from fruitaudit.evaluation.outside import outside_answers
 from fruitaudit.findings import find
 from fruitaudit.gates import asked_top_k, check_gates, judge
 from fruitaudit.inputs.class_order import judge_class_orders
@@ -95,6 +96,7 @@ class _Stages:
             top_k = asked_top_k(config.gates)
             evaluations = tuple(evaluate(p, streams, top_k=top_k) for p in predictions.values())
             orders = tuple(o for p in predictions.values() if p.role != "field" for o in judge_class_orders(p))
+            outside = outside_answers(predictions.values())
         lab = lab_split(((p.split, p.role, len(p.labels)) for p in predictions.values()), config.lab)
         groups = choose_groups(config, predictions, streams)
         with self.steps.step("draw pictures"):
@@ -125,12 +127,13 @@ class _Stages:
             splits=splits,
             evaluations=evaluations,
             class_orders=orders,
+            outside_answers=outside,
             groups=groups,
             explanations=rows,
             pictures=pictures,
             contact_sheet=sheet,
             findings=find(
-                evaluations, splits, orders, opened.preprocessing, rows, diagnosis, trust, model.variation, lab
+                evaluations, splits, orders, opened.preprocessing, rows, diagnosis, trust, model.variation, lab, outside
             ),
             gates=verdicts,
             verdict=verdict,

@@ -430,6 +430,16 @@ def test_a_file_of_classes_for_a_model_with_more_outputs_than_labels(
     assert fruitaudit("init", tmp_path / "more.keras", digits / "lab", "--classes", tmp_path / "labels.txt") == 0
     assert 'classes: "labels.txt"' in (tmp_path / "fruitaudit.yaml").read_text()
     assert load_config(tmp_path / "fruitaudit.yaml", ci=False).config.model.classes == tmp_path / "labels.txt"
+    assert fruitaudit("evaluate", "--set", "methods=[]", "--set", "trust=off", "--set", "diagnosis=off") in (0, 1)
+    results = json.loads((tmp_path / "audit" / "results.json").read_text())
+    assert {row["n_labels"] for row in results["outside_answers"]} == {10}
+    only = ["--set", "model.outputs=labels", "--set", "methods=[]", "--set", "trust=off", "--set", "diagnosis=off"]
+    assert fruitaudit("evaluate", *only, "--out", "only") in (0, 1)
+    restricted = json.loads((tmp_path / "only" / "results.json").read_text())
+    assert restricted["model"]["class_names"] == names[:10]
+    assert restricted["outside_answers"] == []
+    accuracies = {e["split"]: e["metrics"]["accuracy"]["value"] for e in restricted["evaluations"]}
+    assert accuracies == {row["split"]: row["restricted"]["value"] for row in results["outside_answers"]}
     flags = ["--model", tmp_path / "more.keras", "--data", f"test={digits / 'lab' / 'test'}", "--dry-run"]
     (tmp_path / "fruitaudit.yaml").unlink()
     assert fruitaudit("evaluate", *flags, "--classes", tmp_path / "labels.txt") == 0

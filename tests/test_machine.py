@@ -92,7 +92,7 @@ def test_what_is_told_apart_as_lack_of_memory() -> None:
 
 
 def test_an_image_that_memory_cannot_hold_is_no_bad_image(monkeypatch: pytest.MonkeyPatch) -> None:
-    def fail(_image: object) -> None:
+    def fail(*_: object) -> None:
         raise MemoryError
 
     monkeypatch.setattr(decode, "_decode", fail)

@@ -127,7 +127,7 @@ class Explainer:
                 return ExplanationNotRun(group, settings.spelling, title, reason), False
         options: dict[str, object] = asdict(method)  # type: ignore[call-overload]
         key = {
-            "model": self.opened.classifier.sha256,
+            "model": (self.opened.classifier.sha256, self.opened.class_names),
             "images": self.fingerprint(images),
             "targets": (targets.classes.tolist(), None if targets.against is None else targets.against.tolist()),
             "method": (settings.spelling, options),

@@ -47,18 +47,24 @@ class Opened:
 def open_inputs(config: Config, streams: Streams) -> Opened:
     """Open what the config names. Raises ModelError, DataError or ConfigError in one sentence."""
     classes = class_list(config)
-    splits = open_splits(config, classes)
+    splits, outputs = open_splits(config, classes), None
+    named = classes
+    if config.model.outputs == "labels":
+        outputs = labelled_outputs(config, classes, splits)
+        classes = classes.only(outputs)
+        splits = tuple(_relabelled(split, outputs) for split in splits)
     limit = None if config.memory is None else bytes_of(config.memory)
     classifier = open_model(
         config.model.path,
         allow_code=config.model.allow_code,
         size=config.model.preprocessing.size,
         memory=limit,
+        outputs=outputs,
     )
-    if classifier.n_classes != len(classes.names):
+    if outputs is None and classifier.n_classes != len(named.names):
         raise DataError(
-            f"{config.model.path.name} has {classifier.n_classes} classes, but {len(classes.names)} are named by "
-            f"{classes.source} ({_first_names(classes.names)}); write the model's classes, in the order of its "
+            f"{config.model.path.name} has {classifier.n_classes} classes, but {len(named.names)} are named by "
+            f"{named.source} ({_first_names(named.names)}); write the model's classes, in the order of its "
             "outputs, under model.classes or into a file for --classes"
         )
     memory = plan_memory(classifier.memory_needs, limit)
@@ -123,6 +129,25 @@ def open_splits(config: Config, classes: Classes) -> tuple[Split, ...]:
         if key not in mapped:
             raise ConfigError(f"class_map: {shown(repr(key))} is no label of the splits; {nearest(key, labels)}")
     return splits
+
+
+def labelled_outputs(config: Config, classes: Classes, splits: tuple[Split, ...]) -> tuple[int, ...]:
+    """The outputs that some image is labelled with. Raises ConfigError for one class, or a group of one left out."""
+    outputs = tuple(sorted({sample.label for split in splits for sample in split.samples}))
+    if len(outputs) < 2:
+        raise ConfigError("model.outputs: labels leaves one class, which is no question; write outputs: all")
+    names = {classes.names[output] for output in outputs}
+    for group in config.groups if isinstance(config.groups, tuple) else ():
+        if group.class_ is not None and group.class_ not in names:
+            raise ConfigError(f"groups: {group.name} is of class {shown(repr(group.class_))}, which has no label, so "
+                              "that model.outputs: labels leaves it out")  # fmt: skip
+    return outputs
+
+
+def _relabelled(split: Split, outputs: tuple[int, ...]) -> Split:
+    """With labels that count these outputs alone."""
+    place = {output: i for i, output in enumerate(outputs)}
+    return replace(split, samples=tuple(replace(sample, label=place[sample.label]) for sample in split.samples))
 
 
 def _first_names(names: tuple[str, ...]) -> str:

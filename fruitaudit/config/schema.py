@@ -129,6 +129,9 @@ class ModelSettings(Settings):
     classes: tuple[str, ...] | Path | None = Field(
         None, description="class names in the order of the model's outputs, or a text or JSON file with them"
     )
+    outputs: Literal["all", "labels"] = Field(
+        "all", description="labels: only classes that have labels in the splits are possible answers"
+    )
     allow_code: bool = Field(
         False,
         description="the file has to run code (Lambda layers, a SavedModel), which only --allow-code lets it do",

@@ -39,7 +39,7 @@ def diagnosis_of(
     budget = BUDGETS[config.diagnosis]
     counterfactual_rows = [r for r in explanations if isinstance(r, ExplanationRow) and r.kind == "counterfactuals"]
     key = {
-        "model": opened.classifier.sha256,
+        "model": (opened.classifier.sha256, opened.class_names),
         "splits": [(p.summary.name, p.summary.role, p.summary.fingerprint) for p in predicted.values()],
         "preprocessing": asdict(opened.preprocessor),
         "budget": str(budget),

@@ -12,12 +12,12 @@ from fruitaudit.evaluation.fit import does_not_fit
 from fruitaudit.findings.answers import of_constant_answers, of_variation
 from fruitaudit.findings.causes import of_causes, of_trust
 from fruitaudit.findings.data import of_data
-from fruitaudit.findings.inputs import of_class_order, of_fit, of_preparation
+from fruitaudit.findings.inputs import of_class_order, of_fit, of_outside_answers, of_preparation
 from fruitaudit.findings.maps import of_maps
 from fruitaudit.findings.performance import of_performance
 from fruitaudit.records.data import SplitSummary
 from fruitaudit.records.diagnosis import Diagnosis
-from fruitaudit.records.evaluation import SplitEvaluation
+from fruitaudit.records.evaluation import OutsideAnswers, SplitEvaluation
 from fruitaudit.records.explanations import ExplanationNotRun, ExplanationRow
 from fruitaudit.records.inputs import PreprocessingSummary
 from fruitaudit.records.judgement import Finding
@@ -40,6 +40,7 @@ def find(
     trust: TrustReport | NotRun = _UNASKED,
     variation: Variation | None = None,
     lab: str | None = None,
+    outside: Sequence[OutsideAnswers] = (),
 ) -> tuple[Finding, ...]:
     """All findings, worst first; of two as bad the one with the larger effect."""
     findings = [
@@ -48,6 +49,7 @@ def find(
         *of_variation(variation),
         *of_constant_answers(evaluations),
         *of_class_order(class_orders),
+        *of_outside_answers(outside),
         *of_data(splits),
         *of_maps(explanations),
         *of_trust(trust),

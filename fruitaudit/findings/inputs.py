@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from fruitaudit.evaluation.fit import chance_of, does_not_fit, learned_by_heart
 from fruitaudit.inputs.class_order import far_better
 from fruitaudit.inputs.ways import in_words
-from fruitaudit.records.evaluation import SplitEvaluation
+from fruitaudit.records.evaluation import OutsideAnswers, SplitEvaluation
 from fruitaudit.records.inputs import PreparationTrial, PreprocessingSummary
 from fruitaudit.records.judgement import Finding
 from fruitaudit.records.results import ClassOrder
@@ -98,6 +98,25 @@ def _mended(better: ClassOrder) -> Iterator[str]:
         names = json.dumps(better.names[:_PASTED], ensure_ascii=False)
         rest = f" and {len(better.names) - _PASTED} more, see class_orders in results.json"
         yield f"mended list: classes: {names}{rest if len(better.names) > _PASTED else ''}"
+
+
+def of_outside_answers(rows: Sequence[OutsideAnswers]) -> Iterator[Finding]:
+    """Errors that are answers which no image is labelled with."""
+    rows = [row for row in rows if row.outside]
+    if not rows:
+        return
+    worst = max(rows, key=lambda row: row.outside)
+    yield Finding(
+        slug="answers-without-label",
+        severity="note",
+        sentence=f"Of the {worst.errors} errors on {worst.split}, {worst.outside} are answers that no image is "
+        f"labelled with: {worst.n_labels} of the model's {worst.n_outputs:,} classes have labels.",
+        evidence=tuple(f"{row.split}: {row.outside} of {row.errors} errors; right {row.accuracy.text(share=True)}, "
+                       f"with labelled classes alone {row.restricted.text(share=True)}" for row in rows),
+        remedy="Where no other class can occur in use either, write outputs: labels under model, and restrict the "
+        "model's answers there in the same way.",
+        effect=0.0,
+    )  # fmt: skip
 
 
 def sensitivity(preprocessing: PreprocessingSummary) -> str:

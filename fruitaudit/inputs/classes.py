@@ -45,6 +45,14 @@ class Classes(ClassList):
         """With the other order."""
         return replace(self, names=self.other_order, other_order=self.names)
 
+    def only(self, outputs: Sequence[int]) -> Classes:
+        """With the names of these outputs alone."""
+        place = {output: i for i, output in enumerate(outputs)}
+        others = {name: place[output] for name, output in self.other_names.items() if output in place}
+        source = f"{self.source}, of {len(self.names)} those that have labels"
+        return replace(self, names=tuple(self.names[i] for i in outputs), other_names=others, other_order=(),
+                       source=source)  # fmt: skip
+
 
 def class_list(config: Config) -> Classes:
     """The classes and where they were found.

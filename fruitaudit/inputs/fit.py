@@ -35,8 +35,12 @@ def settle_fit(
     classifier: WithScores,
     *,
     has_lab: bool,
+    beats_guessing: bool,
 ) -> Fit:
-    """The given way, unless another one is surely better on images of the lab. `shapes`: sizes of images looked at."""
+    """The given way, unless another one is surely better on images of the lab. `shapes`: sizes of images looked at.
+
+    A model that does not beat guessing is not asked: no way of resizing mends that.
+    """
     keys = _open_keys(settings)
     if not keys:
         return Fit(prepared)
@@ -48,6 +52,9 @@ def settle_fit(
     if not differ["interpolation"]:
         text = f"it changes nothing, since the {count(len(shapes), 'image')} looked at already measure"
         return Fit(prepared, tuple(_setting(prepared, key, "data", f"{text} {size[0]} x {size[1]}") for key in keys))
+    if not beats_guessing:
+        why = f"the default; on {source.name} the model is not surely better than always the same answer"
+        return Fit(prepared, tuple(_setting(prepared, key, "undecided", why) for key in keys))
     ways = fit_ways(settings.model_copy(update=dict.fromkeys(settings.guessed)), prepared)
     decision, _ = decide(ways, ways, source, classifier, prepared)
     chosen = decision.best
@@ -84,8 +91,9 @@ def _record(
         return _setting(chosen, key, "undecided", "images of the field alone cannot tell a setting from a cause")
     figures = [f"{in_words(differing(t.way, chosen, FIT_KEYS))} {100 * t.accuracy.value:.1f} %"
                for t in decision.trials if t.way in rivals]  # fmt: skip
-    return _setting(chosen, key, "undecided", f"the default, {seen}, and not told apart from {listed(figures[:3])}"
-                    if figures else f"the default, {seen}, where nothing beats always the same answer")  # fmt: skip
+    if not figures:
+        return _setting(chosen, key, "undecided", f"the default, {seen}, no better than always the same answer")
+    return _setting(chosen, key, "undecided", f"the default, {seen}, and not told apart from {listed(figures[:3])}")
 
 
 def _setting(prepared: Preprocessor, key: str, source: Literal["data", "undecided"], why: str) -> PreparationSetting:

@@ -53,7 +53,15 @@ def settle_preprocessing(
     decision, answers = decide(ways, pool, source, classifier)
     settled = _Settled(settings, decision, spoken, tuple(free), source.name, bool(lab))
     shapes = answers.shapes + [s for split in splits for s in ImageSource([split], streams).shapes(given, _SHAPES)]
-    fit = settle_fit(settings, decision.best, shapes, source, classifier, has_lab=bool(lab))
+    fit = settle_fit(
+        settings,
+        decision.best,
+        shapes,
+        source,
+        classifier,
+        has_lab=bool(lab),
+        beats_guessing=decision.beats_guessing,
+    )
     chosen = fit.prepared
     return chosen, PreprocessingSummary(
         height,

@@ -18,17 +18,21 @@ def open_model(
     batch_size: int = UNIT,
     size: tuple[int, int] | None = None,
     memory: int | None = None,
+    outputs: tuple[int, ...] | None = None,
 ) -> WithScores:
     """The model in a file or folder. `size` (height, width) is needed only where the model's input leaves it open.
 
-    `memory`: the most bytes that it may take with one image; without it what the machine has. Raises ConfigError where
-    it takes more than the limit that was set, ModelError where no backend reads its kind, it cannot be loaded, is code
-    that is not allowed, is larger than the machine, or is no image classifier.
+    `memory`: the most bytes that it may take with one image; without it what the machine has. `outputs`: the only ones
+    that are possible answers. Raises ConfigError where it takes more than the limit that was set, ModelError where no
+    backend reads its kind, it cannot be loaded, is code that is not allowed, is larger than the machine, is no image
+    classifier, or its outputs cannot be taken apart.
     """
     if path.is_dir() or path.suffix.lower() in KERAS_SUFFIXES:
         from fruitaudit.models.keras.classifier import open_classifier
 
-        return open_classifier(path, allow_code=allow_code, batch_size=batch_size, size=size, memory=memory)
+        return open_classifier(
+            path, allow_code=allow_code, batch_size=batch_size, size=size, memory=memory, outputs=outputs
+        )
     if not path.is_file():
         raise ModelError(f"{path}: there is no such model file; check model.path")
     raise ModelError(f"{path}: a model is a .keras, .h5 or .hdf5 file or a SavedModel folder, not a "

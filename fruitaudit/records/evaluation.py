@@ -100,6 +100,22 @@ class ReliabilityBin:
 
 
 @dataclass(frozen=True)
+class OutsideAnswers:
+    """Answers that no label of the data has: of `errors` wrong ones of a split, `outside`.
+
+    `accuracy` and `restricted`: share of right answers, and what it would be if only labelled classes were possible.
+    """
+
+    split: str
+    errors: int
+    outside: int
+    n_labels: int
+    n_outputs: int
+    accuracy: Quantity
+    restricted: Quantity
+
+
+@dataclass(frozen=True)
 class SplitEvaluation:
     """Everything measured on one split.
 

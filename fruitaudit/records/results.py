@@ -7,7 +7,7 @@ from typing import Literal
 
 from fruitaudit.records.data import SplitSummary
 from fruitaudit.records.diagnosis import Diagnosis
-from fruitaudit.records.evaluation import SplitEvaluation
+from fruitaudit.records.evaluation import OutsideAnswers, SplitEvaluation
 from fruitaudit.records.explanations import ExplanationNotRun, ExplanationRow, Group
 from fruitaudit.records.inputs import PreprocessingSummary
 from fruitaudit.records.judgement import Finding, GateResult, Verdict
@@ -94,6 +94,8 @@ class Results:
     """How many rows the table of predictions in the report may have."""
     lab: str = ""
     """The split that the field is compared with; empty where there is none."""
+    outside_answers: tuple[OutsideAnswers, ...] = ()
+    """Empty where each output of the model is the label of some image."""
     schema_version: Literal["1"] = "1"
 
 

@@ -69,7 +69,7 @@ def trust_of(
     targets = targets_of(config.target, source, image_rows)
     shuffled_from = explainer.background(LABELLED) if config.trust_labels else None
     key = {
-        "model": classifier.sha256,
+        "model": (classifier.sha256, explainer.opened.class_names),
         "images": explainer.fingerprint(images),
         "methods": {name: asdict(method) for name, method in methods.items()},  # type: ignore[call-overload]
         "targets": (targets.classes.tolist(), None if targets.against is None else targets.against.tolist()),

@@ -200,6 +200,7 @@ def test_the_same_picture_in_another_range_gives_the_same_change(usual):
         np.testing.assert_allclose(part.change / 4, whole.change, atol=1e-4)
 
 
+@pytest.mark.slow
 def test_every_option_changes_what_is_found(model, usual, autoencoder):
     images, targets, _ = usual
     reference = some_images(model.input_shape, n=6, seed=8)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import cache, cached_property
 from pathlib import Path
 from typing import Any, get_args
@@ -25,6 +26,7 @@ from fruitaudit.models.keras.layers import layer_records
 from fruitaudit.models.keras.layers import weights as weights_of
 from fruitaudit.models.keras.load import LoadedNetwork, cause_of, load_network
 from fruitaudit.models.keras.memory import bytes_per_image
+from fruitaudit.models.keras.outputs import restricted
 from fruitaudit.models.keras.reinitialise import ReinitialisableCopy
 from fruitaudit.models.keras.savedmodel import HIDES, hides_layers
 from fruitaudit.models.keras.shapes import input_shape_of, keep_grouped_convolutions_apart
@@ -49,13 +51,20 @@ def open_classifier(
     batch_size: int = UNIT,
     size: Size | None = None,
     memory: int | None = None,
+    outputs: tuple[int, ...] | None = None,
 ) -> Classifier:
-    """Load a model file. `size` and `memory`: see `models.open.open_model`.
+    """Load a model file. `size`, `memory` and `outputs`: see `models.open.open_model`.
 
     Raises ModelError where the file cannot be loaded, is code that is not allowed, or is no image classifier.
     """
     loaded = load_network(path, allow_code=allow_code, memory=memory)
     try:
+        classifier = Classifier(loaded.network, batch_size=batch_size, size=size, loaded=loaded, memory=memory)
+        if outputs is None:
+            return classifier
+        note = f"audited with {len(outputs)} of its {classifier.n_classes} outputs, those that have labels"
+        loaded = replace(loaded, network=restricted(loaded.network, outputs, classifier.n_classes),
+                         notes=(*loaded.notes, note))  # fmt: skip
         return Classifier(loaded.network, batch_size=batch_size, size=size, loaded=loaded, memory=memory)
     except ModelError as error:
         raise ModelError(f"{path}: {error}") from error
