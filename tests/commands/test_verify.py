@@ -67,6 +67,7 @@ def rows(tmp_path_factory: pytest.TempPathFactory) -> dict[str, ProviderAgreemen
     return {f"{row.method}@{row.provider}": row for row in verify(config, 3, Quiet())}
 
 
+@pytest.mark.slow
 def test_every_provider_has_a_row(rows: dict[str, ProviderAgreement | NotCompared]) -> None:
     assert set(rows) == {f"{name}@{provider}" for name, provider in all_methods() if provider != "native"}
 
@@ -90,6 +91,7 @@ def test_each_comparison_is_a_stage_that_has_ended_when_its_row_comes(
         assert titles[i:] == [f"compare saliency@{row.provider}, {i} of 2"]
 
 
+@pytest.mark.slow
 def test_what_is_right_agrees_and_what_is_wrong_comes_with_its_reason(rows: dict[str, Any]) -> None:
     for same in ("saliency@tf-keras-vis", "smoothgrad@tf-keras-vis"):  # the latter without noise, as the config says
         assert len(rows[same].pearson) == 3
@@ -100,6 +102,7 @@ def test_what_is_right_agrees_and_what_is_wrong_comes_with_its_reason(rows: dict
     assert "never multiplies by (x - baseline)" in wrong.caveat
 
 
+@pytest.mark.slow
 def test_both_get_equal_parameters_and_where_they_are_not_the_configs_the_row_says_so(rows: dict[str, Any]) -> None:
     assert rows["occlusion@tf-explain"].options == {"stride": 4, "explains": "probability"}
     assert rows["integrated_gradients@tf-explain"].options == {"steps": 25}
@@ -107,6 +110,7 @@ def test_both_get_equal_parameters_and_where_they_are_not_the_configs_the_row_sa
     assert rows["activation_maximization@tf-keras-vis"].options == {"parameterization": "pixel"}
 
 
+@pytest.mark.slow
 def test_what_each_explains_is_in_its_row(rows: dict[str, Any]) -> None:
     assert rows["occlusion@tf-explain"].explains == ("probability", "probability")
     assert rows["saliency@tf-explain"].explains == ("logit", "probability")
@@ -130,12 +134,14 @@ def test_every_option_of_the_native_method_is_set_for_a_provider_or_known_to_hav
     assert native_options(kind(**options_for(kind, configured))) == options
 
 
+@pytest.mark.slow
 def test_methods_that_compare_with_reference_images_get_them(rows: dict[str, Any]) -> None:
     for row in rows.values():
         if isinstance(row, NotCompared):
             assert "add a split with the role reference" not in row.reason.reason
 
 
+@pytest.mark.slow
 def test_a_library_in_an_environment_of_its_own_is_asked_where_one_is_named(rows: dict[str, Any]) -> None:
     row = rows["cem@alibi"]
     assert isinstance(row, NotCompared)
@@ -157,6 +163,7 @@ def test_a_library_in_an_environment_of_its_own_is_run(tmp_path: Path, monkeypat
     assert ours == pytest.approx(theirs, rel=0.2)
 
 
+@pytest.mark.slow
 def test_made_up_inputs_are_compared_by_how_strongly_they_excite(rows: dict[str, Any]) -> None:
     row = rows["activation_maximization@tf-keras-vis"]
     assert isinstance(row, Figures)
@@ -202,6 +209,7 @@ def test_correlations_by_hand_and_none_for_a_constant_map() -> None:
     assert pearson[2:] == (None, None)
 
 
+@pytest.mark.slow
 def test_rows_are_printed_as_they_come(rows: dict[str, Any], capsys: pytest.CaptureFixture[str]) -> None:
     def comparing() -> Iterator[Any]:
         for name in ("saliency@tf-explain", "saliency@tf-keras-vis"):
@@ -220,6 +228,7 @@ def test_the_readme_tells_every_field_of_the_json() -> None:
     }
 
 
+@pytest.mark.slow
 def test_printed_as_text_and_as_json(rows: dict[str, Any], capsys: pytest.CaptureFixture[str]) -> None:
     maps = ProviderAgreement(
         "a", "b", (0.5, None, 0.7), (None,) * 3, "wrong by a lot", ("logit", "probability"), {"stride": 4}

@@ -132,6 +132,7 @@ def test_a_savedmodel_with_two_outputs_or_no_image_is_refused(tmp_path: Path) ->
         load_network(tmp_path / "none", allow_code=True)
 
 
+@pytest.mark.slow
 def test_opening_a_model_is_quiet(saved: Path) -> None:
     code = "import sys; from pathlib import Path; from fruitaudit.models.keras.classifier import open_classifier\n"
     code += "open_classifier(Path(sys.argv[1])).cam_layer"

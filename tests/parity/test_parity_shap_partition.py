@@ -12,7 +12,7 @@ from fruitaudit.records.explanations import Targets
 from fruitaudit.runtime.streams import Streams
 
 
-@pytest.mark.parametrize("samples", [pytest.param(172, marks=pytest.mark.slow), 302, 1000])
+@pytest.mark.parametrize("samples", [172, 302, 1000])
 def test_equals_the_package_split_for_split(samples: int) -> None:
     """Also where the budget ends before the pixels do, and on sides that are odd."""
     shap = pytest.importorskip("shap")
