@@ -14,7 +14,7 @@ from fruitaudit.data.class_files import read_class_file
 from fruitaudit.data.labels import ClassList, folded
 from fruitaudit.data.listing import whole_number
 from fruitaudit.data.preprocess import Preprocessor
-from fruitaudit.data.splits import Split, class_names_of
+from fruitaudit.data.splits import Split, class_names_of, open_split
 from fruitaudit.data.stream import stream
 from fruitaudit.errors import ConfigError
 from fruitaudit.models.base import WithScores
@@ -80,6 +80,8 @@ def _class_list(config: Config) -> Classes:
         if splits:
             names = _joined([_without_mapped(class_names_of(s), config.class_map) for s in splits])
             if not names:
+                if not config.class_map:
+                    open_split(splits[0], ClassList(()))  # says what is wrong with its files
                 raise ConfigError(f"class_map: it leaves no label of {role} split {splits[0].name} to be a class")
             other_order = _other_order(names)
             return Classes(

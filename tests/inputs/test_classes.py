@@ -12,7 +12,7 @@ from fruitaudit.audit.opening import open_splits
 from fruitaudit.config.schema import Config
 from fruitaudit.data.preprocess import Preprocessor
 from fruitaudit.data.splits import open_split
-from fruitaudit.errors import ConfigError
+from fruitaudit.errors import ConfigError, DataError
 from fruitaudit.inputs.classes import Classes, Wiring, class_list, settled
 from fruitaudit.runtime.streams import Streams
 
@@ -122,3 +122,9 @@ def test_a_map_from_nothing_or_to_nothing(folders: Path, class_map: dict[str, st
     with pytest.raises(ConfigError) as caught:
         open_splits(config, class_list(config))
     assert str(caught.value).startswith(sentence)
+
+
+def test_a_manifest_of_a_windows_machine_is_told_so_and_not_of_a_class_map(tmp_path: Path) -> None:
+    (tmp_path / "test.csv").write_text("path,label\nfolder\\1.png,ash\n")
+    with pytest.raises(DataError, match=r"none of the 1 files .* its path is that of a Windows machine"):
+        class_list(config_of(tmp_path / "test.csv"))
