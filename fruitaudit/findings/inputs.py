@@ -12,7 +12,7 @@ from fruitaudit.records.evaluation import OutsideAnswers, SplitEvaluation
 from fruitaudit.records.inputs import PreparationTrial, PreprocessingSummary
 from fruitaudit.records.judgement import Finding
 from fruitaudit.records.results import ClassOrder
-from fruitaudit.records.states import Estimate
+from fruitaudit.records.states import Estimate, Quantity
 from fruitaudit.runtime.text import listed
 
 _PASTED = 60
@@ -125,7 +125,7 @@ def sensitivity(preprocessing: PreprocessingSummary) -> str:
     if not preprocessing.undecided or not rivals or abs(rivals[0].difference) < LOUD[0]:
         return ""
     figures = listed([f"{_percent(trial)} with {in_words(trial.values)}" for trial in rivals[:2]])
-    return f"on images of {preprocessing.tried_on} it would be {figures} instead of {_given(preprocessing)}"
+    return f"on images of {preprocessing.tried_on} it would be {figures} instead of {_given(rivals[0])}"
 
 
 def _undecided(preprocessing: PreprocessingSummary) -> Finding:
@@ -161,7 +161,7 @@ def _contradicted(preprocessing: PreprocessingSummary, better: Sequence[Preparat
             slug="preparation-worse",
             severity="warning",
             sentence=f"With {in_words(best.values)} the model would get {_percent(best)} of images of "
-            f"{preprocessing.tried_on} right instead of {_given(preprocessing)}: what the config writes under "
+            f"{preprocessing.tried_on} right instead of {_given(best)}: what the config writes under "
             f"{listed([f'model.preprocessing.{key}' for key in best.values])} is surely worse.",
             evidence=(f"{best.accuracy.text(share=True)}, difference {100 * best.difference:+.1f} points, probability "
                       f"by chance {best.chance:.1g}",),
@@ -199,12 +199,13 @@ def _balanced(evaluation: SplitEvaluation) -> str:
 
 
 def _percent(trial: PreparationTrial) -> str:
-    return _share(trial.accuracy)
+    return _share(trial.accuracy, 0.0)
 
 
-def _given(preprocessing: PreprocessingSummary) -> str:
-    return _share(preprocessing.accuracy)
+def _given(trial: PreparationTrial) -> str:
+    """Of the audit's own way, on the same images."""
+    return _share(trial.accuracy, trial.difference)
 
 
-def _share(quantity: object) -> str:
-    return f"{100 * quantity.value:.1f} %" if isinstance(quantity, Estimate) else "an unknown share"
+def _share(accuracy: Quantity, gain: float) -> str:
+    return f"{100 * (accuracy.value - gain):.1f} %" if isinstance(accuracy, Estimate) else "an unknown share"

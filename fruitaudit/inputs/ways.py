@@ -18,7 +18,7 @@ BLUE_FIRST = "resnet50"
 VALUE_KEYS = ("scale", "channel_order")
 FIT_KEYS = ("loader", "resize", "interpolation")
 _WORDS = {"densenet": "ImageNet's mean and deviation", "resnet50": "BGR minus ImageNet's mean", "rgb": "red first",
-          "bgr": "blue first"}  # fmt: skip
+          "bgr": "blue first", "center_crop": "center crop"}  # fmt: skip
 
 
 def value_ways(prepared: Preprocessor) -> tuple[Preprocessor, ...]:
@@ -78,4 +78,4 @@ def differing(way: Preprocessor, other: Preprocessor, keys: Sequence[str]) -> di
 
 def in_words(values: Mapping[str, str]) -> str:
     """`0-1, blue first`."""
-    return ", ".join(_WORDS.get(value, value.replace("_", " ")) for value in values.values())
+    return ", ".join(_WORDS.get(value, value) for value in values.values())
