@@ -199,7 +199,7 @@ class Case:
         verdicts = {}
         for key, ok in right.items():
             source = summary.source_of(key)
-            if key == "loader" and source == "written":
+            if key == "loader" and source is None:
                 source = summary.source_of("interpolation")
             verdicts[key] = "undecided" if source == "undecided" else f"{'right' if ok else 'WRONG'} ({source})"
         return verdicts

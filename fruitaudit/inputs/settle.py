@@ -80,6 +80,7 @@ def settle_preprocessing(
         chosen.loader.text,
         {key: json.dumps(value) for key, value in overrides(chosen.loader).items()},
         other_decoder(chosen.loader, channels, splits),
+        tuple(key for key, value in settings if value is not None and key not in ("guessed", *settings.guessed)),
     )
 
 

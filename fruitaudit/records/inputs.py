@@ -95,6 +95,9 @@ class PreprocessingSummary:
     decoder: str = ""
     """How far JPEGs are from what the loader's own decoder gives, in a sentence; empty where they are equal."""
 
+    written: tuple[str, ...] = ()
+    """The keys that the config has and nobody marked as guessed."""
+
     @property
     def undecided(self) -> tuple[str, ...]:
         """The keys that nobody wrote down and nothing establishes."""
@@ -105,6 +108,7 @@ class PreprocessingSummary:
         """One sentence per setting that nobody wrote down, and one about JPEGs where their pixels differ."""
         return tuple(filter(None, (*(setting.evidence for setting in self.settings), self.decoder)))
 
-    def source_of(self, key: str) -> Source:
-        """Of one key; what has no record was written."""
-        return next((setting.source for setting in self.settings if setting.key == key), "written")
+    def source_of(self, key: str) -> Source | None:
+        """Of one key; None for a default that comes with what is written."""
+        found = next((setting.source for setting in self.settings if setting.key == key), None)
+        return found or ("written" if key in self.written else None)
