@@ -121,8 +121,8 @@ def of_outside_answers(rows: Sequence[OutsideAnswers]) -> Iterator[Finding]:
 
 def sensitivity(preprocessing: PreprocessingSummary) -> str:
     """What hangs on an undecided setting, `with -1-1 it would be 43.6 %`; empty where next to nothing does."""
-    rivals = _rivals(preprocessing)
-    if not preprocessing.undecided or not rivals or abs(rivals[0].difference) < LOUD[0]:
+    rivals = [trial for trial in _rivals(preprocessing) if abs(trial.difference) >= LOUD[0]]
+    if not rivals:
         return ""
     figures = listed([f"{_percent(trial)} with {in_words(trial.values)}" for trial in rivals[:2]])
     return f"on images of {preprocessing.tried_on} it would be {figures} instead of {_given(rivals[0])}"

@@ -77,5 +77,6 @@ def differing(way: Preprocessor, other: Preprocessor, keys: Sequence[str]) -> di
 
 
 def in_words(values: Mapping[str, str]) -> str:
-    """`0-1, blue first`."""
-    return ", ".join(_WORDS.get(value, value) for value in values.values())
+    """`0-1, blue first`, by key of `model.preprocessing`."""
+    keys = sorted(values, key=(*VALUE_KEYS, *FIT_KEYS).index)
+    return ", ".join(_WORDS.get(values[key], values[key]) for key in keys)
