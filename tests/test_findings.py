@@ -199,8 +199,8 @@ UNDECIDED = replace(
 def test_an_undecided_preparation_is_as_loud_as_what_hangs_on_it(difference: float, severity: str) -> None:
     share = Estimate(0.52 + difference, 100, 0.1, 0.9)
     trials = (
-        PreparationTrial({"scale": "-1-1"}, share, difference, 0.1, False, -1.0, True),
-        PreparationTrial({"scale": "0-255"}, Estimate(0.0, 100, 0.0, 0.1), -0.52, 0.0, True, -9.0, False),
+        PreparationTrial({"scale": "-1-1"}, share, difference, 0.1, False, True),
+        PreparationTrial({"scale": "0-255"}, Estimate(0.0, 100, 0.0, 0.1), -0.52, 0.0, True, False),
     )
     finding = slugs(preprocessing=replace(UNDECIDED, trials=trials))["preparation-undecided"]
     assert finding.severity == severity

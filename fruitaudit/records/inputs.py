@@ -52,8 +52,8 @@ class PreparationTrial:
     """What the model answers when images are prepared in another way than the audit's; compared image by image.
 
     `chance`: the probability that it differs so from the audit's way by chance; None where groups are too few.
-    `surely`: whether that is less than the error allowed for all ways tried. `log_likelihood`: mean over the images of
-    log p of the true label. `possible`: whether nothing rules this way out: neither the config, the file nor the data.
+    `surely`: whether that is less than the error allowed for all ways tried. `possible`: whether nothing rules this way
+    out: neither the config, the file nor the data.
     """
 
     values: dict[str, str]
@@ -62,7 +62,6 @@ class PreparationTrial:
     difference: float
     chance: float | None
     surely: bool
-    log_likelihood: float
     possible: bool
 
 

@@ -229,11 +229,7 @@ def make_results(out: Path) -> Results:
             (PreparationSetting("scale", "0-1", "undecided", "0-1 fits best."),),
             Estimate(0.9, 10, 0.6, 0.98, successes=9),
             "test",
-            (
-                PreparationTrial(
-                    {"scale": "-1-1"}, Estimate(0.6, 10, 0.3, 0.8, successes=6), -0.3, 0.2, False, -1.0, True
-                ),
-            ),
+            (PreparationTrial({"scale": "-1-1"}, Estimate(0.6, 10, 0.3, 0.8, successes=6), -0.3, 0.2, False, True),),
         ),
         splits=(
             SplitSummary("test", "test", "lab/test", 9, 9, (3, 3, 3), (), (), "b" * 64),
