@@ -62,9 +62,11 @@ def settle_fit(
     if chosen.loader.name != DEFAULT:
         records.insert(0, _record("loader", decision, differ, source.name, len(shapes), has_lab))
     trials = tuple(
-        PreparationTrial(differing(t.way, chosen, FIT_KEYS), t.accuracy, t.difference, t.chance, t.surely, t.way in decision.left)
+        PreparationTrial(
+            differing(t.way, chosen, FIT_KEYS), t.accuracy, t.difference, t.chance, t.surely, t.way in decision.left
+        )
         for t in decision.trials
-    )  # fmt: skip
+    )
     return Fit(chosen, tuple(records), trials)
 
 

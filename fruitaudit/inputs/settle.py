@@ -178,6 +178,8 @@ class _Settled:
     def trials(self) -> tuple[PreparationTrial, ...]:
         """The ways not taken."""
         return tuple(
-            PreparationTrial(self._differing(t.way), t.accuracy, t.difference, t.chance, t.surely, t.way in self._possible)
+            PreparationTrial(
+                self._differing(t.way), t.accuracy, t.difference, t.chance, t.surely, t.way in self._possible
+            )
             for t in self.decision.trials
-        )  # fmt: skip
+        )
