@@ -195,7 +195,8 @@ class Case:
         same = same_map(pixel_map(prepared), pixel_map(truth))
         right = {"scale": same or summary.scale == truth.scale_text,
                  "channel_order": same or summary.channel_order == world.order,
-                 "resize": world.data == "market" or summary.resize == world.resize, "loader": summary.loader == world.loader}  # fmt: skip
+                 "resize": world.data == "market" or summary.resize == world.resize,
+                 "loader": summary.loader == world.loader}  # fmt: skip
         verdicts = {}
         for key, ok in right.items():
             source = summary.source_of(key)
