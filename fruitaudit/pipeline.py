@@ -45,6 +45,9 @@ from fruitaudit.trust.audit import tested_methods, trust_of
 OUTPUTS = ("attributions", "config.yaml", "diagnosis", "junit.xml", "labels_to_check.csv", "pictures",
            "predictions.parquet", "report.html", "results.json", "run.json", "summary.md")  # fmt: skip
 """All that an audit writes into its folder, beside the cache."""
+_NO_FIT = NotRun(
+    "no experiment was made: the model is at chance in the lab, so that no cause could be told", "does_not_fit"
+)
 
 
 def check(config: Config, *, ask: bool = True) -> None:
@@ -110,12 +113,8 @@ class _Stages:
         with self.steps.step("test the explanations", len(tested_methods(config, groups))) as step:
             trust, self.steps.explanation_costs = trust_of(config, explainer, groups, rows, predictions, step)
         with self.steps.step("look for causes") as step:
-            if does_not_fit(evaluations):
-                diagnosis: Diagnosis | NotRun = NotRun(
-                    "no experiment was made: the model is at chance in the lab, so that no cause could be told",
-                    "does_not_fit",
-                )
-            else:
+            diagnosis: Diagnosis | NotRun = _NO_FIT
+            if not does_not_fit(evaluations):
                 diagnosis = diagnosis_of(config, opened, predicted, streams, self._cache, step, self.out, rows)
         verdicts, verdict = judge(config.gates, evaluations, splits, config.max_bad_share, trust)
         model = opened.classifier.summary(opened.class_names, opened.class_names_from)

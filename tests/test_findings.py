@@ -53,6 +53,29 @@ def test_a_gap_is_critical_comes_first_and_carries_its_interval() -> None:
     assert any("difference 60.0 points, 95 % interval" in line for line in findings[0].evidence)
 
 
+CHANCE = np.where(np.arange(25) < 6, RIGHT, (RIGHT + 1 + np.arange(25) % 3) % 4)
+
+
+def test_a_lab_at_chance_is_a_pipeline_that_does_not_fit_and_nothing_else_is_told() -> None:
+    splits = (split("test", "test", CHANCE), split("store", "field", MOSTLY_PEAR))
+    findings = find(splits, (), (), UNDECIDED, ())
+    assert (findings[0].slug, findings[0].severity) == ("does-not-fit", "critical")
+    assert "test: balanced accuracy 24.0 %" in findings[0].evidence[0]
+    assert "chance is 25.0 %" in findings[0].evidence[0]
+    assert {"collapse", "field-gap", "no-better-than-guessing", "overconfident"}.isdisjoint(f.slug for f in findings)
+    mending = PreparationTrial({"scale": "-1-1"}, Estimate(0.9, 100, 0.8, 0.95), 0.38, 1e-9, True, False)
+    [first, *_] = find(splits, (), (), replace(UNDECIDED, trials=(mending,)), ())
+    assert "Write scale: -1-1 under model.preprocessing, with which 90.0 % of the images of test" in first.remedy
+    assert "does-not-fit" not in slugs(split("test", "test", MOSTLY_PEAR))
+
+
+def test_training_images_known_and_test_images_at_chance_is_overfitting() -> None:
+    found = slugs(split("train", "reference", RIGHT), split("test", "test", CHANCE))
+    assert "on test: it has learned its training images by heart" in found["overfitting"].sentence
+    assert "does-not-fit" not in found
+    assert "overfitting" not in slugs(split("train", "reference", MOSTLY_PEAR), split("test", "test", CHANCE))
+
+
 def test_the_field_is_compared_with_the_lab_that_was_asked_for() -> None:
     splits = (split("val", "test", MOSTLY_PEAR), split("test", "test", RIGHT), split("store", "field", MOSTLY_PEAR))
     assert "on test 100.0 %" in slugs(*splits)["field-gap"].sentence
@@ -204,7 +227,7 @@ def test_an_undecided_preparation_is_as_loud_as_what_hangs_on_it(difference: flo
     )
     finding = slugs(preprocessing=replace(UNDECIDED, trials=trials))["preparation-undecided"]
     assert finding.severity == severity
-    told = f"on images of test it would be {100 * share.value:.1f} % with -1-1 instead of 52.0 %"
+    told = f"on 100 images of test it would be {100 * share.value:.1f} % with -1-1 instead of 52.0 %"
     assert (told in finding.sentence) == (severity != "note")
 
 

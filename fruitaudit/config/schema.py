@@ -105,7 +105,8 @@ class PreprocessingSettings(Settings):
         None, description="0-1, 0-255, -1-1, {mean: [...], std: [...]}, or a keras.applications module such as resnet50"
     )
     channel_order: ChannelOrder | None = Field(
-        None, description="rgb or bgr: which channel comes first, before the scale; left out: inferred"
+        None,
+        description="rgb or bgr: which channel comes first, before the scale; left out: rgb with a scale, else inferred",
     )
     guessed: tuple[Guessed, ...] = Field(
         (), description="keys above that nothing establishes and nobody confirmed; remove those that are right"

@@ -125,7 +125,8 @@ def sensitivity(preprocessing: PreprocessingSummary) -> str:
     if not rivals:
         return ""
     figures = listed([f"{_percent(trial)} with {in_words(trial.values)}" for trial in rivals[:2]])
-    return f"on images of {preprocessing.tried_on} it would be {figures} instead of {_given(rivals[0])}"
+    n = rivals[0].accuracy.n if isinstance(rivals[0].accuracy, Estimate) else 0
+    return f"on {n} images of {preprocessing.tried_on} it would be {figures} instead of {_given(rivals[0])}"
 
 
 def _undecided(preprocessing: PreprocessingSummary) -> Finding:

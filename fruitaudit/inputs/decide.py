@@ -50,8 +50,8 @@ class Decision:
     """A way outside of the pool that is surely better than the best."""
     beats_guessing: bool = False
     """Whether the best is surely better than always answering the most frequent class."""
-    names_moved: bool = False
-    """Whether names were moved to the outputs that answer them, for all ways alike."""
+    where: str = ""
+    """The splits of the images, and whether class names were moved to the outputs that answer them, for all ways."""
 
     @property
     def n(self) -> int:
@@ -90,6 +90,7 @@ def decide(
         open_outside = any(t.difference > 0 and (t.chance or 0) < _SUSPICION for t in outside)
         if decision.better or (len(decision.left) == 1 and not open_outside):
             break
+    decision.where = source.name + decision.where
     decision.trials = [t for t in decision.trials if t.way in active] + dropped
     decision.trials.sort(key=lambda t: (-t.accuracy.value, -t.log_likelihood))
     return decision, answers
@@ -133,7 +134,7 @@ def _judge(
         trials,
         max(surely_better, key=rank, default=None),
         beats is not None and beats <= ERROR and right[best].sum() > guess.sum(),
-        names_moved,
+        ", class names moved to the outputs that answer them" if names_moved else "",
     )
 
 

@@ -58,9 +58,9 @@ def settle_fit(
     ways = fit_ways(settings.model_copy(update=dict.fromkeys(settings.guessed)), prepared)
     decision, _ = decide(ways, ways, source, classifier, prepared)
     chosen = decision.best
-    records = [_record(key, decision, differ, source.name, len(shapes), has_lab) for key in keys]
+    records = [_record(key, decision, differ, len(shapes), has_lab) for key in keys]
     if chosen.loader.name != DEFAULT:
-        records.insert(0, _record("loader", decision, differ, source.name, len(shapes), has_lab))
+        records.insert(0, _record("loader", decision, differ, len(shapes), has_lab))
     trials = tuple(
         PreparationTrial(
             differing(t.way, chosen, FIT_KEYS), t.accuracy, t.difference, t.chance, t.surely, t.way in decision.left
@@ -76,16 +76,14 @@ def _open_keys(settings: PreprocessingSettings) -> list[str]:
     return [*open_keys, *(key for key in FIT_KEYS if key in settings.guessed and key not in open_keys)]
 
 
-def _record(
-    key: str, decision: Decision, differ: dict[str, int], where: str, n_shapes: int, has_lab: bool
-) -> PreparationSetting:
+def _record(key: str, decision: Decision, differ: dict[str, int], n_shapes: int, has_lab: bool) -> PreparationSetting:
     chosen = decision.best
     if key in differ and not differ[key]:
         return _setting(chosen, key, "data", f"it changes nothing, since the {n_shapes} images looked at have the "
                                              "model's proportions")  # fmt: skip
     value = values_of(chosen, (key,))
     rivals = [way for way in decision.left if values_of(way, (key,)) != value]
-    seen = f"on {decision.n} images of {where}, {100 * decision.accuracy.value:.1f} % right"
+    seen = f"on {decision.n} images of {decision.where}, {100 * decision.accuracy.value:.1f} % right"
     if not rivals and has_lab and decision.beats_guessing:
         return _setting(chosen, key, "data", f"decided {seen}; every other one is surely worse")
     if not has_lab:

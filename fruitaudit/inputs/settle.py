@@ -51,7 +51,7 @@ def settle_preprocessing(
     kept = _agreeing(ways, given, _keys_with_values(settings))
     pool = [way for way in kept if way in spoken.allowed] or kept
     decision, answers = decide(ways, pool, source, classifier)
-    settled = _Settled(settings, decision, spoken, tuple(free), source.name, bool(lab))
+    settled = _Settled(settings, decision, spoken, tuple(free), bool(lab))
     shapes = answers.shapes + [s for split in splits for s in ImageSource([split], streams).shapes(given, _SHAPES)]
     fit = settle_fit(
         settings,
@@ -73,7 +73,7 @@ def settle_preprocessing(
         chosen.channel_order,
         (*fit.settings, *settled.settings()),
         decision.accuracy,
-        source.name,
+        decision.where,
         (*settled.trials(), *fit.trials),
         spoken.sentence,
         chosen.loader.name,
@@ -118,7 +118,6 @@ class _Settled:
     decision: Decision
     spoken: FileEvidence
     free: tuple[Preprocessor, ...]
-    where: str
     has_lab: bool
 
     def settings(self) -> list[PreparationSetting]:
@@ -140,7 +139,7 @@ class _Settled:
         rivals = [way for way in self._possible if values_of(way, (key,))[key] != value]
         if not rivals and decision.better is None and self.has_lab and decision.beats_guessing:
             return PreparationSetting(key, value, "data", f"{key} {value}: decided by {decision.n} images of "
-                                      f"{self.where}; {self._figures()}.")  # fmt: skip
+                                      f"{self.decision.where}; {self._figures()}.")  # fmt: skip
         why = self._why(key, rivals, by_file)
         return PreparationSetting(key, value, "undecided", f"{key} {value}: undecided, {why}; {self._figures()}.")
 
@@ -155,25 +154,26 @@ class _Settled:
         better, n = self.decision.better, self.decision.n
         if better is not None:
             who = "the model file says so" if by_file else "it is kept"
-            return f"{who}, though {n} images of {self.where} say {in_words(self._differing(better))}"
+            return f"{who}, though {n} images of {self.decision.where} say {in_words(self._differing(better))}"
         if key in self.written.guessed:
             return "an earlier run guessed it, and nobody confirmed it"
         if not self.has_lab:
             return "because images of the field alone cannot tell a setting from a cause"
         if rivals:
             names = listed([in_words(self._differing(way)) for way in rivals])
-            return f"because {names} cannot be told apart from it on {n} images of {self.where}"
-        return f"because in no way the model is surely better than always the same answer on {self.where}"
+            return f"because {names} cannot be told apart from it on {n} images of {self.decision.where}"
+        return f"because in no way the model is surely better than always the same answer on {self.decision.where}"
 
     def _differing(self, way: Preprocessor) -> dict[str, str]:
         return differing(way, self.decision.best, VALUE_KEYS)
 
     def _figures(self) -> str:
         """Accuracy of the best ways."""
-        others = [(in_words(self._differing(t.way)), t.accuracy.value) for t in self.decision.trials[:4]]
+        others = [(in_words(self._differing(t.way)), t.accuracy) for t in self.decision.trials[:4]]
         keys = VALUE_KEYS if self.decision.best.channels == 3 else VALUE_KEYS[:1]
-        rows = [(in_words(values_of(self.decision.best, keys)), self.decision.accuracy.value), *others]
-        return "accuracy " + ", ".join(f"{100 * value:.1f} % with {name}" for name, value in rows)
+        rows = [(in_words(values_of(self.decision.best, keys)), self.decision.accuracy), *others]
+        # A way that is surely worse is not asked about all images.
+        return "right " + ", ".join(f"{q.successes} of {q.n} with {name}" for name, q in rows)
 
     def trials(self) -> tuple[PreparationTrial, ...]:
         """The ways not taken."""
