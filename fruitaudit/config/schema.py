@@ -106,7 +106,7 @@ class PreprocessingSettings(Settings):
     )
     channel_order: ChannelOrder | None = Field(
         None,
-        description="rgb or bgr: which channel comes first, before the scale; left out: rgb with a scale, else inferred",
+        description="rgb or bgr: the order of channels before the scale; left out: rgb with a scale, else inferred",
     )
     guessed: tuple[Guessed, ...] = Field(
         (), description="keys above that nothing establishes and nobody confirmed; remove those that are right"
